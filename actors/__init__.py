@@ -1,0 +1,12 @@
+"""What a topic is: events, outbound messages, presence, a topic's state, and the actor around it."""
+
+from lightspeed.actors.channel_state import ChannelLife, ChannelState
+from lightspeed.actors.logs import lead_pykka_records, logger
+from lightspeed.actors.runtime import Runtime, Threads
+from lightspeed.actors.topic import TopicState
+from lightspeed.actors.topic_actor import TopicActor
+
+__all__ = ["ChannelLife", "ChannelState", "Runtime", "Threads", "TopicActor", "TopicState"]
+
+logger.disable("lightspeed")
+lead_pykka_records()

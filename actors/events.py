@@ -1,0 +1,142 @@
+"""What goes into a channel: seven events, and the rules that each must keep.
+
+To make an event never raises for the values of its fields; `check_event` is the one door at which they are judged.
+"""
+
+from msgspec import Struct
+
+from lightspeed.actors.errors import InvalidEvent
+
+
+class Join(Struct, frozen=True, gc=False, forbid_unknown_fields=True, tag="join"):
+    """A client becomes a member of a topic."""
+
+    client_id: str
+    """One connection or device of a user. Not empty."""
+    topic: str
+    """Not empty."""
+    user_id: str
+    """The presence key: all clients of one user stand under it. Not empty."""
+    now_ms: int
+    """When it joins, in milliseconds since the Unix epoch; from 0 up."""
+
+
+class Rejoin(Struct, frozen=True, gc=False, forbid_unknown_fields=True, tag="rejoin"):
+    """A client comes back, after a crash or a reconnect. May be repeated safely: an equal or older one changes nothing."""
+
+    client_id: str
+    """As in `Join`."""
+    topic: str
+    """As in `Join`."""
+    user_id: str
+    """As in `Join`; it may differ from the one that the client joined with."""
+    now_ms: int
+    """As in `Join`."""
+
+
+class Leave(Struct, frozen=True, gc=False, forbid_unknown_fields=True, tag="leave"):
+    """A member leaves a topic."""
+
+    client_id: str
+    """Not empty."""
+    topic: str
+    """Not empty."""
+
+
+class Broadcast(Struct, frozen=True, gc=False, forbid_unknown_fields=True, tag="broadcast"):
+    """A member sends a message to every member of the topic, itself too."""
+
+    client_id: str
+    """Not empty."""
+    topic: str
+    """Not empty."""
+    payload: str
+    """Any text; nothing here reads it."""
+
+
+class Push(Struct, frozen=True, gc=False, forbid_unknown_fields=True, tag="push"):
+    """A member is sent a message that nobody else gets."""
+
+    client_id: str
+    """Not empty."""
+    topic: str
+    """Not empty."""
+    event: str
+    """The message's name. Any text."""
+    payload: str
+    """Any text."""
+
+
+class Crash(Struct, frozen=True, gc=False, forbid_unknown_fields=True, tag="crash"):
+    """Every topic actor fails; their state dies with them."""
+
+    reason: str
+    """Any text. It stands in the `System` message and in the exception."""
+
+
+class Restart(Struct, frozen=True, gc=False, forbid_unknown_fields=True, tag="restart"):
+    """A crashed channel comes up again, empty."""
+
+
+TopicEvent = Join | Rejoin | Leave | Broadcast | Push
+Event = TopicEvent | Crash | Restart
+
+# 640 digits are what every Python writes as text, whatever sys.set_int_max_str_digits says; a ref must be writable.
+LARGEST_MS = 10**640 - 1
+
+_NOT_EMPTY = ("client_id", "topic", "user_id")
+_FIELDS: dict[type, tuple[str, ...]] = {
+    event: event.__struct_fields__ for event in (Join, Rejoin, Leave, Broadcast, Push, Crash, Restart)
+}
+
+
+def event_label(event: Event) -> str:
+    """The event's name: one of join, rejoin, leave, broadcast, push, crash, restart.
+
+    Raises:
+        InvalidEvent: it is none of the seven events.
+    """
+    _fields_of(event)
+    return str(event.__struct_config__.tag)
+
+
+def check_event(event: object) -> None:
+    """Refuse what is not one of the seven events or breaks a rule of a field.
+
+    Raises:
+        InvalidEvent: it names the field, the value and the rule.
+    """
+    for field in _fields_of(event):
+        value = getattr(event, field)
+        if field == "now_ms":
+            _check_time(field, value)
+        else:
+            _check_text(field, value)
+
+
+def _fields_of(event: object) -> tuple[str, ...]:
+    fields = _FIELDS.get(type(event))
+    if fields is None:
+        raise InvalidEvent("event", event, "must be a Join, Rejoin, Leave, Broadcast, Push, Crash or Restart")
+    return fields
+
+
+def _check_text(field: str, value: object) -> None:
+    if type(value) is not str:
+        raise InvalidEvent(field, value, "must be a str")
+    if not value and field in _NOT_EMPTY:
+        raise InvalidEvent(field, value, "must not be empty")
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise InvalidEvent(field, value, "must be text that UTF-8 can encode") from None
+
+
+def _check_time(field: str, value: object) -> None:
+    if type(value) is not int:
+        raise InvalidEvent(field, value, "must be an int")
+    if value < 0:
+        raise InvalidEvent(field, value, "must be 0 or above")
+    if value > LARGEST_MS:
+        raise InvalidEvent(field, f"{value.bit_length()} bits", "must have at most 640 digits")

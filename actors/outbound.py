@@ -1,0 +1,60 @@
+"""What comes out of a channel: five kinds of message, each an immutable value."""
+
+from msgspec import Struct
+
+from lightspeed.actors.presence import Diff
+
+
+class Reply(Struct, frozen=True, gc=False, tag="reply"):
+    """The answer to one client's event."""
+
+    client_id: str
+    topic: str
+    status: str
+    """`ok` or `error`."""
+    payload: str
+    """What happened: joined, rejoined, left; or why not: already_joined, not_joined, crashed."""
+
+
+class PushMessage(Struct, frozen=True, gc=False, tag="push_message"):
+    """A message to one member."""
+
+    client_id: str
+    topic: str
+    event: str
+    payload: str
+
+
+class BroadcastMessage(Struct, frozen=True, tag="broadcast_message"):
+    """One message to many members. It is handed over once, with the list of those whom it is for."""
+
+    topic: str
+    payload: str
+    recipients: tuple[str, ...]
+    """Client ids in subscription order, as of this message: later joins and leaves don't show in it."""
+
+
+class PresenceDiff(Struct, frozen=True, tag="presence_diff"):
+    """Who came and who went in a topic, for all its members."""
+
+    topic: str
+    diff: Diff
+
+
+class System(Struct, frozen=True, gc=False, tag="system"):
+    """What happened to the channel itself: `crashed:<reason>`, already_crashed, restarted, already_running."""
+
+    label: str
+
+
+Outbound = Reply | PushMessage | BroadcastMessage | PresenceDiff | System
+
+
+def outbound_label(message: Outbound) -> str:
+    """The message's name: one of reply, push_message, broadcast_message, presence_diff, system."""
+    return str(message.__struct_config__.tag)
+
+
+def error(client_id: str, topic: str, why: str) -> Reply:
+    """The reply that refuses a client's event."""
+    return Reply(client_id, topic, "error", why)

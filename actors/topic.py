@@ -1,0 +1,101 @@
+"""One topic's state: its members, in subscription order, and their presence.
+
+Everything that decides what an event does to a topic lives in this file. It knows no actor, thread, clock or channel.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from lightspeed.actors.events import Broadcast, Join, Leave, Push, Rejoin, TopicEvent
+from lightspeed.actors.outbound import BroadcastMessage, Outbound, PresenceDiff, PushMessage, Reply, error
+from lightspeed.actors.presence import Diff, Entry, Presence
+
+Messages = tuple[Outbound, ...]
+
+
+class TopicState:
+    """Not for more than one thread: its owner is one topic actor."""
+
+    def __init__(self, topic: str) -> None:
+        self.topic = topic
+        self._users: dict[str, str] = {}  # client_id -> user_id, in subscription order
+        self._presence = Presence()
+        self._subscribers: tuple[str, ...] | None = ()  # None: membership changed since it was last asked for
+
+    def __len__(self) -> int:
+        """How many members."""
+        return len(self._users)
+
+    @property
+    def subscribers(self) -> tuple[str, ...]:
+        """Client ids in subscription order. One tuple is shared until membership changes."""
+        if self._subscribers is None:
+            self._subscribers = tuple(self._users)
+        return self._subscribers
+
+    @property
+    def presences(self) -> tuple[Entry, ...]:
+        return self._presence.entries()
+
+    def handle(self, event: TopicEvent) -> Messages:
+        """Let the event take effect and return what it gives out, in order. The event has been checked."""
+        assert event.topic == self.topic
+        return _STEPS[type(event)](self, event)
+
+    def _join(self, event: Join) -> Messages:
+        if event.client_id in self._users:
+            return (error(event.client_id, self.topic, "already_joined"),)
+        return self._ok(event, "joined", joins=self._add(event))
+
+    def _rejoin(self, event: Rejoin) -> Messages:
+        user_id = self._users.get(event.client_id)
+        if user_id is None:
+            return self._ok(event, "rejoined", joins=self._add(event))
+        if event.now_ms <= self._presence.online_at_ms(event.client_id, user_id):
+            return (Reply(event.client_id, self.topic, "ok", "rejoined"),)
+        leaves = (self._presence.untrack(event.client_id, user_id),)
+        self._users[event.client_id] = event.user_id
+        joins = (self._presence.track(event.client_id, event.user_id, event.now_ms),)
+        return self._ok(event, "rejoined", joins=joins, leaves=leaves)
+
+    def _leave(self, event: Leave) -> Messages:
+        user_id = self._users.pop(event.client_id, None)
+        if user_id is None:
+            return not_joined(event)
+        self._subscribers = None
+        return self._ok(event, "left", leaves=(self._presence.untrack(event.client_id, user_id),))
+
+    def _broadcast(self, event: Broadcast) -> Messages:
+        if event.client_id not in self._users:
+            return not_joined(event)
+        return (BroadcastMessage(self.topic, event.payload, self.subscribers),)
+
+    def _push(self, event: Push) -> Messages:
+        if event.client_id not in self._users:
+            return not_joined(event)
+        return (PushMessage(event.client_id, self.topic, event.event, event.payload),)
+
+    def _add(self, event: Join | Rejoin) -> tuple[Entry, ...]:
+        self._users[event.client_id] = event.user_id
+        self._subscribers = None
+        return (self._presence.track(event.client_id, event.user_id, event.now_ms),)
+
+    def _ok(
+        self, event: TopicEvent, payload: str, *, joins: tuple[Entry, ...] = (), leaves: tuple[Entry, ...] = ()
+    ) -> Messages:
+        diff = Diff(self.topic, joins, leaves)
+        return (Reply(event.client_id, self.topic, "ok", payload), PresenceDiff(self.topic, diff))
+
+
+_STEPS: dict[type, Callable[[TopicState, Any], Messages]] = {
+    Join: TopicState._join,
+    Rejoin: TopicState._rejoin,
+    Leave: TopicState._leave,
+    Broadcast: TopicState._broadcast,
+    Push: TopicState._push,
+}
+
+
+def not_joined(event: TopicEvent) -> Messages:
+    """The answer to a leave, broadcast or push of a client that is no member."""
+    return (error(event.client_id, event.topic, "not_joined"),)

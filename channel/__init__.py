@@ -1,0 +1,85 @@
+"""All that an embedder needs: `from lightspeed.channel import Channel, Join, Broadcast, new_single_node`."""
+
+from lightspeed.actors import ChannelState, Runtime, Threads
+from lightspeed.actors.errors import (
+    ChannelClosed,
+    ChannelTimeout,
+    InsideActor,
+    InvalidEvent,
+    InvalidOption,
+    InvalidTrace,
+    LightspeedError,
+    TopicCrash,
+)
+from lightspeed.actors.events import (
+    Broadcast,
+    Crash,
+    Event,
+    Join,
+    Leave,
+    Push,
+    Rejoin,
+    Restart,
+    check_event,
+    event_label,
+)
+from lightspeed.actors.outbound import (
+    BroadcastMessage,
+    Outbound,
+    PresenceDiff,
+    PushMessage,
+    Reply,
+    System,
+    outbound_label,
+)
+from lightspeed.actors.presence import Diff, Entry, Meta
+from lightspeed.channel.adapter import Adapter, ClusterReady, SingleNode
+from lightspeed.channel.channel import Channel, new_cluster_ready, new_single_node
+from lightspeed.channel.codec import decode_event, encode
+from lightspeed.channel.trace import read_batches, read_trace
+from lightspeed.supervision import Sink
+
+__all__ = [
+    "Adapter",
+    "Broadcast",
+    "BroadcastMessage",
+    "Channel",
+    "ChannelClosed",
+    "ChannelState",
+    "ChannelTimeout",
+    "ClusterReady",
+    "Crash",
+    "Diff",
+    "Entry",
+    "Event",
+    "InsideActor",
+    "InvalidEvent",
+    "InvalidOption",
+    "InvalidTrace",
+    "Join",
+    "Leave",
+    "LightspeedError",
+    "Meta",
+    "Outbound",
+    "PresenceDiff",
+    "Push",
+    "PushMessage",
+    "Rejoin",
+    "Reply",
+    "Restart",
+    "Runtime",
+    "SingleNode",
+    "Sink",
+    "System",
+    "Threads",
+    "TopicCrash",
+    "check_event",
+    "decode_event",
+    "encode",
+    "event_label",
+    "new_cluster_ready",
+    "new_single_node",
+    "outbound_label",
+    "read_batches",
+    "read_trace",
+]

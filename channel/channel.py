@@ -1,0 +1,238 @@
+"""The channel as an embedder holds it."""
+
+import weakref
+from collections.abc import Callable
+from operator import attrgetter
+from types import TracebackType
+from typing import Any, Self
+from warnings import warn
+
+import pykka
+
+from lightspeed.actors.current import current_actor
+from lightspeed.actors.errors import ChannelClosed, ChannelTimeout, InsideActor, InvalidEvent, InvalidOption
+from lightspeed.actors.events import Event, check_event
+from lightspeed.actors.outbound import Outbound
+from lightspeed.actors.presence import Entry
+from lightspeed.actors.runtime import Runtime, Threads
+from lightspeed.actors.topic_actor import TopicActor
+from lightspeed.channel.adapter import Adapter, ClusterReady, SingleNode
+from lightspeed.supervision import Door, Options, Outbox, Sink, SinkActor, SinkLanes, SupervisorActor
+from lightspeed.supervision.messages import Accept, AskCensus, AskCrashed, AskTopic, Close, Flush
+
+# After its own deadline a supervisor abandons who is left and ends at once; this is for its answer to arrive.
+_GRACE_S = 1.0
+
+
+class Channel:
+    """Topics, pubsub and presence, every topic an actor of its own under one supervisor actor.
+
+    Any thread may call any of it. What waits takes at most `timeout_s` and then raises `ChannelTimeout`; inside an actor or a
+    sink of a channel it raises `InsideActor`. Once closed, everything but `flush_outbox` and `close` raises `ChannelClosed`.
+
+    Args:
+        adapter: what `adapter_label` says. Default: a single node.
+        on_outbound: a sink that gets every outbound message: a callable, called on the topic's own thread, or an ActorRef,
+            told. Each topic's messages come in order and one at a time. None, the default, collects them for
+            `flush_outbox`. What a sink raises is logged and hurts nobody.
+        timeout_s: the longest that a call waits. Default 30.
+        rejoin_window_s: how long a restarted topic waits for a first rejoin before its actor stops. Default 30.
+        crash_timeout_s: how long a topic actor may take to reach a `Crash` before it is abandoned. Default 5.
+        runtime: the kind of actor and the clock. Default: `Threads()`, a daemon thread for each actor. It must be the
+            channel's own.
+
+    Raises:
+        InvalidOption: an option has a value that it can't have.
+    """
+
+    def __init__(
+        self,
+        adapter: Adapter | None = None,
+        *,
+        on_outbound: Sink | None = None,
+        timeout_s: float = 30.0,
+        rejoin_window_s: float = 30.0,
+        crash_timeout_s: float = 5.0,
+        runtime: Runtime | None = None,
+    ) -> None:
+        self._adapter = _check_adapter(SingleNode() if adapter is None else adapter)
+        self._timeout_s = _check_seconds("timeout_s", timeout_s)
+        options = Options(
+            rejoin_window_s=_check_seconds("rejoin_window_s", rejoin_window_s),
+            crash_timeout_s=_check_seconds("crash_timeout_s", crash_timeout_s),
+        )
+        if not (on_outbound is None or callable(on_outbound) or isinstance(on_outbound, pykka.ActorRef)):
+            raise InvalidOption("on_outbound", on_outbound, "must be a callable, an ActorRef or None")
+        self._runtime: Runtime = Threads() if runtime is None else runtime
+        self._outbox = Outbox()
+        outlet = self._outbox if on_outbound is None else SinkLanes(on_outbound, self._runtime)
+        self._door = Door()
+        self._done = self._runtime.future()
+        self._supervisor = self._runtime.start(
+            SupervisorActor, self._runtime, outlet, self._door, options, self._done
+        )
+        self._finalizer = weakref.finalize(self, _unclosed, self._door, self._supervisor, self._adapter.label)
+
+    def handle(self, event: Event) -> None:
+        """Return once the event has taken full effect, even when that effect was a failure.
+
+        Raises:
+            InvalidEvent: it is no event or breaks a rule; nothing was changed.
+            InsideActor: called inside an actor, of any class, or a sink.
+            ChannelTimeout: it did not take effect in `timeout_s`; it still may.
+        """
+        actor = current_actor()
+        if actor is not None:
+            raise InsideActor("handle", actor)
+        check_event(event)
+        self._ask("handle", lambda reply: Accept(event, reply))
+
+    def tell(self, event: Event) -> None:
+        """Hand the event over and return at once. Events of one thread to one topic are handled in order.
+
+        Raises:
+            InvalidEvent: it is no event or breaks a rule; nothing was changed.
+        """
+        check_event(event)
+        self._door.tell(self._supervisor, Accept(event, None))
+
+    def flush_outbox(self) -> list[Outbound]:
+        """Take every outbound message of the events accepted before the call, in the order of acceptance.
+
+        With a sink the list is empty, and the sink has been given them. After `close` it is what was left.
+        """
+        _refuse_inside("flush_outbox")
+        try:
+            last_seq: float = self._ask("flush_outbox", Flush)
+        except ChannelClosed:
+            self._await_end("flush_outbox", self._timeout_s)
+            last_seq = float("inf")
+        return self._outbox.take(last_seq)
+
+    @property
+    def crashed(self) -> bool:
+        """Down, between a `Crash` and a `Restart`."""
+        return bool(self._ask("crashed", AskCrashed))
+
+    @property
+    def membership_count(self) -> int:
+        """The number of (client, topic) pairs."""
+        return sum(self._census("membership_count").values())
+
+    @property
+    def adapter_label(self) -> str:
+        """`single_node` or `cluster_ready:<cluster>/<node_id>`."""
+        if self._door.is_shut:
+            raise ChannelClosed
+        return self._adapter.label
+
+    def topics(self) -> tuple[str, ...]:
+        """The names of topics that have members."""
+        return tuple(topic for topic, members in self._census("topics").items() if members)
+
+    def subscribers(self, topic: str) -> tuple[str, ...]:
+        """The topic's client ids in subscription order; empty for an unknown topic."""
+        answer: tuple[str, ...] = self._ask_topic("subscribers", topic)
+        return answer
+
+    def presences(self, topic: str) -> tuple[Entry, ...]:
+        """The topic's presence entries, keys in the order in which they appeared; empty for an unknown topic."""
+        answer: tuple[Entry, ...] = self._ask_topic("presences", topic)
+        return answer
+
+    def close(self, timeout_s: float | None = None) -> None:
+        """Take no more events, handle those accepted, then stop every actor and wait for its thread. Again is harmless.
+
+        Args:
+            timeout_s: after this many seconds whoever is still busy is abandoned. None, the default: the channel's own.
+
+        Raises:
+            ChannelTimeout: someone was abandoned; it names them. Their daemon threads hold up no exit.
+        """
+        _refuse_inside("close")
+        timeout_s = self._timeout_s if timeout_s is None else _check_seconds("timeout_s", timeout_s)
+        try:
+            self._door.tell_last(self._supervisor, Close(timeout_s))
+        except ChannelClosed:
+            pass  # another call, or stop_all(), was first: wait for its end
+        self._finalizer.detach()
+        self._await_end("close", timeout_s)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Channel {self._adapter.label}{' closed' if self._door.is_shut else ''}>"
+
+    def _ask(self, call: str, message: Callable[[Any], Any]) -> Any:
+        _refuse_inside(call)
+        reply = self._runtime.future()
+        self._door.tell(self._supervisor, message(reply))
+        try:
+            return reply.get(timeout=self._timeout_s)
+        except pykka.Timeout:
+            raise ChannelTimeout(call, self._timeout_s) from None
+
+    def _ask_topic(self, call: str, topic: str) -> Any:
+        if type(topic) is not str:
+            raise InvalidEvent("topic", topic, "must be a str")
+        return self._ask(call, lambda reply: AskTopic(topic, attrgetter(call), reply))
+
+    def _census(self, call: str) -> dict[str, int]:
+        census: dict[str, int] = self._ask(call, AskCensus)
+        return census
+
+    def _await_end(self, call: str, timeout_s: float) -> None:
+        deadline_s = self._runtime.monotonic_s() + timeout_s + _GRACE_S
+        try:
+            self._done.get(timeout=timeout_s + _GRACE_S)
+        except pykka.Timeout:
+            raise ChannelTimeout(call, timeout_s) from None
+        busy = self._runtime.join(max(0.0, deadline_s - self._runtime.monotonic_s()))
+        if busy:
+            raise ChannelTimeout(f"{call}, which abandoned {', '.join(busy)},", timeout_s)
+
+
+def new_single_node(**options: Any) -> Channel:
+    """A running, empty channel within this process. Options as of `Channel`."""
+    return Channel(SingleNode(), **options)
+
+
+def new_cluster_ready(node_id: str, cluster: str, **options: Any) -> Channel:
+    """A running, empty channel that knows which node of which cluster it is. Options as of `Channel`."""
+    return Channel(ClusterReady(node_id, cluster), **options)
+
+
+def _unclosed(door: Door, supervisor: pykka.ActorRef[Any], label: str) -> None:
+    """A channel was garbage, or the interpreter ends, and nobody closed it. This must not wait."""
+    if not door.is_shut:
+        warn(f"unclosed channel {label}: close() it, or use it in a with statement", ResourceWarning, stacklevel=2)
+        door.tell_last(supervisor, Close(_GRACE_S))
+
+
+def _refuse_inside(call: str) -> None:
+    actor = current_actor()
+    if isinstance(actor, (TopicActor, SupervisorActor, SinkActor)):
+        raise InsideActor(call, actor)
+
+
+def _check_adapter(adapter: Adapter) -> Adapter:
+    if isinstance(adapter, ClusterReady):
+        for option, value in (("node_id", adapter.node_id), ("cluster", adapter.cluster)):
+            if type(value) is not str or not value:
+                raise InvalidOption(option, value, "must be a str that is not empty")
+    elif not isinstance(adapter, SingleNode):
+        raise InvalidOption("adapter", adapter, "must be a SingleNode or a ClusterReady")
+    return adapter
+
+
+def _check_seconds(option: str, value: float) -> float:
+    # Above a year threading's own waits overflow on some platforms (threading.TIMEOUT_MAX), and nan compares to nothing.
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= 31_536_000:
+        raise InvalidOption(option, value, "must be a number of seconds above 0 and at most a year")
+    return value

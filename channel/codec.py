@@ -1,0 +1,77 @@
+"""Events and messages as JSON: one object, `type` first, no spaces, UTF-8."""
+
+from typing import Any
+
+import msgspec
+
+from lightspeed.actors.errors import InvalidEvent
+from lightspeed.actors.events import (
+    Broadcast,
+    Crash,
+    Event,
+    Join,
+    Leave,
+    Push,
+    Rejoin,
+    Restart,
+    check_event,
+    event_label,
+)
+from lightspeed.actors.outbound import Outbound
+from lightspeed.actors.presence import Entry
+
+_encoder = msgspec.json.Encoder()
+_decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)  # type: ignore[arg-type]  # a union is a type here
+_CLASSES: dict[str, type] = {
+    str(event.__struct_config__.tag): event for event in (Join, Rejoin, Leave, Broadcast, Push, Crash, Restart)
+}
+
+
+def encode(value: Event | Outbound | Entry) -> bytes:
+    """One line of JSON, without the line's end.
+
+    Raises:
+        InvalidEvent: an event that breaks a rule, such as text that UTF-8 can't encode.
+    """
+    if type(value) in _CLASSES.values():
+        check_event(value)
+    return _encoder.encode(value)
+
+
+def decode_event(line: bytes | str) -> Event:
+    """The event that a line of JSON holds, checked. Keys may come in any order.
+
+    Raises:
+        InvalidEvent: it is no JSON, no event, or a field is missing, unknown or breaks a rule.
+    """
+    try:
+        event = _decoder.decode(line)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        _refuse(line, str(error))
+    check_event(event)
+    return event
+
+
+def _refuse(line: bytes | str, reason: str) -> "Any":
+    """Say what is wrong with the line in our own words."""
+    try:
+        fields = msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise InvalidEvent("line", line, f"must be JSON in UTF-8 ({error})") from None
+    if not isinstance(fields, dict):
+        raise InvalidEvent("line", line, "must be a JSON object")
+    kind = fields.pop("type", None)
+    if not isinstance(kind, str) or kind not in _CLASSES:
+        raise InvalidEvent("type", kind, f"must be one of {', '.join(_CLASSES)}")
+    cls = _CLASSES[kind]
+    for field in cls.__struct_fields__:  # type: ignore[attr-defined]
+        if field not in fields:
+            raise InvalidEvent(field, line, f"must be given for a {kind}")
+    for field, value in fields.items():
+        if field not in cls.__struct_fields__:  # type: ignore[attr-defined]
+            raise InvalidEvent(field, value, f"is no field of a {kind}")
+    check_event(cls(**fields))
+    raise InvalidEvent("line", line, f"must be an event ({reason})")
+
+
+__all__ = ["decode_event", "encode", "event_label"]

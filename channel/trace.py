@@ -1,0 +1,66 @@
+"""Traces: events as JSON lines, in a file, a gzipped file or a stream."""
+
+import gzip
+import zlib
+from collections.abc import Iterator
+from io import BufferedIOBase
+from pathlib import Path
+from typing import Any
+
+from lightspeed.actors.errors import InvalidEvent, InvalidTrace
+from lightspeed.actors.events import Event
+from lightspeed.channel.codec import decode_event
+
+# About 150 events: small enough to keep memory flat, large enough for the read not to matter.
+_CHUNK_BYTES = 16_384
+
+
+def read_trace(source: str | Path) -> Iterator[Event]:
+    """The events of a trace file, one at a time; a name that ends in `.gz` is unpacked.
+
+    Raises:
+        OSError: the file can't be opened or read.
+        InvalidTrace: at a line that is no valid event, or where the file is damaged.
+    """
+    path = Path(source)
+    with open(path, "rb") as file:
+        for batch in read_batches(file, name=str(path), gzipped=path.suffix == ".gz"):
+            yield from batch
+
+
+def read_batches(file: BufferedIOBase, *, name: str, gzipped: bool = False) -> Iterator[list[Event]]:
+    """The events of an open stream, checked, in batches of what could be read without waiting; blank lines are skipped.
+
+    Raises:
+        InvalidTrace: it names the stream (`name`), the line (from 1) and the reason. The events before it have been given.
+    """
+    stream: Any = gzip.GzipFile(fileobj=file) if gzipped else file  # type: ignore[call-overload]
+    number = 0
+    try:
+        for lines in _read_lines(stream):
+            batch: list[Event] = []
+            try:
+                for line in lines:
+                    number += 1
+                    if line.strip():
+                        batch.append(decode_event(line))
+            finally:  # a bad line: first what stands before it
+                if batch:
+                    yield batch
+    except InvalidEvent as error:
+        raise InvalidTrace(name, number, str(error)) from error
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise InvalidTrace(name, number + 1, f"damaged gzip: {error}") from error
+
+
+def _read_lines(stream: Any) -> Iterator[list[bytes]]:
+    """Whole lines, in the chunks in which they arrive."""
+    rest = bytearray()
+    while chunk := stream.read1(_CHUNK_BYTES):
+        rest += chunk
+        if b"\n" in chunk:
+            *lines, last = bytes(rest).split(b"\n")
+            rest = bytearray(last)
+            yield lines
+    if rest:
+        yield [bytes(rest)]

@@ -1,0 +1,62 @@
+"""Waiting for several answers as if they were one."""
+
+import threading
+from typing import Any
+
+from lightspeed.actors.runtime import Reply
+
+
+class Latch:
+    """Tells a reply when as many parts have been told as were added. Parts may be told from any thread."""
+
+    def __init__(self, reply: Reply, value: Any = None) -> None:
+        self._lock = threading.Lock()
+        self._reply, self._value = reply, value
+        self._open = 1  # the one who adds holds it open, until `close`
+
+    def part(self) -> Reply:
+        """One more to wait for."""
+        with self._lock:
+            self._open += 1
+        return self
+
+    def set(self, value: Any = None) -> None:
+        with self._lock:
+            self._open -= 1
+            last = self._open == 0
+        if last:
+            self._reply.set(self._value)
+
+    close = set
+    """No more parts will be added."""
+
+
+class Census:
+    """Gathers a value a topic into one dict, in the order in which the topics were added; then tells the reply."""
+
+    def __init__(self, reply: Reply) -> None:
+        self._members: dict[str, int] = {}
+        self._latch = Latch(reply, self._members)
+
+    def add(self, topic: str, members: int) -> None:
+        self._members[topic] = members
+
+    def part(self, topic: str) -> Reply:
+        self._members[topic] = 0
+        self._latch.part()
+        return _Part(self, topic)
+
+    def tell(self, topic: str, members: int) -> None:
+        self._members[topic] = members
+        self._latch.set()
+
+    def close(self) -> None:
+        self._latch.close()
+
+
+class _Part:
+    def __init__(self, census: Census, topic: str) -> None:
+        self._census, self._topic = census, topic
+
+    def set(self, value: Any = None) -> None:
+        self._census.tell(self._topic, value)

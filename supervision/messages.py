@@ -1,0 +1,62 @@
+"""What a supervisor actor is told, besides what its topic actors report."""
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import Struct
+
+from lightspeed.actors.events import Event
+from lightspeed.actors.runtime import Reply
+from lightspeed.actors.topic import TopicState
+from lightspeed.supervision.children import Child
+
+
+class Accept(Struct, frozen=True):
+    """An event, checked. The reply is told when it has taken full effect."""
+
+    event: Event
+    reply: Reply | None
+
+
+class Flush(Struct, frozen=True):
+    """Reply with the number of the last event accepted before this, once all events up to it are handled."""
+
+    reply: Reply
+
+
+class AskTopic(Struct, frozen=True):
+    """Reply with what the question says of the topic, or of an empty one where nobody is in it."""
+
+    topic: str
+    ask: Callable[[TopicState], Any]
+    reply: Reply
+
+
+class AskCrashed(Struct, frozen=True):
+    """Reply with whether the channel is down."""
+
+    reply: Reply
+
+
+class AskCensus(Struct, frozen=True):
+    """Reply with a dict of topic to number of members, as of the moment at which this was accepted."""
+
+    reply: Reply
+
+
+class Close(Struct, frozen=True):
+    """Handle what was accepted, stop every topic actor, then stop. Whoever is busy after the timeout is abandoned."""
+
+    timeout_s: float
+
+
+class Overdue(Struct, frozen=True):
+    """A deadline has passed: whoever of these is not down is abandoned. None means everyone."""
+
+    children: tuple[Child, ...] | None
+
+
+class RejoinWindowClosed(Struct, frozen=True):
+    """Whoever of these that nobody rejoined is stopped."""
+
+    children: tuple[Child, ...]

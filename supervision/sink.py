@@ -1,0 +1,114 @@
+"""A sink: the user's code that gets every outbound message as it is emitted, in place of the outbox.
+
+Each topic has a lane, and so have the messages of the channel itself. Whoever puts into a lane that nobody empties empties it:
+each topic's messages come in order and one at a time, and a slow sink holds up its own topic only. The supervisor never runs
+a sink: for what it answers itself it rings the `SinkActor`.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pykka
+
+from lightspeed.actors.logs import logger
+from lightspeed.actors.outbound import Outbound
+from lightspeed.actors.runtime import Reply, Runtime
+from lightspeed.actors.topic import Messages
+from lightspeed.supervision.latch import Latch
+
+if TYPE_CHECKING:
+    _Role = pykka.Actor
+else:
+    _Role = object
+
+Sink = Callable[[Outbound], object] | pykka.ActorRef[Any]
+
+
+class _Lane:
+    __slots__ = ("busy", "calls")
+
+    def __init__(self) -> None:
+        self.calls: deque[Callable[[], object]] = deque()
+        self.busy = False
+
+
+class SinkLanes:
+    """One lock guards the table of lanes and what is in them; no user code runs under it."""
+
+    def __init__(self, sink: Sink, runtime: Runtime) -> None:
+        self._sink = sink.tell if isinstance(sink, pykka.ActorRef) else sink
+        self._lock = threading.Lock()
+        self._lanes: dict[str | None, _Lane] = {}
+        self._actor = runtime.start(SinkActor, self)
+
+    def put(self, seq: int, topic: str | None, messages: Messages, reply: Reply | None, value: Any = None) -> None:
+        with self._lock:
+            lane = self._lanes.setdefault(topic, _Lane())
+            for message in messages:
+                lane.calls.append(lambda message=message: self._hand_over(message))  # type: ignore[misc]
+            if reply is not None:
+                lane.calls.append(lambda: reply.set(value))
+
+    def deliver(self, topic: str | None) -> None:
+        with self._lock:
+            lane = self._lanes.get(topic)
+            if lane is None or lane.busy:
+                return
+            lane.busy = True
+        while True:
+            with self._lock:
+                if self._lanes.get(topic) is not lane:
+                    return  # abandoned while the sink was at work
+                if not lane.calls:
+                    del self._lanes[topic]
+                    return
+                call = lane.calls.popleft()
+            call()
+
+    def ring(self, topic: str | None) -> None:
+        """Have the sink actor deliver, so that this does not block; only where that actor was stopped from outside, deliver here."""
+        try:
+            self._actor.tell(topic)
+        except pykka.ActorDeadError:
+            self.deliver(topic)
+
+    def settle(self, latch: Latch) -> None:
+        """Have the latch wait for all that is in the lanes now."""
+        with self._lock:
+            for lane in self._lanes.values():
+                part = latch.part()
+                lane.calls.append(part.set)
+
+    def abandon(self, topic: str) -> None:
+        """Leave the call that does not return to itself; what waited behind it goes on in a lane of its own."""
+        with self._lock:
+            stuck = self._lanes.pop(topic, None)
+            if stuck is None:
+                return
+            lane = self._lanes[topic] = _Lane()
+            lane.calls = stuck.calls
+        self.ring(topic)
+
+    def close(self) -> None:
+        """Stop the sink actor when it has delivered what it was rung for."""
+        self._actor.stop(block=False)
+
+    def _hand_over(self, message: Outbound) -> None:
+        try:
+            self._sink(message)
+        # User code. A BaseException would have Pykka stop every actor of the process.
+        except BaseException as error:
+            logger.opt(exception=error).error("the sink failed on {}", message)
+
+
+class SinkActor(_Role):
+    """Runs the sink for what the supervisor answers itself."""
+
+    def __init__(self, lanes: SinkLanes) -> None:
+        super().__init__()
+        self._lanes = lanes
+
+    def on_receive(self, message: Any) -> None:
+        self._lanes.deliver(message)

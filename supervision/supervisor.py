@@ -1,0 +1,314 @@
+"""The supervisor actor: it numbers every event, routes it by topic, watches the topic actors and counts incarnations.
+
+It never waits: what must come later reaches it as a message. Only when it is stopped from outside, as by Pykka's
+`ActorRegistry.stop_all()`, it waits in `on_stop`, up to a deadline, for topic actors to end.
+"""
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import pykka
+from msgspec import Struct
+
+from lightspeed.actors.channel_state import ChannelLife
+from lightspeed.actors.events import Crash, Event, Join, Rejoin, Restart
+from lightspeed.actors.logs import logger
+from lightspeed.actors.post import Delivery, Query, TopicDown, TopicEmpty
+from lightspeed.actors.runtime import Reply, Runtime, Timer
+from lightspeed.supervision.children import Child, Children
+from lightspeed.supervision.door import Door
+from lightspeed.supervision.latch import Census, Latch
+from lightspeed.supervision.messages import (
+    Accept,
+    AskCensus,
+    AskCrashed,
+    AskTopic,
+    Close,
+    Flush,
+    Overdue,
+    RejoinWindowClosed,
+)
+
+if TYPE_CHECKING:
+    _Role = pykka.Actor
+else:
+    _Role = object  # the runtime mixes the kind of actor in
+
+
+class Options(Struct, frozen=True):
+    """How a supervisor treats its topics."""
+
+    rejoin_window_s: float = 30.0
+    """How long a restarted topic waits for its first rejoin before its actor is stopped."""
+    crash_timeout_s: float = 5.0
+    """How long a topic actor may take to reach its crash, or its stop from outside, before it is abandoned."""
+
+
+class SupervisorActor(_Role):
+    """The hooks of a supervisor; a `Runtime` adds the kind of actor they run on."""
+
+    def __init__(self, runtime: Runtime, outlet: Any, door: Door, options: Options, done: Reply) -> None:
+        super().__init__()
+        self._runtime, self._outlet, self._door, self._options = runtime, outlet, door, options
+        self._done = done
+        """Told when nothing is left of this supervisor but the end of its own thread."""
+        self._seq = 0
+        self._life = ChannelLife()
+        self._children = Children(runtime, outlet, self._report)
+        self._had_members: dict[str, None] = {}  # topics that a restart starts again, in the order of their end
+        self._closing = False
+        self._timers: list[Timer] = []
+        self._crash_timers: list[Timer] = []
+
+    def on_receive(self, message: Any) -> None:
+        handler = _HANDLERS.get(type(message))
+        if handler is None:
+            super().on_receive(message)  # logs that it is unexpected
+        else:
+            handler(self, message)
+
+    def on_stop(self) -> None:
+        try:
+            self._end()
+        finally:
+            self._done.set()
+
+    def on_failure(
+        self, _type: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None
+    ) -> None:
+        logger.opt(exception=error).error("the supervisor failed: {}", error)
+        self.on_stop()
+
+    # Events
+
+    def _accept(self, message: Accept) -> None:
+        self._seq += 1
+        self._route(self._seq, message.event, message.reply)
+
+    def _route(self, seq: int, event: Event, reply: Reply | None) -> None:
+        was_crashed = self._life.crashed
+        topic = None if isinstance(event, (Crash, Restart)) else event.topic
+        answer = self._life.answer(event, topic_exists=topic in self._children.live)
+        if answer is None:
+            assert not isinstance(event, (Crash, Restart))
+            child = self._children.live.get(event.topic) or self._children.add(event.topic)
+            if isinstance(event, (Join, Rejoin)):
+                child.awaits_rejoin = False
+            self._children.deliver(child, Delivery(seq, event, reply))
+        elif self._life.crashed == was_crashed:
+            self._children.emit(seq, topic, answer, reply)
+        else:
+            latch = Latch(reply) if reply is not None else None
+            self._children.emit(seq, None, answer, latch.part() if latch is not None else None)
+            if isinstance(event, Crash):
+                self._crash(seq, event, latch)
+            else:
+                self._restart(latch)
+            if latch is not None:
+                latch.close()
+
+    def _crash(self, seq: int, event: Crash, latch: Latch | None) -> None:
+        logger.info("channel crashed: {}", event.reason)
+        self._cancel(self._timers)
+        for child in list(self._children.live.values()):
+            self._children.crash(child, seq, event)
+        self._wait_for_leaving(latch)
+        crashed = tuple(self._children.everyone_leaving())
+        if crashed:
+            self._crash_timers.append(self._later(self._options.crash_timeout_s, Overdue(crashed)))
+
+    def _restart(self, latch: Latch | None) -> None:
+        logger.info("channel restarted")
+        self._wait_for_leaving(latch)
+        # Whether a topic that is still on its way down has members shows when it is; then its successor starts, or goes.
+        still_dying = [topic for topic, queue in self._children.leaving.items() if queue[-1].crashed]
+        topics = dict.fromkeys([*self._had_members, *still_dying])
+        started = tuple(self._children.add(topic, awaits_rejoin=True) for topic in topics)
+        self._had_members.clear()
+        for child in started:
+            self._children.start(child)
+        if started:
+            self._timers.append(self._later(self._options.rejoin_window_s, RejoinWindowClosed(started)))
+
+    def _wait_for_leaving(self, latch: Latch | None) -> None:
+        if latch is not None:
+            for queue in self._children.leaving.values():
+                queue[-1].latches.append(latch.part())
+
+    # Topic actors
+
+    def _topic_empty(self, message: TopicEmpty) -> None:
+        post = message.post
+        child = self._children.live.get(post.topic)
+        is_idle = child is not None and child.post is post and not child.is_busy
+        if child is not None and is_idle and not child.awaits_rejoin and not post.members:
+            if message.reply is not None:
+                child.latches.append(message.reply)
+            self._children.stop(child)
+        elif message.reply is not None:
+            message.reply.set()
+
+    def _topic_down(self, message: TopicDown) -> None:
+        was_live = self._children.live.get(message.post.topic)
+        child = self._children.remove(message.post)
+        if child is not None:
+            self._after(child, unexpected=child is was_live)
+
+    def _after(self, child: Child, *, unexpected: bool) -> None:
+        """What follows a child's end: nothing that was accepted is lost, and who waited for it goes on."""
+        post = child.post
+        current, left = post.current, list(post.pending)
+        post.pending.clear()
+        if current is not None:
+            self._children.answer(current, "topic_crashed")
+        if unexpected:
+            logger.bind(topic=post.topic, incarnation=post.incarnation).error("topic {} ended unasked", post.topic)
+            for delivery in left:
+                self._route_again(delivery)
+        else:
+            for delivery in left:
+                self._children.answer(delivery, "crashed")
+            is_last = post.topic not in self._children.leaving and post.topic not in self._children.live
+            if child.crashed and post.members and is_last:
+                self._had_members[post.topic] = None
+        for seq, messages, reply in child.held:
+            self._children.emit(seq, post.topic, messages, reply)
+        self._children.start_successor(child)
+        for latch in child.latches:
+            latch.set()
+        self._after_the_last()
+
+    def _route_again(self, delivery: Delivery) -> None:
+        request = delivery.request
+        if isinstance(request, (Query, Crash)):
+            self._children.answer(delivery, "crashed")
+        else:
+            self._route(delivery.seq, request, delivery.reply)
+
+    def _after_the_last(self) -> None:
+        if not self._children.leaving:
+            self._cancel(self._crash_timers)
+            if self._closing and not self._children.live and self.actor_ref.is_alive():
+                self.stop()
+
+    def _overdue(self, message: Overdue) -> None:
+        for child in self._children.everyone_leaving():
+            if message.children is None or child in message.children:
+                self._abandon(child)
+
+    def _abandon(self, child: Child) -> None:
+        """Go on without a child that does not end: from here on its reports count no more, and its post gives it nothing."""
+        post = child.post
+        logger.bind(topic=post.topic, incarnation=post.incarnation).error("topic {} is abandoned", post.topic)
+        self._children.remove(post)
+        self._outlet.abandon(post.topic)
+        self._after(child, unexpected=False)
+
+    def _rejoin_window_closed(self, message: RejoinWindowClosed) -> None:
+        for child in message.children:
+            if child.awaits_rejoin and self._children.live.get(child.post.topic) is child:
+                self._children.stop(child)
+
+    # Questions
+
+    def _flush(self, message: Flush) -> None:
+        latch = Latch(message.reply, self._seq)
+        self._children.settle(latch)
+        self._outlet.settle(latch)
+        latch.close()
+
+    def _ask_topic(self, message: AskTopic) -> None:
+        child = self._children.live.get(message.topic)
+        question = Delivery(self._seq, Query(message.ask), message.reply)
+        if child is None:
+            self._children.answer(question, "")
+        else:
+            self._children.deliver(child, question)
+
+    def _ask_crashed(self, message: AskCrashed) -> None:
+        message.reply.set(self._life.crashed)
+
+    def _ask_census(self, message: AskCensus) -> None:
+        census = Census(message.reply)
+        for topic, child in list(self._children.live.items()):
+            if child.is_busy:
+                self._children.deliver(child, Delivery(self._seq, Query(len), census.part(topic)))
+            else:
+                census.add(topic, child.post.members)
+        census.close()
+
+    # The end
+
+    def _close(self, message: Close) -> None:
+        self._closing = True
+        self._cancel(self._timers)
+        self._timers.append(self._later(message.timeout_s, Overdue(None)))
+        for child in list(self._children.live.values()):
+            self._children.stop(child)
+        self._after_the_last()
+
+    def _end(self) -> None:
+        """The end, whoever brought it: handle what was accepted, then wait for the topic actors."""
+        self._door.shut()
+        while not self.actor_inbox.empty():
+            envelope = self.actor_inbox.get()
+            if type(envelope.message) in _HANDLERS:
+                self.on_receive(envelope.message)
+            elif envelope.reply_to is not None:
+                envelope.reply_to.set(None)  # another stop
+        for child in list(self._children.live.values()):
+            self._children.stop(child)
+        deadline_s = self._runtime.monotonic_s() + self._options.crash_timeout_s
+        while leaving := list(self._children.everyone_leaving()):
+            self._wait_for_end(leaving[0], deadline_s - self._runtime.monotonic_s())
+        self._cancel(self._timers)
+        self._cancel(self._crash_timers)
+        self._outlet.close()
+
+    def _wait_for_end(self, child: Child, timeout_s: float) -> None:
+        assert child.ref is not None  # the first to leave was started
+        try:
+            child.ref.stop(timeout=max(0.0, timeout_s))
+        except pykka.Timeout:
+            self._abandon(child)
+        else:
+            self._topic_down(TopicDown(child.post, None))
+
+    # Messages to itself
+
+    def _report(self, what: TopicEmpty | TopicDown) -> None:
+        """Called on the topic actors' threads."""
+        try:
+            self.actor_ref.tell(what)
+        except pykka.ActorDeadError:
+            if isinstance(what, TopicEmpty) and what.reply is not None:
+                what.reply.set()
+
+    def _later(self, delay_s: float, message: Any) -> Timer:
+        ref = self.actor_ref
+
+        def tell() -> None:
+            if ref.is_alive():
+                ref.tell(message)
+
+        return self._runtime.call_later(delay_s, tell)
+
+    def _cancel(self, timers: list[Timer]) -> None:
+        for timer in timers:
+            timer.cancel()
+        timers.clear()
+
+
+_HANDLERS: dict[type, Callable[[SupervisorActor, Any], None]] = {
+    Accept: SupervisorActor._accept,
+    Flush: SupervisorActor._flush,
+    AskTopic: SupervisorActor._ask_topic,
+    AskCensus: SupervisorActor._ask_census,
+    AskCrashed: SupervisorActor._ask_crashed,
+    Close: SupervisorActor._close,
+    TopicEmpty: SupervisorActor._topic_empty,
+    TopicDown: SupervisorActor._topic_down,
+    Overdue: SupervisorActor._overdue,
+    RejoinWindowClosed: SupervisorActor._rejoin_window_closed,
+}
