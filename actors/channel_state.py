@@ -59,7 +59,7 @@ class ChannelState:
         return sum(map(len, self._topics.values()))
 
     def topics(self) -> tuple[str, ...]:
-        return tuple(self._topics)
+        return tuple(sorted(self._topics))
 
     def subscribers(self, topic: str) -> tuple[str, ...]:
         return self._topics[topic].subscribers if topic in self._topics else ()

@@ -1,13 +1,13 @@
 """Every error that this project raises of its own.
 
-    LightspeedError
-    ├── InvalidEvent      the caller's: what was handed in is no valid event
-    ├── InvalidOption     the caller's: an option of a value that it can't have
-    ├── InsideActor       the caller's: a wait from where it could wait for itself
-    ├── ChannelClosed     the caller's: a call after `close`
-    ├── InvalidTrace      the peer's: a line of a trace that is no valid event
-    ├── ChannelTimeout    the world's: an answer that did not come in time
-    └── TopicCrash        nobody's fault: what `Crash` raises inside each topic actor
+LightspeedError
+├── InvalidEvent      the caller's: what was handed in is no valid event
+├── InvalidOption     the caller's: an option of a value that it can't have
+├── InsideActor       the caller's: a wait from where it could wait for itself
+├── ChannelClosed     the caller's: a call after `close`
+├── InvalidTrace      the peer's: a line of a trace that is no valid event
+├── ChannelTimeout    the world's: an answer that did not come in time
+└── TopicCrash        nobody's fault: what `Crash` raises inside each topic actor
 """
 
 import reprlib

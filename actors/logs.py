@@ -22,7 +22,7 @@ class PykkaRecords(logging.Handler):
         # Our actors log their failures themselves, with the traceback: once is enough.
         exception = record.exc_info if fields is None else None
         place = {"name": record.name, "function": record.funcName, "line": record.lineno}
-        bound = logger.bind(**(fields or {})).patch(lambda entry: entry.update(place))  # type: ignore[call-arg, arg-type]
+        bound = logger.bind(**(fields or {})).patch(lambda entry: entry.update(place))  # type: ignore[typeddict-item]
         bound.opt(exception=exception).log(record.levelname, "{}", record.getMessage())
         if fields is None and self._is_alone():
             self._last_resort(record)

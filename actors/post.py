@@ -2,7 +2,8 @@
 
 A `Post` is shared by two threads. The supervisor appends deliveries; the topic actor takes each from the left before it
 handles it. When an actor is dead or abandoned, the supervisor takes what is left. One `popleft` gives a delivery to one
-of them only, so each is handled or answered exactly once. `members` and `settled` are written by the actor alone, and read
+of them only, so each is handled or answered exactly once; one `pop` from `in_hand` decides likewise whether what the actor is
+at work on counts, or was answered when the actor was abandoned. `members` and `settled` are written by the actor alone, and read
 by the supervisor when the actor has settled all that it was sent, or is dead.
 """
 
@@ -60,19 +61,36 @@ class TopicDown(Struct, frozen=True):
 class Post:
     """One incarnation of one topic."""
 
-    __slots__ = ("_report", "current", "incarnation", "members", "outlet", "pending", "settled", "topic")
+    __slots__ = ("_report", "in_hand", "incarnation", "members", "outlet", "pending", "settled", "topic")
 
     def __init__(self, topic: str, incarnation: int, outlet: Outlet, report: Callable[[Any], None]) -> None:
         self.topic = topic
         self.incarnation = incarnation
         self.outlet = outlet
         self.pending: deque[Delivery] = deque()
-        self.current: Delivery | None = None
-        """What the actor is handling."""
+        self.in_hand: list[Delivery] = []
+        """What the actor is at work on: one or none."""
         self.members = 0
         self.settled = 0
         """How many deliveries the actor has handled and handed to the outlet."""
         self._report = report
+
+    def take_back(self) -> list[Delivery]:
+        """What is in hand, one or none: for the actor when it has handled it, for the supervisor when the actor is down."""
+        try:
+            return [self.in_hand.pop()]
+        except IndexError:
+            return []
+
+    def take_waiting(self) -> list[Delivery]:
+        """What a dead or abandoned actor had yet to take, in order. For the supervisor."""
+        waiting = []
+        while self.pending:
+            try:
+                waiting.append(self.pending.popleft())
+            except IndexError:  # an abandoned actor was quicker
+                break
+        return waiting
 
     def report(self, what: TopicEmpty | TopicDown) -> None:
         """Tell the supervisor. Never raises."""

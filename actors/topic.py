@@ -80,9 +80,7 @@ class TopicState:
         self._subscribers = None
         return (self._presence.track(event.client_id, event.user_id, event.now_ms),)
 
-    def _ok(
-        self, event: TopicEvent, payload: str, *, joins: tuple[Entry, ...] = (), leaves: tuple[Entry, ...] = ()
-    ) -> Messages:
+    def _ok(self, event: TopicEvent, payload: str, *, joins: tuple[Entry, ...] = (), leaves: tuple[Entry, ...] = ()) -> Messages:
         diff = Diff(self.topic, joins, leaves)
         return (Reply(event.client_id, self.topic, "ok", payload), PresenceDiff(self.topic, diff))
 

@@ -13,7 +13,7 @@ from lightspeed.actors.errors import TopicCrash
 from lightspeed.actors.events import Crash
 from lightspeed.actors.logs import logger
 from lightspeed.actors.post import Delivery, Post, Query, TopicDown, TopicEmpty
-from lightspeed.actors.topic import TopicState
+from lightspeed.actors.topic import Messages, TopicState
 
 if TYPE_CHECKING:
     _Role = pykka.Actor
@@ -40,19 +40,24 @@ class TopicActor(_Role):
 
     def _handle(self, post: Post) -> None:
         try:
-            delivery = post.current = post.pending.popleft()
+            delivery = post.pending.popleft()
         except IndexError:  # abandoned since on_receive looked
             return
-        request, reply, value = delivery.request, delivery.reply, None
+        post.in_hand.append(delivery)
+        request, reply = delivery.request, delivery.reply
+        messages: Messages = ()
+        value = None
         if isinstance(request, Crash):
             raise TopicCrash(post.topic, request.reason)
         if isinstance(request, Query):
-            messages, value = (), request.ask(self.state)
+            value = request.ask(self.state)
         else:
             messages = self.state.handle(request)
+        if not post.take_back():
+            return  # abandoned meanwhile, and answered by the supervisor
         empty = not self.state and not isinstance(request, Query)
         post.outlet.put(delivery.seq, post.topic, messages, None if empty else reply, value)
-        post.current, post.members = None, len(self.state)
+        post.members = len(self.state)
         post.settled += 1
         post.outlet.deliver(post.topic)
         if not self.state:

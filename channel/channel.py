@@ -43,6 +43,7 @@ class Channel:
 
     Raises:
         InvalidOption: an option has a value that it can't have.
+        RuntimeError: Python's own, where not even the supervisor's thread can be started.
     """
 
     def __init__(
@@ -68,9 +69,11 @@ class Channel:
         outlet = self._outbox if on_outbound is None else SinkLanes(on_outbound, self._runtime)
         self._door = Door()
         self._done = self._runtime.future()
-        self._supervisor = self._runtime.start(
-            SupervisorActor, self._runtime, outlet, self._door, options, self._done
-        )
+        try:
+            self._supervisor = self._runtime.start(SupervisorActor, self._runtime, outlet, self._door, options, self._done)
+        except BaseException:
+            outlet.close()
+            raise
         self._finalizer = weakref.finalize(self, _unclosed, self._door, self._supervisor, self._adapter.label)
 
     def handle(self, event: Event) -> None:
@@ -127,8 +130,8 @@ class Channel:
         return self._adapter.label
 
     def topics(self) -> tuple[str, ...]:
-        """The names of topics that have members."""
-        return tuple(topic for topic, members in self._census("topics").items() if members)
+        """The names of topics that have members, sorted."""
+        return tuple(sorted(topic for topic, members in self._census("topics").items() if members))
 
     def subscribers(self, topic: str) -> tuple[str, ...]:
         """The topic's client ids in subscription order; empty for an unknown topic."""
@@ -161,9 +164,7 @@ class Channel:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, _type: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, _type: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None) -> None:
         self.close()
 
     def __repr__(self) -> str:

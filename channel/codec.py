@@ -1,6 +1,6 @@
 """Events and messages as JSON: one object, `type` first, no spaces, UTF-8."""
 
-from typing import Any
+from typing import NoReturn
 
 import msgspec
 
@@ -21,7 +21,7 @@ from lightspeed.actors.outbound import Outbound
 from lightspeed.actors.presence import Entry
 
 _encoder = msgspec.json.Encoder()
-_decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)  # type: ignore[arg-type]  # a union is a type here
+_decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 _CLASSES: dict[str, type] = {
     str(event.__struct_config__.tag): event for event in (Join, Rejoin, Leave, Broadcast, Push, Crash, Restart)
 }
@@ -31,11 +31,14 @@ def encode(value: Event | Outbound | Entry) -> bytes:
     """One line of JSON, without the line's end.
 
     Raises:
-        InvalidEvent: an event that breaks a rule, such as text that UTF-8 can't encode.
+        InvalidEvent: it is none of these, an event breaks a rule, or a message holds text that UTF-8 can't encode or a value of a type that JSON has not.
     """
-    if type(value) in _CLASSES.values():
+    if not isinstance(value, (Outbound, Entry)):
         check_event(value)
-    return _encoder.encode(value)
+    try:
+        return _encoder.encode(value)
+    except (TypeError, ValueError) as error:
+        raise InvalidEvent("value", value, f"must be writable as JSON ({error})") from None
 
 
 def decode_event(line: bytes | str) -> Event:
@@ -52,7 +55,7 @@ def decode_event(line: bytes | str) -> Event:
     return event
 
 
-def _refuse(line: bytes | str, reason: str) -> "Any":
+def _refuse(line: bytes | str, reason: str) -> NoReturn:
     """Say what is wrong with the line in our own words."""
     try:
         fields = msgspec.json.decode(line)

@@ -34,7 +34,7 @@ def read_batches(file: BufferedIOBase, *, name: str, gzipped: bool = False) -> I
     Raises:
         InvalidTrace: it names the stream (`name`), the line (from 1) and the reason. The events before it have been given.
     """
-    stream: Any = gzip.GzipFile(fileobj=file) if gzipped else file  # type: ignore[call-overload]
+    stream: Any = gzip.GzipFile(fileobj=file) if gzipped else file
     number = 0
     try:
         for lines in _read_lines(stream):

@@ -7,13 +7,14 @@ from io import FileIO
 from typing import TextIO
 
 
+class OutputFailed(Exception):
+    """The output could not be written, for the reason in the text."""
+
+
 class LineFile:
     """A file that never ends in half a line: what could not be written whole is taken back."""
 
     is_terminal = False
-
-    class Failed(Exception):
-        """The file could not be written, for the reason in the text."""
 
     def __init__(self, file: FileIO) -> None:
         self._file = file
@@ -28,7 +29,7 @@ class LineFile:
         except BaseException as error:  # an interrupt, too, must not leave half a line
             self._take_back()
             if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
-                raise LineFile.Failed(error.strerror) from error
+                raise OutputFailed(error.strerror) from error
             raise
 
     def _take_back(self) -> None:
@@ -54,7 +55,7 @@ class LineStream:
             raise
         except OSError as error:
             self._point_elsewhere()
-            raise LineFile.Failed(error.strerror) from error
+            raise OutputFailed(error.strerror) from error
 
     def _point_elsewhere(self) -> None:
         """The interpreter flushes standard output once more at its end, and would complain."""

@@ -1,4 +1,4 @@
-"""`lightspeed`: the command line. Each command is a file that is imported when it is called."""
+"""`lightspeed`: the command line. One file a command."""
 
 import argparse
 import sys
@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from lightspeed.channel import LightspeedError
+
+INTERRUPTED = 130  # 128 and the number of SIGINT, as shells have it
 
 _TRACE_HELP = """\
 A trace is one event a line, such as
@@ -21,9 +23,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command that the arguments (None: the process's own) name, and return its exit status."""
     options = _parser().parse_args(arguments)
     try:
-        from lightspeed.cli.play import play
+        from lightspeed.cli.play import play  # each command imports what it needs when it is called
 
         return play(options.trace, options.output, summary=options.summary)
+    except KeyboardInterrupt:
+        return INTERRUPTED
     except LightspeedError as error:
         print(f"lightspeed: {error}", file=sys.stderr)
         return 2
@@ -43,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_TRACE_HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    play.add_argument("trace", metavar="TRACE", help="a file of JSON lines, gzipped if its name ends in .gz; - for standard input")
+    play.add_argument("trace", metavar="TRACE", help="a file of JSON lines; .gz is unpacked; - is standard input")
     play.add_argument("-o", "--output", metavar="FILE", help="write there, not to standard output; an existing file is replaced")
     play.add_argument("--summary", action="store_true", help="print a table of what happened to standard error")
     return parser

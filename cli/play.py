@@ -7,15 +7,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedIOBase
-from typing import cast
+from typing import NoReturn, cast
 
 from tqdm import tqdm
 
 from lightspeed.channel import Channel, InvalidOption, InvalidTrace, encode, read_batches
-from lightspeed.cli.lines import LineFile, LineStream
+from lightspeed.cli.lines import LineFile, LineStream, OutputFailed
 from lightspeed.cli.tally import Tally
-
-INTERRUPTED = 130  # 128 and the number of SIGINT, as shells have it
 
 
 def play(trace: str, output: str | None, *, summary: bool) -> int:
@@ -31,7 +29,7 @@ def play(trace: str, output: str | None, *, summary: bool) -> int:
             status = _play(source, trace, out, channel, tally)
         except BrokenPipeError:
             return 0  # whoever read the output has seen enough
-        except LineFile.Failed as error:
+        except OutputFailed as error:
             print(f"lightspeed: cannot write {output or 'standard output'}: {error}", file=sys.stderr)
             return 1
         if summary:
@@ -57,7 +55,7 @@ def _play(source: BufferedIOBase, trace: str, out: LineFile | LineStream, channe
             return 2
         except KeyboardInterrupt:
             _write(channel, out, tally)  # what was told before the interrupt
-            return INTERRUPTED
+            raise
     return 0
 
 
@@ -87,7 +85,7 @@ def _open_output(output: str | None, source: BufferedIOBase) -> Iterator[LineFil
         yield LineFile(file)
 
 
-def _progress(source: BufferedIOBase, out: LineFile | LineStream) -> "tqdm[None]":
+def _progress(source: BufferedIOBase, out: LineFile | LineStream) -> "tqdm[NoReturn]":
     """A bar of bytes read, on a terminal; none where the output itself goes to a terminal, or the size is not known."""
     status = os.fstat(source.fileno())
     hidden = out.is_terminal or not stat.S_ISREG(status.st_mode) or None  # None: only if standard error is no terminal

@@ -173,8 +173,8 @@ class Children:
         logger.opt(exception=failure).error("no actor could be started for topic {}", child.post.topic)
         child.post.members = 0
         self.remove(child.post)
-        while child.post.pending:
-            self.answer(child.post.pending.popleft(), "unavailable")
+        for delivery in child.post.take_waiting():
+            self.answer(delivery, "unavailable")
         for held in child.held:
             self.emit(held[0], child.post.topic, held[1], held[2])
         for latch in child.latches:

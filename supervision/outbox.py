@@ -29,15 +29,16 @@ class Outbox:
         if reply is not None:
             reply.set(value)
 
-    def take(self, last_seq: int) -> list[Outbound]:
-        """All messages of events up to the number, in the order of acceptance; they are gone from here."""
+    def take(self, last_seq: float) -> list[Outbound]:
+        """All messages of events up to the number (`inf`: all), in the order of acceptance; they are gone from here."""
         with self._lock:
             entries = self._held
             while self._emitted:
                 entries.append(self._emitted.popleft())
             entries.sort(key=itemgetter(0))
+            taken = [message for seq, messages in entries if seq <= last_seq for message in messages]
             self._held = [entry for entry in entries if entry[0] > last_seq]
-            return [message for seq, messages in entries if seq <= last_seq for message in messages]
+            return taken
 
     # An outbox runs no user code: there is nothing to deliver, to wait for, to give up or to stop.
 

@@ -1,8 +1,9 @@
 """A sink: the user's code that gets every outbound message as it is emitted, in place of the outbox.
 
 Each topic has a lane, and so have the messages of the channel itself. Whoever puts into a lane that nobody empties empties it:
-each topic's messages come in order and one at a time, and a slow sink holds up its own topic only. The supervisor never runs
-a sink: for what it answers itself it rings the `SinkActor`.
+each topic's messages come in order and one at a time, and a sink that is slow with what a topic actor gave out holds up that
+topic only. The supervisor never runs a sink: for what it answers itself (refusals, `System`) it rings the one `SinkActor`, where
+a sink that is slow with one such answer holds up the others.
 """
 
 import threading
@@ -68,7 +69,7 @@ class SinkLanes:
             call()
 
     def ring(self, topic: str | None) -> None:
-        """Have the sink actor deliver, so that this does not block; only where that actor was stopped from outside, deliver here."""
+        """Have the sink actor deliver: this does not block. Only where that actor was stopped from outside, deliver here."""
         try:
             self._actor.tell(topic)
         except pykka.ActorDeadError:

@@ -116,7 +116,7 @@ class SupervisorActor(_Role):
         self._wait_for_leaving(latch)
         crashed = tuple(self._children.everyone_leaving())
         if crashed:
-            self._crash_timers.append(self._later(self._options.crash_timeout_s, Overdue(crashed)))
+            self._later(self._options.crash_timeout_s, Overdue(crashed), self._crash_timers)
 
     def _restart(self, latch: Latch | None) -> None:
         logger.info("channel restarted")
@@ -129,7 +129,7 @@ class SupervisorActor(_Role):
         for child in started:
             self._children.start(child)
         if started:
-            self._timers.append(self._later(self._options.rejoin_window_s, RejoinWindowClosed(started)))
+            self._later(self._options.rejoin_window_s, RejoinWindowClosed(started), self._timers)
 
     def _wait_for_leaving(self, latch: Latch | None) -> None:
         if latch is not None:
@@ -158,10 +158,9 @@ class SupervisorActor(_Role):
     def _after(self, child: Child, *, unexpected: bool) -> None:
         """What follows a child's end: nothing that was accepted is lost, and who waited for it goes on."""
         post = child.post
-        current, left = post.current, list(post.pending)
-        post.pending.clear()
-        if current is not None:
-            self._children.answer(current, "topic_crashed")
+        for delivery in post.take_back():
+            self._children.answer(delivery, "topic_crashed")
+        left = post.take_waiting()
         if unexpected:
             logger.bind(topic=post.topic, incarnation=post.incarnation).error("topic {} ended unasked", post.topic)
             for delivery in left:
@@ -243,7 +242,7 @@ class SupervisorActor(_Role):
     def _close(self, message: Close) -> None:
         self._closing = True
         self._cancel(self._timers)
-        self._timers.append(self._later(message.timeout_s, Overdue(None)))
+        self._later(message.timeout_s, Overdue(None), self._timers)
         for child in list(self._children.live.values()):
             self._children.stop(child)
         self._after_the_last()
@@ -285,14 +284,17 @@ class SupervisorActor(_Role):
             if isinstance(what, TopicEmpty) and what.reply is not None:
                 what.reply.set()
 
-    def _later(self, delay_s: float, message: Any) -> Timer:
+    def _later(self, delay_s: float, message: Any, timers: list[Timer]) -> None:
         ref = self.actor_ref
 
         def tell() -> None:
             if ref.is_alive():
                 ref.tell(message)
 
-        return self._runtime.call_later(delay_s, tell)
+        try:
+            timers.append(self._runtime.call_later(delay_s, tell))
+        except Exception as failure:  # the world's: no more threads. Without its deadline the rest still works.
+            logger.opt(exception=failure).error("no timer could be started for {}", type(message).__name__)
 
     def _cancel(self, timers: list[Timer]) -> None:
         for timer in timers:

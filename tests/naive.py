@@ -1,0 +1,117 @@
+"""A channel written a second time, as plainly as can be and with nothing of ours but the shapes, to compare with."""
+
+from hypothesis import strategies as st
+
+from lightspeed.channel import (
+    Broadcast,
+    BroadcastMessage,
+    Crash,
+    Diff,
+    Entry,
+    Join,
+    Leave,
+    Meta,
+    PresenceDiff,
+    Push,
+    PushMessage,
+    Rejoin,
+    Reply,
+    Restart,
+    System,
+)
+
+
+class NaiveChannel:
+    """Members stand in one list of [topic, client, user, time] and are searched for; presence is lists in dicts."""
+
+    def __init__(self):
+        self.crashed = False
+        self.members = []
+        self.keys = {}  # topic -> key -> metas
+
+    def find(self, topic, client):
+        return next((m for m in self.members if m[0] == topic and m[1] == client), None)
+
+    def subscribers(self, topic):
+        return tuple(m[1] for m in self.members if m[0] == topic)
+
+    def topics(self):
+        return {m[0] for m in self.members}
+
+    def presences(self, topic):
+        return tuple(Entry(key, tuple(metas)) for key, metas in self.keys.get(topic, {}).items())
+
+    def appear(self, topic, client, user, now_ms):
+        meta = Meta(f"{client}:{now_ms}", now_ms)
+        self.keys.setdefault(topic, {}).setdefault(user, []).append(meta)
+        return (Entry(user, (meta,)),)
+
+    def vanish(self, topic, client, user, now_ms):
+        meta = Meta(f"{client}:{now_ms}", now_ms)
+        self.keys[topic][user].remove(meta)
+        if not self.keys[topic][user]:
+            del self.keys[topic][user]
+        return (Entry(user, (meta,)),)
+
+    def handle(self, event):
+        if isinstance(event, Crash):
+            if self.crashed:
+                return [System("already_crashed")]
+            self.__init__()
+            self.crashed = True
+            return [System(f"crashed:{event.reason}")]
+        if isinstance(event, Restart):
+            was, self.crashed = self.crashed, False
+            return [System("restarted" if was else "already_running")]
+        client, topic = event.client_id, event.topic
+        if self.crashed:
+            return [Reply(client, topic, "error", "crashed")]
+        member = self.find(topic, client)
+        if isinstance(event, (Join, Rejoin)):
+            done = "joined" if isinstance(event, Join) else "rejoined"
+            if member is None:
+                self.members.append([topic, client, event.user_id, event.now_ms])
+                joins = self.appear(topic, client, event.user_id, event.now_ms)
+                return [Reply(client, topic, "ok", done), PresenceDiff(topic, Diff(topic, joins, ()))]
+            if isinstance(event, Join):
+                return [Reply(client, topic, "error", "already_joined")]
+            if event.now_ms <= member[3]:
+                return [Reply(client, topic, "ok", done)]
+            leaves = self.vanish(topic, client, member[2], member[3])
+            member[2:] = [event.user_id, event.now_ms]
+            joins = self.appear(topic, client, event.user_id, event.now_ms)
+            return [Reply(client, topic, "ok", done), PresenceDiff(topic, Diff(topic, joins, leaves))]
+        if member is None:
+            return [Reply(client, topic, "error", "not_joined")]
+        if isinstance(event, Broadcast):
+            return [BroadcastMessage(topic, event.payload, self.subscribers(topic))]
+        if isinstance(event, Push):
+            return [PushMessage(client, topic, event.event, event.payload)]
+        self.members.remove(member)
+        leaves = self.vanish(topic, client, member[2], member[3])
+        return [Reply(client, topic, "ok", "left"), PresenceDiff(topic, Diff(topic, (), leaves))]
+
+    def run(self, events):
+        return [message for event in events for message in self.handle(event)]
+
+
+clients, topics, users = st.sampled_from("abcd"), st.sampled_from(["x", "y", "z"]), st.sampled_from(["u", "v"])
+times, texts = st.integers(0, 5), st.text(max_size=3)
+topic_events = st.one_of(
+    st.builds(Join, clients, topics, users, times),
+    st.builds(Rejoin, clients, topics, users, times),
+    st.builds(Leave, clients, topics),
+    st.builds(Broadcast, clients, topics, texts),
+    st.builds(Push, clients, topics, texts, texts),
+)
+events = st.one_of(topic_events, topic_events, topic_events, topic_events, st.builds(Crash, texts), st.builds(Restart))
+
+
+def state_of(channel, topics="xyz"):
+    """What can be read of a channel, ours or the naive one."""
+    return {
+        "crashed": channel.crashed,
+        "topics": set(channel.topics()),
+        "subscribers": {topic: channel.subscribers(topic) for topic in topics},
+        "presences": {topic: channel.presences(topic) for topic in topics},
+    }

@@ -1,0 +1,153 @@
+"""Each example is run as its reader runs it, and what it prints is read."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+TRACE = "examples/netsplit.jsonl"
+
+pytestmark = pytest.mark.slow  # each test starts an interpreter
+
+QUICKSTART = """\
+reply to phone in room:1: ok, joined
+presence in room:1: joined ['alice']
+reply to laptop in room:1: ok, joined
+presence in room:1: joined ['bob']
+broadcast in room:1: 'hello' to phone, laptop
+System(label='crashed:power cut')
+reply to laptop in room:1: error, crashed
+System(label='restarted')
+reply to phone in room:1: ok, rejoined
+presence in room:1: joined ['alice']
+"""
+
+NETSPLIT_EVENTS = """\
+{"type":"join","client_id":"phone","topic":"room:lobby","user_id":"alice","now_ms":1000}  ->  ok joined, presence +alice
+{"type":"join","client_id":"laptop","topic":"room:lobby","user_id":"alice","now_ms":1001}  ->  ok joined, presence +alice
+{"type":"join","client_id":"tablet","topic":"room:lobby","user_id":"bob","now_ms":1002}  ->  ok joined, presence +bob
+{"type":"join","client_id":"phone","topic":"room:kitchen","user_id":"alice","now_ms":1003}  ->  ok joined, presence +alice
+{"type":"join","client_id":"desktop","topic":"room:garden","user_id":"carol","now_ms":1004}  ->  ok joined, presence +carol
+{"type":"crash","reason":"netsplit"}  ->  System(label='crashed:netsplit')
+{"type":"broadcast","client_id":"phone","topic":"room:lobby","payload":"hello?"}  ->  error crashed
+{"type":"leave","client_id":"desktop","topic":"room:garden"}  ->  error crashed
+{"type":"join","client_id":"phone","topic":"room:lobby","user_id":"alice","now_ms":1000}  ->  error crashed
+{"type":"restart"}  ->  System(label='restarted')
+{"type":"rejoin","client_id":"phone","topic":"room:lobby","user_id":"alice","now_ms":2000}  ->  ok rejoined, presence +alice
+{"type":"rejoin","client_id":"laptop","topic":"room:lobby","user_id":"alice","now_ms":2001}  ->  ok rejoined, presence +alice
+{"type":"rejoin","client_id":"tablet","topic":"room:lobby","user_id":"bob","now_ms":2002}  ->  ok rejoined, presence +bob
+{"type":"rejoin","client_id":"phone","topic":"room:kitchen","user_id":"alice","now_ms":2003}  ->  ok rejoined, presence +alice
+{"type":"rejoin","client_id":"desktop","topic":"room:garden","user_id":"carol","now_ms":2004}  ->  ok rejoined, presence +carol
+{"type":"rejoin","client_id":"desktop","topic":"room:garden","user_id":"carol","now_ms":2004}  ->  ok rejoined
+"""
+
+NETSPLIT_STATES = [
+    "Crashed: False. Members: 5. Topic actors: 3. Present:",
+    "Crashed: True. Members: 0. Topic actors: 0. Present:",
+    "Crashed: True. Members: 0. Topic actors: 0. Present:",
+    "Crashed: False. Members: 0. Topic actors: 3. Present:",
+    "Crashed: False. Members: 5. Topic actors: 3. Present:",
+]
+
+PLAYED = """\
+{"type":"reply","client_id":"phone","topic":"room:lobby","status":"ok","payload":"joined"}
+{"type":"presence_diff","topic":"room:lobby","diff":{"topic":"room:lobby","joins":[{"key":"alice","metas":[{"ref":"phone:1000","online_at_ms":1000}]}],"leaves":[]}}
+{"type":"reply","client_id":"tablet","topic":"room:lobby","status":"ok","payload":"joined"}
+{"type":"presence_diff","topic":"room:lobby","diff":{"topic":"room:lobby","joins":[{"key":"bob","metas":[{"ref":"tablet:1001","online_at_ms":1001}]}],"leaves":[]}}
+{"type":"reply","client_id":"desktop","topic":"room:garden","status":"ok","payload":"joined"}
+{"type":"presence_diff","topic":"room:garden","diff":{"topic":"room:garden","joins":[{"key":"carol","metas":[{"ref":"desktop:1002","online_at_ms":1002}]}],"leaves":[]}}
+{"type":"reply","client_id":"phone","topic":"room:garden","status":"ok","payload":"joined"}
+{"type":"presence_diff","topic":"room:garden","diff":{"topic":"room:garden","joins":[{"key":"alice","metas":[{"ref":"phone:1003","online_at_ms":1003}]}],"leaves":[]}}
+{"type":"broadcast_message","topic":"room:lobby","payload":"good morning","recipients":["phone","tablet"]}
+{"type":"push_message","client_id":"desktop","topic":"room:garden","event":"weather","payload":"rain"}
+{"type":"reply","client_id":"phone","topic":"room:garden","status":"ok","payload":"left"}
+{"type":"presence_diff","topic":"room:garden","diff":{"topic":"room:garden","joins":[],"leaves":[{"key":"alice","metas":[{"ref":"phone:1003","online_at_ms":1003}]}]}}
+{"type":"reply","client_id":"phone","topic":"room:garden","status":"error","payload":"not_joined"}
+{"type":"system","label":"crashed:netsplit"}
+{"type":"reply","client_id":"tablet","topic":"room:lobby","status":"error","payload":"crashed"}
+{"type":"reply","client_id":"laptop","topic":"room:lobby","status":"error","payload":"crashed"}
+{"type":"system","label":"restarted"}
+{"type":"reply","client_id":"phone","topic":"room:lobby","status":"ok","payload":"rejoined"}
+{"type":"presence_diff","topic":"room:lobby","diff":{"topic":"room:lobby","joins":[{"key":"alice","metas":[{"ref":"phone:3000","online_at_ms":3000}]}],"leaves":[]}}
+{"type":"reply","client_id":"tablet","topic":"room:lobby","status":"ok","payload":"rejoined"}
+{"type":"presence_diff","topic":"room:lobby","diff":{"topic":"room:lobby","joins":[{"key":"bob","metas":[{"ref":"tablet:3001","online_at_ms":3001}]}],"leaves":[]}}
+{"type":"reply","client_id":"desktop","topic":"room:garden","status":"ok","payload":"rejoined"}
+{"type":"presence_diff","topic":"room:garden","diff":{"topic":"room:garden","joins":[{"key":"carol","metas":[{"ref":"desktop:3002","online_at_ms":3002}]}],"leaves":[]}}
+{"type":"reply","client_id":"desktop","topic":"room:garden","status":"ok","payload":"rejoined"}
+{"type":"broadcast_message","topic":"room:lobby","payload":"back again","recipients":["phone","tablet"]}
+"""
+
+SUMMARY = """\
+events 17
+join 5
+rejoin 4
+leave 1
+broadcast 4
+push 1
+crash 1
+restart 1
+outbound 25
+reply 12
+push_message 1
+broadcast_message 2
+presence_diff 8
+system 2
+deliveries 17
+crashes survived 1
+members at the end 3
+topics at the end 2
+"""
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """A Python of its own with these arguments, in the project's folder; what it prints is UTF-8."""
+    command = [sys.executable, "-X", "utf8", "-W", "error", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", timeout=30, check=False)
+
+
+def play(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return run("-c", "import sys; from lightspeed.cli.main import main; sys.exit(main())", "play", *arguments)
+
+
+def test_quickstart_prints_the_way_through_a_crash() -> None:
+    done = run("examples/quickstart.py")
+    assert (done.returncode, done.stdout, done.stderr) == (0, QUICKSTART, "")
+
+
+def test_netsplit_prints_each_event_with_what_came_out_of_it() -> None:
+    done = run("examples/netsplit.py")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line.strip() for line in done.stdout.splitlines() if "  ->  " in line] == NETSPLIT_EVENTS.splitlines()
+
+
+def test_netsplit_prints_who_is_present_before_and_after() -> None:
+    lines = [line.strip() for line in run("examples/netsplit.py").stdout.splitlines()]
+    assert [line for line in lines if line.startswith("Crashed: ")] == NETSPLIT_STATES
+    assert [line for line in lines if line.startswith("room:lobby: ")] == [
+        "room:lobby: alice with phone:1000 and laptop:1001, bob with tablet:1002",
+        "room:lobby: nobody",
+        "room:lobby: nobody",
+        "room:lobby: nobody",
+        "room:lobby: alice with phone:2000 and laptop:2001, bob with tablet:2002",
+    ]
+
+
+def test_the_trace_plays_into_these_messages() -> None:
+    done = play(TRACE)
+    assert (done.returncode, done.stdout, done.stderr) == (0, PLAYED, "")
+
+
+def test_the_summary_of_the_trace_counts_what_was_played() -> None:
+    done = play(TRACE, "--summary")
+    *rows, speed = [" ".join(line.split()) for line in done.stderr.splitlines()]
+    assert (done.returncode, done.stdout, rows) == (0, PLAYED, SUMMARY.splitlines())
+    assert speed.startswith("events per second ")
+
+
+def test_every_example_is_short_enough_to_read() -> None:
+    lengths = {
+        path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in (ROOT / "examples").iterdir() if path.is_file()
+    }
+    assert {name for name, length in lengths.items() if length >= 60} == set()

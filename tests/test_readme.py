@@ -1,0 +1,66 @@
+"""The README says what is so: its program is the example, its output is what the example prints, its files exist."""
+
+import re
+import shlex
+import subprocess
+import sys
+from importlib.metadata import entry_points, metadata
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+QUICKSTART = ROOT / "examples" / "quickstart.py"
+
+INSTALL = "python3 -m venv .venv && .venv/bin/pip install . && .venv/bin/lightspeed play examples/netsplit.jsonl --summary\n"
+TEST = 'python3 -m venv .venv && .venv/bin/pip install ".[test]" && .venv/bin/pytest\n'
+
+
+def blocks(language: str) -> list[str]:
+    """What stands between fences of the language, with the last line's end."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-X", "utf8", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", timeout=30, check=False)
+
+
+def test_the_program_in_the_readme_is_the_quickstart() -> None:
+    assert blocks("python") == [QUICKSTART.read_text(encoding="utf-8")]
+
+
+@pytest.mark.slow
+def test_quickstart_prints_what_the_readme_shows() -> None:
+    done = run(str(QUICKSTART))
+    assert (done.returncode, blocks("text"), done.stderr) == (0, [done.stdout], "")
+
+
+def test_the_commands_are_one_to_install_and_play_and_one_to_test() -> None:
+    assert blocks("sh") == [INSTALL, TEST]
+
+
+def test_the_commands_name_files_and_extras_that_exist() -> None:
+    words = [word for block in blocks("sh") for word in shlex.split(block)]
+    paths = [word for word in words if "/" in word and not word.startswith(".venv/")]
+    assert paths
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+    assert "test" in (metadata("lightspeed-channels").get_all("Provides-Extra") or [])
+
+
+@pytest.mark.slow
+def test_the_command_that_plays_the_trace_ends_well() -> None:
+    command = shlex.split(INSTALL.split("&&")[-1])
+    assert [script.name for script in entry_points(group="console_scripts", name="lightspeed")] == ["lightspeed"]
+    done = run("-c", "import sys; from lightspeed.cli.main import main; sys.exit(main())", *command[1:])
+    assert done.returncode == 0
+    assert '{"type":"system","label":"restarted"}\n' in done.stdout
+    assert re.search(r"^crashes survived +1$", done.stderr, flags=re.MULTILINE)
+
+
+def test_the_links_lead_to_files_and_the_files_named_exist() -> None:
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if "://" not in link]
+    named = re.findall(r"\b(?:examples|docs)/[\w.]+\w", README)
+    assert links
+    assert [path for path in (*links, *named) if not (ROOT / path).exists()] == []
