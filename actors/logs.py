@@ -1,8 +1,8 @@
 """Logging with a library's manners: silent until the user says `logger.enable("lightspeed")`.
 
-Pykka logs through standard logging. While lightspeed is enabled, Pykka's records go where loguru's go, with the topic and
-incarnation of the actor that they are about. While it is disabled, the failures of our own actors are not printed by
-logging's last resort; those of other Pykka actors are, as without us, and handlers that the user installed get everything.
+Pykka logs through standard logging, silently too: it has a null handler. While lightspeed is enabled, Pykka's records also go
+where loguru's go, with the topic and incarnation of the actor that they are about. Handlers of the user's on Pykka's logger, or
+above it, get what they always got.
 """
 
 import logging
@@ -24,16 +24,6 @@ class PykkaRecords(logging.Handler):
         place = {"name": record.name, "function": record.funcName, "line": record.lineno}
         bound = logger.bind(**(fields or {})).patch(lambda entry: entry.update(place))  # type: ignore[typeddict-item]
         bound.opt(exception=exception).log(record.levelname, "{}", record.getMessage())
-        if fields is None and self._is_alone():
-            self._last_resort(record)
-
-    def _is_alone(self) -> bool:
-        return logging.getLogger("pykka").handlers == [self] and not logging.getLogger().handlers
-
-    def _last_resort(self, record: logging.LogRecord) -> None:
-        last = logging.lastResort
-        if last is not None and record.levelno >= last.level:
-            last.handle(record)
 
 
 def lead_pykka_records() -> None:

@@ -31,7 +31,7 @@ def encode(value: Event | Outbound | Entry) -> bytes:
     """One line of JSON, without the line's end.
 
     Raises:
-        InvalidEvent: it is none of these, an event breaks a rule, or a message holds text that UTF-8 can't encode or a value of a type that JSON has not.
+        InvalidEvent: it is none of these, an event breaks a rule, or a message holds what JSON in UTF-8 can't.
     """
     if not isinstance(value, (Outbound, Entry)):
         check_event(value)

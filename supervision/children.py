@@ -134,16 +134,20 @@ class Children:
             if reply is not None:
                 reply.set(request.ask(TopicState("")))
             return
-        self.emit(delivery.seq, request.topic, (error(request.client_id, request.topic, why),), reply)
+        self._put_out(delivery.seq, request.topic, (error(request.client_id, request.topic, why),), reply)
 
     def emit(self, seq: int, topic: str | None, messages: Messages, reply: Reply | None) -> None:
         """Put out what no topic actor emits; behind all that the topic's actors, if any, have yet to emit."""
         queue = self.leaving.get(topic) if topic is not None else None
         if queue:
             queue[-1].held.append((seq, messages, reply))
-            return
-        self._outlet.put(seq, topic, messages, reply)
-        self._outlet.ring(topic)
+        else:
+            self._put_out(seq, topic, messages, reply)
+
+    def release(self, child: Child) -> None:
+        """Emit what was held until this child is down."""
+        for seq, messages, reply in child.held:
+            self._put_out(seq, child.post.topic, messages, reply)
 
     def settle(self, latch: Latch) -> None:
         """Have the latch wait for all that was sent so far."""
@@ -156,6 +160,10 @@ class Children:
 
     def everyone_leaving(self) -> Iterable[Child]:
         return [child for queue in self.leaving.values() for child in queue]
+
+    def _put_out(self, seq: int, topic: str | None, messages: Messages, reply: Reply | None) -> None:
+        self._outlet.put(seq, topic, messages, reply)
+        self._outlet.ring(topic)
 
     def _leave(self, child: Child) -> None:
         if self.live.get(child.post.topic) is child:
@@ -175,8 +183,7 @@ class Children:
         self.remove(child.post)
         for delivery in child.post.take_waiting():
             self.answer(delivery, "unavailable")
-        for held in child.held:
-            self.emit(held[0], child.post.topic, held[1], held[2])
+        self.release(child)
         for latch in child.latches:
             latch.set()
         self.start_successor(child)

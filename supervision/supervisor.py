@@ -164,24 +164,23 @@ class SupervisorActor(_Role):
         if unexpected:
             logger.bind(topic=post.topic, incarnation=post.incarnation).error("topic {} ended unasked", post.topic)
             for delivery in left:
-                self._route_again(delivery)
+                self._route_again(post.topic, delivery)
         else:
             for delivery in left:
                 self._children.answer(delivery, "crashed")
             is_last = post.topic not in self._children.leaving and post.topic not in self._children.live
             if child.crashed and post.members and is_last:
                 self._had_members[post.topic] = None
-        for seq, messages, reply in child.held:
-            self._children.emit(seq, post.topic, messages, reply)
+        self._children.release(child)
         self._children.start_successor(child)
         for latch in child.latches:
             latch.set()
         self._after_the_last()
 
-    def _route_again(self, delivery: Delivery) -> None:
+    def _route_again(self, topic: str, delivery: Delivery) -> None:
         request = delivery.request
-        if isinstance(request, (Query, Crash)):
-            self._children.answer(delivery, "crashed")
+        if isinstance(request, Query):
+            self._question(topic, delivery)
         else:
             self._route(delivery.seq, request, delivery.reply)
 
@@ -218,8 +217,10 @@ class SupervisorActor(_Role):
         latch.close()
 
     def _ask_topic(self, message: AskTopic) -> None:
-        child = self._children.live.get(message.topic)
-        question = Delivery(self._seq, Query(message.ask), message.reply)
+        self._question(message.topic, Delivery(self._seq, Query(message.ask), message.reply))
+
+    def _question(self, topic: str, question: Delivery) -> None:
+        child = self._children.live.get(topic)
         if child is None:
             self._children.answer(question, "")
         else:

@@ -1,0 +1,109 @@
+import logging
+import subprocess
+import sys
+
+import pykka
+import pytest
+from loguru import logger
+
+from lightspeed.actors.logs import PykkaRecords, lead_pykka_records
+from lightspeed.channel import Channel, Crash, Join
+
+
+@pytest.fixture
+def records():
+    """What loguru gets, with lightspeed enabled."""
+    got = []
+    sink = logger.add(lambda message: got.append(message.record), level="DEBUG", format="{message}")
+    logger.enable("lightspeed")
+    yield got
+    logger.disable("lightspeed")
+    logger.remove(sink)
+
+
+def crash_a_topic():
+    with Channel(on_outbound=failing_sink) as channel:
+        channel.handle(Join("c", "room:1", "u", 1))
+        channel.handle(Crash("power"))
+
+
+def failing_sink(_message):
+    raise ValueError("planted")
+
+
+def test_a_failure_is_logged_once_with_traceback_topic_and_incarnation(records):
+    crash_a_topic()
+    (failure,) = [r for r in records if r["message"].startswith("topic room:1 failed") and r["exception"]]
+    assert failure["extra"] == {"topic": "room:1", "incarnation": 1}
+    assert failure["level"].name == "ERROR"
+    assert failure["exception"].value.reason == "power"
+    assert failure["exception"].traceback is not None
+
+
+def test_pykkas_records_go_the_same_way_with_the_same_fields(records):
+    crash_a_topic()
+    (pykkas,) = [r for r in records if r["name"] == "pykka"]
+    assert pykkas["message"].startswith("Unhandled exception in TopicActor")
+    assert pykkas["extra"] == {"topic": "room:1", "incarnation": 1}
+
+
+def test_what_a_sink_raises_is_logged(records):
+    crash_a_topic()
+    failures = [r for r in records if r["message"].startswith("the sink failed on")]
+    assert len(failures) == 3
+    assert all(isinstance(r["exception"].value, ValueError) for r in failures)
+
+
+class Failing(pykka.ThreadingActor):
+    def on_receive(self, message):
+        raise RuntimeError(message)
+
+
+def test_the_failure_of_another_pykka_actor_keeps_its_traceback(records):
+    ref = Failing.start()
+    ref.tell("foreign")
+    ref.stop()
+    (failure,) = [r for r in records if r["exception"]]
+    assert failure["name"] == "pykka"
+    assert str(failure["exception"].value) == "foreign"
+    assert failure["extra"] == {}
+
+
+RUN = """
+import pykka
+from lightspeed.channel import Channel, Crash, Join
+{setup}
+with Channel() as channel:
+    channel.handle(Join("c", "room:1", "u", 1))
+    channel.handle(Crash("power"))
+class Other(pykka.ThreadingActor):
+    def on_receive(self, message): raise RuntimeError("foreign")
+{other}
+"""
+OTHER = "ref = Other.start(); ref.tell(1); ref.stop()"
+
+
+def stderr_of(setup="", other=""):
+    code = RUN.format(setup=setup, other=other)
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=True).stderr
+
+
+def test_it_is_silent_until_it_is_enabled():
+    assert stderr_of() == ""
+
+
+def test_enabled_it_speaks():
+    text = stderr_of(setup="from loguru import logger; logger.enable('lightspeed')")
+    assert "topic room:1 failed: room:1 was crashed: power" in text
+    assert "Traceback" in text
+
+
+def test_handlers_of_the_users_on_pykkas_logger_get_what_they_always_got():
+    assert stderr_of(other=OTHER) == ""
+    text = stderr_of(setup="import logging; logging.basicConfig()", other=OTHER)
+    assert text.count("Traceback") == 2
+
+
+def test_pykkas_logger_gets_one_handler_however_often_it_is_asked_for():
+    lead_pykka_records()
+    assert [type(handler) for handler in logging.getLogger("pykka").handlers].count(PykkaRecords) == 1

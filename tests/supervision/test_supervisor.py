@@ -1,0 +1,231 @@
+import threading
+
+import pykka
+import pytest
+
+from lightspeed.channel import (
+    Broadcast,
+    Channel,
+    Crash,
+    Join,
+    Leave,
+    Push,
+    Rejoin,
+    Reply,
+    Restart,
+    System,
+    Threads,
+    TopicCrash,
+)
+
+
+def topic_actors():
+    return pykka.ActorRegistry.get_by_class_name("TopicActor")
+
+
+class ClockTimer:
+    def __init__(self, calls, delay_s, call):
+        self.calls, self.delay_s, self.call = calls, delay_s, call
+
+    def cancel(self):
+        if self in self.calls:
+            self.calls.remove(self)
+
+
+class Clock(Threads):
+    """Real actors, and a clock that a test moves on."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls = []
+
+    def call_later(self, delay_s, call):
+        timer = ClockTimer(self.calls, delay_s, call)
+        self.calls.append(timer)
+        return timer
+
+    def run(self, delay_s):
+        for timer in [timer for timer in self.calls if timer.delay_s == delay_s]:
+            timer.call()
+
+
+def incarnations(channel):
+    """Each topic actor's incarnation, asked of the actor itself."""
+    return sorted(ref.proxy().post.get().incarnation for ref in topic_actors())
+
+
+def test_a_crash_is_raised_inside_every_topic_actor(monkeypatch):
+    from lightspeed.actors.topic_actor import TopicActor
+
+    died = []
+    on_failure = TopicActor.on_failure
+
+    def spy(self, kind, error, traceback):
+        died.append((self.post.topic, error.reason, threading.current_thread().name))
+        assert isinstance(error, TopicCrash)
+        on_failure(self, kind, error, traceback)
+
+    monkeypatch.setattr(TopicActor, "on_failure", spy)
+    with Channel() as channel:
+        for topic in "abc":
+            channel.handle(Join("c", topic, "u", 1))
+        channel.handle(Crash("power"))
+    assert sorted(topic for topic, _, _ in died) == ["a", "b", "c"]
+    assert {reason for _, reason, _ in died} == {"power"}
+    assert len({thread for _, _, thread in died}) == 3
+
+
+def test_a_restart_starts_new_actors_with_the_next_incarnations():
+    with Channel() as channel:
+        for topic in "abc":
+            channel.handle(Join("c", topic, "u", 1))
+        before = topic_actors()
+        assert incarnations(channel) == [1, 2, 3]
+        channel.handle(Leave("c", "b"))
+        channel.handle(Crash("r"))
+        channel.handle(Restart())
+        assert incarnations(channel) == [4, 5]
+        assert not any(ref.is_alive() for ref in before)
+        assert channel.topics() == ()
+
+
+def test_a_topic_that_nobody_rejoins_stops_when_the_window_closes():
+    clock = Clock()
+    with Channel(rejoin_window_s=77, runtime=clock) as channel:
+        for topic in "ab":
+            channel.handle(Join("c", topic, "u", 1))
+        channel.handle(Crash("r"))
+        channel.handle(Restart())
+        channel.handle(Broadcast("c", "a", "too early"))
+        channel.handle(Rejoin("c", "b", "u", 2))
+        assert len(topic_actors()) == 2
+        clock.run(77)
+        assert channel.topics() == ("b",)
+        channel.handle(Leave("c", "a"))  # answered once a's actor is down
+        assert len(topic_actors()) == 1
+        channel.handle(Leave("c", "b"))
+        assert topic_actors() == []
+
+
+def test_a_second_crash_ends_the_first_ones_window():
+    clock = Clock()
+    with Channel(rejoin_window_s=77, runtime=clock) as channel:
+        channel.handle(Join("c", "t", "u", 1))
+        channel.handle(Crash("r"))
+        channel.handle(Restart())
+        assert [timer.delay_s for timer in clock.calls] == [77]
+        channel.handle(Crash("s"))
+        assert clock.calls == []
+        channel.handle(Restart())
+        assert topic_actors() == []  # nobody had rejoined: there is nothing to start again
+
+
+def test_crashes_and_restarts_told_in_a_burst_take_effect_in_turn():
+    with Channel() as channel:
+        for round_ in range(50):
+            channel.tell(Rejoin("c", "t", "u", round_))
+            channel.tell(Crash(str(round_)))
+            channel.tell(Restart())
+        channel.tell(Rejoin("c", "t", "u", 99))
+        outbound = channel.flush_outbox()
+        assert [m.payload for m in outbound if isinstance(m, Reply)] == ["rejoined"] * 51
+        assert channel.subscribers("t") == ("c",)
+        assert len(topic_actors()) == 1
+
+
+def test_a_topic_actor_that_is_stopped_from_outside_loses_its_members_and_nothing_else():
+    with Channel() as channel:
+        channel.handle(Join("c", "t", "u", 1))
+        topic_actors()[0].stop()
+        channel.handle(Push("c", "t", "e", "p"))
+        assert channel.flush_outbox()[2:] == [Reply("c", "t", "error", "not_joined")]
+        channel.handle(Join("c", "t", "u", 2))
+        assert channel.subscribers("t") == ("c",)
+
+
+@pytest.mark.slow
+def test_events_that_race_with_a_stop_from_outside_are_all_answered():
+    with Channel() as channel:
+        for number in range(300):
+            channel.tell(Join("c", "t", "u", number))
+            for ref in topic_actors():
+                ref.stop(block=False)
+            channel.tell(Push("c", "t", "e", "p"))
+        answers = channel.flush_outbox()
+        assert len([m for m in answers if not hasattr(m, "diff")]) == 600
+
+
+def test_what_fails_in_a_topic_is_answered_and_the_topic_comes_back_empty(monkeypatch):
+    from lightspeed.actors.topic import TopicState
+
+    handle = TopicState.handle
+
+    def fail_on_poison(self, event):
+        if getattr(event, "payload", "") == "poison":
+            raise ZeroDivisionError("planted")
+        return handle(self, event)
+
+    monkeypatch.setattr(TopicState, "handle", fail_on_poison)
+    with Channel() as channel:
+        for event in (Join("c", "t", "u", 1), Push("c", "t", "e", "poison"), Join("c", "t", "u", 2)):
+            channel.tell(event)
+        replies = [(m.status, m.payload) for m in channel.flush_outbox() if isinstance(m, Reply)]
+        assert replies == [("ok", "joined"), ("error", "topic_crashed"), ("ok", "joined")]
+        channel.handle(Push("c", "t", "e", "poison"))
+        assert channel.topics() == ()
+
+
+def test_where_no_thread_can_be_started_events_are_answered_and_the_channel_lives(monkeypatch):
+    with Channel() as channel:
+        channel.handle(Join("c", "here", "u", 1))
+
+        def no_more(_self):
+            raise RuntimeError("can't start new thread")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", no_more)
+            channel.handle(Join("c", "there", "u", 1))
+            channel.handle(Push("c", "here", "e", "p"))
+            channel.handle(Crash("r"))
+            channel.handle(Restart())
+        channel.handle(Join("c", "there", "u", 1))
+        outbound = channel.flush_outbox()
+        assert outbound[2] == Reply("c", "there", "error", "unavailable")
+        assert outbound[4:6] == [System("crashed:r"), System("restarted")]
+        assert channel.topics() == ("there",)
+
+
+def test_the_cost_of_a_rejoin_does_not_grow_with_the_members():
+    """Counted in calls, which a busy machine does not change: the last thousand rejoins make as many as the first."""
+    import sys
+
+    from lightspeed.actors import TopicState
+
+    def calls(topic, clients):
+        count = 0
+
+        def profile(_frame, _kind, _argument):
+            nonlocal count
+            count += 1
+
+        sys.setprofile(profile)
+        try:
+            for client in clients:
+                topic.handle(Rejoin(f"c{client}", "t", "u", 2))
+        finally:
+            sys.setprofile(None)
+        return count
+
+    topic = TopicState("t")
+    first = calls(topic, range(1000))
+    calls(topic, range(1000, 9000))
+    assert calls(topic, range(9000, 10_000)) == first
+    assert len(topic) == 10_000
+
+
+def test_an_unknown_message_from_outside_changes_nothing():
+    with Channel() as channel:
+        channel.handle(Join("c", "t", "u", 1))
+        for ref in pykka.ActorRegistry.get_all():
+            ref.ask("what is this?")
+        assert channel.subscribers("t") == ("c",)

@@ -1,0 +1,54 @@
+"""What a user installs."""
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(copy_of_the_tree(folder))]
+    done = subprocess.run(build, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (path,) = folder.glob("*.whl")
+    return path
+
+
+def copy_of_the_tree(folder):
+    """Built from a copy, so that a stale build/ adds nothing and nothing is left behind."""
+    import shutil
+
+    skip = shutil.ignore_patterns(".*", "build", "dist", "*.egg-info", "__pycache__", "venv*")
+    return shutil.copytree(ROOT, folder / "tree", ignore=skip)
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_every_file_of_every_package_and_nothing_else(wheel):
+    held = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    packages = {path.parent for path in ROOT.glob("*/__init__.py") if path.parent.name not in ("tests", "examples")}
+    expected = {f"lightspeed/{path.relative_to(ROOT)}" for package in packages for path in package.glob("**/*.py")}
+    expected |= {f"lightspeed/{package.name}/py.typed" for package in packages}
+    assert held == expected
+    assert {"lightspeed/actors/topic.py", "lightspeed/supervision/supervisor.py"} <= held
+
+
+@pytest.mark.slow
+def test_the_wheel_puts_only_lightspeed_at_the_top_and_brings_the_command(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        tops = {name.split("/")[0] for name in archive.namelist() if ".dist-info/" not in name}
+        (entry_points,) = [name for name in archive.namelist() if name.endswith("entry_points.txt")]
+        assert b"lightspeed = lightspeed.cli.main:main" in archive.read(entry_points)
+    assert tops == {"lightspeed"}
+
+
+def test_the_command_is_installed_and_helps():
+    command = Path(sys.executable).parent / "lightspeed"
+    for arguments, words in ((["--help"], "play"), (["play", "--help"], "standard input"), (["--version"], "lightspeed 0")):
+        done = subprocess.run([command, *arguments], capture_output=True, text=True, check=True)
+        assert words in " ".join(done.stdout.split())
