@@ -4,6 +4,7 @@ import pty
 import signal
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import pytest
@@ -157,6 +158,7 @@ def test_on_a_terminal_there_is_a_progress_bar_and_in_a_pipe_none(trace, tmp_pat
     path = tmp_path / "long.jsonl"
     path.write_bytes(TRACE * 100)
     master, slave = pty.openpty()
+    termios.tcsetwinsize(slave, (24, 80))
     done = subprocess.run([*COMMAND, str(path), "-o", str(tmp_path / "out")], stderr=slave, timeout=30, check=False)
     shown = os.read(master, 100_000)  # while the other end is open: what is left in a closed terminal can't be read
     os.close(slave)
