@@ -37,7 +37,7 @@ class Channel:
             `flush_outbox`. What a sink raises is logged and hurts nobody.
         timeout_s: the longest that a call waits. Default 30.
         rejoin_window_s: how long a restarted topic waits for a first rejoin before its actor stops. Default 30.
-        crash_timeout_s: how long a topic actor may take to reach a `Crash` before it is abandoned. Default 5.
+        crash_timeout_s: after a `Crash`, how long no topic actor may come to its end before those left are abandoned. Default 5.
         runtime: the kind of actor and the clock. Default: `Threads()`, a daemon thread for each actor. It must be the
             channel's own.
 
@@ -66,7 +66,7 @@ class Channel:
             raise InvalidOption("on_outbound", on_outbound, "must be a callable, an ActorRef or None")
         self._runtime: Runtime = Threads() if runtime is None else runtime
         self._outbox = Outbox()
-        outlet = self._outbox if on_outbound is None else SinkLanes(on_outbound, self._runtime)
+        outlet: Outbox | SinkLanes = self._outbox if on_outbound is None else SinkLanes(on_outbound, self._runtime)
         self._door = Door()
         self._done = self._runtime.future()
         try:

@@ -19,6 +19,8 @@ from lightspeed.actors.runtime import Reply, Runtime
 from lightspeed.actors.topic import Messages, TopicState
 from lightspeed.actors.topic_actor import TopicActor
 from lightspeed.supervision.latch import Latch
+from lightspeed.supervision.outbox import Outbox
+from lightspeed.supervision.sink import SinkLanes
 
 
 class Child:
@@ -44,7 +46,7 @@ class Child:
 class Children:
     """For the supervisor's thread only."""
 
-    def __init__(self, runtime: Runtime, outlet: Any, report: Callable[[Any], None]) -> None:
+    def __init__(self, runtime: Runtime, outlet: Outbox | SinkLanes, report: Callable[[Any], None]) -> None:
         self._runtime, self._outlet, self._report = runtime, outlet, report
         self._incarnation = 0
         self._touched: set[Child] = set()  # sent something since the last settle

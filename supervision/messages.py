@@ -51,9 +51,12 @@ class Close(Struct, frozen=True):
 
 
 class Overdue(Struct, frozen=True):
-    """A deadline has passed: whoever of these is not down is abandoned. None means everyone."""
+    """A deadline has passed: whoever of these is not down is abandoned, unless others of them still get there.
 
-    children: tuple[Child, ...] | None
+    None means everyone who is leaving, without that grace.
+    """
+
+    children: frozenset[Child] | None
 
 
 class RejoinWindowClosed(Struct, frozen=True):

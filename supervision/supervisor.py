@@ -29,6 +29,8 @@ from lightspeed.supervision.messages import (
     Overdue,
     RejoinWindowClosed,
 )
+from lightspeed.supervision.outbox import Outbox
+from lightspeed.supervision.sink import SinkLanes
 
 if TYPE_CHECKING:
     _Role = pykka.Actor
@@ -42,13 +44,13 @@ class Options(Struct, frozen=True):
     rejoin_window_s: float = 30.0
     """How long a restarted topic waits for its first rejoin before its actor is stopped."""
     crash_timeout_s: float = 5.0
-    """How long a topic actor may take to reach its crash, or its stop from outside, before it is abandoned."""
+    """How long none of the topic actors that crash may come to its end before those left are abandoned."""
 
 
 class SupervisorActor(_Role):
     """The hooks of a supervisor; a `Runtime` adds the kind of actor they run on."""
 
-    def __init__(self, runtime: Runtime, outlet: Any, door: Door, options: Options, done: Reply) -> None:
+    def __init__(self, runtime: Runtime, outlet: Outbox | SinkLanes, door: Door, options: Options, done: Reply) -> None:
         super().__init__()
         self._runtime, self._outlet, self._door, self._options = runtime, outlet, door, options
         self._done = done
@@ -58,6 +60,7 @@ class SupervisorActor(_Role):
         self._children = Children(runtime, outlet, self._report)
         self._had_members: dict[str, None] = {}  # topics that a restart starts again, in the order of their end
         self._closing = False
+        self._last_down_s = 0.0
         self._timers: list[Timer] = []
         self._crash_timers: list[Timer] = []
 
@@ -114,8 +117,9 @@ class SupervisorActor(_Role):
         for child in list(self._children.live.values()):
             self._children.crash(child, seq, event)
         self._wait_for_leaving(latch)
-        crashed = tuple(self._children.everyone_leaving())
+        crashed = frozenset(self._children.everyone_leaving())
         if crashed:
+            self._last_down_s = self._runtime.monotonic_s()
             self._later(self._options.crash_timeout_s, Overdue(crashed), self._crash_timers)
 
     def _restart(self, latch: Latch | None) -> None:
@@ -153,6 +157,7 @@ class SupervisorActor(_Role):
         was_live = self._children.live.get(message.post.topic)
         child = self._children.remove(message.post)
         if child is not None:
+            self._last_down_s = self._runtime.monotonic_s()
             self._after(child, unexpected=child is was_live)
 
     def _after(self, child: Child, *, unexpected: bool) -> None:
@@ -191,9 +196,20 @@ class SupervisorActor(_Role):
                 self.stop()
 
     def _overdue(self, message: Overdue) -> None:
-        for child in self._children.everyone_leaving():
-            if message.children is None or child in message.children:
+        leaving = self._children.everyone_leaving()
+        if message.children is None:
+            for child in leaving:
                 self._abandon(child)
+            return
+        late = [child for child in leaving if child in message.children]
+        rest_s = self._last_down_s + self._options.crash_timeout_s - self._runtime.monotonic_s()
+        if rest_s <= 0:  # else others of them still get there: ten thousand actors take seconds to fail
+            stuck, late = [c for c in late if c.ref is not None], [c for c in late if c.ref is None]
+            for child in stuck:  # whoever waited for one of them is started by this, and gets its turn
+                self._abandon(child)
+            self._last_down_s, rest_s = self._runtime.monotonic_s(), self._options.crash_timeout_s
+        if late:
+            self._later(rest_s, Overdue(frozenset(late)), self._crash_timers)
 
     def _abandon(self, child: Child) -> None:
         """Go on without a child that does not end: from here on its reports count no more, and its post gives it nothing."""

@@ -135,6 +135,30 @@ def test_each_topics_messages_come_in_order_and_one_at_a_time():
         assert numbers == sorted(numbers)
 
 
+def test_whoever_waits_for_a_topic_that_is_stuck_still_gets_its_turn():
+    hold, entered, got = threading.Event(), threading.Event(), []
+
+    def sink(message):
+        got.append(message)
+        if not entered.is_set():
+            entered.set()
+            hold.wait(20)
+
+    with Channel(on_outbound=sink, crash_timeout_s=0.05) as channel:
+        channel.tell(Join("c", "t", "u", 1))
+        assert entered.wait(10)
+        for now_ms in (2, 3):
+            channel.tell(Crash("r"))
+            channel.tell(Push("c", "t", "e", "refused"))
+            channel.tell(Restart())
+            channel.tell(Rejoin("c", "t", "u", now_ms))
+        assert channel.subscribers("t") == ("c",)
+        hold.set()
+        channel.flush_outbox()
+    replies = [message.payload for message in got if isinstance(message, Reply)]
+    assert replies == ["joined", "crashed", "rejoined", "crashed", "rejoined"]
+
+
 def test_a_topic_stuck_in_its_sink_is_abandoned_at_the_crash_deadline_and_its_successor_goes_on():
     hold, entered, got = threading.Event(), threading.Event(), []
 
