@@ -48,6 +48,21 @@ class ChannelClosed(LightspeedError, RuntimeError):
         super().__init__("the channel is closed")
 
 
+class PoolClosed(LightspeedError, RuntimeError):
+    """The actor's pool was closed, or belongs to the process that this one was forked from."""
+
+    def __init__(self) -> None:
+        super().__init__("the actor's pool is closed, or was left behind by a fork")
+
+
+class AskRing(LightspeedError, RuntimeError):
+    """An ask whose answer would wait for its own caller. `ring` names the actors, the first one twice."""
+
+    def __init__(self, ring: list[str]) -> None:
+        self.ring = ring
+        super().__init__(f"a ring of asks, in which each waits for the next: {' -> '.join(ring)}")
+
+
 class InvalidTrace(LightspeedError, ValueError):
     """A trace can't be read any further. `line` counts from 1."""
 

@@ -1,0 +1,339 @@
+"""An actor without a thread of its own: Pykka's `Actor` on a pool of workers.
+
+What it touches of Pykka beyond the documented hooks for actor types stands here, each with its reason; a test compares the list.
+"""
+
+import logging
+import sys
+import threading
+import uuid
+from typing import Any, ClassVar
+
+import pykka
+from pykka import messages
+from pykka._envelope import Envelope
+
+from lightspeed.actors.errors import PoolClosed
+from lightspeed.actors.pool import ActorPool, default_pool, here
+from lightspeed.actors.pooled_future import PooledFuture
+
+PRIVATE_NAMES = {
+    "Actor._handle_receive": "proxies: it knows Pykka's messages",
+    "Actor._handle_failure": "overridden: a failure is logged and ends the actor in O(1)",
+    "Actor._stop": "overridden: it would set an Event that a pooled actor has not",
+    "ActorRef._actor_weakref": "overridden: Pykka's proxies read it",
+    "messages._ActorStop": "the message by which stop() arrives",
+    "_envelope.Envelope": "what an ask is wrapped in, so that actor_inbox.put takes what Pykka puts",
+}
+
+# A chain of asks of idle actors runs nested on one stack to this depth, about 5 frames each; beyond it workers take over.
+_MAX_DEPTH = 16
+
+_OWN_MESSAGES = frozenset((messages._ActorStop, messages.ProxyCall, messages.ProxyGetAttr, messages.ProxySetAttr))
+_NO = object()
+logger = logging.getLogger("pykka")
+
+
+class PooledRef(pykka.ActorRef[Any]):
+    """A reference to a pooled actor. Two to the same actor are equal."""
+
+    __slots__ = ("_actor",)
+
+    def __init__(self, actor: "PooledActor") -> None:
+        self._actor = actor
+
+    actor_class = property(lambda self: type(self._actor))
+    actor_urn = property(lambda self: self._actor.actor_urn)
+    actor_inbox = property(lambda self: self._actor.actor_inbox)
+    actor_stopped = property(lambda self: self._actor.actor_stopped)
+
+    @property
+    def _actor_weakref(self) -> Any:  # type: ignore[override]
+        return lambda: self._actor
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, PooledRef) and other._actor is self._actor
+
+    def __hash__(self) -> int:
+        return hash(id(self._actor))
+
+    def is_alive(self) -> bool:
+        return not self._actor.dead
+
+    def tell(self, message: Any) -> None:
+        actor = self._actor
+        if actor.dead:
+            raise pykka.ActorDeadError(f"{self} not found")
+        actor.inbox.append(message)
+        if not actor.scheduled:
+            actor.pool.schedule(actor)
+        if actor.dead:
+            actor.refuse_waiting()
+
+    def ask(self, message: Any, *, block: bool = True, timeout: float | None = None) -> Any:
+        actor = self._actor
+        if block and timeout is None and not actor.scheduled and not actor.dead and here.depth < _MAX_DEPTH:
+            answer = actor.ask_here(message)
+            if answer is not _NO:
+                return answer
+        future = PooledFuture(actor)
+        if actor.dead:
+            future.set_exception((pykka.ActorDeadError, pykka.ActorDeadError(f"{self} not found"), None))
+        else:
+            actor.put(Envelope(message, reply_to=future))
+        return future.get(timeout=timeout) if block else future
+
+
+class _Inbox:
+    """What Pykka calls an inbox, over the actor's list."""
+
+    def __init__(self, actor: "PooledActor") -> None:
+        self._actor = actor
+
+    def put(self, envelope: Envelope[Any], /) -> None:
+        self._actor.put(envelope)
+
+    def get(self) -> Envelope[Any]:
+        message = self._actor.inbox.pop(0)
+        return message if type(message) is Envelope else Envelope(message)
+
+    def empty(self) -> bool:
+        return not self._actor.inbox
+
+
+class PooledActor(pykka.Actor):
+    """Stands wherever a `pykka.ThreadingActor` stands, on the threads of an `ActorPool`.
+
+    Beyond what Pykka promises: every ask and stop is answered, also one that races with the actor's death; a BaseException fails
+    the actor that raised it and no other; `on_end` learns of every end.
+
+    Args:
+        pool: the pool to run on. None, the default: `default_pool()`.
+    """
+
+    registered: ClassVar[bool] = True
+    """Whether actors of the class stand in Pykka's `ActorRegistry`, a list: leaving it costs as much as it is long."""
+
+    __slots__ = ("_stopped", "_urn", "begun", "dead", "inbox", "pool", "scheduled", "waits_for")
+
+    def __init__(self, *_args: Any, pool: ActorPool | None = None, **_kwargs: Any) -> None:
+        # Not Pykka's __init__: a UUID, an Event and a queue would cost 5 KB and 12 µs. They are made when they are asked for.
+        self.pool = default_pool() if pool is None else pool
+        self.inbox: list[Any] = []
+        self.scheduled = False
+        self.dead = False
+        self.begun = type(self).on_start is pykka.Actor.on_start
+        self.waits_for: PooledActor | None = None
+        self._urn: str | None = None
+        self._stopped: threading.Event | None = None
+
+    @classmethod
+    def start(cls, *args: Any, **kwargs: Any) -> Any:
+        actor = cls(*args, **kwargs)
+        assert hasattr(actor, "pool"), f"{cls.__name__}.__init__ must call super().__init__()"
+        ref = PooledRef(actor)
+        if cls.registered:
+            pykka.ActorRegistry.register(ref)
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug(f"Starting {actor}")
+        try:
+            actor._start_actor_loop()
+        except BaseException:
+            actor._take_out()
+            raise
+        return ref
+
+    # Pykka's hooks for actor types
+
+    @staticmethod
+    def _create_actor_inbox() -> Any:
+        return []
+
+    @staticmethod
+    def _create_future() -> PooledFuture:
+        return PooledFuture()
+
+    def _start_actor_loop(self) -> None:
+        if not self.begun:
+            self.pool.schedule(self)
+
+    # What Pykka's __init__ would have set
+
+    @property
+    def actor_urn(self) -> str:  # type: ignore[override]
+        if self._urn is None:
+            self._urn = uuid.uuid4().urn
+        return self._urn
+
+    @property
+    def actor_ref(self) -> PooledRef:
+        return PooledRef(self)
+
+    @property
+    def actor_inbox(self) -> _Inbox:  # type: ignore[override]
+        return _Inbox(self)
+
+    @property
+    def actor_stopped(self) -> threading.Event:  # type: ignore[override]
+        if self._stopped is None:
+            self._stopped = threading.Event()
+        if self.dead:
+            self._stopped.set()
+        return self._stopped
+
+    def on_end(self, error: BaseException | None) -> None:
+        """The very last call, once, however the actor ended; also when it failed in on_start or on_stop.
+
+        Args:
+            error: what it died of; None where it was stopped.
+        """
+
+    # For references and the pool
+
+    def put(self, message: Any) -> None:
+        self.inbox.append(message)
+        if not self.scheduled:
+            try:
+                self.pool.schedule(self)
+            except PoolClosed:
+                self.refuse_waiting()
+                raise
+        if self.dead:
+            self.refuse_waiting()
+
+    def has_work(self) -> bool:
+        return bool(self.inbox) or not (self.begun or self.dead)
+
+    def run(self, limit: int) -> None:
+        """One turn. The pool sees to it that one thread at a time calls this."""
+        outer, here.actor = here.actor, self
+        if not self.begun:
+            self._begin()
+        inbox, done = self.inbox, 0
+        for _ in range(min(len(inbox), limit)):
+            if self.dead:
+                break
+            message = inbox[done]
+            done += 1
+            try:
+                if type(message) is Envelope:
+                    self._answer(message)
+                elif type(message) in _OWN_MESSAGES:
+                    self._handle_receive(message)
+                else:
+                    self.on_receive(message)
+            except BaseException as error:  # the actor's edge: whatever its code raises fails it and nobody else
+                self._fail(error)
+        del inbox[:done]
+        here.actor = outer
+        if self.dead:
+            self.refuse_waiting()
+
+    def ask_here(self, message: Any) -> Any:
+        """Let an idle actor handle this one message in the calling thread; `_NO` if it is not idle."""
+        if not self.begun or not self.pool.claim(self):
+            return _NO
+        caller = here.actor
+        if caller is not None:
+            caller.waits_for = self
+        here.actor = self
+        here.depth += 1
+        try:
+            return self._handle_receive(message)
+        except Exception:
+            if logger.isEnabledFor(logging.INFO):
+                logger.info(f"Exception returned from {self} to caller:", exc_info=True)
+            raise
+        except BaseException as error:
+            self._fail(error)
+            raise
+        finally:
+            here.depth -= 1
+            here.actor = caller
+            if caller is not None:
+                caller.waits_for = None
+            if self.dead:
+                self.refuse_waiting()
+            self.pool.release(self)
+
+    def refuse_waiting(self) -> None:
+        """Answer every ask that a dead actor will not handle. Any thread may; one `pop` gives a message to one of them."""
+        while True:
+            try:
+                message = self.inbox.pop()
+            except IndexError:
+                return
+            if type(message) is Envelope and message.reply_to is not None:
+                if isinstance(message.message, messages._ActorStop):
+                    message.reply_to.set(None)
+                else:
+                    error = pykka.ActorDeadError(f"{self.actor_ref} stopped before handling the message")
+                    message.reply_to.set_exception((pykka.ActorDeadError, error, None))
+
+    # Life and death
+
+    def _begin(self) -> None:
+        self.begun = True
+        try:
+            self.on_start()
+        except BaseException as error:  # the actor's edge
+            self._handle_failure(*sys.exc_info())
+            self._end(error)
+
+    def _answer(self, envelope: Envelope[Any]) -> None:
+        reply = envelope.reply_to
+        try:
+            value = self._handle_receive(envelope.message)
+        except Exception:
+            if reply is None:
+                raise
+            if logger.isEnabledFor(logging.INFO):
+                logger.info(f"Exception returned from {self} to caller:", exc_info=True)
+            reply.set_exception()
+        except BaseException:
+            if reply is not None:
+                reply.set_exception()
+            raise
+        else:
+            if reply is not None:
+                reply.set(value)
+
+    def _fail(self, error: BaseException) -> None:
+        """The end by a failure, within an except clause."""
+        if self.dead:  # it was stopped in the same message, and failed on its way
+            return
+        self._handle_failure(*sys.exc_info())
+        try:
+            self.on_failure(*sys.exc_info())
+        except BaseException:  # the actor's edge
+            self._handle_failure(*sys.exc_info())
+        self._end(error)
+
+    def _stop(self) -> None:
+        self._take_out()
+        error = None
+        try:
+            self.on_stop()
+        except BaseException as raised:  # the actor's edge
+            error = raised
+            self._handle_failure(*sys.exc_info())
+        self._end(error)
+
+    def _handle_failure(self, exception_type: Any, exception_value: Any, traceback: Any) -> None:
+        logger.error(f"Unhandled exception in {self}:", exc_info=(exception_type, exception_value, traceback))
+        self._take_out()
+
+    def _end(self, error: BaseException | None) -> None:
+        self._take_out()
+        try:
+            self.on_end(error)
+        except BaseException:  # the actor's edge
+            logger.exception(f"Unhandled exception in on_end of {self}:")
+
+    def _take_out(self) -> None:
+        if not self.dead:
+            self.dead = True
+            if self._stopped is not None:
+                self._stopped.set()
+            if self.registered:
+                pykka.ActorRegistry.unregister(self.actor_ref)

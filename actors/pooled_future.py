@@ -1,0 +1,103 @@
+"""The future of a pooled actor: cheap while nobody has to wait for it."""
+
+import queue
+import sys
+import threading
+from types import TracebackType
+from typing import Any
+
+import pykka
+
+from lightspeed.actors.errors import AskRing
+from lightspeed.actors.pool import here
+
+_ExcInfo = tuple[type[BaseException] | None, BaseException | None, TracebackType | None]
+
+_lock = threading.Lock()
+"""Guards every future's choice of a waiter, and who waits for whom."""
+
+
+class PooledFuture(pykka.Future[Any]):
+    """Set once, by any thread; got as often as wanted, by any.
+
+    Who gets sets a waiter and then looks for the outcome; who sets sets the outcome and then looks for a waiter.
+    """
+
+    __slots__ = ("_get_hook", "_get_hook_result", "_outcome", "_waiter", "target")
+
+    def __init__(self, target: Any = None) -> None:
+        super().__init__()
+        self._outcome: tuple[bool, Any] | None = None  # whether it is an exception, and what
+        self._waiter: threading.Lock | None = None
+        self.target = target
+        """The actor that is to answer; None where it is not known."""
+
+    def get(self, *, timeout: float | None = None) -> Any:
+        try:
+            return super().get(timeout=timeout)  # Pykka's hooks, for map, join and the like
+        except NotImplementedError:
+            pass
+        if self._outcome is None:
+            self._wait(timeout)
+        assert self._outcome is not None
+        failed, value = self._outcome
+        if failed:
+            _kind, error, traceback = value
+            raise error.with_traceback(traceback)
+        return value
+
+    def set(self, value: Any = None) -> None:
+        self._settle((False, value))
+
+    def set_exception(self, exc_info: Any = None) -> None:
+        assert exc_info is None or len(exc_info) == 3
+        kind, error, traceback = sys.exc_info() if exc_info is None else exc_info
+        assert kind is not None
+        self._settle((True, (kind, kind() if error is None else error, traceback)))
+
+    def set_get_hook(self, func: Any) -> None:
+        if self._outcome is not None:
+            raise queue.Full
+        super().set_get_hook(func)
+
+    def _settle(self, outcome: tuple[bool, Any]) -> None:
+        with _lock:
+            if self._outcome is not None or self._get_hook is not None:
+                raise queue.Full
+            self._outcome = outcome
+            waiter = self._waiter
+        if waiter is not None:
+            waiter.release()
+
+    def _wait(self, timeout: float | None) -> None:
+        caller, pool = here.actor, here.pool
+        with _lock:
+            if self._outcome is not None:
+                return
+            if self._waiter is None:
+                self._waiter = threading.Lock()
+                self._waiter.acquire()
+            waiter = self._waiter
+            if caller is not None and self.target is not None:
+                _refuse_ring(caller, self.target)
+                caller.waits_for = self.target
+        if pool is not None:
+            pool.worker_blocks()
+        try:
+            if not waiter.acquire(timeout=-1 if timeout is None else max(0.0, min(timeout, threading.TIMEOUT_MAX))):
+                raise pykka.Timeout(f"{timeout} seconds")
+            waiter.release()  # for the next who waits
+        finally:
+            if pool is not None:
+                pool.worker_goes_on()
+            if caller is not None:
+                caller.waits_for = None
+
+
+def _refuse_ring(caller: Any, target: Any) -> None:
+    ring, node = [caller], target
+    while node is not None:
+        ring.append(node)
+        if node is caller:
+            raise AskRing([str(actor) for actor in ring])
+        node = node.waits_for
