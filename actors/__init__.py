@@ -4,7 +4,7 @@ from lightspeed.actors.channel_state import ChannelLife, ChannelState
 from lightspeed.actors.logs import lead_pykka_records, logger
 from lightspeed.actors.pool import ActorPool, default_pool
 from lightspeed.actors.pooled_actor import PooledActor
-from lightspeed.actors.runtime import Runtime, Threads
+from lightspeed.actors.runtime import Pool, Runtime, Threads
 from lightspeed.actors.topic import TopicState
 from lightspeed.actors.topic_actor import TopicActor
 
@@ -12,6 +12,7 @@ __all__ = [
     "ActorPool",
     "ChannelLife",
     "ChannelState",
+    "Pool",
     "PooledActor",
     "Runtime",
     "Threads",

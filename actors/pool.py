@@ -63,6 +63,7 @@ class ActorPool:
         self._running: dict[threading.Thread, Runnable] = {}
         self._blocked = 0
         self._crowded = False  # more workers than should run
+        self._retired = False
         self._closed = False
         self._quiet = threading.Condition(self._lock)  # told when a worker has nothing to do, or ends
         _pools.add(self)
@@ -109,6 +110,13 @@ class ActorPool:
             self._blocked -= 1
             self._crowded = len(self._threads) - self._blocked > self.workers
             if self._crowded and self._parked:
+                self._parked.pop().release()
+
+    def retire(self) -> None:
+        """From now on a worker that has nothing to do ends. Never waits; actors may still be told, and get a worker."""
+        with self._lock:
+            self._retired = True
+            while self._parked:
                 self._parked.pop().release()
 
     def close(self, timeout_s: float = 5.0) -> list[str]:
@@ -181,8 +189,9 @@ class ActorPool:
         with self._lock:
             if self._ready:
                 return True
-            if self._closed:
+            if self._closed or self._retired:
                 self._threads.discard(me)
+                self._quiet.notify_all()
                 return False
             self._parked.append(signal)
             self._quiet.notify_all()

@@ -31,6 +31,7 @@ _MAX_DEPTH = 16
 
 _OWN_MESSAGES = frozenset((messages._ActorStop, messages.ProxyCall, messages.ProxyGetAttr, messages.ProxySetAttr))
 _NO = object()
+_NOTHING: list[Any] = []  # shared, and never appended to
 logger = logging.getLogger("pykka")
 
 
@@ -94,11 +95,13 @@ class _Inbox:
         self._actor.put(envelope)
 
     def get(self) -> Envelope[Any]:
-        message = self._actor.inbox.pop(0)
+        if not self._actor.taken:
+            self._actor._take()
+        message = self._actor.taken.pop()
         return message if type(message) is Envelope else Envelope(message)
 
     def empty(self) -> bool:
-        return not self._actor.inbox
+        return not (self._actor.taken or self._actor.inbox)
 
 
 class PooledActor(pykka.Actor):
@@ -114,12 +117,13 @@ class PooledActor(pykka.Actor):
     registered: ClassVar[bool] = True
     """Whether actors of the class stand in Pykka's `ActorRegistry`, a list: leaving it costs as much as it is long."""
 
-    __slots__ = ("_stopped", "_urn", "begun", "dead", "inbox", "pool", "scheduled", "waits_for")
+    __slots__ = ("_stopped", "_urn", "begun", "dead", "inbox", "pool", "scheduled", "taken", "waits_for")
 
     def __init__(self, *_args: Any, pool: ActorPool | None = None, **_kwargs: Any) -> None:
         # Not Pykka's __init__: a UUID, an Event and a queue would cost 5 KB and 12 µs. They are made when they are asked for.
         self.pool = default_pool() if pool is None else pool
-        self.inbox: list[Any] = []
+        self.inbox: list[Any] = []  # what has come, in order
+        self.taken: list[Any] = _NOTHING  # what was taken from it to be handled, the first one last
         self.scheduled = False
         self.dead = False
         self.begun = type(self).on_start is pykka.Actor.on_start
@@ -202,19 +206,22 @@ class PooledActor(pykka.Actor):
             self.refuse_waiting()
 
     def has_work(self) -> bool:
-        return bool(self.inbox) or not (self.begun or self.dead)
+        return bool(self.inbox or self.taken) or not (self.begun or self.dead)
 
     def run(self, limit: int) -> None:
         """One turn. The pool sees to it that one thread at a time calls this."""
         outer, here.actor = here.actor, self
         if not self.begun:
             self._begin()
-        inbox, done = self.inbox, 0
-        for _ in range(min(len(inbox), limit)):
+        for _ in range(limit):
             if self.dead:
                 break
-            message = inbox[done]
-            done += 1
+            try:
+                message = self.taken.pop()
+            except IndexError:
+                if not self._take():
+                    break
+                message = self.taken.pop()
             try:
                 if type(message) is Envelope:
                     self._answer(message)
@@ -224,10 +231,23 @@ class PooledActor(pykka.Actor):
                     self.on_receive(message)
             except BaseException as error:  # the actor's edge: whatever its code raises fails it and nobody else
                 self._fail(error)
-        del inbox[:done]
         here.actor = outer
         if self.dead:
+            self.inbox.extend(self.taken)
+            self.taken = _NOTHING
             self.refuse_waiting()
+
+    def _take(self) -> bool:
+        """Take all that has come, so that a message is moved once however many wait. Only who runs the actor may."""
+        count = len(self.inbox)
+        if not count:
+            self.taken = _NOTHING  # an idle actor keeps no list for this
+            return False
+        taken = self.inbox[:count]
+        del self.inbox[:count]
+        taken.reverse()
+        self.taken = taken
+        return True
 
     def ask_here(self, message: Any) -> Any:
         """Let an idle actor handle this one message in the calling thread; `_NO` if it is not idle."""

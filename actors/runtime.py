@@ -1,15 +1,20 @@
 """The seam at which the kind of actor and the clock are passed in.
 
-`Threads` runs every actor on a thread of its own. A pool of workers or a simulation is another `Runtime`.
+`Threads` runs every actor on a thread of its own, `Pool` all on a few workers. A simulation is another `Runtime`.
 """
 
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, ClassVar, Protocol
 
 import pykka
+
+from lightspeed.actors.pool import ActorPool, here
+from lightspeed.actors.pooled_actor import PooledActor
+from lightspeed.actors.pooled_future import PooledFuture
 
 
 class Timer(Protocol):
@@ -43,6 +48,12 @@ class Runtime(Protocol):
 
     def monotonic_s(self) -> float:
         """A clock for deadlines, in seconds."""
+
+    def blocking(self) -> AbstractContextManager[None]:
+        """Around code of the user's that may block, in an actor: the others must not wait for it."""
+
+    def retire(self) -> None:
+        """The last actor is about to end: nothing is to be kept ready for more. Must not wait."""
 
     def join(self, timeout_s: float) -> list[str]:
         """Wait until every stopped actor's resources are given back; the names of those that are still busy after the timeout."""
@@ -86,6 +97,12 @@ class Threads:
     def monotonic_s(self) -> float:
         return time.monotonic()
 
+    def blocking(self) -> AbstractContextManager[None]:
+        return nullcontext()  # it has the thread for itself
+
+    def retire(self) -> None:
+        pass  # a thread ends with its actor
+
     def join(self, timeout_s: float) -> list[str]:
         deadline = time.monotonic() + timeout_s
         busy = []
@@ -94,6 +111,60 @@ class Threads:
             if thread.is_alive():
                 busy.append(thread.name)
         return busy
+
+
+class Pool:
+    """`PooledActor`s on an `ActorPool` of the runtime's own, and the system's clock.
+
+    Args:
+        workers: as of `ActorPool`. Default 1.
+        throughput: as of `ActorPool`. Default 100.
+    """
+
+    def __init__(self, workers: int = 1, throughput: int = 100) -> None:
+        self._pool = ActorPool(workers, throughput)
+        self._classes: dict[type, type[PooledActor]] = {}
+
+    def start(self, role: type, *args: Any) -> pykka.ActorRef[Any]:
+        if role not in self._classes:
+            self._classes[role] = type(role.__name__, (role, _AtHome), {"home": self._pool})
+        ref: pykka.ActorRef[Any] = self._classes[role].start(*args)
+        return ref
+
+    def future(self) -> pykka.Future[Any]:
+        return PooledFuture()
+
+    def call_later(self, delay_s: float, call: Callable[[], None]) -> Timer:
+        return _ThreadTimer(delay_s, call)
+
+    def monotonic_s(self) -> float:
+        return time.monotonic()
+
+    @contextmanager
+    def blocking(self) -> Iterator[None]:
+        if here.pool is not self._pool:
+            yield
+            return
+        self._pool.worker_blocks()
+        try:
+            yield
+        finally:
+            self._pool.worker_goes_on()
+
+    def retire(self) -> None:
+        self._pool.retire()
+
+    def join(self, timeout_s: float) -> list[str]:
+        return self._pool.close(timeout_s)
+
+
+class _AtHome(PooledActor):
+    """An actor on the pool of its class."""
+
+    home: ClassVar[ActorPool]
+
+    def __init__(self) -> None:
+        super().__init__(pool=self.home)
 
 
 class _ThreadTimer:

@@ -24,6 +24,8 @@ else:
 class TopicActor(_Role):
     """The hooks of a topic actor; a `Runtime` adds the kind of actor they run on."""
 
+    registered = False  # on a pool: Pykka's registry is a list, which a hundred thousand topics would make slow
+
     def __init__(self, post: Post) -> None:
         super().__init__()
         self.post = post

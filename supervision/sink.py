@@ -40,6 +40,7 @@ class SinkLanes:
 
     def __init__(self, sink: Sink, runtime: Runtime) -> None:
         self._sink = sink.tell if isinstance(sink, pykka.ActorRef) else sink
+        self._runtime = runtime
         self._lock = threading.Lock()
         self._lanes: dict[str | None, _Lane] = {}
         self._actor = runtime.start(SinkActor, self)
@@ -98,7 +99,8 @@ class SinkLanes:
 
     def _hand_over(self, message: Outbound) -> None:
         try:
-            self._sink(message)
+            with self._runtime.blocking():
+                self._sink(message)
         # User code. A BaseException would have Pykka stop every actor of the process.
         except BaseException as error:
             logger.opt(exception=error).error("the sink failed on {}", message)

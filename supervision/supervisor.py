@@ -281,6 +281,7 @@ class SupervisorActor(_Role):
         self._cancel(self._timers)
         self._cancel(self._crash_timers)
         self._outlet.close()
+        self._runtime.retire()
 
     def _wait_for_end(self, child: Child, timeout_s: float) -> None:
         assert child.ref is not None  # the first to leave was started
