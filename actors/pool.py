@@ -18,12 +18,12 @@ from lightspeed.actors.errors import InvalidOption, PoolClosed
 class Runnable(Protocol):
     """What a pool asks of an actor."""
 
-    scheduled: bool
+    _pooled_scheduled: bool
 
-    def run(self, limit: int) -> None:
+    def _pooled_run(self, limit: int) -> None:
         """Handle at most so many messages. Never raises."""
 
-    def has_work(self) -> bool: ...
+    def _pooled_has_work(self) -> bool: ...
 
 
 class _Here(threading.local):
@@ -75,26 +75,26 @@ class ActorPool:
             PoolClosed: the pool was closed, or belongs to the process that this one was forked from.
         """
         with self._lock:
-            if actor.scheduled:
+            if actor._pooled_scheduled:
                 return
             if self._closed:
                 raise PoolClosed
-            actor.scheduled = True
+            actor._pooled_scheduled = True
             self._ready.append(actor)
             self._wake()
 
     def claim(self, actor: Runnable) -> bool:
         """Take an idle actor with an empty inbox, to run it in the calling thread; `release` it afterwards."""
         with self._lock:
-            if actor.scheduled or self._closed or actor.has_work():
+            if actor._pooled_scheduled or self._closed or actor._pooled_has_work():
                 return False
-            actor.scheduled = True
+            actor._pooled_scheduled = True
             return True
 
     def release(self, actor: Runnable) -> None:
         """The actor is idle again, or goes into the line if something has come."""
-        actor.scheduled = False
-        if actor.has_work() and not self._closed:
+        actor._pooled_scheduled = False
+        if actor._pooled_has_work() and not self._closed:
             self.schedule(actor)
 
     def worker_blocks(self) -> None:
@@ -157,7 +157,7 @@ class ActorPool:
             except RuntimeError:  # no more threads; those that there are will come to it
                 self._threads.discard(thread)
                 if not self._threads:
-                    self._ready.pop().scheduled = False
+                    self._ready.pop()._pooled_scheduled = False
                     raise
 
     def _work(self) -> None:
@@ -173,13 +173,13 @@ class ActorPool:
                     return
                 continue
             running[me] = actor
-            actor.run(throughput)
+            actor._pooled_run(throughput)
             del running[me]
-            if actor.has_work():
+            if actor._pooled_has_work():
                 ready.append(actor)  # still scheduled, and behind all the others
             else:
-                actor.scheduled = False
-                if actor.has_work() and not self._closed:
+                actor._pooled_scheduled = False
+                if actor._pooled_has_work() and not self._closed:
                     self.schedule(actor)
 
     def _park(self, me: threading.Thread) -> bool:

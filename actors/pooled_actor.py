@@ -59,29 +59,29 @@ class PooledRef(pykka.ActorRef[Any]):
         return hash(id(self._actor))
 
     def is_alive(self) -> bool:
-        return not self._actor.dead
+        return not self._actor._pooled_dead
 
     def tell(self, message: Any) -> None:
         actor = self._actor
-        if actor.dead:
+        if actor._pooled_dead:
             raise pykka.ActorDeadError(f"{self} not found")
-        actor.inbox.append(message)
-        if not actor.scheduled:
-            actor.pool.schedule(actor)
-        if actor.dead:
-            actor.refuse_waiting()
+        actor._pooled_inbox.append(message)
+        if not actor._pooled_scheduled:
+            actor._pooled_pool.schedule(actor)
+        if actor._pooled_dead:
+            actor._pooled_refuse_waiting()
 
     def ask(self, message: Any, *, block: bool = True, timeout: float | None = None) -> Any:
         actor = self._actor
-        if block and timeout is None and not actor.scheduled and not actor.dead and here.depth < _MAX_DEPTH:
-            answer = actor.ask_here(message)
+        if block and timeout is None and not actor._pooled_scheduled and not actor._pooled_dead and here.depth < _MAX_DEPTH:
+            answer = actor._pooled_ask_here(message)
             if answer is not _NO:
                 return answer
         future = PooledFuture(actor)
-        if actor.dead:
+        if actor._pooled_dead:
             future.set_exception((pykka.ActorDeadError, pykka.ActorDeadError(f"{self} not found"), None))
         else:
-            actor.put(Envelope(message, reply_to=future))
+            actor._pooled_put(Envelope(message, reply_to=future))
         return future.get(timeout=timeout) if block else future
 
 
@@ -92,16 +92,16 @@ class _Inbox:
         self._actor = actor
 
     def put(self, envelope: Envelope[Any], /) -> None:
-        self._actor.put(envelope)
+        self._actor._pooled_put(envelope)
 
     def get(self) -> Envelope[Any]:
-        if not self._actor.taken:
-            self._actor._take()
-        message = self._actor.taken.pop()
+        if not self._actor._pooled_taken:
+            self._actor._pooled_take()
+        message = self._actor._pooled_taken.pop()
         return message if type(message) is Envelope else Envelope(message)
 
     def empty(self) -> bool:
-        return not (self._actor.taken or self._actor.inbox)
+        return not (self._actor._pooled_taken or self._actor._pooled_inbox)
 
 
 class PooledActor(pykka.Actor):
@@ -117,24 +117,34 @@ class PooledActor(pykka.Actor):
     registered: ClassVar[bool] = True
     """Whether actors of the class stand in Pykka's `ActorRegistry`, a list: leaving it costs as much as it is long."""
 
-    __slots__ = ("_stopped", "_urn", "begun", "dead", "inbox", "pool", "scheduled", "taken", "waits_for")
+    __slots__ = (
+        "_pooled_begun",
+        "_pooled_dead",
+        "_pooled_inbox",
+        "_pooled_pool",
+        "_pooled_scheduled",
+        "_pooled_stopped",
+        "_pooled_taken",
+        "_pooled_urn",
+        "_pooled_waits_for",
+    )
 
     def __init__(self, *_args: Any, pool: ActorPool | None = None, **_kwargs: Any) -> None:
         # Not Pykka's __init__: a UUID, an Event and a queue would cost 5 KB and 12 µs. They are made when they are asked for.
-        self.pool = default_pool() if pool is None else pool
-        self.inbox: list[Any] = []  # what has come, in order
-        self.taken: list[Any] = _NOTHING  # what was taken from it to be handled, the first one last
-        self.scheduled = False
-        self.dead = False
-        self.begun = type(self).on_start is pykka.Actor.on_start
-        self.waits_for: PooledActor | None = None
-        self._urn: str | None = None
-        self._stopped: threading.Event | None = None
+        self._pooled_pool = default_pool() if pool is None else pool
+        self._pooled_inbox: list[Any] = []  # what has come, in order
+        self._pooled_taken: list[Any] = _NOTHING  # what was taken from it to be handled, the first one last
+        self._pooled_scheduled = False
+        self._pooled_dead = False
+        self._pooled_begun = type(self).on_start is pykka.Actor.on_start
+        self._pooled_waits_for: PooledActor | None = None
+        self._pooled_urn: str | None = None
+        self._pooled_stopped: threading.Event | None = None
 
     @classmethod
     def start(cls, *args: Any, **kwargs: Any) -> Any:
         actor = cls(*args, **kwargs)
-        assert hasattr(actor, "pool"), f"{cls.__name__}.__init__ must call super().__init__()"
+        assert hasattr(actor, "_pooled_pool"), f"{cls.__name__}.__init__ must call super().__init__()"
         ref = PooledRef(actor)
         if cls.registered:
             pykka.ActorRegistry.register(ref)
@@ -143,7 +153,7 @@ class PooledActor(pykka.Actor):
         try:
             actor._start_actor_loop()
         except BaseException:
-            actor._take_out()
+            actor._pooled_take_out()
             raise
         return ref
 
@@ -158,16 +168,16 @@ class PooledActor(pykka.Actor):
         return PooledFuture()
 
     def _start_actor_loop(self) -> None:
-        if not self.begun:
-            self.pool.schedule(self)
+        if not self._pooled_begun:
+            self._pooled_pool.schedule(self)
 
     # What Pykka's __init__ would have set
 
     @property
     def actor_urn(self) -> str:  # type: ignore[override]
-        if self._urn is None:
-            self._urn = uuid.uuid4().urn
-        return self._urn
+        if self._pooled_urn is None:
+            self._pooled_urn = uuid.uuid4().urn
+        return self._pooled_urn
 
     @property
     def actor_ref(self) -> PooledRef:
@@ -179,11 +189,11 @@ class PooledActor(pykka.Actor):
 
     @property
     def actor_stopped(self) -> threading.Event:  # type: ignore[override]
-        if self._stopped is None:
-            self._stopped = threading.Event()
-        if self.dead:
-            self._stopped.set()
-        return self._stopped
+        if self._pooled_stopped is None:
+            self._pooled_stopped = threading.Event()
+        if self._pooled_dead:
+            self._pooled_stopped.set()
+        return self._pooled_stopped
 
     def on_end(self, error: BaseException | None) -> None:
         """The very last call, once, however the actor ended; also when it failed in on_start or on_stop.
@@ -194,68 +204,68 @@ class PooledActor(pykka.Actor):
 
     # For references and the pool
 
-    def put(self, message: Any) -> None:
-        self.inbox.append(message)
-        if not self.scheduled:
+    def _pooled_put(self, message: Any) -> None:
+        self._pooled_inbox.append(message)
+        if not self._pooled_scheduled:
             try:
-                self.pool.schedule(self)
+                self._pooled_pool.schedule(self)
             except PoolClosed:
-                self.refuse_waiting()
+                self._pooled_refuse_waiting()
                 raise
-        if self.dead:
-            self.refuse_waiting()
+        if self._pooled_dead:
+            self._pooled_refuse_waiting()
 
-    def has_work(self) -> bool:
-        return bool(self.inbox or self.taken) or not (self.begun or self.dead)
+    def _pooled_has_work(self) -> bool:
+        return bool(self._pooled_inbox or self._pooled_taken) or not (self._pooled_begun or self._pooled_dead)
 
-    def run(self, limit: int) -> None:
+    def _pooled_run(self, limit: int) -> None:
         """One turn. The pool sees to it that one thread at a time calls this."""
         outer, here.actor = here.actor, self
-        if not self.begun:
-            self._begin()
+        if not self._pooled_begun:
+            self._pooled_begin()
         for _ in range(limit):
-            if self.dead:
+            if self._pooled_dead:
                 break
             try:
-                message = self.taken.pop()
+                message = self._pooled_taken.pop()
             except IndexError:
-                if not self._take():
+                if not self._pooled_take():
                     break
-                message = self.taken.pop()
+                message = self._pooled_taken.pop()
             try:
                 if type(message) is Envelope:
-                    self._answer(message)
+                    self._pooled_answer(message)
                 elif type(message) in _OWN_MESSAGES:
                     self._handle_receive(message)
                 else:
                     self.on_receive(message)
             except BaseException as error:  # the actor's edge: whatever its code raises fails it and nobody else
-                self._fail(error)
+                self._pooled_fail(error)
         here.actor = outer
-        if self.dead:
-            self.inbox.extend(self.taken)
-            self.taken = _NOTHING
-            self.refuse_waiting()
+        if self._pooled_dead:
+            self._pooled_inbox.extend(self._pooled_taken)
+            self._pooled_taken = _NOTHING
+            self._pooled_refuse_waiting()
 
-    def _take(self) -> bool:
+    def _pooled_take(self) -> bool:
         """Take all that has come, so that a message is moved once however many wait. Only who runs the actor may."""
-        count = len(self.inbox)
+        count = len(self._pooled_inbox)
         if not count:
-            self.taken = _NOTHING  # an idle actor keeps no list for this
+            self._pooled_taken = _NOTHING  # an idle actor keeps no list for this
             return False
-        taken = self.inbox[:count]
-        del self.inbox[:count]
+        taken = self._pooled_inbox[:count]
+        del self._pooled_inbox[:count]
         taken.reverse()
-        self.taken = taken
+        self._pooled_taken = taken
         return True
 
-    def ask_here(self, message: Any) -> Any:
+    def _pooled_ask_here(self, message: Any) -> Any:
         """Let an idle actor handle this one message in the calling thread; `_NO` if it is not idle."""
-        if not self.begun or not self.pool.claim(self):
+        if not self._pooled_begun or not self._pooled_pool.claim(self):
             return _NO
         caller = here.actor
         if caller is not None:
-            caller.waits_for = self
+            caller._pooled_waits_for = self
         here.actor = self
         here.depth += 1
         try:
@@ -265,22 +275,22 @@ class PooledActor(pykka.Actor):
                 logger.info(f"Exception returned from {self} to caller:", exc_info=True)
             raise
         except BaseException as error:
-            self._fail(error)
+            self._pooled_fail(error)
             raise
         finally:
             here.depth -= 1
             here.actor = caller
             if caller is not None:
-                caller.waits_for = None
-            if self.dead:
-                self.refuse_waiting()
-            self.pool.release(self)
+                caller._pooled_waits_for = None
+            if self._pooled_dead:
+                self._pooled_refuse_waiting()
+            self._pooled_pool.release(self)
 
-    def refuse_waiting(self) -> None:
+    def _pooled_refuse_waiting(self) -> None:
         """Answer every ask that a dead actor will not handle. Any thread may; one `pop` gives a message to one of them."""
         while True:
             try:
-                message = self.inbox.pop()
+                message = self._pooled_inbox.pop()
             except IndexError:
                 return
             if type(message) is Envelope and message.reply_to is not None:
@@ -292,15 +302,15 @@ class PooledActor(pykka.Actor):
 
     # Life and death
 
-    def _begin(self) -> None:
-        self.begun = True
+    def _pooled_begin(self) -> None:
+        self._pooled_begun = True
         try:
             self.on_start()
         except BaseException as error:  # the actor's edge
             self._handle_failure(*sys.exc_info())
-            self._end(error)
+            self._pooled_end(error)
 
-    def _answer(self, envelope: Envelope[Any]) -> None:
+    def _pooled_answer(self, envelope: Envelope[Any]) -> None:
         reply = envelope.reply_to
         try:
             value = self._handle_receive(envelope.message)
@@ -318,42 +328,42 @@ class PooledActor(pykka.Actor):
             if reply is not None:
                 reply.set(value)
 
-    def _fail(self, error: BaseException) -> None:
+    def _pooled_fail(self, error: BaseException) -> None:
         """The end by a failure, within an except clause."""
-        if self.dead:  # it was stopped in the same message, and failed on its way
+        if self._pooled_dead:  # it was stopped in the same message, and failed on its way
             return
         self._handle_failure(*sys.exc_info())
         try:
             self.on_failure(*sys.exc_info())
         except BaseException:  # the actor's edge
             self._handle_failure(*sys.exc_info())
-        self._end(error)
+        self._pooled_end(error)
 
     def _stop(self) -> None:
-        self._take_out()
+        self._pooled_take_out()
         error = None
         try:
             self.on_stop()
         except BaseException as raised:  # the actor's edge
             error = raised
             self._handle_failure(*sys.exc_info())
-        self._end(error)
+        self._pooled_end(error)
 
     def _handle_failure(self, exception_type: Any, exception_value: Any, traceback: Any) -> None:
         logger.error(f"Unhandled exception in {self}:", exc_info=(exception_type, exception_value, traceback))
-        self._take_out()
+        self._pooled_take_out()
 
-    def _end(self, error: BaseException | None) -> None:
-        self._take_out()
+    def _pooled_end(self, error: BaseException | None) -> None:
+        self._pooled_take_out()
         try:
             self.on_end(error)
         except BaseException:  # the actor's edge
             logger.exception(f"Unhandled exception in on_end of {self}:")
 
-    def _take_out(self) -> None:
-        if not self.dead:
-            self.dead = True
-            if self._stopped is not None:
-                self._stopped.set()
+    def _pooled_take_out(self) -> None:
+        if not self._pooled_dead:
+            self._pooled_dead = True
+            if self._pooled_stopped is not None:
+                self._pooled_stopped.set()
             if self.registered:
                 pykka.ActorRegistry.unregister(self.actor_ref)

@@ -80,7 +80,7 @@ class PooledFuture(pykka.Future[Any]):
             waiter = self._waiter
             if caller is not None and self.target is not None:
                 _refuse_ring(caller, self.target)
-                caller.waits_for = self.target
+                caller._pooled_waits_for = self.target
         if pool is not None:
             pool.worker_blocks()
         try:
@@ -91,7 +91,7 @@ class PooledFuture(pykka.Future[Any]):
             if pool is not None:
                 pool.worker_goes_on()
             if caller is not None:
-                caller.waits_for = None
+                caller._pooled_waits_for = None
 
 
 def _refuse_ring(caller: Any, target: Any) -> None:
@@ -100,4 +100,4 @@ def _refuse_ring(caller: Any, target: Any) -> None:
         ring.append(node)
         if node is caller:
             raise AskRing([str(actor) for actor in ring])
-        node = node.waits_for
+        node = node._pooled_waits_for

@@ -1,6 +1,6 @@
 """All that an embedder needs: `from lightspeed.channel import Channel, Join, Broadcast, new_single_node`."""
 
-from lightspeed.actors import ChannelState, Runtime, Threads
+from lightspeed.actors import ChannelState, Pool, Runtime, Threads
 from lightspeed.actors.errors import (
     ChannelClosed,
     ChannelTimeout,
@@ -61,6 +61,7 @@ __all__ = [
     "LightspeedError",
     "Meta",
     "Outbound",
+    "Pool",
     "PresenceDiff",
     "Push",
     "PushMessage",

@@ -20,6 +20,8 @@ from lightspeed.channel.adapter import Adapter, ClusterReady, SingleNode
 from lightspeed.supervision import Door, Options, Outbox, Sink, SinkActor, SinkLanes, SupervisorActor
 from lightspeed.supervision.messages import Accept, AskCensus, AskCrashed, AskTopic, Close, Flush
 
+DEFAULT_RUNTIME: type[Runtime] = Threads
+
 # After its own deadline a supervisor abandons who is left and ends at once; this is for its answer to arrive.
 _GRACE_S = 1.0
 
@@ -38,8 +40,8 @@ class Channel:
         timeout_s: the longest that a call waits. Default 30.
         rejoin_window_s: how long a restarted topic waits for a first rejoin before its actor stops. Default 30.
         crash_timeout_s: after a `Crash`, how long no topic actor may come to its end before those left are abandoned. Default 5.
-        runtime: the kind of actor and the clock. Default: `Threads()`, a daemon thread for each actor. It must be the
-            channel's own.
+        runtime: the kind of actor and the clock. Default: `Threads()`, a daemon thread for each actor; `Pool()` runs them all
+            on a few workers. It must be the channel's own: it ends with it.
 
     Raises:
         InvalidOption: an option has a value that it can't have.
@@ -64,7 +66,7 @@ class Channel:
         )
         if not (on_outbound is None or callable(on_outbound) or isinstance(on_outbound, pykka.ActorRef)):
             raise InvalidOption("on_outbound", on_outbound, "must be a callable, an ActorRef or None")
-        self._runtime: Runtime = Threads() if runtime is None else runtime
+        self._runtime: Runtime = DEFAULT_RUNTIME() if runtime is None else runtime
         self._outbox = Outbox()
         outlet: Outbox | SinkLanes = self._outbox if on_outbound is None else SinkLanes(on_outbound, self._runtime)
         self._door = Door()

@@ -4,6 +4,9 @@ import pykka
 import pytest
 from hypothesis import settings
 
+import lightspeed.channel.channel
+from lightspeed.actors import Pool, Threads, TopicActor
+
 # A deadline would turn a slow machine into a failing test; a test that hangs is ended by pytest-timeout.
 settings.register_profile("ours", deadline=None)
 settings.load_profile("ours")
@@ -19,3 +22,11 @@ def nothing_is_left():
         thread.join(5)
     assert not pykka.ActorRegistry.get_all()
     assert not [thread.name for thread in left if thread.is_alive()]
+
+
+@pytest.fixture(params=[Threads, Pool], ids=["threads", "pool"])
+def runtime(request, monkeypatch):
+    """Channels run on each kind of runtime in turn, and every topic actor can be found in Pykka's registry."""
+    monkeypatch.setattr(lightspeed.channel.channel, "DEFAULT_RUNTIME", request.param)
+    monkeypatch.setattr(TopicActor, "registered", True)
+    return request.param

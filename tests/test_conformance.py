@@ -7,6 +7,8 @@ import pytest
 
 from lightspeed.channel import Channel, ChannelState, decode_event, encode
 
+pytestmark = pytest.mark.usefixtures("runtime")
+
 SCENARIOS = [
     json.loads(line)
     for name in ("scenarios", "random")

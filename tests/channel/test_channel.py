@@ -34,6 +34,8 @@ from lightspeed.channel import (
     new_single_node,
 )
 
+pytestmark = pytest.mark.usefixtures("runtime")
+
 
 def topic_actors():
     return pykka.ActorRegistry.get_by_class_name("TopicActor")

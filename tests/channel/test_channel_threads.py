@@ -26,6 +26,8 @@ from lightspeed.channel import (
     System,
 )
 
+pytestmark = pytest.mark.usefixtures("runtime")
+
 
 def run_at_once(*calls):
     """Each call on a thread of its own, all let go together; their results, in order."""

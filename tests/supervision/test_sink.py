@@ -6,6 +6,8 @@ import pytest
 
 from lightspeed.channel import Broadcast, Channel, Crash, InsideActor, Join, Leave, Push, Rejoin, Reply, Restart, System
 
+pytestmark = pytest.mark.usefixtures("runtime")
+
 
 def test_a_sink_gets_everything_and_the_outbox_stays_empty():
     got = []

@@ -3,6 +3,7 @@ import threading
 import pykka
 import pytest
 
+from lightspeed.actors import Pool
 from lightspeed.channel import (
     Broadcast,
     Channel,
@@ -17,6 +18,8 @@ from lightspeed.channel import (
     Threads,
     TopicCrash,
 )
+
+pytestmark = pytest.mark.usefixtures("runtime")
 
 
 def topic_actors():
@@ -54,7 +57,7 @@ def incarnations(channel):
     return sorted(ref.proxy().post.get().incarnation for ref in topic_actors())
 
 
-def test_a_crash_is_raised_inside_every_topic_actor(monkeypatch):
+def test_a_crash_is_raised_inside_every_topic_actor(monkeypatch, runtime):
     from lightspeed.actors.topic_actor import TopicActor
 
     died = []
@@ -72,7 +75,7 @@ def test_a_crash_is_raised_inside_every_topic_actor(monkeypatch):
         channel.handle(Crash("power"))
     assert sorted(topic for topic, _, _ in died) == ["a", "b", "c"]
     assert {reason for _, reason, _ in died} == {"power"}
-    assert len({thread for _, _, thread in died}) == 3
+    assert len({thread for _, _, thread in died}) == (3 if runtime is Threads else 1)
 
 
 def test_a_restart_starts_new_actors_with_the_next_incarnations():
@@ -175,7 +178,9 @@ def test_what_fails_in_a_topic_is_answered_and_the_topic_comes_back_empty(monkey
         assert channel.topics() == ()
 
 
-def test_where_no_thread_can_be_started_events_are_answered_and_the_channel_lives(monkeypatch):
+def test_where_no_thread_can_be_started_events_are_answered_and_the_channel_lives(monkeypatch, runtime):
+    if runtime is Pool:
+        pytest.skip("a pool starts no thread for a topic")
     with Channel() as channel:
         channel.handle(Join("c", "here", "u", 1))
 
@@ -219,7 +224,7 @@ def test_the_cost_of_a_rejoin_does_not_grow_with_the_members():
     topic = TopicState("t")
     first = calls(topic, range(1000))
     calls(topic, range(1000, 9000))
-    assert calls(topic, range(9000, 10_000)) == first
+    assert calls(topic, range(9000, 10_000)) <= first * 1.01  # a collection in between may call back, too
     assert len(topic) == 10_000
 
 
