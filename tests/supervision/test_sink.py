@@ -137,48 +137,47 @@ def test_each_topics_messages_come_in_order_and_one_at_a_time():
         assert numbers == sorted(numbers)
 
 
+class StuckSink:
+    """Its first call does not return until `hold` is set."""
+
+    def __init__(self):
+        self.hold, self.entered, self.got = threading.Event(), threading.Event(), []
+
+    def __call__(self, message):
+        self.got.append(message)
+        if not self.entered.is_set():
+            self.entered.set()
+            self.hold.wait(20)
+
+
 def test_whoever_waits_for_a_topic_that_is_stuck_still_gets_its_turn():
-    hold, entered, got = threading.Event(), threading.Event(), []
-
-    def sink(message):
-        got.append(message)
-        if not entered.is_set():
-            entered.set()
-            hold.wait(20)
-
+    sink = StuckSink()
     with Channel(on_outbound=sink, crash_timeout_s=0.05) as channel:
         channel.tell(Join("c", "t", "u", 1))
-        assert entered.wait(10)
+        assert sink.entered.wait(10)
         for now_ms in (2, 3):
             channel.tell(Crash("r"))
             channel.tell(Push("c", "t", "e", "refused"))
             channel.tell(Restart())
             channel.tell(Rejoin("c", "t", "u", now_ms))
         assert channel.subscribers("t") == ("c",)
-        hold.set()
+        sink.hold.set()
         channel.flush_outbox()
-    replies = [message.payload for message in got if isinstance(message, Reply)]
+    replies = [message.payload for message in sink.got if isinstance(message, Reply)]
     assert replies == ["joined", "crashed", "rejoined", "crashed", "rejoined"]
 
 
 def test_a_topic_stuck_in_its_sink_is_abandoned_at_the_crash_deadline_and_its_successor_goes_on():
-    hold, entered, got = threading.Event(), threading.Event(), []
-
-    def sink(message):
-        got.append(message)
-        if not entered.is_set():
-            entered.set()
-            hold.wait(20)
-
+    sink = StuckSink()
     with Channel(on_outbound=sink, crash_timeout_s=0.05) as channel:
         channel.tell(Join("c", "t", "u", 1))
-        assert entered.wait(10)
+        assert sink.entered.wait(10)
         channel.tell(Push("c", "t", "e", "never handled"))
         channel.handle(Crash("r"))
         channel.handle(Restart())
         channel.handle(Rejoin("c", "t", "u", 2))
         assert channel.subscribers("t") == ("c",)
-        hold.set()
+        sink.hold.set()
         channel.flush_outbox()
-    replies = [message.payload for message in got if isinstance(message, Reply)]
+    replies = [message.payload for message in sink.got if isinstance(message, Reply)]
     assert replies == ["joined", "crashed", "rejoined"]
