@@ -5,6 +5,8 @@ LightspeedError
 ├── InvalidOption     the caller's: an option of a value that it can't have
 ├── InsideActor       the caller's: a wait from where it could wait for itself
 ├── ChannelClosed     the caller's: a call after `close`
+├── PoolClosed        the caller's: an actor whose pool was closed, or stayed behind in a fork's parent
+├── AskRing           the caller's: actors that would wait for one another in a ring
 ├── InvalidTrace      the peer's: a line of a trace that is no valid event
 ├── ChannelTimeout    the world's: an answer that did not come in time
 └── TopicCrash        nobody's fault: what `Crash` raises inside each topic actor

@@ -1,6 +1,7 @@
 """An actor without a thread of its own: Pykka's `Actor` on a pool of workers.
 
-What it touches of Pykka beyond the documented hooks for actor types stands here, each with its reason; a test compares the list.
+What it touches of Pykka beyond the documented hooks for actor types stands here, each with its reason; a test sees
+that each is still there.
 """
 
 import logging
@@ -22,6 +23,7 @@ PRIVATE_NAMES = {
     "Actor._handle_failure": "overridden: a failure is logged and ends the actor in O(1)",
     "Actor._stop": "overridden: it would set an Event that a pooled actor has not",
     "ActorRef._actor_weakref": "overridden: Pykka's proxies read it",
+    "Future._get_hook": "whether a hook stands for an outcome: then none may be set",
     "messages._ActorStop": "the message by which stop() arrives",
     "_envelope.Envelope": "what an ask is wrapped in, so that actor_inbox.put takes what Pykka puts",
 }

@@ -6,7 +6,7 @@ then what the successor is sent waits in its post.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import pykka
@@ -160,7 +160,7 @@ class Children:
         for queue in self.leaving.values():
             queue[-1].latches.append(latch.part())
 
-    def everyone_leaving(self) -> Iterable[Child]:
+    def everyone_leaving(self) -> list[Child]:
         return [child for queue in self.leaving.values() for child in queue]
 
     def _put_out(self, seq: int, topic: str | None, messages: Messages, reply: Reply | None) -> None:

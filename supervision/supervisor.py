@@ -6,7 +6,7 @@ It never waits: what must come later reaches it as a message. Only when it is st
 
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pykka
 from msgspec import Struct
@@ -49,6 +49,8 @@ class Options(Struct, frozen=True):
 
 class SupervisorActor(_Role):
     """The hooks of a supervisor; a `Runtime` adds the kind of actor they run on."""
+
+    log_fields: ClassVar[dict[str, object]] = {}  # as a topic actor it logs its failure itself; Pykka's record need not repeat it
 
     def __init__(self, runtime: Runtime, outlet: Outbox | SinkLanes, door: Door, options: Options, done: Reply) -> None:
         super().__init__()
@@ -276,7 +278,7 @@ class SupervisorActor(_Role):
         for child in list(self._children.live.values()):
             self._children.stop(child)
         deadline_s = self._runtime.monotonic_s() + self._options.crash_timeout_s
-        while leaving := list(self._children.everyone_leaving()):
+        while leaving := self._children.everyone_leaving():
             self._wait_for_end(leaving[0], deadline_s - self._runtime.monotonic_s())
         self._cancel(self._timers)
         self._cancel(self._crash_timers)

@@ -276,9 +276,15 @@ def test_in_a_forked_child_the_parents_pool_refuses_and_the_default_one_starts_a
 def test_every_private_name_of_pykka_that_it_touches_is_still_there():
     from pykka import _envelope
 
-    places = {"Actor": pykka.Actor, "ActorRef": pykka.ActorRef, "messages": messages, "_envelope": _envelope}
+    places = {
+        "Actor": pykka.Actor,
+        "ActorRef": pykka.ActorRef,
+        "Future": pykka.Future,
+        "messages": messages,
+        "_envelope": _envelope,
+    }
     for name in PRIVATE_NAMES:
         place, attribute = name.split(".")
         held = vars(places[place])
-        found = attribute in held or attribute in pykka.ActorRef(Echo()).__dict__
+        found = attribute in held or attribute in {**vars(pykka.ActorRef(Echo())), **vars(pykka.ThreadingFuture())}
         assert found, f"Pykka no longer has {name}, which actors/pooled_actor.py needs: {PRIVATE_NAMES[name]}"
