@@ -3,6 +3,9 @@
 To make an event never raises for the values of its fields; `check_event` is the one door at which they are judged.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 from msgspec import Struct
 
 from lightspeed.actors.errors import InvalidEvent
@@ -106,12 +109,46 @@ def check_event(event: object) -> None:
     Raises:
         InvalidEvent: it names the field, the value and the rule.
     """
+    is_plain = _PLAIN.get(type(event))
+    if is_plain is not None and is_plain(event):
+        return
     for field in _fields_of(event):
         value = getattr(event, field)
         if field == "now_ms":
             _check_time(field, value)
         else:
             _check_text(field, value)
+
+
+# Nearly every event holds plain ASCII: to see that costs a fifth of looking at each field by its rule. They refuse nothing.
+
+
+def _is_plain_join(event: Join | Rejoin) -> bool:
+    client_id, topic, user_id, now_ms = event.client_id, event.topic, event.user_id, event.now_ms
+    return (
+        type(client_id) is type(topic) is type(user_id) is str
+        and type(now_ms) is int
+        and 0 <= now_ms <= LARGEST_MS
+        and client_id != "" != topic
+        and user_id != ""
+        and client_id.isascii()
+        and topic.isascii()
+        and user_id.isascii()
+    )
+
+
+def _is_plain_broadcast(event: Broadcast) -> bool:
+    client_id, topic, payload = event.client_id, event.topic, event.payload
+    return (
+        type(client_id) is type(topic) is type(payload) is str
+        and client_id != "" != topic
+        and client_id.isascii()
+        and topic.isascii()
+        and payload.isascii()
+    )
+
+
+_PLAIN: dict[type, Callable[[Any], bool]] = {Join: _is_plain_join, Rejoin: _is_plain_join, Broadcast: _is_plain_broadcast}
 
 
 def _fields_of(event: object) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from msgspec import Struct
 
 from lightspeed.actors.presence import Diff
+from lightspeed.actors.recipients import Recipients
 
 
 class Reply(Struct, frozen=True, gc=False, tag="reply"):
@@ -25,16 +26,19 @@ class PushMessage(Struct, frozen=True, gc=False, tag="push_message"):
     payload: str
 
 
-class BroadcastMessage(Struct, frozen=True, tag="broadcast_message"):
+class BroadcastMessage(Struct, frozen=True, gc=False, tag="broadcast_message"):
     """One message to many members. It is handed over once, with the list of those whom it is for."""
 
     topic: str
     payload: str
-    recipients: tuple[str, ...]
-    """Client ids in subscription order, as of this message: later joins and leaves don't show in it."""
+    recipients: Recipients | tuple[str, ...]
+    """Client ids in subscription order, as of this message: later joins and leaves don't show in it.
+
+    It equals, hashes and pickles as the tuple of them, and is put together when it is first read. Its length is known at once.
+    """
 
 
-class PresenceDiff(Struct, frozen=True, tag="presence_diff"):
+class PresenceDiff(Struct, frozen=True, gc=False, tag="presence_diff"):
     """Who came and who went in a topic, for all its members."""
 
     topic: str

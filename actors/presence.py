@@ -6,7 +6,7 @@
 from msgspec import Struct
 
 
-class Meta(Struct, frozen=True):
+class Meta(Struct, frozen=True, gc=False):
     """One client's presence under a key."""
 
     ref: str
@@ -15,14 +15,14 @@ class Meta(Struct, frozen=True):
     """The `now_ms` of that join or rejoin."""
 
 
-class Entry(Struct, frozen=True):
+class Entry(Struct, frozen=True, gc=False):
     """A key with metas: all that it has, or in a `Diff` only those that changed."""
 
     key: str
     metas: tuple[Meta, ...]
 
 
-class Diff(Struct, frozen=True):
+class Diff(Struct, frozen=True, gc=False):
     """What changed in one topic's presence by one event."""
 
     topic: str
@@ -33,25 +33,39 @@ class Diff(Struct, frozen=True):
 class Presence:
     """One topic's presence table. Keys stand in the order in which they appeared, metas in the order they were added."""
 
+    __slots__ = ("_metas",)
+
     def __init__(self) -> None:
-        self._metas: dict[str, dict[str, Meta]] = {}  # key -> client_id -> meta
+        # key -> its one meta, or where a user has several clients: client_id -> meta. A dict for each user would cost 230 bytes.
+        self._metas: dict[str, Meta | dict[str, Meta]] = {}
 
     def track(self, client_id: str, key: str, now_ms: int) -> Entry:
         """Add the client's meta under the key, last."""
         meta = Meta(f"{client_id}:{now_ms}", now_ms)
-        self._metas.setdefault(key, {})[client_id] = meta
+        present = self._metas.setdefault(key, meta)
+        if present is not meta:
+            if isinstance(present, Meta):
+                present = self._metas[key] = {present.ref.rpartition(":")[0]: present}
+            present[client_id] = meta
         return Entry(key, (meta,))
 
     def untrack(self, client_id: str, key: str) -> Entry:
         """Take the client's meta away; a key left empty goes too."""
-        metas = self._metas[key]
-        meta = metas.pop(client_id)
-        if not metas:
+        present = self._metas[key]
+        if isinstance(present, Meta):
+            del self._metas[key]
+            return Entry(key, (present,))
+        meta = present.pop(client_id)
+        if not present:
             del self._metas[key]
         return Entry(key, (meta,))
 
     def online_at_ms(self, client_id: str, key: str) -> int:
-        return self._metas[key][client_id].online_at_ms
+        present = self._metas[key]
+        return present.online_at_ms if isinstance(present, Meta) else present[client_id].online_at_ms
 
     def entries(self) -> tuple[Entry, ...]:
-        return tuple(Entry(key, tuple(metas.values())) for key, metas in self._metas.items())
+        return tuple(
+            Entry(key, (present,) if isinstance(present, Meta) else tuple(present.values()))
+            for key, present in self._metas.items()
+        )

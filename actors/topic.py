@@ -9,6 +9,7 @@ from typing import Any
 from lightspeed.actors.events import Broadcast, Join, Leave, Push, Rejoin, TopicEvent
 from lightspeed.actors.outbound import BroadcastMessage, Outbound, PresenceDiff, PushMessage, Reply, error
 from lightspeed.actors.presence import Diff, Entry, Presence
+from lightspeed.actors.recipients import Roster
 
 Messages = tuple[Outbound, ...]
 
@@ -16,22 +17,23 @@ Messages = tuple[Outbound, ...]
 class TopicState:
     """Not for more than one thread: its owner is one topic actor."""
 
+    __slots__ = ("_presence", "_roster", "topic", "users")
+
     def __init__(self, topic: str) -> None:
         self.topic = topic
-        self._users: dict[str, str] = {}  # client_id -> user_id, in subscription order
+        self.users: dict[str, str] = {}
+        """The members: client_id -> user_id, in subscription order."""
         self._presence = Presence()
-        self._subscribers: tuple[str, ...] | None = ()  # None: membership changed since it was last asked for
+        self._roster: Roster | None = None  # made for the first broadcast
 
     def __len__(self) -> int:
         """How many members."""
-        return len(self._users)
+        return len(self.users)
 
     @property
     def subscribers(self) -> tuple[str, ...]:
-        """Client ids in subscription order. One tuple is shared until membership changes."""
-        if self._subscribers is None:
-            self._subscribers = tuple(self._users)
-        return self._subscribers
+        """Client ids in subscription order."""
+        return tuple(self.users)
 
     @property
     def presences(self) -> tuple[Entry, ...]:
@@ -39,45 +41,48 @@ class TopicState:
 
     def handle(self, event: TopicEvent) -> Messages:
         """Let the event take effect and return what it gives out, in order. The event has been checked."""
-        assert event.topic == self.topic
         return _STEPS[type(event)](self, event)
 
     def _join(self, event: Join) -> Messages:
-        if event.client_id in self._users:
+        if event.client_id in self.users:
             return (error(event.client_id, self.topic, "already_joined"),)
         return self._ok(event, "joined", joins=self._add(event))
 
     def _rejoin(self, event: Rejoin) -> Messages:
-        user_id = self._users.get(event.client_id)
+        user_id = self.users.get(event.client_id)
         if user_id is None:
             return self._ok(event, "rejoined", joins=self._add(event))
         if event.now_ms <= self._presence.online_at_ms(event.client_id, user_id):
             return (Reply(event.client_id, self.topic, "ok", "rejoined"),)
         leaves = (self._presence.untrack(event.client_id, user_id),)
-        self._users[event.client_id] = event.user_id
+        self.users[event.client_id] = event.user_id
         joins = (self._presence.track(event.client_id, event.user_id, event.now_ms),)
         return self._ok(event, "rejoined", joins=joins, leaves=leaves)
 
     def _leave(self, event: Leave) -> Messages:
-        user_id = self._users.pop(event.client_id, None)
+        user_id = self.users.pop(event.client_id, None)
         if user_id is None:
             return not_joined(event)
-        self._subscribers = None
+        if self._roster is not None:
+            self._roster.remove(event.client_id)
         return self._ok(event, "left", leaves=(self._presence.untrack(event.client_id, user_id),))
 
     def _broadcast(self, event: Broadcast) -> Messages:
-        if event.client_id not in self._users:
+        if event.client_id not in self.users:
             return not_joined(event)
-        return (BroadcastMessage(self.topic, event.payload, self.subscribers),)
+        if self._roster is None:
+            self._roster = Roster(self.users)
+        return (BroadcastMessage(self.topic, event.payload, self._roster.recipients),)
 
     def _push(self, event: Push) -> Messages:
-        if event.client_id not in self._users:
+        if event.client_id not in self.users:
             return not_joined(event)
         return (PushMessage(event.client_id, self.topic, event.event, event.payload),)
 
     def _add(self, event: Join | Rejoin) -> tuple[Entry, ...]:
-        self._users[event.client_id] = event.user_id
-        self._subscribers = None
+        self.users[event.client_id] = event.user_id
+        if self._roster is not None:
+            self._roster.add(event.client_id)
         return (self._presence.track(event.client_id, event.user_id, event.now_ms),)
 
     def _ok(self, event: TopicEvent, payload: str, *, joins: tuple[Entry, ...] = (), leaves: tuple[Entry, ...] = ()) -> Messages:
