@@ -1,24 +1,29 @@
 """Inside which actor a piece of code runs."""
 
 import sys
+from types import FrameType
 
 import pykka
 
 from lightspeed.actors.pool import here
-
-# Private in Pykka 4.5. Every threaded actor of any class runs below this function; there is no public way to ask.
-_ACTOR_LOOP = pykka.Actor._actor_loop.__code__
+from lightspeed.actors.pykka_inside import ACTOR_LOOP
 
 
 def current_actor() -> pykka.Actor | None:
     """The Pykka actor in whose thread this is called, of whatever class; None outside any."""
-    if here.actor is not None:
-        pooled: pykka.Actor = here.actor
-        return pooled
-    frame = sys._getframe(1)
+    spot = here.spot
+    if spot.actor is None and not spot.is_outside:
+        threaded = _actor_below(sys._getframe(1))
+        spot.is_outside = threaded is None  # a thread that runs an actor does so from its first call on
+        return threaded
+    pooled: pykka.Actor | None = spot.actor
+    return pooled
+
+
+def _actor_below(frame: FrameType | None) -> pykka.Actor | None:
     while frame is not None:
-        if frame.f_code is _ACTOR_LOOP:
+        if frame.f_code is ACTOR_LOOP:
             actor: pykka.Actor = frame.f_locals["self"]
             return actor
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return None

@@ -1,8 +1,9 @@
 """A few threads that run any number of actors.
 
-An actor is either idle, or scheduled: in the line `_ready`, or being run by one thread. Its `scheduled` flag goes up only under
-the pool's lock, so that one thread at a time runs it. Whoever puts something into an inbox looks at the flag afterwards; whoever
-has run an actor takes the flag down and looks at the inbox afterwards: one of the two sees what the other did.
+An actor is idle, or stands in `scheduled`: it is in the line `_ready`, or being run by one thread. It comes in by a `setdefault`,
+which one thread wins, so that one thread at a time runs it. Whoever puts something into an inbox looks there afterwards; whoever
+has run an actor takes it out and looks at the inbox afterwards: one of the two sees what the other did. In the same way whoever
+puts an actor into the line then looks for a worker that sleeps, and a worker says that it sleeps and then looks at the line.
 """
 
 import os
@@ -18,23 +19,35 @@ from lightspeed.actors.errors import InvalidOption, PoolClosed
 class Runnable(Protocol):
     """What a pool asks of an actor."""
 
-    _pooled_scheduled: bool
-
     def _pooled_run(self, limit: int) -> None:
         """Handle at most so many messages. Never raises."""
 
     def _pooled_has_work(self) -> bool: ...
 
 
-class _Here(threading.local):
-    """What the current thread is at work on."""
+class Spot:
+    """What one thread is at work on."""
 
-    pool: "ActorPool | None" = None
-    actor: Any = None
-    depth: int = 0
+    __slots__ = ("actor", "depth", "is_outside", "pool")
+
+    def __init__(self) -> None:
+        self.pool: ActorPool | None = None
+        """The pool that the thread works for; None where it is no worker."""
+        self.actor: Any = None
+        """The pooled actor that it runs."""
+        self.depth = 0
+        """How many actors it runs within one another, beyond the one that its pool gave it."""
+        self.is_outside = False
+        """Whether it is known to be no threaded actor's."""
+
+
+class _Here(threading.local):
+    def __init__(self) -> None:
+        self.spot = Spot()
 
 
 here = _Here()
+"""`here.spot` is the calling thread's own."""
 
 
 class ActorPool:
@@ -56,7 +69,10 @@ class ActorPool:
             if type(value) is not int or value < 1:
                 raise InvalidOption(option, value, "must be an int of 1 or above")
         self.workers, self.throughput = workers, throughput
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
+        """Guards the pool's own, who runs an actor, and whoever takes more than one message out of an inbox at once."""
+        self.scheduled: dict[int, object] = {}
+        """By `id`, the actors that are not idle."""
         self._ready: deque[Runnable] = deque()
         self._parked: list[threading.Lock] = []  # one for each worker that has nothing to do; a release wakes it
         self._threads: set[threading.Thread] = set()
@@ -65,7 +81,7 @@ class ActorPool:
         self._crowded = False  # more workers than should run
         self._retired = False
         self._closed = False
-        self._quiet = threading.Condition(self._lock)  # told when a worker has nothing to do, or ends
+        self._quiet = threading.Condition(self.lock)  # told when a worker has nothing to do, or ends
         _pools.add(self)
 
     def schedule(self, actor: Runnable) -> None:
@@ -74,39 +90,47 @@ class ActorPool:
         Raises:
             PoolClosed: the pool was closed, or belongs to the process that this one was forked from.
         """
-        with self._lock:
-            if actor._pooled_scheduled:
-                return
-            if self._closed:
-                raise PoolClosed
-            actor._pooled_scheduled = True
-            self._ready.append(actor)
-            self._wake()
+        key, ticket = id(actor), object()
+        if self.scheduled.setdefault(key, ticket) is not ticket:
+            return
+        if self._closed:
+            del self.scheduled[key]
+            raise PoolClosed
+        self._ready.append(actor)
+        if self._parked or len(self._threads) - self._blocked < self.workers:
+            with self.lock:
+                self._wake()
 
-    def claim(self, actor: Runnable) -> bool:
-        """Take an idle actor with an empty inbox, to run it in the calling thread; `release` it afterwards."""
-        with self._lock:
-            if actor._pooled_scheduled or self._closed or actor._pooled_has_work():
-                return False
-            actor._pooled_scheduled = True
-            return True
+    def claim(self, actor: Runnable, spot: Spot) -> bool:
+        """Take an idle actor with an empty inbox, to run it in the calling thread, whose spot it is.
 
-    def release(self, actor: Runnable) -> None:
-        """The actor is idle again, or goes into the line if something has come."""
-        actor._pooled_scheduled = False
+        Ask only where the actor is not in `scheduled`. Whoever has called this must `release` afterwards, whatever came of it: a
+        KeyboardInterrupt may arrive before the caller has seen the answer.
+        """
+        return self.scheduled.setdefault(id(actor), spot) is spot and not (actor._pooled_has_work() or self._closed)
+
+    def release(self, actor: Runnable, spot: Spot) -> None:
+        """If this thread has claimed the actor, it is idle again, or goes into the line if something has come."""
+        key = id(actor)
+        if self.scheduled.get(key) is spot:
+            del self.scheduled[key]
+            self.schedule_rest(actor)
+
+    def schedule_rest(self, actor: Runnable) -> None:
+        """Whoever has run an actor calls this when it is out of `scheduled`: for what came meanwhile."""
         if actor._pooled_has_work() and not self._closed:
             self.schedule(actor)
 
     def worker_blocks(self) -> None:
         """The calling worker is about to wait for what other actors do."""
-        with self._lock:
+        with self.lock:
             self._blocked += 1
             if self._ready:
                 self._wake()
 
     def worker_goes_on(self) -> None:
         """The calling worker has waited."""
-        with self._lock:
+        with self.lock:
             self._blocked -= 1
             self._crowded = len(self._threads) - self._blocked > self.workers
             if self._crowded and self._parked:
@@ -114,7 +138,7 @@ class ActorPool:
 
     def retire(self) -> None:
         """From now on a worker that has nothing to do ends. Never waits; actors may still be told, and get a worker."""
-        with self._lock:
+        with self.lock:
             self._retired = True
             while self._parked:
                 self._parked.pop().release()
@@ -131,10 +155,10 @@ class ActorPool:
             The names of the actors that were still busy then; empty if all was done. Their threads are daemons.
         """
         deadline_s = time.monotonic() + timeout_s
-        with self._lock:
+        with self.lock:
             while self._ready or len(self._parked) < len(self._threads):
                 left_s = deadline_s - time.monotonic()
-                if left_s <= 0 or here.pool is self or not self._quiet.wait(left_s):
+                if left_s <= 0 or here.spot.pool is self or not self._quiet.wait(left_s):
                     break
             self._closed = True
             while self._parked:
@@ -157,12 +181,18 @@ class ActorPool:
             except RuntimeError:  # no more threads; those that there are will come to it
                 self._threads.discard(thread)
                 if not self._threads:
-                    self._ready.pop()._pooled_scheduled = False
+                    del self.scheduled[id(self._ready.pop())]
                     raise
 
     def _work(self) -> None:
-        here.pool = self
-        me, ready, running, throughput = threading.current_thread(), self._ready, self._running, self.throughput
+        here.spot.pool = self
+        me, ready, running, scheduled, throughput = (
+            threading.current_thread(),
+            self._ready,
+            self._running,
+            self.scheduled,
+            self.throughput,
+        )
         while True:
             if self._crowded and self._leave(me):
                 return
@@ -178,46 +208,53 @@ class ActorPool:
             if actor._pooled_has_work():
                 ready.append(actor)  # still scheduled, and behind all the others
             else:
-                actor._pooled_scheduled = False
-                if actor._pooled_has_work() and not self._closed:
-                    self.schedule(actor)
+                del scheduled[id(actor)]
+                self.schedule_rest(actor)
 
     def _park(self, me: threading.Thread) -> bool:
         """Wait for work; False if this worker is to end."""
         signal = threading.Lock()
         signal.acquire()
-        with self._lock:
-            if self._ready:
-                return True
-            if self._closed or self._retired:
+        with self.lock:
+            ends = self._closed or self._retired
+            if ends:
                 self._threads.discard(me)
-                self._quiet.notify_all()
-                return False
-            self._parked.append(signal)
+            else:
+                self._parked.append(signal)
+            if self._ready:  # it came in between
+                if ends:
+                    self._threads.add(me)
+                else:
+                    self._parked.remove(signal)
+                return True
             self._quiet.notify_all()
-        signal.acquire()
-        return True
+        if not ends:
+            signal.acquire()
+        return not ends
 
     def _leave(self, me: threading.Thread) -> bool:
         """End this worker if there are too many."""
-        with self._lock:
+        with self.lock:
             if len(self._threads) - self._blocked <= self.workers:
                 self._crowded = False
                 return False
             self._threads.discard(me)
             self._crowded = len(self._threads) - self._blocked > self.workers
+            if self._ready:
+                self._wake()
             self._quiet.notify_all()
             return True
 
     def _forget_threads(self) -> None:
         """In a forked child: the workers are in the parent. What is left here can only be refused."""
-        self._lock = threading.Lock()
-        self._quiet = threading.Condition(self._lock)
+        self.lock = threading.Lock()
+        self._quiet = threading.Condition(self.lock)
         self._closed = True
         self._threads.clear()
         self._parked.clear()
         self._running.clear()
         self._ready.clear()
+        self.scheduled.clear()
 
 
 _pools: "weakref.WeakSet[ActorPool]" = weakref.WeakSet()
@@ -237,7 +274,7 @@ def default_pool() -> ActorPool:
 def _after_fork() -> None:
     global _default, _default_lock
     _default, _default_lock = None, threading.Lock()
-    here.pool = here.actor = None
+    here.spot = Spot()
     for pool in list(_pools):
         pool._forget_threads()
 

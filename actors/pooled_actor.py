@@ -1,8 +1,4 @@
-"""An actor without a thread of its own: Pykka's `Actor` on a pool of workers.
-
-What it touches of Pykka beyond the documented hooks for actor types stands here, each with its reason; a test sees
-that each is still there.
-"""
+"""An actor without a thread of its own: Pykka's `Actor` on a pool of workers."""
 
 import logging
 import sys
@@ -11,99 +7,18 @@ import uuid
 from typing import Any, ClassVar
 
 import pykka
-from pykka import messages
-from pykka._envelope import Envelope
 
 from lightspeed.actors.errors import PoolClosed
 from lightspeed.actors.pool import ActorPool, default_pool, here
 from lightspeed.actors.pooled_future import PooledFuture
-
-PRIVATE_NAMES = {
-    "Actor._handle_receive": "proxies: it knows Pykka's messages",
-    "Actor._handle_failure": "overridden: a failure is logged and ends the actor in O(1)",
-    "Actor._stop": "overridden: it would set an Event that a pooled actor has not",
-    "ActorRef._actor_weakref": "overridden: Pykka's proxies read it",
-    "Future._get_hook": "whether a hook stands for an outcome: then none may be set",
-    "messages._ActorStop": "the message by which stop() arrives",
-    "_envelope.Envelope": "what an ask is wrapped in, so that actor_inbox.put takes what Pykka puts",
-}
+from lightspeed.actors.pooled_ref import NOT_HERE, PooledInbox, PooledRef
+from lightspeed.actors.pykka_inside import OWN_MESSAGES, Envelope, refuse
 
 # A chain of asks of idle actors runs nested on one stack to this depth, about 5 frames each; beyond it workers take over.
 _MAX_DEPTH = 16
 
-_OWN_MESSAGES = frozenset((messages._ActorStop, messages.ProxyCall, messages.ProxyGetAttr, messages.ProxySetAttr))
-_NO = object()
 _NOTHING: list[Any] = []  # shared, and never appended to
 logger = logging.getLogger("pykka")
-
-
-class PooledRef(pykka.ActorRef[Any]):
-    """A reference to a pooled actor. Two to the same actor are equal."""
-
-    __slots__ = ("_actor",)
-
-    def __init__(self, actor: "PooledActor") -> None:
-        self._actor = actor
-
-    actor_class = property(lambda self: type(self._actor))
-    actor_urn = property(lambda self: self._actor.actor_urn)
-    actor_inbox = property(lambda self: self._actor.actor_inbox)
-    actor_stopped = property(lambda self: self._actor.actor_stopped)
-
-    @property
-    def _actor_weakref(self) -> Any:  # type: ignore[override]
-        return lambda: self._actor
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, PooledRef) and other._actor is self._actor
-
-    def __hash__(self) -> int:
-        return hash(id(self._actor))
-
-    def is_alive(self) -> bool:
-        return not self._actor._pooled_dead
-
-    def tell(self, message: Any) -> None:
-        actor = self._actor
-        if actor._pooled_dead:
-            raise pykka.ActorDeadError(f"{self} not found")
-        actor._pooled_inbox.append(message)
-        if not actor._pooled_scheduled:
-            actor._pooled_pool.schedule(actor)
-        if actor._pooled_dead:
-            actor._pooled_refuse_waiting()
-
-    def ask(self, message: Any, *, block: bool = True, timeout: float | None = None) -> Any:
-        actor = self._actor
-        if block and timeout is None and not actor._pooled_scheduled and not actor._pooled_dead and here.depth < _MAX_DEPTH:
-            answer = actor._pooled_ask_here(message)
-            if answer is not _NO:
-                return answer
-        future = PooledFuture(actor)
-        if actor._pooled_dead:
-            future.set_exception((pykka.ActorDeadError, pykka.ActorDeadError(f"{self} not found"), None))
-        else:
-            actor._pooled_put(Envelope(message, reply_to=future))
-        return future.get(timeout=timeout) if block else future
-
-
-class _Inbox:
-    """What Pykka calls an inbox, over the actor's list."""
-
-    def __init__(self, actor: "PooledActor") -> None:
-        self._actor = actor
-
-    def put(self, envelope: Envelope[Any], /) -> None:
-        self._actor._pooled_put(envelope)
-
-    def get(self) -> Envelope[Any]:
-        if not self._actor._pooled_taken:
-            self._actor._pooled_take()
-        message = self._actor._pooled_taken.pop()
-        return message if type(message) is Envelope else Envelope(message)
-
-    def empty(self) -> bool:
-        return not (self._actor._pooled_taken or self._actor._pooled_inbox)
 
 
 class PooledActor(pykka.Actor):
@@ -119,12 +34,14 @@ class PooledActor(pykka.Actor):
     registered: ClassVar[bool] = True
     """Whether actors of the class stand in Pykka's `ActorRegistry`, a list: leaving it costs as much as it is long."""
 
+    ordered_failures: ClassVar[tuple[type[BaseException], ...]] = ()
+    """Exceptions of which actors of the class die by order: no news, so that the death of many writes no log."""
+
     __slots__ = (
         "_pooled_begun",
         "_pooled_dead",
         "_pooled_inbox",
         "_pooled_pool",
-        "_pooled_scheduled",
         "_pooled_stopped",
         "_pooled_taken",
         "_pooled_urn",
@@ -136,7 +53,6 @@ class PooledActor(pykka.Actor):
         self._pooled_pool = default_pool() if pool is None else pool
         self._pooled_inbox: list[Any] = []  # what has come, in order
         self._pooled_taken: list[Any] = _NOTHING  # what was taken from it to be handled, the first one last
-        self._pooled_scheduled = False
         self._pooled_dead = False
         self._pooled_begun = type(self).on_start is pykka.Actor.on_start
         self._pooled_waits_for: PooledActor | None = None
@@ -186,8 +102,8 @@ class PooledActor(pykka.Actor):
         return PooledRef(self)
 
     @property
-    def actor_inbox(self) -> _Inbox:  # type: ignore[override]
-        return _Inbox(self)
+    def actor_inbox(self) -> PooledInbox:  # type: ignore[override]
+        return PooledInbox(self)
 
     @property
     def actor_stopped(self) -> threading.Event:  # type: ignore[override]
@@ -208,7 +124,7 @@ class PooledActor(pykka.Actor):
 
     def _pooled_put(self, message: Any) -> None:
         self._pooled_inbox.append(message)
-        if not self._pooled_scheduled:
+        if id(self) not in self._pooled_pool.scheduled:
             try:
                 self._pooled_pool.schedule(self)
             except PoolClosed:
@@ -222,7 +138,8 @@ class PooledActor(pykka.Actor):
 
     def _pooled_run(self, limit: int) -> None:
         """One turn. The pool sees to it that one thread at a time calls this."""
-        outer, here.actor = here.actor, self
+        spot = here.spot
+        outer, spot.actor = spot.actor, self
         if not self._pooled_begun:
             self._pooled_begin()
         for _ in range(limit):
@@ -237,70 +154,77 @@ class PooledActor(pykka.Actor):
             try:
                 if type(message) is Envelope:
                     self._pooled_answer(message)
-                elif type(message) in _OWN_MESSAGES:
+                elif type(message) in OWN_MESSAGES:
                     self._handle_receive(message)
                 else:
                     self.on_receive(message)
             except BaseException as error:  # the actor's edge: whatever its code raises fails it and nobody else
                 self._pooled_fail(error)
-        here.actor = outer
+        spot.actor = outer
         if self._pooled_dead:
-            self._pooled_inbox.extend(self._pooled_taken)
-            self._pooled_taken = _NOTHING
             self._pooled_refuse_waiting()
 
     def _pooled_take(self) -> bool:
         """Take all that has come, so that a message is moved once however many wait. Only who runs the actor may."""
-        count = len(self._pooled_inbox)
-        if not count:
+        with self._pooled_pool.lock:
             self._pooled_taken = _NOTHING  # an idle actor keeps no list for this
-            return False
-        taken = self._pooled_inbox[:count]
-        del self._pooled_inbox[:count]
-        taken.reverse()
-        self._pooled_taken = taken
-        return True
+            if self._pooled_inbox and not self._pooled_dead:
+                self._pooled_taken = self._pooled_inbox[::-1]
+                del self._pooled_inbox[: len(self._pooled_taken)]
+        return self._pooled_taken is not _NOTHING
 
     def _pooled_ask_here(self, message: Any) -> Any:
-        """Let an idle actor handle this one message in the calling thread; `_NO` if it is not idle."""
-        if not self._pooled_begun or not self._pooled_pool.claim(self):
-            return _NO
-        caller = here.actor
-        if caller is not None:
-            caller._pooled_waits_for = self
-        here.actor = self
-        here.depth += 1
+        """Let an idle actor handle this one message in the calling thread; `NOT_HERE` if it is not idle."""
+        spot, pool = here.spot, self._pooled_pool
+        caller = spot.actor
         try:
-            return self._handle_receive(message)
-        except Exception:
-            if logger.isEnabledFor(logging.INFO):
-                logger.info(f"Exception returned from {self} to caller:", exc_info=True)
-            raise
-        except BaseException as error:
-            self._pooled_fail(error)
-            raise
-        finally:
-            here.depth -= 1
-            here.actor = caller
+            if spot.depth >= _MAX_DEPTH or not pool.claim(self, spot) or self._pooled_dead:
+                return NOT_HERE
             if caller is not None:
-                caller._pooled_waits_for = None
-            if self._pooled_dead:
-                self._pooled_refuse_waiting()
-            self._pooled_pool.release(self)
+                caller._pooled_waits_for = self
+            spot.actor = self
+            spot.depth += 1
+            try:
+                return self._handle_receive(message)
+            except Exception:
+                if logger.isEnabledFor(logging.INFO):
+                    logger.info(f"Exception returned from {self} to caller:", exc_info=True)
+                raise
+            except BaseException as error:
+                self._pooled_fail(error)
+                raise
+            finally:
+                spot.depth -= 1
+                spot.actor = caller
+                if caller is not None:
+                    caller._pooled_waits_for = None
+                if self._pooled_dead:
+                    self._pooled_refuse_waiting()
+        finally:
+            pool.release(self, spot)
 
     def _pooled_refuse_waiting(self) -> None:
-        """Answer every ask that a dead actor will not handle. Any thread may; one `pop` gives a message to one of them."""
-        while True:
+        """Answer every ask that a dead actor will not handle. Any thread may call it. What was told stays, for `left_over`."""
+        left, asks = [], []
+        with self._pooled_pool.lock:
+            for message in self._pooled_take_all():
+                (asks if type(message) is Envelope and message.reply_to is not None else left).append(message)
+            self._pooled_inbox[:0] = left
+        for envelope in asks:
+            refuse(envelope, self.actor_ref)
+
+    def _pooled_take_all(self) -> list[Any]:
+        """Everything that waits, in order; the pool's lock is held. Whoever runs the actor may still take single messages."""
+        waiting = []
+        while self._pooled_taken:
             try:
-                message = self._pooled_inbox.pop()
-            except IndexError:
-                return
-            if type(message) is Envelope and message.reply_to is not None:
-                if isinstance(message.message, messages._ActorStop):
-                    message.reply_to.set(None)
-                else:
-                    error = pykka.ActorDeadError(f"{self.actor_ref} stopped before handling the message")
-                    message.reply_to.set_exception((pykka.ActorDeadError, error, None))
+                waiting.append(self._pooled_taken.pop())
+            except IndexError:  # its runner was quicker
+                break
+        count = len(self._pooled_inbox)
+        waiting += self._pooled_inbox[:count]
+        del self._pooled_inbox[:count]
+        return waiting
 
     # Life and death
 
@@ -352,7 +276,8 @@ class PooledActor(pykka.Actor):
         self._pooled_end(error)
 
     def _handle_failure(self, exception_type: Any, exception_value: Any, traceback: Any) -> None:
-        logger.error(f"Unhandled exception in {self}:", exc_info=(exception_type, exception_value, traceback))
+        if not isinstance(exception_value, self.ordered_failures):
+            logger.error(f"Unhandled exception in {self}:", exc_info=(exception_type, exception_value, traceback))
         self._pooled_take_out()
 
     def _pooled_end(self, error: BaseException | None) -> None:

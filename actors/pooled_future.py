@@ -14,30 +14,30 @@ from lightspeed.actors.pool import here
 _ExcInfo = tuple[type[BaseException] | None, BaseException | None, TracebackType | None]
 
 _lock = threading.Lock()
-"""Guards every future's choice of a waiter, and who waits for whom."""
+"""Guards who makes a future's waiter, and who waits for whom."""
 
 
 class PooledFuture(pykka.Future[Any]):
     """Set once, by any thread; got as often as wanted, by any.
 
-    Who gets sets a waiter and then looks for the outcome; who sets sets the outcome and then looks for a waiter.
+    Who gets sets a waiter and then looks for the outcome; who sets sets the outcome and then looks for a waiter. One `pop` from
+    `_unset` gives the right to set it to one thread only.
     """
 
-    __slots__ = ("_get_hook", "_get_hook_result", "_outcome", "_waiter", "target")
+    __slots__ = ("_get_hook", "_get_hook_result", "_outcome", "_unset", "_waiter", "target")
 
     def __init__(self, target: Any = None) -> None:
-        super().__init__()
+        self._get_hook = None  # the rest of what Pykka's __init__ does is for hooks, and costs as much as all this
         self._outcome: tuple[bool, Any] | None = None  # whether it is an exception, and what
+        self._unset = [True]
         self._waiter: threading.Lock | None = None
         self.target = target
         """The actor that is to answer; None where it is not known."""
 
     def get(self, *, timeout: float | None = None) -> Any:
-        try:
-            return super().get(timeout=timeout)  # Pykka's hooks, for map, join and the like
-        except NotImplementedError:
-            pass
         if self._outcome is None:
+            if self._get_hook is not None:
+                return super().get(timeout=timeout)  # Pykka's map, join and the like
             self._wait(timeout)
         assert self._outcome is not None
         failed, value = self._outcome
@@ -58,26 +58,30 @@ class PooledFuture(pykka.Future[Any]):
     def set_get_hook(self, func: Any) -> None:
         if self._outcome is not None:
             raise queue.Full
+        super().__init__()
         super().set_get_hook(func)
 
     def _settle(self, outcome: tuple[bool, Any]) -> None:
-        with _lock:
-            if self._outcome is not None or self._get_hook is not None:
-                raise queue.Full
-            self._outcome = outcome
-            waiter = self._waiter
-        if waiter is not None:
-            waiter.release()
+        if self._get_hook is not None:
+            raise queue.Full
+        try:
+            self._unset.pop()
+        except IndexError:
+            raise queue.Full from None
+        self._outcome = outcome
+        if self._waiter is not None:
+            self._waiter.release()
 
     def _wait(self, timeout: float | None) -> None:
-        caller, pool = here.actor, here.pool
+        caller, pool = here.spot.actor, here.spot.pool
         with _lock:
+            if self._waiter is None:
+                waiter = threading.Lock()
+                waiter.acquire()
+                self._waiter = waiter
+            waiter = self._waiter
             if self._outcome is not None:
                 return
-            if self._waiter is None:
-                self._waiter = threading.Lock()
-                self._waiter.acquire()
-            waiter = self._waiter
             if caller is not None and self.target is not None:
                 _refuse_ring(caller, self.target)
                 caller._pooled_waits_for = self.target

@@ -15,6 +15,10 @@ import pykka
 from lightspeed.actors.pool import ActorPool, here
 from lightspeed.actors.pooled_actor import PooledActor
 from lightspeed.actors.pooled_future import PooledFuture
+from lightspeed.actors.pooled_ref import NOT_HERE
+from lightspeed.actors.thread_actor import ThreadActor
+
+__all__ = ["NOT_HERE", "Pool", "Reply", "Runtime", "SupervisedRef", "Threads", "Timer"]
 
 
 class Timer(Protocol):
@@ -30,15 +34,38 @@ class Reply(Protocol):
     def set(self, value: Any = None) -> None: ...
 
 
+class SupervisedRef(Protocol):
+    """What a supervisor asks of a reference, beyond what Pykka's has. Any thread may call it."""
+
+    def tell(self, message: Any) -> None: ...
+
+    def stop(self, *, block: bool = ..., timeout: float | None = ...) -> Any: ...
+
+    def is_alive(self) -> bool: ...
+
+    def tell_here(self, message: Any) -> bool:
+        """Let an idle actor handle the message in the calling thread; False, and nothing done, where it can't be.
+
+        The actor itself declines by returning `NOT_HERE`. Only for roles of ours, whose code waits for nobody, and for no
+        message by which user code is run.
+        """
+
+    def left_over(self) -> list[Any]:
+        """Take what an actor that is dead or given up was told and has yet to handle, in order."""
+
+
 class Runtime(Protocol):
     """What a channel asks of whatever runs its actors. Any thread may call any of it."""
 
-    def start(self, role: type, *args: Any) -> pykka.ActorRef[Any]:
+    def start(self, role: type, *args: Any) -> SupervisedRef:
         """Start an actor of this runtime's kind with the hooks of `role`, a class that is written without a kind.
 
         Raises:
             Exception: it could not be started; then nothing of it is left.
         """
+
+    def start_on_thread(self, role: type, *args: Any) -> SupervisedRef:
+        """As `start`, but what the actor does may block: it must hold up no other actor."""
 
     def future(self) -> pykka.Future[Any]:
         """An empty future, of the kind that a thread outside the actors can wait on."""
@@ -59,34 +86,20 @@ class Runtime(Protocol):
         """Wait until every stopped actor's resources are given back; the names of those that are still busy after the timeout."""
 
 
-class _DaemonActor(pykka.ThreadingActor):
-    """An actor whose thread holds up no interpreter's exit, and is known to its runtime."""
-
-    use_daemon_thread = True
-    threads: ClassVar["weakref.WeakSet[threading.Thread]"]
-
-    def _start_actor_loop(self) -> None:  # Pykka's hook for actor types
-        thread = threading.Thread(target=self._actor_loop, name=str(self), daemon=True)
-        try:
-            thread.start()
-        except RuntimeError:  # no more threads; Pykka has registered the actor already, and stop_all() would wait for it
-            pykka.ActorRegistry.unregister(self.actor_ref)
-            self.actor_stopped.set()
-            raise
-        self.threads.add(thread)
-
-
 class Threads:
     """Pykka's ThreadingActor, one daemon thread an actor, and the system's clock."""
 
     def __init__(self) -> None:
         self._threads: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
-        self._classes: dict[type, type[pykka.Actor]] = {}
+        self._classes: dict[type, type[ThreadActor]] = {}
 
-    def start(self, role: type, *args: Any) -> pykka.ActorRef[Any]:
+    def start(self, role: type, *args: Any) -> SupervisedRef:
         if role not in self._classes:
-            self._classes[role] = type(role.__name__, (role, _DaemonActor), {"threads": self._threads})
-        return self._classes[role].start(*args)
+            self._classes[role] = type(role.__name__, (role, ThreadActor), {"threads": self._threads})
+        ref: SupervisedRef = self._classes[role].start(*args)
+        return ref
+
+    start_on_thread = start
 
     def future(self) -> pykka.Future[Any]:
         return pykka.ThreadingFuture()
@@ -113,8 +126,8 @@ class Threads:
         return busy
 
 
-class Pool:
-    """`PooledActor`s on an `ActorPool` of the runtime's own, and the system's clock.
+class Pool(Threads):
+    """`PooledActor`s on an `ActorPool` of the runtime's own, and a thread for each actor that is to have one.
 
     Args:
         workers: as of `ActorPool`. Default 1.
@@ -122,27 +135,25 @@ class Pool:
     """
 
     def __init__(self, workers: int = 1, throughput: int = 100) -> None:
+        super().__init__()
         self._pool = ActorPool(workers, throughput)
-        self._classes: dict[type, type[PooledActor]] = {}
+        self._pooled_classes: dict[type, type[PooledActor]] = {}
 
-    def start(self, role: type, *args: Any) -> pykka.ActorRef[Any]:
-        if role not in self._classes:
-            self._classes[role] = type(role.__name__, (role, _AtHome), {"home": self._pool})
-        ref: pykka.ActorRef[Any] = self._classes[role].start(*args)
+    def start(self, role: type, *args: Any) -> SupervisedRef:
+        if role not in self._pooled_classes:
+            self._pooled_classes[role] = type(role.__name__, (role, _AtHome), {"home": self._pool})
+        ref: SupervisedRef = self._pooled_classes[role].start(*args)
         return ref
+
+    def start_on_thread(self, role: type, *args: Any) -> SupervisedRef:
+        return super().start(role, *args)
 
     def future(self) -> pykka.Future[Any]:
         return PooledFuture()
 
-    def call_later(self, delay_s: float, call: Callable[[], None]) -> Timer:
-        return _ThreadTimer(delay_s, call)
-
-    def monotonic_s(self) -> float:
-        return time.monotonic()
-
     @contextmanager
     def blocking(self) -> Iterator[None]:
-        if here.pool is not self._pool:
+        if here.spot.pool is not self._pool:
             yield
             return
         self._pool.worker_blocks()
@@ -155,7 +166,8 @@ class Pool:
         self._pool.retire()
 
     def join(self, timeout_s: float) -> list[str]:
-        return self._pool.close(timeout_s)
+        deadline = time.monotonic() + timeout_s
+        return super().join(timeout_s) + self._pool.close(max(0.0, deadline - time.monotonic()))
 
 
 class _AtHome(PooledActor):

@@ -70,9 +70,11 @@ class TopicState:
     def _broadcast(self, event: Broadcast) -> Messages:
         if event.client_id not in self.users:
             return not_joined(event)
-        if self._roster is None:
-            self._roster = Roster(self.users)
-        return (BroadcastMessage(self.topic, event.payload, self._roster.recipients),)
+        roster = self._roster
+        if roster is None:
+            roster = self._roster = Roster(self.users)
+        shared = roster.shared
+        return (BroadcastMessage(self.topic, event.payload, roster.recipients if shared is None else shared),)
 
     def _push(self, event: Push) -> Messages:
         if event.client_id not in self.users:

@@ -1,7 +1,7 @@
 """A topic's life as an actor, whole.
 
-It takes a delivery from its post, lets the state handle it, and hands over what came out. A `Crash` is raised, so that it
-dies of it as of any failure of its own: Pykka's failure path, its state gone with it. It knows no supervisor, only the post.
+It lets the state handle each delivery, and hands over what came out. A `Crash` is raised, so that it dies of it as of any failure
+of its own: Pykka's failure path, its state gone with it. It knows no supervisor, only the post.
 """
 
 from types import TracebackType
@@ -13,7 +13,7 @@ from lightspeed.actors.errors import TopicCrash
 from lightspeed.actors.events import Crash
 from lightspeed.actors.logs import logger
 from lightspeed.actors.post import Delivery, Post, Query, TopicDown, TopicEmpty
-from lightspeed.actors.topic import Messages, TopicState
+from lightspeed.actors.topic import TopicState
 
 if TYPE_CHECKING:
     _Role = pykka.Actor
@@ -25,45 +25,43 @@ class TopicActor(_Role):
     """The hooks of a topic actor; a `Runtime` adds the kind of actor they run on."""
 
     registered = False  # on a pool: Pykka's registry is a list, which a hundred thousand topics would make slow
+    ordered_failures = (TopicCrash,)
 
     def __init__(self, post: Post) -> None:
         super().__init__()
         self.post = post
         self.state = TopicState(post.topic)
-        self.log_fields = {"topic": post.topic, "incarnation": post.incarnation}
 
-    def on_receive(self, message: object) -> None:
-        if not isinstance(message, Delivery):
-            super().on_receive(message)  # logs that it is unexpected
-        elif self.post.pending:
-            self._handle(self.post)
-        else:  # the supervisor has abandoned this incarnation and taken back what was left
-            self.stop()
+    @property
+    def log_fields(self) -> dict[str, object]:
+        return {"topic": self.post.topic, "incarnation": self.post.incarnation}
 
-    def _handle(self, post: Post) -> None:
-        try:
-            delivery = post.pending.popleft()
-        except IndexError:  # abandoned since on_receive looked
+    def on_receive(self, delivery: object) -> None:
+        if type(delivery) is not Delivery:
+            super().on_receive(delivery)  # logs that it is unexpected
             return
+        post, state, request = self.post, self.state, delivery.request
         post.in_hand.append(delivery)
-        request, reply = delivery.request, delivery.reply
-        messages: Messages = ()
-        value = None
-        if isinstance(request, Crash):
+        value, messages = None, ()
+        if type(request) is Crash:
             raise TopicCrash(post.topic, request.reason)
-        if isinstance(request, Query):
-            value = request.ask(self.state)
+        if type(request) is Query:
+            value = request.ask(state)
         else:
-            messages = self.state.handle(request)
-        if not post.take_back():
+            messages = state.handle(request)
+        try:
+            post.in_hand.pop()
+        except IndexError:
             return  # abandoned meanwhile, and answered by the supervisor
-        empty = not self.state and not isinstance(request, Query)
-        post.outlet.put(delivery.seq, post.topic, messages, None if empty else reply, value)
-        post.members = len(self.state)
+        members = post.members = len(state.users)
+        # Of an event that leaves the topic empty the supervisor tells the reply, when the actor is down.
+        held = None if members or type(request) is Query else delivery.reply
+        must_deliver = post.outlet.put(delivery.seq, post.topic, messages, None if held is not None else delivery.reply, value)
         post.settled += 1
-        post.outlet.deliver(post.topic)
-        if not self.state:
-            post.report(TopicEmpty(post, reply if empty else None))
+        if must_deliver:
+            post.outlet.deliver(post.topic)
+        if not members:
+            post.report(TopicEmpty(post, held))
 
     def on_stop(self) -> None:
         self.post.report(TopicDown(self.post, None))
@@ -71,5 +69,6 @@ class TopicActor(_Role):
     def on_failure(
         self, _type: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None
     ) -> None:
-        logger.bind(**self.log_fields).opt(exception=error).error("topic {} failed: {}", self.post.topic, error)
+        if not isinstance(error, TopicCrash):  # that was ordered, and the supervisor has said so for all
+            logger.bind(**self.log_fields).opt(exception=error).error("topic {} failed: {}", self.post.topic, error)
         self.post.report(TopicDown(self.post, error))

@@ -11,16 +11,19 @@ import pykka
 
 from lightspeed.actors.current import current_actor
 from lightspeed.actors.errors import ChannelClosed, ChannelTimeout, InsideActor, InvalidEvent, InvalidOption
-from lightspeed.actors.events import Event, check_event
+from lightspeed.actors.events import Crash, Event, Restart, check_event
 from lightspeed.actors.outbound import Outbound
+from lightspeed.actors.post import Delivery
 from lightspeed.actors.presence import Entry
-from lightspeed.actors.runtime import Runtime, Threads
+from lightspeed.actors.runtime import Pool, Runtime
 from lightspeed.actors.topic_actor import TopicActor
 from lightspeed.channel.adapter import Adapter, ClusterReady, SingleNode
 from lightspeed.supervision import Door, Options, Outbox, Sink, SinkActor, SinkLanes, SupervisorActor
-from lightspeed.supervision.messages import Accept, AskCensus, AskCrashed, AskTopic, Close, Flush
+from lightspeed.supervision.messages import AskCensus, AskCrashed, AskTopic, Close, Flush
 
-DEFAULT_RUNTIME: type[Runtime] = Threads
+DEFAULT_RUNTIME: type[Runtime] = Pool
+
+_OF_ALL_TOPICS = frozenset((Crash, Restart))
 
 # After its own deadline a supervisor abandons who is left and ends at once; this is for its answer to arrive.
 _GRACE_S = 1.0
@@ -90,7 +93,9 @@ class Channel:
         if actor is not None:
             raise InsideActor("handle", actor)
         check_event(event)
-        self._ask("handle", lambda reply: Accept(event, reply))
+        reply = self._runtime.future()
+        self._tell(event, Delivery(event, reply))
+        self._await("handle", reply)
 
     def tell(self, event: Event) -> None:
         """Hand the event over and return at once. Events of one thread to one topic are handled in order.
@@ -99,7 +104,7 @@ class Channel:
             InvalidEvent: it is no event or breaks a rule; nothing was changed.
         """
         check_event(event)
-        self._door.tell(self._supervisor, Accept(event, None))
+        self._tell(event, Delivery(event))
 
     def flush_outbox(self) -> list[Outbound]:
         """Take every outbound message of the events accepted before the call, in the order of acceptance.
@@ -176,6 +181,14 @@ class Channel:
         _refuse_inside(call)
         reply = self._runtime.future()
         self._door.tell(self._supervisor, message(reply))
+        return self._await(call, reply)
+
+    def _tell(self, event: Event, delivery: Delivery) -> None:
+        # A crash and a restart take as long as there are topics: a worker's time, not the caller's.
+        if type(event) in _OF_ALL_TOPICS or not self._supervisor.tell_here(delivery):
+            self._door.tell(self._supervisor, delivery)
+
+    def _await(self, call: str, reply: pykka.Future[Any]) -> Any:
         try:
             return reply.get(timeout=self._timeout_s)
         except pykka.Timeout:

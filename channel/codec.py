@@ -22,7 +22,6 @@ from lightspeed.actors.presence import Entry
 from lightspeed.actors.recipients import Recipients
 
 
-
 def _as_tuple(value: object) -> object:
     if isinstance(value, Recipients):
         return tuple(value)

@@ -1,9 +1,6 @@
 """What a crash takes, what it leaves, and how everybody comes back: three topics, four clients, one lost network."""
 
-from pykka import ActorRegistry
-
 from lightspeed import channel as ls
-from lightspeed.actors import TopicActor
 
 MEMBERS = (  # client, topic, user
     ("phone", "room:lobby", "alice"),
@@ -31,8 +28,8 @@ def play(channel: ls.Channel, title: str, *events: ls.Event) -> None:
     for event in events:
         channel.handle(event)
         print(f"  {ls.encode(event).decode()}  ->  {', '.join(map(brief, channel.flush_outbox()))}")
-    members, actors = channel.membership_count, len(ActorRegistry.get_by_class(TopicActor))
-    print(f"\n  Crashed: {channel.crashed}. Members: {members}. Topic actors: {actors}. Present:")
+    members, topics = channel.membership_count, len(channel.topics())
+    print(f"\n  Crashed: {channel.crashed}. Members: {members}. Topics: {topics}. Present:")
     for topic in dict.fromkeys(topic for _, topic, _ in MEMBERS):
         entries = [f"{entry.key} with {' and '.join(meta.ref for meta in entry.metas)}" for entry in channel.presences(topic)]
         print(f"  {topic}: {', '.join(entries) or 'nobody'}")

@@ -5,7 +5,6 @@ crash goes to the end of its topic's queue in `leaving`; its successor is starte
 then what the successor is sent waits in its post.
 """
 
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -15,43 +14,68 @@ from lightspeed.actors.events import Crash
 from lightspeed.actors.logs import logger
 from lightspeed.actors.outbound import error
 from lightspeed.actors.post import Delivery, Post, Query
-from lightspeed.actors.runtime import Reply, Runtime
+from lightspeed.actors.runtime import Reply, Runtime, SupervisedRef
 from lightspeed.actors.topic import Messages, TopicState
 from lightspeed.actors.topic_actor import TopicActor
 from lightspeed.supervision.latch import Latch
 from lightspeed.supervision.outbox import Outbox
 from lightspeed.supervision.sink import SinkLanes
 
+_NONE: Any = ()  # stands for an empty list: most children never need theirs
+
 
 class Child:
     """One incarnation of a topic, as its supervisor sees it."""
 
-    __slots__ = ("awaits_rejoin", "crashed", "held", "latches", "post", "ref", "sent", "stops")
+    __slots__ = ("awaits_rejoin", "crashed", "held", "latches", "post", "ref", "sent", "stops", "waiting")
 
     def __init__(self, post: Post, *, awaits_rejoin: bool) -> None:
         self.post = post
-        self.ref: pykka.ActorRef[Any] | None = None  # None: not started yet
+        self.ref: SupervisedRef | None = None  # None: not started yet
         self.sent = 0
         self.awaits_rejoin = awaits_rejoin
         self.crashed = False
         self.stops = False
-        self.held: list[tuple[int, Messages, Reply | None]] = []  # answers about the topic that must come after its own
-        self.latches: list[Reply] = []  # told when it is down
+        self.waiting: list[Delivery] = _NONE  # sent to no actor: it is not started yet, or was found dead
+        self.held: list[tuple[int, Messages, Reply | None]] = _NONE  # answers about the topic that must come after its own
+        self.latches: list[Reply] = _NONE  # told when it is down
 
     @property
     def is_busy(self) -> bool:
         return self.sent != self.post.settled
 
+    def keep(self, delivery: Delivery) -> None:
+        """Keep what can be sent to no actor now."""
+        if self.waiting is _NONE:
+            self.waiting = []
+        self.waiting.append(delivery)
+
+    def hold(self, seq: int, messages: Messages, reply: Reply | None) -> None:
+        """Keep an answer until it is down."""
+        if self.held is _NONE:
+            self.held = []
+        self.held.append((seq, messages, reply))
+
+    def when_down(self, latch: Reply) -> None:
+        """Tell the latch when it is down."""
+        if self.latches is _NONE:
+            self.latches = []
+        self.latches.append(latch)
+
 
 class Children:
     """For the supervisor's thread only."""
 
-    def __init__(self, runtime: Runtime, outlet: Outbox | SinkLanes, report: Callable[[Any], None]) -> None:
-        self._runtime, self._outlet, self._report = runtime, outlet, report
+    def __init__(
+        self, runtime: Runtime, outlet: Outbox | SinkLanes, report: Callable[[Any], None], on_thread: Callable[[str], bool]
+    ) -> None:
+        self._runtime, self._outlet, self._report, self._on_thread = runtime, outlet, report, on_thread
+        # With a sink, to let a topic handle something is to run the user's code, and that is no caller's business.
+        self._may_tell_here = isinstance(outlet, Outbox)
         self._incarnation = 0
         self._touched: set[Child] = set()  # sent something since the last settle
         self.live: dict[str, Child] = {}
-        self.leaving: dict[str, deque[Child]] = {}
+        self.leaving: dict[str, list[Child]] = {}
 
     def add(self, topic: str, *, awaits_rejoin: bool = False) -> Child:
         """A new child, with the next incarnation. It is started by its first delivery, or by `start`."""
@@ -61,35 +85,41 @@ class Children:
         return child
 
     def deliver(self, child: Child, delivery: Delivery) -> None:
-        """Send it; where the child can't be started, answer it."""
+        """Have it handled in its turn; where the child can't be started, answer it."""
         child.sent += 1
-        child.post.pending.append(delivery)
-        self._touched.add(child)
-        if child.ref is not None:
-            self._tell(child, delivery)
-        else:
+        ref = child.ref
+        if ref is None:
+            child.keep(delivery)
+            self._touched.add(child)
             self.start(child)
+        elif not (self._may_tell_here and ref.tell_here(delivery)):
+            self._tell(child, ref, delivery)
 
     def start(self, child: Child) -> None:
         """Start the actor and send it all that waited, unless one of the topic is still leaving."""
-        queue = self.leaving.get(child.post.topic)
+        topic = child.post.topic
+        queue = self.leaving.get(topic)
         if queue and queue[0] is not child:
             return
+        start = self._runtime.start_on_thread if self._on_thread(topic) else self._runtime.start
         try:
-            child.ref = self._runtime.start(TopicActor, child.post)
+            ref = start(TopicActor, child.post)
         except Exception as failure:  # the world's: no more threads, or whatever the runtime's kind of actor is short of
             self._give_up(child, failure)
             return
-        for delivery in list(child.post.pending):
-            self._tell(child, delivery)
+        child.ref = ref
+        waiting, child.waiting = child.waiting, _NONE
+        for delivery in waiting:
+            if not (self._may_tell_here and ref.tell_here(delivery)):
+                self._tell(child, ref, delivery)
         if child.stops:
-            child.ref.stop(block=False)
+            ref.stop(block=False)
 
     def crash(self, child: Child, seq: int, event: Crash) -> None:
         """Send the crash to the tail of its inbox: what it was sent before is handled before."""
         child.crashed = True
-        self.deliver(child, Delivery(seq, event, None))
         self._leave(child)
+        self.deliver(child, Delivery(event, None, seq))
 
     def stop(self, child: Child) -> None:
         """Stop it when it has handled all that it was sent."""
@@ -100,12 +130,19 @@ class Children:
         else:
             self.start(child)
 
+    def take_left(self, child: Child) -> list[Delivery]:
+        """What a dead or abandoned child was sent and has not handled, in order."""
+        left: list[Any] = [] if child.ref is None else child.ref.left_over()
+        left += child.waiting
+        child.waiting = _NONE
+        return [delivery for delivery in left if type(delivery) is Delivery]
+
     def remove(self, post: Post) -> Child | None:
         """Take out the child that is dead; None if it was already, as an abandoned one is: its report is fenced off."""
         topic = post.topic
         queue = self.leaving.get(topic)
         if queue and queue[0].post is post:
-            child = queue.popleft()
+            child = queue.pop(0)
             if not queue:
                 del self.leaving[topic]
         elif topic in self.live and self.live[topic].post is post:
@@ -122,7 +159,7 @@ class Children:
         child = queue[0] if queue else self.live.get(topic)
         if child is None or child.ref is not None:
             return
-        if child.awaits_rejoin and not of.post.members and not child.post.pending and not child.stops:
+        if child.awaits_rejoin and not of.post.members and not child.waiting and not child.stops:
             del self.live[topic]
         else:
             self.start(child)
@@ -142,7 +179,7 @@ class Children:
         """Put out what no topic actor emits; behind all that the topic's actors, if any, have yet to emit."""
         queue = self.leaving.get(topic) if topic is not None else None
         if queue:
-            queue[-1].held.append((seq, messages, reply))
+            queue[-1].hold(seq, messages, reply)
         else:
             self._put_out(seq, topic, messages, reply)
 
@@ -156,34 +193,34 @@ class Children:
         touched, self._touched = self._touched, set()
         for child in touched:
             if child.is_busy and self.live.get(child.post.topic) is child:
-                self.deliver(child, Delivery(0, Query(_nothing), latch.part()))
+                self.deliver(child, Delivery(Query(_nothing), latch.part()))
         for queue in self.leaving.values():
-            queue[-1].latches.append(latch.part())
+            queue[-1].when_down(latch.part())
 
     def everyone_leaving(self) -> list[Child]:
         return [child for queue in self.leaving.values() for child in queue]
 
     def _put_out(self, seq: int, topic: str | None, messages: Messages, reply: Reply | None) -> None:
-        self._outlet.put(seq, topic, messages, reply)
-        self._outlet.ring(topic)
+        if self._outlet.put(seq, topic, messages, reply):
+            self._outlet.ring(topic)
 
     def _leave(self, child: Child) -> None:
         if self.live.get(child.post.topic) is child:
             del self.live[child.post.topic]
-            self.leaving.setdefault(child.post.topic, deque()).append(child)
+            self.leaving.setdefault(child.post.topic, []).append(child)
 
-    def _tell(self, child: Child, delivery: Delivery) -> None:
-        assert child.ref is not None
+    def _tell(self, child: Child, ref: SupervisedRef, delivery: Delivery) -> None:
+        self._touched.add(child)
         try:
-            child.ref.tell(delivery)
+            ref.tell(delivery)
         except pykka.ActorDeadError:
-            pass  # stopped from outside: its report is on the way, and what it was sent stands in its post
+            child.keep(delivery)  # stopped from outside: its report is on the way
 
     def _give_up(self, child: Child, failure: Exception) -> None:
         logger.opt(exception=failure).error("no actor could be started for topic {}", child.post.topic)
         child.post.members = 0
         self.remove(child.post)
-        for delivery in child.post.take_waiting():
+        for delivery in self.take_left(child):
             self.answer(delivery, "unavailable")
         self.release(child)
         for latch in child.latches:

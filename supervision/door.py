@@ -6,13 +6,15 @@ from typing import Any
 import pykka
 
 from lightspeed.actors.errors import ChannelClosed
+from lightspeed.actors.runtime import SupervisedRef
 
 
 class Door:
     """Shared by all callers and the supervisor.
 
     A message is told under the same lock that the door is shut under. So each either stands in the supervisor's inbox
-    before the door is shut, and is handled, or is refused in its caller.
+    before the door is shut, and is handled, or is refused in its caller. (What an idle supervisor is told in the caller's own
+    thread passes by the door: once it has been told of its end it declines, and the caller comes here.)
     """
 
     def __init__(self) -> None:
@@ -27,7 +29,7 @@ class Door:
         with self._lock:
             self._shut = True
 
-    def tell(self, supervisor: pykka.ActorRef[Any], message: Any) -> None:
+    def tell(self, supervisor: SupervisedRef, message: Any) -> None:
         """Put the message into the supervisor's inbox.
 
         Raises:
@@ -36,7 +38,7 @@ class Door:
         with self._lock:
             self._tell(supervisor, message)
 
-    def tell_last(self, supervisor: pykka.ActorRef[Any], message: Any) -> None:
+    def tell_last(self, supervisor: SupervisedRef, message: Any) -> None:
         """As `tell`, and shut the door behind it."""
         with self._lock:
             try:
@@ -44,7 +46,7 @@ class Door:
             finally:
                 self._shut = True
 
-    def _tell(self, supervisor: pykka.ActorRef[Any], message: Any) -> None:
+    def _tell(self, supervisor: SupervisedRef, message: Any) -> None:
         if self._shut:
             raise ChannelClosed
         try:

@@ -1,21 +1,13 @@
-"""What a supervisor actor is told, besides what its topic actors report."""
+"""What a supervisor actor is told, besides events, which come as deliveries, and what its topic actors report."""
 
 from collections.abc import Callable
 from typing import Any
 
 from msgspec import Struct
 
-from lightspeed.actors.events import Event
 from lightspeed.actors.runtime import Reply
 from lightspeed.actors.topic import TopicState
 from lightspeed.supervision.children import Child
-
-
-class Accept(Struct, frozen=True):
-    """An event, checked. The reply is told when it has taken full effect."""
-
-    event: Event
-    reply: Reply | None
 
 
 class Flush(Struct, frozen=True):

@@ -1,7 +1,8 @@
 """The outbox: what the topics emitted, until it is flushed. Used where a channel has no sink."""
 
 import threading
-from collections import deque
+from bisect import bisect_right
+from itertools import chain
 from operator import itemgetter
 from typing import Any
 
@@ -10,35 +11,38 @@ from lightspeed.actors.runtime import Reply
 from lightspeed.actors.topic import Messages
 from lightspeed.supervision.latch import Latch
 
+_seq, _messages = itemgetter(0), itemgetter(1)
+
 
 class Outbox:
     """Every actor puts, on its own thread; flushers take, one at a time.
 
-    `deque.append` and `popleft` are atomic, so that a put takes no lock; what a flush took and may not give out yet, since it
-    was accepted later than the flush was called, is kept in `_held`, under the flushers' lock.
+    A put only appends, and a flusher takes what it has copied from the front: neither needs the other's lock. What a flush took
+    and may not give out yet, since it was accepted later than the flush was called, is kept in `_held`, under the flushers' lock.
     """
 
     def __init__(self) -> None:
-        self._emitted: deque[tuple[int, Messages]] = deque()
+        self._emitted: list[tuple[int, Messages]] = []
         self._lock = threading.Lock()
         self._held: list[tuple[int, Messages]] = []
 
-    def put(self, seq: int, topic: str | None, messages: Messages, reply: Reply | None, value: Any = None) -> None:
+    def put(self, seq: int, topic: str | None, messages: Messages, reply: Reply | None, value: Any = None) -> bool:
         if messages:
             self._emitted.append((seq, messages))
         if reply is not None:
             reply.set(value)
+        return False
 
     def take(self, last_seq: float) -> list[Outbound]:
         """All messages of events up to the number (`inf`: all), in the order of acceptance; they are gone from here."""
         with self._lock:
-            entries = self._held
-            while self._emitted:
-                entries.append(self._emitted.popleft())
-            entries.sort(key=itemgetter(0))
-            taken = [message for seq, messages in entries if seq <= last_seq for message in messages]
-            self._held = [entry for entry in entries if entry[0] > last_seq]
-            return taken
+            emitted = self._emitted[:]
+            del self._emitted[: len(emitted)]
+            entries = self._held + emitted
+            entries.sort(key=_seq)
+            self._held = entries[bisect_right(entries, last_seq, key=_seq) :]
+            del entries[len(entries) - len(self._held) :]
+            return list(chain.from_iterable(map(_messages, entries)))
 
     # An outbox runs no user code: there is nothing to deliver, to wait for, to give up or to stop.
 

@@ -45,13 +45,14 @@ class SinkLanes:
         self._lanes: dict[str | None, _Lane] = {}
         self._actor = runtime.start(SinkActor, self)
 
-    def put(self, seq: int, topic: str | None, messages: Messages, reply: Reply | None, value: Any = None) -> None:
+    def put(self, seq: int, topic: str | None, messages: Messages, reply: Reply | None, value: Any = None) -> bool:
         with self._lock:
             lane = self._lanes.setdefault(topic, _Lane())
             for message in messages:
                 lane.calls.append(lambda message=message: self._hand_over(message))  # type: ignore[misc]
             if reply is not None:
                 lane.calls.append(lambda: reply.set(value))
+            return not lane.busy
 
     def deliver(self, topic: str | None) -> None:
         with self._lock:

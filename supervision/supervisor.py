@@ -12,15 +12,14 @@ import pykka
 from msgspec import Struct
 
 from lightspeed.actors.channel_state import ChannelLife
-from lightspeed.actors.events import Crash, Event, Join, Rejoin, Restart
+from lightspeed.actors.events import Crash, Join, Rejoin, Restart
 from lightspeed.actors.logs import logger
 from lightspeed.actors.post import Delivery, Query, TopicDown, TopicEmpty
-from lightspeed.actors.runtime import Reply, Runtime, Timer
+from lightspeed.actors.runtime import NOT_HERE, Reply, Runtime, Timer
 from lightspeed.supervision.children import Child, Children
 from lightspeed.supervision.door import Door
 from lightspeed.supervision.latch import Census, Latch
 from lightspeed.supervision.messages import (
-    Accept,
     AskCensus,
     AskCrashed,
     AskTopic,
@@ -45,6 +44,8 @@ class Options(Struct, frozen=True):
     """How long a restarted topic waits for its first rejoin before its actor is stopped."""
     crash_timeout_s: float = 5.0
     """How long none of the topic actors that crash may come to its end before those left are abandoned."""
+    on_thread: Callable[[str], bool] = lambda _topic: False
+    """Whether a topic's actor is to have a thread of its own."""
 
 
 class SupervisorActor(_Role):
@@ -59,19 +60,18 @@ class SupervisorActor(_Role):
         """Told when nothing is left of this supervisor but the end of its own thread."""
         self._seq = 0
         self._life = ChannelLife()
-        self._children = Children(runtime, outlet, self._report)
-        self._had_members: dict[str, None] = {}  # topics that a restart starts again, in the order of their end
+        self._children = Children(runtime, outlet, self._report, options.on_thread)
+        self._had_members: dict[str, int] = {}  # topics that a restart starts again, and the incarnations that they were
         self._closing = False
         self._last_down_s = 0.0
         self._timers: list[Timer] = []
         self._crash_timers: list[Timer] = []
 
-    def on_receive(self, message: Any) -> None:
+    def on_receive(self, message: Any) -> Any:
         handler = _HANDLERS.get(type(message))
         if handler is None:
-            super().on_receive(message)  # logs that it is unexpected
-        else:
-            handler(self, message)
+            return super().on_receive(message)  # logs that it is unexpected
+        return handler(self, message)
 
     def on_stop(self) -> None:
         try:
@@ -87,34 +87,47 @@ class SupervisorActor(_Role):
 
     # Events
 
-    def _accept(self, message: Accept) -> None:
-        self._seq += 1
-        self._route(self._seq, message.event, message.reply)
-
-    def _route(self, seq: int, event: Event, reply: Reply | None) -> None:
-        was_crashed = self._life.crashed
-        topic = None if isinstance(event, (Crash, Restart)) else event.topic
-        answer = self._life.answer(event, topic_exists=topic in self._children.live)
-        if answer is None:
-            assert not isinstance(event, (Crash, Restart))
-            child = self._children.live.get(event.topic) or self._children.add(event.topic)
-            if isinstance(event, (Join, Rejoin)):
-                child.awaits_rejoin = False
-            self._children.deliver(child, Delivery(seq, event, reply))
-        elif self._life.crashed == was_crashed:
-            self._children.emit(seq, topic, answer, reply)
+    def _accept(self, delivery: Delivery) -> object:
+        if self._closing:
+            return NOT_HERE  # told in a caller's thread, past the door, which is shut
+        seq = delivery.seq = self._seq = self._seq + 1
+        event = delivery.request
+        if type(event) is Crash or type(event) is Restart:
+            self._change_life(seq, event, delivery.reply)
         else:
-            latch = Latch(reply) if reply is not None else None
-            self._children.emit(seq, None, answer, latch.part() if latch is not None else None)
-            if isinstance(event, Crash):
-                self._crash(seq, event, latch)
-            else:
-                self._restart(latch)
-            if latch is not None:
-                latch.close()
+            self._route(delivery, event.topic)
+        return None
+
+    def _route(self, delivery: Delivery, topic: str) -> None:
+        child = None if self._life.crashed else self._children.live.get(topic)
+        if child is None:
+            answer = self._life.answer(delivery.request, topic_exists=False)
+            if answer is not None:
+                self._children.emit(delivery.seq, topic, answer, delivery.reply)
+                return
+            child = self._children.add(topic)
+        if child.awaits_rejoin and type(delivery.request) in _BRING_MEMBERS:
+            child.awaits_rejoin = False
+        self._children.deliver(child, delivery)
+
+    def _change_life(self, seq: int, event: Crash | Restart, reply: Reply | None) -> None:
+        was_crashed = self._life.crashed
+        answer = self._life.answer(event, topic_exists=False)
+        assert answer is not None
+        if self._life.crashed == was_crashed:
+            self._children.emit(seq, None, answer, reply)
+            return
+        latch = Latch(reply) if reply is not None else None
+        self._children.emit(seq, None, answer, latch.part() if latch is not None else None)
+        if isinstance(event, Crash):
+            self._crash(seq, event, latch)
+        else:
+            self._restart(latch)
+        if latch is not None:
+            latch.close()
 
     def _crash(self, seq: int, event: Crash, latch: Latch | None) -> None:
-        logger.info("channel crashed: {}", event.reason)
+        logger.info("channel crashed: {}; topic actors: {}", event.reason, len(self._children.live))
         self._cancel(self._timers)
         for child in list(self._children.live.values()):
             self._children.crash(child, seq, event)
@@ -129,7 +142,7 @@ class SupervisorActor(_Role):
         self._wait_for_leaving(latch)
         # Whether a topic that is still on its way down has members shows when it is; then its successor starts, or goes.
         still_dying = [topic for topic, queue in self._children.leaving.items() if queue[-1].crashed]
-        topics = dict.fromkeys([*self._had_members, *still_dying])
+        topics = dict.fromkeys([*sorted(self._had_members, key=self._had_members.__getitem__), *still_dying])
         started = tuple(self._children.add(topic, awaits_rejoin=True) for topic in topics)
         self._had_members.clear()
         for child in started:
@@ -140,7 +153,7 @@ class SupervisorActor(_Role):
     def _wait_for_leaving(self, latch: Latch | None) -> None:
         if latch is not None:
             for queue in self._children.leaving.values():
-                queue[-1].latches.append(latch.part())
+                queue[-1].when_down(latch.part())
 
     # Topic actors
 
@@ -150,7 +163,7 @@ class SupervisorActor(_Role):
         is_idle = child is not None and child.post is post and not child.is_busy
         if child is not None and is_idle and not child.awaits_rejoin and not post.members:
             if message.reply is not None:
-                child.latches.append(message.reply)
+                child.when_down(message.reply)
             self._children.stop(child)
         elif message.reply is not None:
             message.reply.set()
@@ -165,9 +178,11 @@ class SupervisorActor(_Role):
     def _after(self, child: Child, *, unexpected: bool) -> None:
         """What follows a child's end: nothing that was accepted is lost, and who waited for it goes on."""
         post = child.post
-        for delivery in post.take_back():
-            self._children.answer(delivery, "topic_crashed")
-        left = post.take_waiting()
+        try:
+            self._children.answer(post.in_hand.pop(), "topic_crashed")
+        except IndexError:
+            pass  # it was at work on nothing, or has just done it
+        left = self._children.take_left(child)
         if unexpected:
             logger.bind(topic=post.topic, incarnation=post.incarnation).error("topic {} ended unasked", post.topic)
             for delivery in left:
@@ -177,7 +192,7 @@ class SupervisorActor(_Role):
                 self._children.answer(delivery, "crashed")
             is_last = post.topic not in self._children.leaving and post.topic not in self._children.live
             if child.crashed and post.members and is_last:
-                self._had_members[post.topic] = None
+                self._had_members[post.topic] = post.incarnation
         self._children.release(child)
         self._children.start_successor(child)
         for latch in child.latches:
@@ -188,8 +203,8 @@ class SupervisorActor(_Role):
         request = delivery.request
         if isinstance(request, Query):
             self._question(topic, delivery)
-        else:
-            self._route(delivery.seq, request, delivery.reply)
+        elif not isinstance(request, Crash):
+            self._route(delivery, topic)
 
     def _after_the_last(self) -> None:
         if not self._children.leaving:
@@ -220,6 +235,8 @@ class SupervisorActor(_Role):
         self._children.remove(post)
         self._outlet.abandon(post.topic)
         self._after(child, unexpected=False)
+        if child.ref is not None and child.ref.is_alive():
+            child.ref.stop(block=False)  # when it comes back it finds nothing else to do
 
     def _rejoin_window_closed(self, message: RejoinWindowClosed) -> None:
         for child in message.children:
@@ -235,7 +252,7 @@ class SupervisorActor(_Role):
         latch.close()
 
     def _ask_topic(self, message: AskTopic) -> None:
-        self._question(message.topic, Delivery(self._seq, Query(message.ask), message.reply))
+        self._question(message.topic, Delivery(Query(message.ask), message.reply))
 
     def _question(self, topic: str, question: Delivery) -> None:
         child = self._children.live.get(topic)
@@ -251,7 +268,7 @@ class SupervisorActor(_Role):
         census = Census(message.reply)
         for topic, child in list(self._children.live.items()):
             if child.is_busy:
-                self._children.deliver(child, Delivery(self._seq, Query(len), census.part(topic)))
+                self._children.deliver(child, Delivery(Query(len), census.part(topic)))
             else:
                 census.add(topic, child.post.members)
         census.close()
@@ -322,8 +339,10 @@ class SupervisorActor(_Role):
         timers.clear()
 
 
+_BRING_MEMBERS = frozenset((Join, Rejoin))
+
 _HANDLERS: dict[type, Callable[[SupervisorActor, Any], None]] = {
-    Accept: SupervisorActor._accept,
+    Delivery: SupervisorActor._accept,
     Flush: SupervisorActor._flush,
     AskTopic: SupervisorActor._ask_topic,
     AskCensus: SupervisorActor._ask_census,

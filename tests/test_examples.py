@@ -44,11 +44,11 @@ NETSPLIT_EVENTS = """\
 """
 
 NETSPLIT_STATES = [
-    "Crashed: False. Members: 5. Topic actors: 3. Present:",
-    "Crashed: True. Members: 0. Topic actors: 0. Present:",
-    "Crashed: True. Members: 0. Topic actors: 0. Present:",
-    "Crashed: False. Members: 0. Topic actors: 3. Present:",
-    "Crashed: False. Members: 5. Topic actors: 3. Present:",
+    "Crashed: False. Members: 5. Topics: 3. Present:",
+    "Crashed: True. Members: 0. Topics: 0. Present:",
+    "Crashed: True. Members: 0. Topics: 0. Present:",
+    "Crashed: False. Members: 0. Topics: 0. Present:",
+    "Crashed: False. Members: 5. Topics: 3. Present:",
 ]
 
 PLAYED = """\

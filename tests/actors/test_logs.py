@@ -7,7 +7,8 @@ import pytest
 from loguru import logger
 
 from lightspeed.actors.logs import PykkaRecords, lead_pykka_records
-from lightspeed.channel import Channel, Crash, Join
+from lightspeed.actors.topic import TopicState
+from lightspeed.channel import Channel, Crash, Join, Leave, Pool, Threads
 
 
 @pytest.fixture
@@ -21,9 +22,26 @@ def records():
     logger.remove(sink)
 
 
-def crash_a_topic():
+@pytest.fixture(params=[Threads, Pool], ids=["threads", "pool"])
+def fail_a_topic(request, monkeypatch):
+    """A topic fails, of something that nobody ordered."""
+
+    def fail(_state, _event):
+        raise ValueError("planted")
+
+    def run():
+        with Channel(runtime=request.param()) as channel:
+            channel.handle(Join("c", "room:1", "u", 1))
+            monkeypatch.setattr(TopicState, "handle", fail)
+            channel.handle(Leave("c", "room:1"))
+
+    return run
+
+
+def crash_a_channel():
     with Channel(on_outbound=failing_sink) as channel:
-        channel.handle(Join("c", "room:1", "u", 1))
+        for number in range(100):
+            channel.handle(Join("c", f"room:{number}", "u", 1))
         channel.handle(Crash("power"))
 
 
@@ -31,26 +49,32 @@ def failing_sink(_message):
     raise ValueError("planted")
 
 
-def test_a_failure_is_logged_once_with_traceback_topic_and_incarnation(records):
-    crash_a_topic()
+def test_a_crash_of_a_hundred_topics_writes_one_line(records):
+    crash_a_channel()
+    (crash,) = [r["message"] for r in records if not r["message"].startswith("the sink failed")]
+    assert crash == "channel crashed: power; topic actors: 100"
+
+
+def test_a_failure_is_logged_once_with_traceback_topic_and_incarnation(records, fail_a_topic):
+    fail_a_topic()
     (failure,) = [r for r in records if r["message"].startswith("topic room:1 failed") and r["exception"]]
     assert failure["extra"] == {"topic": "room:1", "incarnation": 1}
     assert failure["level"].name == "ERROR"
-    assert failure["exception"].value.reason == "power"
+    assert str(failure["exception"].value) == "planted"
     assert failure["exception"].traceback is not None
 
 
-def test_pykkas_records_go_the_same_way_with_the_same_fields(records):
-    crash_a_topic()
+def test_pykkas_records_go_the_same_way_with_the_same_fields(records, fail_a_topic):
+    fail_a_topic()
     (pykkas,) = [r for r in records if r["name"] == "pykka"]
     assert pykkas["message"].startswith("Unhandled exception in TopicActor")
     assert pykkas["extra"] == {"topic": "room:1", "incarnation": 1}
 
 
 def test_what_a_sink_raises_is_logged(records):
-    crash_a_topic()
+    crash_a_channel()
     failures = [r for r in records if r["message"].startswith("the sink failed on")]
-    assert len(failures) == 3
+    assert len(failures) == 201
     assert all(isinstance(r["exception"].value, ValueError) for r in failures)
 
 
@@ -94,14 +118,13 @@ def test_it_is_silent_until_it_is_enabled():
 
 def test_enabled_it_speaks():
     text = stderr_of(setup="from loguru import logger; logger.enable('lightspeed')")
-    assert "topic room:1 failed: room:1 was crashed: power" in text
-    assert "Traceback" in text
+    assert "channel crashed: power; topic actors: 1" in text
 
 
 def test_handlers_of_the_users_on_pykkas_logger_get_what_they_always_got():
     assert stderr_of(other=OTHER) == ""
     text = stderr_of(setup="import logging; logging.basicConfig()", other=OTHER)
-    assert text.count("Traceback") == 2
+    assert text.count("Traceback") == 1
 
 
 def test_pykkas_logger_gets_one_handler_however_often_it_is_asked_for():

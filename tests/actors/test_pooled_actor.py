@@ -8,7 +8,7 @@ from pykka import messages
 
 from lightspeed.actors import ActorPool, PooledActor
 from lightspeed.actors.errors import AskRing, PoolClosed
-from lightspeed.actors.pooled_actor import PRIVATE_NAMES
+from lightspeed.actors.pykka_inside import PRIVATE_NAMES
 
 
 @pytest.fixture

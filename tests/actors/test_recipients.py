@@ -41,13 +41,20 @@ def test_leaves_by_the_thousand_are_compacted_away():
 
 def test_recipients_do_what_a_tuple_of_them_does():
     recipients = Roster(IDS).recipients
-    assert recipients == IDS and IDS == recipients and recipients == Roster(IDS).recipients
-    assert recipients != ("c1",) and recipients != list(IDS) and recipients != Roster(["c1"]).recipients
+    assert recipients == IDS
+    assert recipients == IDS
+    assert recipients == Roster(IDS).recipients
+    assert recipients != ("c1",)
+    assert recipients != list(IDS)
+    assert recipients != Roster(["c1"]).recipients
     assert hash(recipients) == hash(IDS)
     assert {recipients: 1}[IDS] == 1
     assert (len(recipients), recipients[0], recipients[-1], recipients[1:]) == (3, "c1", "c3", ("c2", "c3"))
-    assert list(recipients) == list(IDS) and "c2" in recipients and "c4" not in recipients
-    assert recipients.index("c3") == 2 and recipients.count("c1") == 1
+    assert list(recipients) == list(IDS)
+    assert "c2" in recipients
+    assert "c4" not in recipients
+    assert recipients.index("c3") == 2
+    assert recipients.count("c1") == 1
     assert repr(recipients) == repr(IDS)
     assert [type(copy.deepcopy(recipients)), pickle.loads(pickle.dumps(recipients))] == [tuple, IDS]
     with pytest.raises(IndexError):

@@ -1,0 +1,35 @@
+"""What we touch of Pykka beyond its public names and its documented hooks for actor types: all of it, each with its reason.
+
+A test sees that each is still there.
+"""
+
+import pykka
+from pykka import messages
+from pykka._envelope import Envelope
+
+__all__ = ["ACTOR_LOOP", "OWN_MESSAGES", "PRIVATE_NAMES", "Envelope", "refuse"]
+
+PRIVATE_NAMES = {
+    "Actor._actor_loop": "what a threaded actor's thread runs; whatever runs below it runs inside an actor",
+    "Actor._handle_receive": "proxies: it knows Pykka's messages",
+    "Actor._handle_failure": "overridden: a failure is logged and ends the actor in O(1)",
+    "Actor._stop": "overridden: it would set an Event that a pooled actor has not",
+    "ActorRef._actor_weakref": "overridden: Pykka's proxies read it",
+    "Future._get_hook": "whether a hook stands for an outcome: then none may be set",
+    "messages._ActorStop": "the message by which stop() arrives",
+    "_envelope.Envelope": "what an ask is wrapped in: inboxes take and give what Pykka does",
+}
+
+ACTOR_LOOP = pykka.Actor._actor_loop.__code__
+OWN_MESSAGES = frozenset((messages._ActorStop, messages.ProxyCall, messages.ProxyGetAttr, messages.ProxySetAttr))
+"""The messages that Pykka handles itself, whatever the actor's on_receive does."""
+
+
+def refuse(envelope: "Envelope[object]", actor: object) -> None:
+    """Answer an ask that a dead actor will not handle, as Pykka does."""
+    assert envelope.reply_to is not None
+    if isinstance(envelope.message, messages._ActorStop):
+        envelope.reply_to.set(None)
+    else:
+        error = pykka.ActorDeadError(f"{actor} stopped before handling the message")
+        envelope.reply_to.set_exception((pykka.ActorDeadError, error, None))
