@@ -11,7 +11,8 @@ import pykka
 from lightspeed.actors.errors import PoolClosed
 from lightspeed.actors.pool import ActorPool, default_pool, here
 from lightspeed.actors.pooled_future import PooledFuture
-from lightspeed.actors.pooled_ref import NOT_HERE, PooledInbox, PooledRef
+from lightspeed.actors.pooled_handle import NOT_HERE
+from lightspeed.actors.pooled_ref import PooledInbox, PooledRef
 from lightspeed.actors.pykka_inside import OWN_MESSAGES, Envelope, refuse
 
 # A chain of asks of idle actors runs nested on one stack to this depth, about 5 frames each; beyond it workers take over.
@@ -61,11 +62,14 @@ class PooledActor(pykka.Actor):
 
     @classmethod
     def start(cls, *args: Any, **kwargs: Any) -> Any:
+        return PooledRef(cls._pooled_start(*args, **kwargs))
+
+    @classmethod
+    def _pooled_start(cls, *args: Any, **kwargs: Any) -> "PooledActor":
         actor = cls(*args, **kwargs)
         assert hasattr(actor, "_pooled_pool"), f"{cls.__name__}.__init__ must call super().__init__()"
-        ref = PooledRef(actor)
         if cls.registered:
-            pykka.ActorRegistry.register(ref)
+            pykka.ActorRegistry.register(actor.actor_ref)
         if logger.isEnabledFor(logging.DEBUG):
             logger.debug(f"Starting {actor}")
         try:
@@ -73,7 +77,7 @@ class PooledActor(pykka.Actor):
         except BaseException:
             actor._pooled_take_out()
             raise
-        return ref
+        return actor
 
     # Pykka's hooks for actor types
 

@@ -4,15 +4,12 @@ from typing import TYPE_CHECKING, Any
 
 import pykka
 
-from lightspeed.actors.pool import here
 from lightspeed.actors.pooled_future import PooledFuture
-from lightspeed.actors.pykka_inside import Envelope, refuse
+from lightspeed.actors.pooled_handle import NOT_HERE
+from lightspeed.actors.pykka_inside import Envelope
 
 if TYPE_CHECKING:
     from lightspeed.actors.pooled_actor import PooledActor
-
-NOT_HERE = object()
-"""What an actor returns to decline a message that is told here: then it does not count as told, and nobody answers it."""
 
 
 class PooledRef(pykka.ActorRef[Any]):
@@ -63,49 +60,6 @@ class PooledRef(pykka.ActorRef[Any]):
         else:
             actor._pooled_put(Envelope(message, reply_to=future))
         return future.get(timeout=timeout) if block else future
-
-    def tell_here(self, message: Any) -> bool:
-        """Let an idle actor handle this one told message in the calling thread.
-
-        For actors whose code never waits for another one: who tells would wait for that too.
-
-        Returns:
-            False, and nothing was done, if it is not idle or declined by returning `NOT_HERE`; else True, also when it failed.
-        """
-        actor = self._actor
-        key, scheduled = id(actor), actor._pooled_pool.scheduled
-        if key in scheduled or actor._pooled_dead:
-            return False
-        spot = here.spot
-        outer = spot.actor
-        try:  # what follows is the pool's `claim` and `release`, without the calls: this is the hottest path there is
-            if scheduled.setdefault(key, spot) is not spot or actor._pooled_inbox or actor._pooled_dead:
-                return False
-            spot.actor = actor
-            return actor.on_receive(message) is not NOT_HERE
-        except BaseException as error:  # the actor's edge, as in `_pooled_run`
-            actor._pooled_fail(error)
-            if not isinstance(error, Exception):
-                raise  # a KeyboardInterrupt, say, is the calling thread's as well
-            return True
-        finally:
-            spot.actor = outer
-            if actor._pooled_dead:
-                actor._pooled_refuse_waiting()
-            if scheduled.get(key) is spot:
-                del scheduled[key]
-                if actor._pooled_inbox:
-                    actor._pooled_pool.schedule_rest(actor)
-
-    def left_over(self) -> list[Any]:
-        """Take what a dead actor was told and has not handled, in order. One that is given up while it lives loses it too."""
-        actor = self._actor
-        with actor._pooled_pool.lock:
-            waiting = actor._pooled_take_all()
-        for envelope in waiting:
-            if type(envelope) is Envelope and envelope.reply_to is not None:
-                refuse(envelope, self)
-        return [message for message in waiting if type(message) is not Envelope]
 
 
 class PooledInbox:

@@ -1,7 +1,7 @@
 """What a topic actor is given at its birth, and what it is told.
 
-A `Post` is shared by two threads. The actor puts what it is at work on into `in_hand`, and takes it out again before what it did
-counts; when the actor is dead or abandoned, the supervisor takes what is there. One `pop` gives it to one of them only, so
+A `Post` is shared by two threads. The actor enters what it is at work on into `in_hand`, and takes it out again before what it
+did counts; when the actor is dead or abandoned, the supervisor takes what is there. One `pop` gives it to one of them only, so
 each delivery is handled or answered exactly once. `members` and `settled` are written by the actor alone, and read by the
 supervisor when the actor has settled all that it was sent, or is dead.
 """
@@ -42,33 +42,34 @@ class Outlet(Protocol):
         """Run user code on what waits for the topic. May block as long as that code does."""
 
 
-class TopicEmpty(Struct, frozen=True):
+class TopicEmpty(Struct, frozen=True, gc=False):
     """A topic actor has no members after what it handled last. `reply` has yet to be told."""
 
     post: "Post"
     reply: Reply | None
 
 
-class TopicDown(Struct, frozen=True):
-    """A topic actor is dead: `error` is what it died of, None where it was stopped."""
+class TopicDown(Struct, frozen=True, gc=False):
+    """A topic actor is dead: `error` is what it died of, None where it was stopped or crashed by order."""
 
     post: "Post"
     error: BaseException | None
 
 
-class Post:
-    """One incarnation of one topic."""
+class Post(Struct, eq=False, gc=False):
+    """One incarnation of one topic.
 
-    __slots__ = ("in_hand", "incarnation", "members", "outlet", "report", "settled", "topic")
+    Out of the collector's sight, as there is one for every topic. It leads back to its supervisor, which lets go of it when the
+    actor is down.
+    """
 
-    def __init__(self, topic: str, incarnation: int, outlet: Outlet, report: Callable[[Any], None]) -> None:
-        self.topic = topic
-        self.incarnation = incarnation
-        self.outlet = outlet
-        self.report = report
-        """Tells the supervisor that the topic is empty or down. Never raises."""
-        self.in_hand: list[Delivery] = []
-        """What the actor is at work on: one or none."""
-        self.members = 0
-        self.settled = 0
-        """How many deliveries the actor has handled and handed to the outlet."""
+    topic: str
+    incarnation: int
+    outlet: Outlet
+    report: Callable[[Any], None]
+    """Tells the supervisor that the topic is empty or down. Never raises."""
+    in_hand: "dict[Post, Delivery]"
+    """What each of the supervisor's topic actors is at work on; those that are idle don't stand in it."""
+    members: int = 0
+    settled: int = 0
+    """How many deliveries the actor has handled and handed to the outlet."""

@@ -30,14 +30,11 @@ class Diff(Struct, frozen=True, gc=False):
     leaves: tuple[Entry, ...] = ()
 
 
-class Presence:
+class Presence(Struct, eq=False, gc=False):
     """One topic's presence table. Keys stand in the order in which they appeared, metas in the order they were added."""
 
-    __slots__ = ("_metas",)
-
-    def __init__(self) -> None:
-        # key -> its one meta, or where a user has several clients: client_id -> meta. A dict for each user would cost 230 bytes.
-        self._metas: dict[str, Meta | dict[str, Meta]] = {}
+    # key -> its one meta, or where a user has several clients: client_id -> meta. A dict for each user would cost 230 bytes.
+    _metas: dict[str, Meta | dict[str, Meta]] = {}
 
     def track(self, client_id: str, key: str, now_ms: int) -> Entry:
         """Add the client's meta under the key, last."""

@@ -7,7 +7,7 @@ import pykka
 from pykka import messages
 from pykka._envelope import Envelope
 
-__all__ = ["ACTOR_LOOP", "OWN_MESSAGES", "PRIVATE_NAMES", "Envelope", "refuse"]
+__all__ = ["ACTOR_LOOP", "OWN_MESSAGES", "PRIVATE_NAMES", "STOP", "Envelope", "refuse"]
 
 PRIVATE_NAMES = {
     "Actor._actor_loop": "what a threaded actor's thread runs; whatever runs below it runs inside an actor",
@@ -23,6 +23,8 @@ PRIVATE_NAMES = {
 ACTOR_LOOP = pykka.Actor._actor_loop.__code__
 OWN_MESSAGES = frozenset((messages._ActorStop, messages.ProxyCall, messages.ProxyGetAttr, messages.ProxySetAttr))
 """The messages that Pykka handles itself, whatever the actor's on_receive does."""
+STOP = messages._ActorStop()
+"""What stop() tells an actor."""
 
 
 def refuse(envelope: "Envelope[object]", actor: object) -> None:

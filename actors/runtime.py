@@ -15,7 +15,7 @@ import pykka
 from lightspeed.actors.pool import ActorPool, here
 from lightspeed.actors.pooled_actor import PooledActor
 from lightspeed.actors.pooled_future import PooledFuture
-from lightspeed.actors.pooled_ref import NOT_HERE
+from lightspeed.actors.pooled_handle import NOT_HERE, PooledHandle
 from lightspeed.actors.thread_actor import ThreadActor
 
 __all__ = ["NOT_HERE", "Pool", "Reply", "Runtime", "SupervisedRef", "Threads", "Timer"]
@@ -35,11 +35,20 @@ class Reply(Protocol):
 
 
 class SupervisedRef(Protocol):
-    """What a supervisor asks of a reference, beyond what Pykka's has. Any thread may call it."""
+    """What a supervisor holds of an actor, and asks of it. Any thread may call it."""
 
-    def tell(self, message: Any) -> None: ...
+    def tell(self, message: Any) -> None:
+        """As of Pykka's reference."""
 
-    def stop(self, *, block: bool = ..., timeout: float | None = ...) -> Any: ...
+    def stop_soon(self) -> None:
+        """Have it stop when it has handled what it was told. Harmless where it is dead."""
+
+    def stop(self, timeout: float) -> object:
+        """As `stop_soon`, and wait for it.
+
+        Raises:
+            pykka.Timeout: it has not stopped in so many seconds.
+        """
 
     def is_alive(self) -> bool: ...
 
@@ -142,8 +151,7 @@ class Pool(Threads):
     def start(self, role: type, *args: Any) -> SupervisedRef:
         if role not in self._pooled_classes:
             self._pooled_classes[role] = type(role.__name__, (role, _AtHome), {"home": self._pool})
-        ref: SupervisedRef = self._pooled_classes[role].start(*args)
-        return ref
+        return PooledHandle(self._pooled_classes[role]._pooled_start(*args))
 
     def start_on_thread(self, role: type, *args: Any) -> SupervisedRef:
         return super().start(role, *args)

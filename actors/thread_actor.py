@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import pykka
 
-from lightspeed.actors.pykka_inside import Envelope, refuse
+from lightspeed.actors.pykka_inside import STOP, Envelope, refuse
 
 
 class KeptInbox:
@@ -61,6 +61,11 @@ class KeptRef(pykka.ActorRef[Any]):
     def tell_here(self, _message: Any) -> bool:
         """Never: the actor handles what it is told on its own thread."""
         return False
+
+    def stop_soon(self) -> None:
+        """As `stop(block=False)`, without the future. Harmless where it is dead."""
+        if self.is_alive():
+            self.actor_inbox.put(Envelope(STOP))
 
     def left_over(self) -> list[Any]:
         """Take what a dead actor was told and has not handled, in order. One that is given up while it lives loses it too."""

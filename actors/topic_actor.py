@@ -41,7 +41,7 @@ class TopicActor(_Role):
             super().on_receive(delivery)  # logs that it is unexpected
             return
         post, state, request = self.post, self.state, delivery.request
-        post.in_hand.append(delivery)
+        post.in_hand[post] = delivery
         value, messages = None, ()
         if type(request) is Crash:
             raise TopicCrash(post.topic, request.reason)
@@ -49,9 +49,7 @@ class TopicActor(_Role):
             value = request.ask(state)
         else:
             messages = state.handle(request)
-        try:
-            post.in_hand.pop()
-        except IndexError:
+        if post.in_hand.pop(post, None) is None:
             return  # abandoned meanwhile, and answered by the supervisor
         members = post.members = len(state.users)
         # Of an event that leaves the topic empty the supervisor tells the reply, when the actor is down.
@@ -69,6 +67,8 @@ class TopicActor(_Role):
     def on_failure(
         self, _type: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None
     ) -> None:
-        if not isinstance(error, TopicCrash):  # that was ordered, and the supervisor has said so for all
+        if isinstance(error, TopicCrash):  # ordered: the supervisor has said so for all, and needs no traceback of each
+            self.post.report(TopicDown(self.post, None))
+        else:
             logger.bind(**self.log_fields).opt(exception=error).error("topic {} failed: {}", self.post.topic, error)
-        self.post.report(TopicDown(self.post, error))
+            self.post.report(TopicDown(self.post, error))

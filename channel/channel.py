@@ -15,7 +15,7 @@ from lightspeed.actors.events import Crash, Event, Restart, check_event
 from lightspeed.actors.outbound import Outbound
 from lightspeed.actors.post import Delivery
 from lightspeed.actors.presence import Entry
-from lightspeed.actors.runtime import Pool, Runtime
+from lightspeed.actors.runtime import Pool, Runtime, SupervisedRef
 from lightspeed.actors.topic_actor import TopicActor
 from lightspeed.channel.adapter import Adapter, ClusterReady, SingleNode
 from lightspeed.supervision import Door, Options, Outbox, Sink, SinkActor, SinkLanes, SupervisorActor
@@ -224,7 +224,7 @@ def new_cluster_ready(node_id: str, cluster: str, **options: Any) -> Channel:
     return Channel(ClusterReady(node_id, cluster), **options)
 
 
-def _unclosed(door: Door, supervisor: pykka.ActorRef[Any], label: str) -> None:
+def _unclosed(door: Door, supervisor: SupervisedRef, label: str) -> None:
     """A channel was garbage, or the interpreter ends, and nobody closed it. This must not wait."""
     if not door.is_shut:
         warn(f"unclosed channel {label}: close() it, or use it in a with statement", ResourceWarning, stacklevel=2)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pykka
+from msgspec import Struct
 
 from lightspeed.actors.events import Crash
 from lightspeed.actors.logs import logger
@@ -24,21 +25,22 @@ from lightspeed.supervision.sink import SinkLanes
 _NONE: Any = ()  # stands for an empty list: most children never need theirs
 
 
-class Child:
-    """One incarnation of a topic, as its supervisor sees it."""
+class Child(Struct, eq=False, gc=False):
+    """One incarnation of a topic, as its supervisor sees it. As a `Post`, out of the collector's sight."""
 
-    __slots__ = ("awaits_rejoin", "crashed", "held", "latches", "post", "ref", "sent", "stops", "waiting")
-
-    def __init__(self, post: Post, *, awaits_rejoin: bool) -> None:
-        self.post = post
-        self.ref: SupervisedRef | None = None  # None: not started yet
-        self.sent = 0
-        self.awaits_rejoin = awaits_rejoin
-        self.crashed = False
-        self.stops = False
-        self.waiting: list[Delivery] = _NONE  # sent to no actor: it is not started yet, or was found dead
-        self.held: list[tuple[int, Messages, Reply | None]] = _NONE  # answers about the topic that must come after its own
-        self.latches: list[Reply] = _NONE  # told when it is down
+    post: Post
+    awaits_rejoin: bool
+    ref: SupervisedRef | None = None
+    """None: not started yet."""
+    sent: int = 0
+    crashed: bool = False
+    stops: bool = False
+    waiting: list[Delivery] = _NONE
+    """Sent to no actor: it is not started yet, or was found dead."""
+    held: list[tuple[int, Messages, Reply | None]] = _NONE
+    """Answers about the topic that must come after its own."""
+    latches: tuple[Reply, ...] = ()
+    """Told when it is down."""
 
     @property
     def is_busy(self) -> bool:
@@ -56,12 +58,6 @@ class Child:
             self.held = []
         self.held.append((seq, messages, reply))
 
-    def when_down(self, latch: Reply) -> None:
-        """Tell the latch when it is down."""
-        if self.latches is _NONE:
-            self.latches = []
-        self.latches.append(latch)
-
 
 class Children:
     """For the supervisor's thread only."""
@@ -72,6 +68,7 @@ class Children:
         self._runtime, self._outlet, self._report, self._on_thread = runtime, outlet, report, on_thread
         # With a sink, to let a topic handle something is to run the user's code, and that is no caller's business.
         self._may_tell_here = isinstance(outlet, Outbox)
+        self._in_hand: dict[Post, Delivery] = {}
         self._incarnation = 0
         self._touched: set[Child] = set()  # sent something since the last settle
         self.live: dict[str, Child] = {}
@@ -80,8 +77,8 @@ class Children:
     def add(self, topic: str, *, awaits_rejoin: bool = False) -> Child:
         """A new child, with the next incarnation. It is started by its first delivery, or by `start`."""
         self._incarnation += 1
-        post = Post(topic, self._incarnation, self._outlet, self._report)
-        child = self.live[topic] = Child(post, awaits_rejoin=awaits_rejoin)
+        post = Post(topic, self._incarnation, self._outlet, self._report, self._in_hand)
+        child = self.live[topic] = Child(post, awaits_rejoin)
         return child
 
     def deliver(self, child: Child, delivery: Delivery) -> None:
@@ -113,7 +110,7 @@ class Children:
             if not (self._may_tell_here and ref.tell_here(delivery)):
                 self._tell(child, ref, delivery)
         if child.stops:
-            ref.stop(block=False)
+            ref.stop_soon()
 
     def crash(self, child: Child, seq: int, event: Crash) -> None:
         """Send the crash to the tail of its inbox: what it was sent before is handled before."""
@@ -126,7 +123,7 @@ class Children:
         child.stops = True
         self._leave(child)
         if child.ref is not None:
-            child.ref.stop(block=False)
+            child.ref.stop_soon()
         else:
             self.start(child)
 
@@ -194,8 +191,14 @@ class Children:
         for child in touched:
             if child.is_busy and self.live.get(child.post.topic) is child:
                 self.deliver(child, Delivery(Query(_nothing), latch.part()))
+        self.wait_for_leaving(latch)
+
+    def wait_for_leaving(self, latch: Latch) -> None:
+        """Have the latch wait until everyone who is leaving now is down."""
+        alone = (latch,)  # one tuple for all of them: there may be a hundred thousand
         for queue in self.leaving.values():
-            queue[-1].when_down(latch.part())
+            latch.part()
+            queue[-1].latches = queue[-1].latches + alone if queue[-1].latches else alone
 
     def everyone_leaving(self) -> list[Child]:
         return [child for queue in self.leaving.values() for child in queue]

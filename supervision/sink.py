@@ -96,7 +96,7 @@ class SinkLanes:
 
     def close(self) -> None:
         """Stop the sink actor when it has delivered what it was rung for."""
-        self._actor.stop(block=False)
+        self._actor.stop_soon()
 
     def _hand_over(self, message: Outbound) -> None:
         try:

@@ -131,7 +131,8 @@ class SupervisorActor(_Role):
         self._cancel(self._timers)
         for child in list(self._children.live.values()):
             self._children.crash(child, seq, event)
-        self._wait_for_leaving(latch)
+        if latch is not None:
+            self._children.wait_for_leaving(latch)
         crashed = frozenset(self._children.everyone_leaving())
         if crashed:
             self._last_down_s = self._runtime.monotonic_s()
@@ -139,7 +140,8 @@ class SupervisorActor(_Role):
 
     def _restart(self, latch: Latch | None) -> None:
         logger.info("channel restarted")
-        self._wait_for_leaving(latch)
+        if latch is not None:
+            self._children.wait_for_leaving(latch)
         # Whether a topic that is still on its way down has members shows when it is; then its successor starts, or goes.
         still_dying = [topic for topic, queue in self._children.leaving.items() if queue[-1].crashed]
         topics = dict.fromkeys([*sorted(self._had_members, key=self._had_members.__getitem__), *still_dying])
@@ -150,11 +152,6 @@ class SupervisorActor(_Role):
         if started:
             self._later(self._options.rejoin_window_s, RejoinWindowClosed(started), self._timers)
 
-    def _wait_for_leaving(self, latch: Latch | None) -> None:
-        if latch is not None:
-            for queue in self._children.leaving.values():
-                queue[-1].when_down(latch.part())
-
     # Topic actors
 
     def _topic_empty(self, message: TopicEmpty) -> None:
@@ -163,7 +160,7 @@ class SupervisorActor(_Role):
         is_idle = child is not None and child.post is post and not child.is_busy
         if child is not None and is_idle and not child.awaits_rejoin and not post.members:
             if message.reply is not None:
-                child.when_down(message.reply)
+                child.latches += (message.reply,)
             self._children.stop(child)
         elif message.reply is not None:
             message.reply.set()
@@ -178,10 +175,9 @@ class SupervisorActor(_Role):
     def _after(self, child: Child, *, unexpected: bool) -> None:
         """What follows a child's end: nothing that was accepted is lost, and who waited for it goes on."""
         post = child.post
-        try:
-            self._children.answer(post.in_hand.pop(), "topic_crashed")
-        except IndexError:
-            pass  # it was at work on nothing, or has just done it
+        in_hand = post.in_hand.pop(post, None)
+        if in_hand is not None:
+            self._children.answer(in_hand, "topic_crashed")
         left = self._children.take_left(child)
         if unexpected:
             logger.bind(topic=post.topic, incarnation=post.incarnation).error("topic {} ended unasked", post.topic)
@@ -235,8 +231,8 @@ class SupervisorActor(_Role):
         self._children.remove(post)
         self._outlet.abandon(post.topic)
         self._after(child, unexpected=False)
-        if child.ref is not None and child.ref.is_alive():
-            child.ref.stop(block=False)  # when it comes back it finds nothing else to do
+        if child.ref is not None:
+            child.ref.stop_soon()  # when it comes back it finds nothing else to do
 
     def _rejoin_window_closed(self, message: RejoinWindowClosed) -> None:
         for child in message.children:
