@@ -49,6 +49,9 @@ class PooledHandle(Struct, frozen=True, gc=False):
             if scheduled.setdefault(key, spot) is not spot or actor._pooled_inbox or actor._pooled_dead:
                 return False
             spot.actor = actor
+            if message is STOP:
+                actor._stop()
+                return True
             return actor.on_receive(message) is not NOT_HERE
         except BaseException as error:  # the actor's edge, as in `_pooled_run`
             actor._pooled_fail(error)

@@ -1,8 +1,8 @@
 """The supervisor's topic actors: who lives, who is leaving, and what each was sent.
 
 A topic has at most one actor at a time. `live` holds the child that takes deliveries. A child that was told to stop or to
-crash goes to the end of its topic's queue in `leaving`; its successor is started when the last before it is down, and until
-then what the successor is sent waits in its post.
+crash goes to the end of its topic's line in `leaving`; its successor is started when the last before it is down, and until
+then what the successor is sent waits with it.
 """
 
 from collections.abc import Callable
@@ -15,6 +15,7 @@ from lightspeed.actors.events import Crash
 from lightspeed.actors.logs import logger
 from lightspeed.actors.outbound import error
 from lightspeed.actors.post import Delivery, Post, Query
+from lightspeed.actors.pykka_inside import STOP
 from lightspeed.actors.runtime import Reply, Runtime, SupervisedRef
 from lightspeed.actors.topic import Messages, TopicState
 from lightspeed.actors.topic_actor import TopicActor
@@ -41,10 +42,20 @@ class Child(Struct, eq=False, gc=False):
     """Answers about the topic that must come after its own."""
     latches: tuple[Reply, ...] = ()
     """Told when it is down."""
+    behind: "Child | None" = None
+    """The next in its topic's line of those who leave."""
 
     @property
     def is_busy(self) -> bool:
         return self.sent != self.post.settled
+
+    @property
+    def last(self) -> "Child":
+        """The end of the line that it stands in."""
+        child = self
+        while child.behind is not None:
+            child = child.behind
+        return child
 
     def keep(self, delivery: Delivery) -> None:
         """Keep what can be sent to no actor now."""
@@ -72,7 +83,8 @@ class Children:
         self._incarnation = 0
         self._touched: set[Child] = set()  # sent something since the last settle
         self.live: dict[str, Child] = {}
-        self.leaving: dict[str, list[Child]] = {}
+        self.leaving: dict[str, Child] = {}
+        """The one of a topic that is on its way down; those behind it are not started yet."""
 
     def add(self, topic: str, *, awaits_rejoin: bool = False) -> Child:
         """A new child, with the next incarnation. It is started by its first delivery, or by `start`."""
@@ -95,8 +107,7 @@ class Children:
     def start(self, child: Child) -> None:
         """Start the actor and send it all that waited, unless one of the topic is still leaving."""
         topic = child.post.topic
-        queue = self.leaving.get(topic)
-        if queue and queue[0] is not child:
+        if self.leaving.get(topic, child) is not child:
             return
         start = self._runtime.start_on_thread if self._on_thread(topic) else self._runtime.start
         try:
@@ -122,10 +133,10 @@ class Children:
         """Stop it when it has handled all that it was sent."""
         child.stops = True
         self._leave(child)
-        if child.ref is not None:
-            child.ref.stop_soon()
-        else:
+        if child.ref is None:
             self.start(child)
+        elif not (self._may_tell_here and child.ref.tell_here(STOP)):
+            child.ref.stop_soon()
 
     def take_left(self, child: Child) -> list[Delivery]:
         """What a dead or abandoned child was sent and has not handled, in order."""
@@ -137,23 +148,24 @@ class Children:
     def remove(self, post: Post) -> Child | None:
         """Take out the child that is dead; None if it was already, as an abandoned one is: its report is fenced off."""
         topic = post.topic
-        queue = self.leaving.get(topic)
-        if queue and queue[0].post is post:
-            child = queue.pop(0)
-            if not queue:
+        child = self.leaving.get(topic)
+        if child is not None and child.post is post:
+            if child.behind is None:
                 del self.leaving[topic]
-        elif topic in self.live and self.live[topic].post is post:
-            child = self.live.pop(topic)
+            else:
+                self.leaving[topic] = child.behind
         else:
-            return None
+            child = self.live.get(topic)
+            if child is None or child.post is not post:
+                return None
+            del self.live[topic]
         self._touched.discard(child)
         return child
 
     def start_successor(self, of: Child) -> None:
         """Start who comes next in the topic. One that only awaits rejoins is not needed where nobody was a member."""
         topic = of.post.topic
-        queue = self.leaving.get(topic)
-        child = queue[0] if queue else self.live.get(topic)
+        child = self.leaving.get(topic) or self.live.get(topic)
         if child is None or child.ref is not None:
             return
         if child.awaits_rejoin and not of.post.members and not child.waiting and not child.stops:
@@ -174,11 +186,11 @@ class Children:
 
     def emit(self, seq: int, topic: str | None, messages: Messages, reply: Reply | None) -> None:
         """Put out what no topic actor emits; behind all that the topic's actors, if any, have yet to emit."""
-        queue = self.leaving.get(topic) if topic is not None else None
-        if queue:
-            queue[-1].hold(seq, messages, reply)
-        else:
+        leaving = self.leaving.get(topic) if topic is not None else None
+        if leaving is None:
             self._put_out(seq, topic, messages, reply)
+        else:
+            leaving.last.hold(seq, messages, reply)
 
     def release(self, child: Child) -> None:
         """Emit what was held until this child is down."""
@@ -196,21 +208,31 @@ class Children:
     def wait_for_leaving(self, latch: Latch) -> None:
         """Have the latch wait until everyone who is leaving now is down."""
         alone = (latch,)  # one tuple for all of them: there may be a hundred thousand
-        for queue in self.leaving.values():
+        for leaving in self.leaving.values():
             latch.part()
-            queue[-1].latches = queue[-1].latches + alone if queue[-1].latches else alone
+            last = leaving.last
+            last.latches = last.latches + alone if last.latches else alone
 
     def everyone_leaving(self) -> list[Child]:
-        return [child for queue in self.leaving.values() for child in queue]
+        everyone = []
+        for leaving in self.leaving.values():
+            child: Child | None = leaving
+            while child is not None:
+                everyone.append(child)
+                child = child.behind
+        return everyone
 
     def _put_out(self, seq: int, topic: str | None, messages: Messages, reply: Reply | None) -> None:
         if self._outlet.put(seq, topic, messages, reply):
             self._outlet.ring(topic)
 
     def _leave(self, child: Child) -> None:
-        if self.live.get(child.post.topic) is child:
-            del self.live[child.post.topic]
-            self.leaving.setdefault(child.post.topic, []).append(child)
+        topic = child.post.topic
+        if self.live.get(topic) is child:
+            del self.live[topic]
+            leaving = self.leaving.setdefault(topic, child)
+            if leaving is not child:
+                leaving.last.behind = child
 
     def _tell(self, child: Child, ref: SupervisedRef, delivery: Delivery) -> None:
         self._touched.add(child)

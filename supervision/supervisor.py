@@ -143,7 +143,7 @@ class SupervisorActor(_Role):
         if latch is not None:
             self._children.wait_for_leaving(latch)
         # Whether a topic that is still on its way down has members shows when it is; then its successor starts, or goes.
-        still_dying = [topic for topic, queue in self._children.leaving.items() if queue[-1].crashed]
+        still_dying = [topic for topic, leaving in self._children.leaving.items() if leaving.last.crashed]
         topics = dict.fromkeys([*sorted(self._had_members, key=self._had_members.__getitem__), *still_dying])
         started = tuple(self._children.add(topic, awaits_rejoin=True) for topic in topics)
         self._had_members.clear()
