@@ -209,7 +209,8 @@ class PooledActor(pykka.Actor):
 
     def _pooled_refuse_waiting(self) -> None:
         """Answer every ask that a dead actor will not handle. Any thread may call it. What was told stays, for `left_over`."""
-        left, asks = [], []
+        left: list[Any] = []
+        asks: list[Envelope[Any]] = []
         with self._pooled_pool.lock:
             for message in self._pooled_take_all():
                 (asks if type(message) is Envelope and message.reply_to is not None else left).append(message)

@@ -82,13 +82,13 @@ class PooledHandle(Struct, frozen=True, gc=False):
         if not self.actor._pooled_dead:
             self.actor._pooled_put(STOP)
 
-    def stop(self, timeout: float) -> None:
+    def stop_within(self, timeout_s: float) -> None:
         """As `stop_soon`, and wait for it.
 
         Raises:
             pykka.Timeout: it has not stopped in so many seconds.
         """
-        self.actor.actor_ref.stop(timeout=timeout)
+        self.actor.actor_ref.stop(timeout=timeout_s)
 
     def is_alive(self) -> bool:
         return not self.actor._pooled_dead

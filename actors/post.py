@@ -11,7 +11,6 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from lightspeed.actors.events import Event
 from lightspeed.actors.runtime import Reply
 from lightspeed.actors.topic import Messages, TopicState
 
@@ -25,7 +24,8 @@ class Query(Struct, frozen=True):
 class Delivery(Struct, gc=False):
     """One thing for a supervisor to route and a topic to handle."""
 
-    request: Event | Query
+    request: Any
+    """An `Event`, or a `Query`. By its type it finds its way, too hot a one for further checks."""
     reply: Reply | None = None
     """Told when it has taken full effect; None where nobody waits."""
     seq: int = 0

@@ -16,7 +16,7 @@ from lightspeed.actors.pool import ActorPool, here
 from lightspeed.actors.pooled_actor import PooledActor
 from lightspeed.actors.pooled_future import PooledFuture
 from lightspeed.actors.pooled_handle import NOT_HERE, PooledHandle
-from lightspeed.actors.thread_actor import ThreadActor
+from lightspeed.actors.thread_actor import KeptRef, ThreadActor
 
 __all__ = ["NOT_HERE", "Pool", "Reply", "Runtime", "SupervisedRef", "Threads", "Timer"]
 
@@ -43,7 +43,7 @@ class SupervisedRef(Protocol):
     def stop_soon(self) -> None:
         """Have it stop when it has handled what it was told. Harmless where it is dead."""
 
-    def stop(self, timeout: float) -> object:
+    def stop_within(self, timeout_s: float) -> None:
         """As `stop_soon`, and wait for it.
 
         Raises:
@@ -105,7 +105,8 @@ class Threads:
     def start(self, role: type, *args: Any) -> SupervisedRef:
         if role not in self._classes:
             self._classes[role] = type(role.__name__, (role, ThreadActor), {"threads": self._threads})
-        ref: SupervisedRef = self._classes[role].start(*args)
+        ref = self._classes[role].start(*args)
+        assert isinstance(ref, KeptRef)
         return ref
 
     start_on_thread = start

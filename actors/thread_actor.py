@@ -67,6 +67,10 @@ class KeptRef(pykka.ActorRef[Any]):
         if self.is_alive():
             self.actor_inbox.put(Envelope(STOP))
 
+    def stop_within(self, timeout_s: float) -> None:
+        """As `stop(timeout=timeout_s)`."""
+        self.stop(timeout=timeout_s)
+
     def left_over(self) -> list[Any]:
         """Take what a dead actor was told and has not handled, in order. One that is given up while it lives loses it too."""
         inbox = self.actor_inbox
@@ -82,6 +86,7 @@ class ThreadActor(pykka.ThreadingActor):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        assert isinstance(self.actor_inbox, KeptInbox)
         self.actor_inbox.stopped = self.actor_stopped
         self._kept_ref = KeptRef(self)
 

@@ -5,7 +5,7 @@ of its own: Pykka's failure path, its state gone with it. It knows no supervisor
 """
 
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pykka
 
@@ -13,7 +13,7 @@ from lightspeed.actors.errors import TopicCrash
 from lightspeed.actors.events import Crash
 from lightspeed.actors.logs import logger
 from lightspeed.actors.post import Delivery, Post, Query, TopicDown, TopicEmpty
-from lightspeed.actors.topic import TopicState
+from lightspeed.actors.topic import Messages, TopicState
 
 if TYPE_CHECKING:
     _Role = pykka.Actor
@@ -42,7 +42,8 @@ class TopicActor(_Role):
             return
         post, state, request = self.post, self.state, delivery.request
         post.in_hand[post] = delivery
-        value, messages = None, ()
+        value: Any = None
+        messages: Messages = ()
         if type(request) is Crash:
             raise TopicCrash(post.topic, request.reason)
         if type(request) is Query:

@@ -1,7 +1,7 @@
 """The channel as an embedder holds it."""
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from operator import attrgetter
 from types import TracebackType
 from typing import Any, Self
@@ -13,6 +13,7 @@ from lightspeed.actors.current import current_actor
 from lightspeed.actors.errors import ChannelClosed, ChannelTimeout, InsideActor, InvalidEvent, InvalidOption
 from lightspeed.actors.events import Crash, Event, Restart, check_event
 from lightspeed.actors.outbound import Outbound
+from lightspeed.actors.patterns import Patterns
 from lightspeed.actors.post import Delivery
 from lightspeed.actors.presence import Entry
 from lightspeed.actors.runtime import Pool, Runtime, SupervisedRef
@@ -37,14 +38,16 @@ class Channel:
 
     Args:
         adapter: what `adapter_label` says. Default: a single node.
-        on_outbound: a sink that gets every outbound message: a callable, called on the topic's own thread, or an ActorRef,
+        on_outbound: a sink that gets every outbound message: a callable, called where the topic's actor runs, or an ActorRef,
             told. Each topic's messages come in order and one at a time. None, the default, collects them for
             `flush_outbox`. What a sink raises is logged and hurts nobody.
         timeout_s: the longest that a call waits. Default 30.
         rejoin_window_s: how long a restarted topic waits for a first rejoin before its actor stops. Default 30.
         crash_timeout_s: after a `Crash`, how long no topic actor may come to its end before those left are abandoned. Default 5.
-        runtime: the kind of actor and the clock. Default: `Threads()`, a daemon thread for each actor; `Pool()` runs them all
-            on a few workers. It must be the channel's own: it ends with it.
+        own_thread: topics whose actors each have a thread of their own, since what they run (a sink) blocks long or often: names,
+            and prefixes as `media:*`. Default: none, all share the runtime's workers.
+        runtime: the kind of actor and the clock. Default: `Pool()`, all actors on one worker; `Threads()` gives each a daemon
+            thread. It must be the channel's own: it ends with it.
 
     Raises:
         InvalidOption: an option has a value that it can't have.
@@ -59,6 +62,7 @@ class Channel:
         timeout_s: float = 30.0,
         rejoin_window_s: float = 30.0,
         crash_timeout_s: float = 5.0,
+        own_thread: Iterable[str] = (),
         runtime: Runtime | None = None,
     ) -> None:
         self._adapter = _check_adapter(SingleNode() if adapter is None else adapter)
@@ -66,6 +70,7 @@ class Channel:
         options = Options(
             rejoin_window_s=_check_seconds("rejoin_window_s", rejoin_window_s),
             crash_timeout_s=_check_seconds("crash_timeout_s", crash_timeout_s),
+            own_thread=Patterns("own_thread", dict.fromkeys(_check_several("own_thread", own_thread), True)),
         )
         if not (on_outbound is None or callable(on_outbound) or isinstance(on_outbound, pykka.ActorRef)):
             raise InvalidOption("on_outbound", on_outbound, "must be a callable, an ActorRef or None")
@@ -245,6 +250,12 @@ def _check_adapter(adapter: Adapter) -> Adapter:
     elif not isinstance(adapter, SingleNode):
         raise InvalidOption("adapter", adapter, "must be a SingleNode or a ClusterReady")
     return adapter
+
+
+def _check_several(option: str, values: Iterable[str]) -> Iterable[str]:
+    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):  # one name would be taken for its letters
+        raise InvalidOption(option, values, "must be several names, as a tuple or a list")
+    return values
 
 
 def _check_seconds(option: str, value: float) -> float:

@@ -14,6 +14,7 @@ from msgspec import Struct
 from lightspeed.actors.events import Crash
 from lightspeed.actors.logs import logger
 from lightspeed.actors.outbound import error
+from lightspeed.actors.patterns import Patterns
 from lightspeed.actors.post import Delivery, Post, Query
 from lightspeed.actors.pykka_inside import STOP
 from lightspeed.actors.runtime import Reply, Runtime, SupervisedRef
@@ -74,9 +75,9 @@ class Children:
     """For the supervisor's thread only."""
 
     def __init__(
-        self, runtime: Runtime, outlet: Outbox | SinkLanes, report: Callable[[Any], None], on_thread: Callable[[str], bool]
+        self, runtime: Runtime, outlet: Outbox | SinkLanes, report: Callable[[Any], None], own_thread: Patterns[bool]
     ) -> None:
-        self._runtime, self._outlet, self._report, self._on_thread = runtime, outlet, report, on_thread
+        self._runtime, self._outlet, self._report, self._own_thread = runtime, outlet, report, own_thread
         # With a sink, to let a topic handle something is to run the user's code, and that is no caller's business.
         self._may_tell_here = isinstance(outlet, Outbox)
         self._in_hand: dict[Post, Delivery] = {}
@@ -109,7 +110,7 @@ class Children:
         topic = child.post.topic
         if self.leaving.get(topic, child) is not child:
             return
-        start = self._runtime.start_on_thread if self._on_thread(topic) else self._runtime.start
+        start = self._runtime.start_on_thread if self._own_thread.find(topic) else self._runtime.start
         try:
             ref = start(TopicActor, child.post)
         except Exception as failure:  # the world's: no more threads, or whatever the runtime's kind of actor is short of

@@ -14,6 +14,7 @@ from msgspec import Struct
 from lightspeed.actors.channel_state import ChannelLife
 from lightspeed.actors.events import Crash, Join, Rejoin, Restart
 from lightspeed.actors.logs import logger
+from lightspeed.actors.patterns import Patterns
 from lightspeed.actors.post import Delivery, Query, TopicDown, TopicEmpty
 from lightspeed.actors.runtime import NOT_HERE, Reply, Runtime, Timer
 from lightspeed.supervision.children import Child, Children
@@ -44,8 +45,8 @@ class Options(Struct, frozen=True):
     """How long a restarted topic waits for its first rejoin before its actor is stopped."""
     crash_timeout_s: float = 5.0
     """How long none of the topic actors that crash may come to its end before those left are abandoned."""
-    on_thread: Callable[[str], bool] = lambda _topic: False
-    """Whether a topic's actor is to have a thread of its own."""
+    own_thread: Patterns[bool] = Patterns("own_thread", {})
+    """The topics whose actors have a thread of their own."""
 
 
 class SupervisorActor(_Role):
@@ -60,7 +61,7 @@ class SupervisorActor(_Role):
         """Told when nothing is left of this supervisor but the end of its own thread."""
         self._seq = 0
         self._life = ChannelLife()
-        self._children = Children(runtime, outlet, self._report, options.on_thread)
+        self._children = Children(runtime, outlet, self._report, options.own_thread)
         self._had_members: dict[str, int] = {}  # topics that a restart starts again, and the incarnations that they were
         self._closing = False
         self._last_down_s = 0.0
@@ -301,7 +302,7 @@ class SupervisorActor(_Role):
     def _wait_for_end(self, child: Child, timeout_s: float) -> None:
         assert child.ref is not None  # the first to leave was started
         try:
-            child.ref.stop(timeout=max(0.0, timeout_s))
+            child.ref.stop_within(max(0.0, timeout_s))
         except pykka.Timeout:
             self._abandon(child)
         else:
@@ -337,7 +338,7 @@ class SupervisorActor(_Role):
 
 _BRING_MEMBERS = frozenset((Join, Rejoin))
 
-_HANDLERS: dict[type, Callable[[SupervisorActor, Any], None]] = {
+_HANDLERS: dict[type, Callable[[SupervisorActor, Any], object]] = {
     Delivery: SupervisorActor._accept,
     Flush: SupervisorActor._flush,
     AskTopic: SupervisorActor._ask_topic,

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FLOORS = ["actors", "supervision", "channel", "cli"]  # from the ground up
-PURE = ["errors", "events", "outbound", "presence", "recipients", "topic", "channel_state"]
+PURE = ["errors", "events", "outbound", "patterns", "presence", "recipients", "topic", "channel_state"]
 IMPURE = {"pykka", "threading", "queue", "time", "socket", "random", "logging", "loguru", "asyncio", "datetime", "uuid", "os"}
 SOURCES = [path for floor in FLOORS for path in sorted((ROOT / floor).glob("**/*.py"))]
 

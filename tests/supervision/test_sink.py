@@ -4,7 +4,7 @@ from collections import defaultdict
 import pykka
 import pytest
 
-from lightspeed.channel import Broadcast, Channel, Crash, InsideActor, Join, Leave, Push, Rejoin, Reply, Restart, System
+from lightspeed.channel import Broadcast, Channel, Crash, InsideActor, Join, Leave, Pool, Push, Rejoin, Reply, Restart, System
 
 pytestmark = pytest.mark.usefixtures("runtime")
 
@@ -105,6 +105,30 @@ def test_a_slow_sink_holds_up_its_own_topic_only():
         channel.handle(Join("c", "quick", "u", 1))
         assert channel.subscribers("quick") == ("c",)
         hold.set()
+
+
+def test_a_topic_that_is_given_its_own_thread_runs_there_and_nowhere_else():
+    threads = {}
+
+    def sink(message):
+        threads.setdefault(message.topic, set()).add(threading.current_thread())
+
+    with Channel(on_outbound=sink, own_thread=["media:*", "room:slow"], runtime=Pool(workers=2)) as channel:
+        for topic in ("media:1", "media:2", "room:slow", "room:1", "room:2"):
+            for client in "ab":
+                channel.handle(Join(client, topic, "u", 1))
+        own = [threads[topic] for topic in ("media:1", "media:2", "room:slow")]
+        assert [len(each) for each in own] == [1, 1, 1]
+        assert all(thread.name.startswith("TopicActor") for (thread,) in own)
+        assert len(set.union(*own)) == 3
+        channel.handle(Crash("they fail as all others do"))
+        channel.handle(Restart())
+        channel.handle(Rejoin("a", "media:1", "u", 2))
+        channel.handle(Rejoin("a", "room:1", "u", 2))
+        assert len(threads["media:1"]) == 2
+        assert channel.topics() == ("media:1", "room:1")
+        assert {thread.name for thread in threads["room:1"]} == {"ActorPool worker"}
+    assert not any(thread.is_alive() for thread in set.union(*own))
 
 
 def test_each_topics_messages_come_in_order_and_one_at_a_time():
