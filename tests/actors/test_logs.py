@@ -40,7 +40,7 @@ def fail_a_topic(request, monkeypatch):
 
 def crash_a_channel():
     with Channel(on_outbound=failing_sink) as channel:
-        for number in range(100):
+        for number in range(20):
             channel.handle(Join("c", f"room:{number}", "u", 1))
         channel.handle(Crash("power"))
 
@@ -49,10 +49,10 @@ def failing_sink(_message):
     raise ValueError("planted")
 
 
-def test_a_crash_of_a_hundred_topics_writes_one_line(records):
+def test_a_crash_of_many_topics_writes_one_line(records):
     crash_a_channel()
     (crash,) = [r["message"] for r in records if not r["message"].startswith("the sink failed")]
-    assert crash == "channel crashed: power; topic actors: 100"
+    assert crash == "channel crashed: power; topic actors: 20"
 
 
 def test_a_failure_is_logged_once_with_traceback_topic_and_incarnation(records, fail_a_topic):
@@ -74,7 +74,7 @@ def test_pykkas_records_go_the_same_way_with_the_same_fields(records, fail_a_top
 def test_what_a_sink_raises_is_logged(records):
     crash_a_channel()
     failures = [r for r in records if r["message"].startswith("the sink failed on")]
-    assert len(failures) == 201
+    assert len(failures) == 41
     assert all(isinstance(r["exception"].value, ValueError) for r in failures)
 
 

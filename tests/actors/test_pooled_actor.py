@@ -196,29 +196,42 @@ def test_a_failure_in_a_hook_ends_the_actor_and_is_learnt_by_on_end(pool, hook):
 
 
 @pytest.mark.slow
-def test_asks_and_stops_that_race_with_a_death_are_always_answered():
+def test_two_hundred_thousand_asks_and_stops_that_race_with_deaths_are_all_answered():
+    """Four threads ask the same actors, which are stopped and crashed meanwhile, by turns from each of them."""
+    actors, asks = 1000, 49
     pool = ActorPool(workers=2)
+    refs = [Echo.start(pool=pool) for _ in range(actors)]
 
     def fail(_actor):
         raise ValueError("planted")
 
-    def trial(number):
-        ref = Echo.start(pool=pool)
-        futures = [ref.ask(1, block=False), ref.ask(2, block=False)]
-        ref.tell(fail) if number % 2 else ref.stop(block=False)
+    def hammer(mine):
+        futures = []
+        for number, ref in enumerate(refs):
+            futures += [ref.ask(ask, block=False) for ask in range(asks // 2)]
+            if number % 8 == mine:
+                try:
+                    ref.tell(fail)
+                except pykka.ActorDeadError:
+                    pass
+            futures.append(ref.stop(block=False) if number % 8 == mine + 4 else ref.ask("more", block=False))
+            futures += [ref.ask(ask, block=False) for ask in range(asks - asks // 2)]
+        return [future for future in futures if not answered(future)], len(futures)
+
+    def answered(future):
         try:
-            futures += [ref.ask(3, block=False), ref.stop(block=False), ref.ask(4, block=False)]
+            future.get(timeout=20)
         except pykka.ActorDeadError:
-            pytest.fail("an ask without a wait raises only when it is waited for")
-        for future in futures:
-            try:
-                future.get(timeout=10)
-            except pykka.ActorDeadError:
-                pass
-        return len(futures)
+            pass
+        except pykka.Timeout:
+            return False
+        return True
 
     with ThreadPoolExecutor(4) as threads:
-        assert sum(threads.map(trial, range(2000))) == 10_000
+        unanswered, counts = zip(*threads.map(hammer, range(4)), strict=True)
+    assert sum(counts) == 200_000
+    assert [future for some in unanswered for future in some] == []
+    assert not any(ref.is_alive() for ref in refs)
     assert pool.close() == []
 
 
