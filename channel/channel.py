@@ -19,7 +19,7 @@ from lightspeed.actors.presence import Entry
 from lightspeed.actors.runtime import Pool, Runtime, SupervisedRef
 from lightspeed.actors.topic_actor import TopicActor
 from lightspeed.channel.adapter import Adapter, ClusterReady, SingleNode
-from lightspeed.supervision import Door, Options, Outbox, Sink, SinkActor, SinkLanes, SupervisorActor
+from lightspeed.supervision import Door, Options, Outbox, Sink, SinkActor, SinkLanes, TopicSupervisor
 from lightspeed.supervision.messages import AskCensus, AskCrashed, AskTopic, Close, Flush
 
 DEFAULT_RUNTIME: type[Runtime] = Pool
@@ -80,7 +80,7 @@ class Channel:
         self._door = Door()
         self._done = self._runtime.future()
         try:
-            self._supervisor = self._runtime.start(SupervisorActor, self._runtime, outlet, self._door, options, self._done)
+            self._supervisor = self._runtime.start(TopicSupervisor, self._runtime, outlet, self._door, options, self._done)
         except BaseException:
             outlet.close()
             raise
@@ -238,7 +238,7 @@ def _unclosed(door: Door, supervisor: SupervisedRef, label: str) -> None:
 
 def _refuse_inside(call: str) -> None:
     actor = current_actor()
-    if isinstance(actor, (TopicActor, SupervisorActor, SinkActor)):
+    if isinstance(actor, (TopicActor, TopicSupervisor, SinkActor)):
         raise InsideActor(call, actor)
 
 

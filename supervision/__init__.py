@@ -3,6 +3,6 @@
 from lightspeed.supervision.door import Door
 from lightspeed.supervision.outbox import Outbox
 from lightspeed.supervision.sink import Sink, SinkActor, SinkLanes
-from lightspeed.supervision.supervisor import Options, SupervisorActor
+from lightspeed.supervision.topic_supervisor import Options, TopicSupervisor
 
-__all__ = ["Door", "Options", "Outbox", "Sink", "SinkActor", "SinkLanes", "SupervisorActor"]
+__all__ = ["Door", "Options", "Outbox", "Sink", "SinkActor", "SinkLanes", "TopicSupervisor"]

@@ -49,7 +49,7 @@ class Options(Struct, frozen=True):
     """The topics whose actors have a thread of their own."""
 
 
-class SupervisorActor(_Role):
+class TopicSupervisor(_Role):
     """The hooks of a supervisor; a `Runtime` adds the kind of actor they run on."""
 
     log_fields: ClassVar[dict[str, object]] = {}  # as a topic actor it logs its failure itself; Pykka's record need not repeat it
@@ -338,15 +338,15 @@ class SupervisorActor(_Role):
 
 _BRING_MEMBERS = frozenset((Join, Rejoin))
 
-_HANDLERS: dict[type, Callable[[SupervisorActor, Any], object]] = {
-    Delivery: SupervisorActor._accept,
-    Flush: SupervisorActor._flush,
-    AskTopic: SupervisorActor._ask_topic,
-    AskCensus: SupervisorActor._ask_census,
-    AskCrashed: SupervisorActor._ask_crashed,
-    Close: SupervisorActor._close,
-    TopicEmpty: SupervisorActor._topic_empty,
-    TopicDown: SupervisorActor._topic_down,
-    Overdue: SupervisorActor._overdue,
-    RejoinWindowClosed: SupervisorActor._rejoin_window_closed,
+_HANDLERS: dict[type, Callable[[TopicSupervisor, Any], object]] = {
+    Delivery: TopicSupervisor._accept,
+    Flush: TopicSupervisor._flush,
+    AskTopic: TopicSupervisor._ask_topic,
+    AskCensus: TopicSupervisor._ask_census,
+    AskCrashed: TopicSupervisor._ask_crashed,
+    Close: TopicSupervisor._close,
+    TopicEmpty: TopicSupervisor._topic_empty,
+    TopicDown: TopicSupervisor._topic_down,
+    Overdue: TopicSupervisor._overdue,
+    RejoinWindowClosed: TopicSupervisor._rejoin_window_closed,
 }
