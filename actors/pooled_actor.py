@@ -38,6 +38,10 @@ class PooledActor(pykka.Actor):
     ordered_failures: ClassVar[tuple[type[BaseException], ...]] = ()
     """Exceptions of which actors of the class die by order: no news, so that the death of many writes no log."""
 
+    outlives_interrupts: ClassVar[bool] = False
+    """Whether actors of the class go on after a KeyboardInterrupt that came while they ran in the main thread: such as leave
+    nothing half done that they could not live with."""
+
     __slots__ = (
         "_pooled_begun",
         "_pooled_dead",
@@ -195,17 +199,28 @@ class PooledActor(pykka.Actor):
                     logger.info(f"Exception returned from {self} to caller:", exc_info=True)
                 raise
             except BaseException as error:
-                self._pooled_fail(error)
+                self._pooled_fail_here(error)
                 raise
             finally:
                 spot.depth -= 1
-                spot.actor = caller
-                if caller is not None:
-                    caller._pooled_waits_for = None
                 if self._pooled_dead:
                     self._pooled_refuse_waiting()
         finally:
+            spot.actor = caller
+            if caller is not None:
+                caller._pooled_waits_for = None
             pool.release(self, spot)
+
+    def _pooled_fail_here(self, error: BaseException) -> None:
+        """It raised in a thread that is not the pool's; within an except clause.
+
+        Raises:
+            BaseException: the same one, where it is no Exception: a KeyboardInterrupt, say, is the calling thread's as well.
+        """
+        if not (isinstance(error, KeyboardInterrupt) and self.outlives_interrupts):
+            self._pooled_fail(error)
+        if not isinstance(error, Exception):
+            raise error
 
     def _pooled_refuse_waiting(self) -> None:
         """Answer every ask that a dead actor will not handle. Any thread may call it. What was told stays, for `left_over`."""

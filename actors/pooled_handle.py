@@ -45,27 +45,30 @@ class PooledHandle(Struct, frozen=True, gc=False):
             return False
         spot = here.spot
         outer = spot.actor
-        try:  # what follows is the pool's `claim` and `release`, without the calls: this is the hottest path there is
-            if scheduled.setdefault(key, spot) is not spot or actor._pooled_inbox or actor._pooled_dead:
-                return False
-            spot.actor = actor
-            if message is STOP:
-                actor._stop()
+        try:
+            try:  # what follows is the pool's `claim` and `release`, without the calls: this is the hottest path there is
+                if scheduled.setdefault(key, spot) is not spot or actor._pooled_inbox or actor._pooled_dead:
+                    return False
+                spot.actor = actor
+                if message is STOP:
+                    actor._stop()
+                    return True
+                return actor.on_receive(message) is not NOT_HERE
+            except BaseException as error:
+                actor._pooled_fail_here(error)
                 return True
-            return actor.on_receive(message) is not NOT_HERE
-        except BaseException as error:  # the actor's edge, as in `_pooled_run`
-            actor._pooled_fail(error)
-            if not isinstance(error, Exception):
-                raise  # a KeyboardInterrupt, say, is the calling thread's as well
-            return True
-        finally:
+            finally:
+                spot.actor = outer
+                if actor._pooled_dead:
+                    actor._pooled_refuse_waiting()
+                if scheduled.get(key) is spot:
+                    del scheduled[key]
+                    if actor._pooled_inbox:
+                        actor._pooled_pool.schedule_rest(actor)
+        except BaseException:  # a KeyboardInterrupt comes when it likes, within the `finally` too
             spot.actor = outer
-            if actor._pooled_dead:
-                actor._pooled_refuse_waiting()
-            if scheduled.get(key) is spot:
-                del scheduled[key]
-                if actor._pooled_inbox:
-                    actor._pooled_pool.schedule_rest(actor)
+            actor._pooled_pool.release(actor, spot)
+            raise
 
     def left_over(self) -> list[Any]:
         """Take what a dead actor was told and has not handled, in order. One that is given up while it lives loses it too."""

@@ -54,6 +54,8 @@ class TopicSupervisor(_Role):
 
     log_fields: ClassVar[dict[str, object]] = {}  # as a topic actor it logs its failure itself; Pykka's record need not repeat it
 
+    outlives_interrupts = True  # it may run in the main thread, and there Ctrl-C ends what a caller waits for, not his channel
+
     def __init__(self, runtime: Runtime, outlet: Outbox | SinkLanes, door: Door, options: Options, done: Reply) -> None:
         super().__init__()
         self._runtime, self._outlet, self._door, self._options = runtime, outlet, door, options
