@@ -17,6 +17,7 @@ from lightspeed.actors.pooled_actor import PooledActor
 from lightspeed.actors.pooled_future import PooledFuture
 from lightspeed.actors.pooled_handle import NOT_HERE, PooledHandle
 from lightspeed.actors.thread_actor import KeptRef, ThreadActor
+from lightspeed.actors.timers import Timers
 
 __all__ = ["NOT_HERE", "Pool", "Reply", "Runtime", "SupervisedRef", "Threads", "Timer"]
 
@@ -99,6 +100,7 @@ class Threads:
     """Pykka's ThreadingActor, one daemon thread an actor, and the system's clock."""
 
     def __init__(self) -> None:
+        self._timers = Timers()
         self._threads: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
         self._classes: dict[type, type[ThreadActor]] = {}
 
@@ -115,7 +117,7 @@ class Threads:
         return pykka.ThreadingFuture()
 
     def call_later(self, delay_s: float, call: Callable[[], None]) -> Timer:
-        return _ThreadTimer(delay_s, call)
+        return self._timers.call_later(delay_s, call)
 
     def monotonic_s(self) -> float:
         return time.monotonic()
@@ -133,7 +135,7 @@ class Threads:
             thread.join(max(0.0, deadline - time.monotonic()))
             if thread.is_alive():
                 busy.append(thread.name)
-        return busy
+        return busy + self._timers.join(max(0.0, deadline - time.monotonic()))
 
 
 class Pool(Threads):
@@ -186,14 +188,3 @@ class _AtHome(PooledActor):
 
     def __init__(self) -> None:
         super().__init__(pool=self.home)
-
-
-class _ThreadTimer:
-    def __init__(self, delay_s: float, call: Callable[[], None]) -> None:
-        self._thread = threading.Timer(delay_s, call)
-        self._thread.daemon = True
-        self._thread.start()
-
-    def cancel(self) -> None:
-        self._thread.cancel()
-        self._thread.join()  # ends at once: the call does not block
