@@ -70,15 +70,20 @@ class Push(Struct, frozen=True, gc=False, forbid_unknown_fields=True, tag="push"
     """Any text."""
 
 
-class Crash(Struct, frozen=True, gc=False, forbid_unknown_fields=True, tag="crash"):
-    """Every topic actor fails; their state dies with them."""
+class Crash(Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True, tag="crash"):
+    """Every topic actor fails, or the one of the topic named; its state dies with it."""
 
     reason: str
-    """Any text. It stands in the `System` message and in the exception."""
+    """Any text. It stands in what is given out of the crash, and in the exception."""
+    topic: str | None = None
+    """The one topic that crashes. None, the default: the whole channel."""
 
 
-class Restart(Struct, frozen=True, gc=False, forbid_unknown_fields=True, tag="restart"):
-    """A crashed channel comes up again, empty."""
+class Restart(Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True, tag="restart"):
+    """A crashed channel, or the one topic named, comes up again, empty."""
+
+    topic: str | None = None
+    """The one topic that is down. None, the default: the whole channel."""
 
 
 TopicEvent = Join | Rejoin | Leave | Broadcast | Push
@@ -87,6 +92,7 @@ Event = TopicEvent | Crash | Restart
 # 640 digits are what every Python writes as text, whatever sys.set_int_max_str_digits says; a ref must be writable.
 LARGEST_MS = 10**640 - 1
 
+_MAY_NAME_A_TOPIC = frozenset((Crash, Restart))
 _NOT_EMPTY = ("client_id", "topic", "user_id")
 _FIELDS: dict[type, tuple[str, ...]] = {
     event: event.__struct_fields__ for event in (Join, Rejoin, Leave, Broadcast, Push, Crash, Restart)
@@ -116,7 +122,7 @@ def check_event(event: object) -> None:
         value = getattr(event, field)
         if field == "now_ms":
             _check_time(field, value)
-        else:
+        elif not (value is None and field == "topic" and type(event) in _MAY_NAME_A_TOPIC):
             _check_text(field, value)
 
 

@@ -70,6 +70,8 @@ class Post(Struct, eq=False, gc=False):
     """Tells the supervisor that the topic is empty or down. Never raises."""
     in_hand: "dict[Post, Delivery]"
     """What each of the supervisor's topic actors is at work on; those that are idle don't stand in it."""
+    state: TopicState | None = None
+    """The actor's own; None before its start. The supervisor reads it when the actor has settled all it was sent, or is dead."""
     members: int = 0
     settled: int = 0
     """How many deliveries the actor has handled and handed to the outlet."""

@@ -3,13 +3,13 @@
 Everything that decides what an event does to a topic lives in this file. It knows no actor, thread, clock or channel.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from msgspec import Struct, field
 
 from lightspeed.actors.events import Broadcast, Join, Leave, Push, Rejoin, TopicEvent
-from lightspeed.actors.outbound import BroadcastMessage, Outbound, PresenceDiff, PushMessage, Reply, error
+from lightspeed.actors.outbound import BroadcastMessage, Outbound, PresenceDiff, PushMessage, Reply, System, error
 from lightspeed.actors.presence import Diff, Entry, Presence
 from lightspeed.actors.recipients import Roster
 
@@ -101,6 +101,12 @@ _STEPS: dict[type, Callable[[TopicState, Any], Messages]] = {
     Broadcast: TopicState._broadcast,
     Push: TopicState._push,
 }
+
+
+def crash_messages(topic: str, members: Iterable[str], reason: str) -> Messages:
+    """What a topic that had these members gives out when it goes down."""
+    told = (PushMessage(client_id, topic, "topic_crashed", reason) for client_id in members)
+    return (System(f"topic_crashed:{topic}"), *told)
 
 
 def not_joined(event: TopicEvent) -> Messages:

@@ -30,7 +30,7 @@ class TopicActor(_Role):
     def __init__(self, post: Post) -> None:
         super().__init__()
         self.post = post
-        self.state = TopicState(post.topic)
+        self.state = post.state = TopicState(post.topic)
 
     @property
     def log_fields(self) -> dict[str, object]:

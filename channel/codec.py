@@ -75,12 +75,12 @@ def _refuse(line: bytes | str, reason: str) -> NoReturn:
     if not isinstance(kind, str) or kind not in _CLASSES:
         raise InvalidEvent("type", kind, f"must be one of {', '.join(_CLASSES)}")
     cls = _CLASSES[kind]
-    for field in cls.__struct_fields__:  # type: ignore[attr-defined]
-        if field not in fields:
-            raise InvalidEvent(field, line, f"must be given for a {kind}")
-    for field, value in fields.items():
-        if field not in cls.__struct_fields__:  # type: ignore[attr-defined]
-            raise InvalidEvent(field, value, f"is no field of a {kind}")
+    for field in msgspec.structs.fields(cls):
+        if field.required and field.name not in fields:
+            raise InvalidEvent(field.name, line, f"must be given for a {kind}")
+    for name, value in fields.items():
+        if name not in cls.__struct_fields__:  # type: ignore[attr-defined]
+            raise InvalidEvent(name, value, f"is no field of a {kind}")
     check_event(cls(**fields))
     raise InvalidEvent("line", line, f"must be an event ({reason})")
 

@@ -206,10 +206,10 @@ class Children:
                 self.deliver(child, Delivery(Query(_nothing), latch.part()))
         self.wait_for_leaving(latch)
 
-    def wait_for_leaving(self, latch: Latch) -> None:
-        """Have the latch wait until everyone who is leaving now is down."""
+    def wait_for_leaving(self, latch: Latch, topic: str | None = None) -> None:
+        """Have the latch wait until everyone who is leaving now, or who is in the topic, is down."""
         alone = (latch,)  # one tuple for all of them: there may be a hundred thousand
-        for leaving in self.leaving.values():
+        for leaving in self.leaving.values() if topic is None else filter(None, [self.leaving.get(topic)]):
             latch.part()
             last = leaving.last
             last.latches = last.latches + alone if last.latches else alone

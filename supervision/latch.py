@@ -1,6 +1,7 @@
 """Waiting for several answers as if they were one."""
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from lightspeed.actors.runtime import Reply
@@ -60,3 +61,13 @@ class _Part:
 
     def set(self, value: Any = None) -> None:
         self._census.tell(self._topic, value)
+
+
+class Told:
+    """A reply that tells something instead of a value: to whom it may concern that it has been set."""
+
+    def __init__(self, tell: Callable[[Any], None], what: Any) -> None:
+        self._tell, self._what = tell, what
+
+    def set(self, value: Any = None) -> None:
+        self._tell(self._what)

@@ -42,6 +42,12 @@ class Close(Struct, frozen=True):
     timeout_s: float
 
 
+class Counted(Struct, frozen=True):
+    """The topic has handled all that it was sent before somebody asked to crash it: it is known who is in it."""
+
+    topic: str
+
+
 class Overdue(Struct, frozen=True):
     """A deadline has passed: whoever of these is not down is abandoned, unless others of them still get there.
 

@@ -9,44 +9,36 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pykka
-from msgspec import Struct
 
 from lightspeed.actors.channel_state import ChannelLife
 from lightspeed.actors.events import Crash, Join, Rejoin, Restart
 from lightspeed.actors.logs import logger
-from lightspeed.actors.patterns import Patterns
 from lightspeed.actors.post import Delivery, Query, TopicDown, TopicEmpty
-from lightspeed.actors.runtime import NOT_HERE, Reply, Runtime, Timer
+from lightspeed.actors.runtime import NOT_HERE, Reply, Runtime
+from lightspeed.actors.topic import Messages, crash_messages
+from lightspeed.supervision.aftermath import Aftermath
 from lightspeed.supervision.children import Child, Children
 from lightspeed.supervision.door import Door
-from lightspeed.supervision.latch import Census, Latch
+from lightspeed.supervision.latch import Census, Latch, Told
 from lightspeed.supervision.messages import (
     AskCensus,
     AskCrashed,
     AskTopic,
     Close,
+    Counted,
     Flush,
     Overdue,
     RejoinWindowClosed,
 )
+from lightspeed.supervision.options import Options
 from lightspeed.supervision.outbox import Outbox
+from lightspeed.supervision.reminders import Reminders
 from lightspeed.supervision.sink import SinkLanes
 
 if TYPE_CHECKING:
     _Role = pykka.Actor
 else:
     _Role = object  # the runtime mixes the kind of actor in
-
-
-class Options(Struct, frozen=True):
-    """How a supervisor treats its topics."""
-
-    rejoin_window_s: float = 30.0
-    """How long a restarted topic waits for its first rejoin before its actor is stopped."""
-    crash_timeout_s: float = 5.0
-    """How long none of the topic actors that crash may come to its end before those left are abandoned."""
-    own_thread: Patterns[bool] = Patterns("own_thread", {})
-    """The topics whose actors have a thread of their own."""
 
 
 class TopicSupervisor(_Role):
@@ -64,16 +56,19 @@ class TopicSupervisor(_Role):
         self._seq = 0
         self._life = ChannelLife()
         self._children = Children(runtime, outlet, self._report, options.own_thread)
-        self._had_members: dict[str, int] = {}  # topics that a restart starts again, and the incarnations that they were
+        self._counted: dict[str, list[Delivery]] = {}  # what waits until it is known who is in the topic
+        self._behind: list[Any] | None = None  # what waits for all of those, in order; None: nothing does
         self._closing = False
-        self._last_down_s = 0.0
-        self._timers: list[Timer] = []
-        self._crash_timers: list[Timer] = []
+        self._reminders = Reminders(runtime, self.actor_ref)
+        self._aftermath = Aftermath(runtime, options, self._children, self._life, outlet, self, self.actor_ref)
 
     def on_receive(self, message: Any) -> Any:
         handler = _HANDLERS.get(type(message))
         if handler is None:
             return super().on_receive(message)  # logs that it is unexpected
+        if self._behind is not None and type(message) in _IN_ORDER:
+            self._behind.append(message)
+            return None
         return handler(self, message)
 
     def on_stop(self) -> None:
@@ -93,15 +88,24 @@ class TopicSupervisor(_Role):
     def _accept(self, delivery: Delivery) -> object:
         if self._closing:
             return NOT_HERE  # told in a caller's thread, past the door, which is shut
-        seq = delivery.seq = self._seq = self._seq + 1
-        event = delivery.request
-        if type(event) is Crash or type(event) is Restart:
-            self._change_life(seq, event, delivery.reply)
+        delivery.seq = self._seq = self._seq + 1
+        if self._behind is None:
+            self._handle(delivery)
         else:
-            self._route(delivery, event.topic)
+            self._behind.append(delivery)
         return None
 
+    def _handle(self, delivery: Delivery) -> None:
+        event = delivery.request
+        if type(event) is Crash or type(event) is Restart:
+            self._change(delivery, event)
+        else:
+            self._route(delivery, event.topic)
+
     def _route(self, delivery: Delivery, topic: str) -> None:
+        if self._counted and topic in self._counted:
+            self._counted[topic].append(delivery)
+            return
         child = None if self._life.crashed else self._children.live.get(topic)
         if child is None:
             answer = self._life.answer(delivery.request, topic_exists=False)
@@ -113,47 +117,91 @@ class TopicSupervisor(_Role):
             child.awaits_rejoin = False
         self._children.deliver(child, delivery)
 
-    def _change_life(self, seq: int, event: Crash | Restart, reply: Reply | None) -> None:
-        was_crashed = self._life.crashed
-        answer = self._life.answer(event, topic_exists=False)
-        assert answer is not None
-        if self._life.crashed == was_crashed:
-            self._children.emit(seq, None, answer, reply)
+    # Crash and restart, of the channel and of one topic
+
+    def _change(self, delivery: Delivery, event: Crash | Restart) -> None:
+        topic = event.topic
+        if self._must_count_first(delivery, topic):
             return
-        latch = Latch(reply) if reply is not None else None
-        self._children.emit(seq, None, answer, latch.part() if latch is not None else None)
-        if isinstance(event, Crash):
-            self._crash(seq, event, latch)
+        child = self._children.live.get(topic) if topic is not None else None
+        was_crashed, was_down = self._life.crashed, topic in self._life.down
+        answer = self._life.answer(event, topic_exists=child is not None and child.post.members > 0)
+        if answer is not None and (self._life.crashed, topic in self._life.down) == (was_crashed, was_down):
+            self._children.emit(delivery.seq, topic, answer, delivery.reply)
+            return
+        latch = Latch(delivery.reply) if delivery.reply is not None else None
+        if answer is not None:
+            self._children.emit(delivery.seq, topic, answer, latch.part() if latch is not None else None)
+        if isinstance(event, Restart):
+            self._restart(topic, latch)
+        elif child is not None:
+            self._crash_one(child, delivery, event, latch)
         else:
-            self._restart(latch)
+            self._crash(delivery.seq, event, latch)
         if latch is not None:
             latch.close()
 
+    def _must_count_first(self, delivery: Delivery, topic: str | None) -> bool:
+        """Whether it has to wait until the topic, or all of those that are being counted, have handled what they were sent."""
+        if topic is None:
+            return self._must_wait_for_counts(delivery)
+        if topic in self._counted:
+            self._counted[topic].append(delivery)
+            return True
+        child = self._children.live.get(topic)
+        if child is None or not child.is_busy or not isinstance(delivery.request, Crash):
+            return False
+        self._counted[topic] = [delivery]
+        self._children.deliver(child, Delivery(Query(len), Told(self._report, Counted(topic))))
+        return True
+
+    def _must_wait_for_counts(self, message: Any) -> bool:
+        if self._counted:
+            self._behind = [message]
+        return self._behind is not None
+
+    def _on_counted(self, message: Counted) -> None:
+        for delivery in self._counted.pop(message.topic, ()):
+            if isinstance(delivery.request, Query):
+                self._question(message.topic, delivery)
+            else:
+                self._handle(delivery)
+        if not self._counted and self._behind is not None:
+            behind, self._behind = self._behind, None
+            for waiting in behind:
+                if type(waiting) is not Delivery:
+                    self.on_receive(waiting)
+                elif self._behind is None:
+                    self._handle(waiting)
+                else:
+                    self._behind.append(waiting)
+
+    def _crash_one(self, child: Child, delivery: Delivery, event: Crash, latch: Latch | None) -> None:
+        topic = child.post.topic
+        logger.bind(topic=topic, incarnation=child.post.incarnation).info("topic {} crashed: {}", topic, event.reason)
+        self._life.down.add(topic)
+        assert child.post.state is not None
+        messages = crash_messages(topic, child.post.state.subscribers, event.reason)
+        self._children.emit(delivery.seq, topic, messages, latch.part() if latch is not None else None)
+        self._children.crash(child, delivery.seq, event)
+        if latch is not None:
+            self._children.wait_for_leaving(latch, topic)
+        self._aftermath.watch_leaving([child])
+
     def _crash(self, seq: int, event: Crash, latch: Latch | None) -> None:
         logger.info("channel crashed: {}; topic actors: {}", event.reason, len(self._children.live))
-        self._cancel(self._timers)
+        self._aftermath.rejoin_windows.cancel()
         for child in list(self._children.live.values()):
             self._children.crash(child, seq, event)
         if latch is not None:
             self._children.wait_for_leaving(latch)
-        crashed = frozenset(self._children.everyone_leaving())
-        if crashed:
-            self._last_down_s = self._runtime.monotonic_s()
-            self._later(self._options.crash_timeout_s, Overdue(crashed), self._crash_timers)
+        self._aftermath.watch_leaving(self._children.everyone_leaving())
 
-    def _restart(self, latch: Latch | None) -> None:
-        logger.info("channel restarted")
+    def _restart(self, topic: str | None, latch: Latch | None) -> None:
+        logger.info("restarted: {}", "the channel" if topic is None else topic)
         if latch is not None:
-            self._children.wait_for_leaving(latch)
-        # Whether a topic that is still on its way down has members shows when it is; then its successor starts, or goes.
-        still_dying = [topic for topic, leaving in self._children.leaving.items() if leaving.last.crashed]
-        topics = dict.fromkeys([*sorted(self._had_members, key=self._had_members.__getitem__), *still_dying])
-        started = tuple(self._children.add(topic, awaits_rejoin=True) for topic in topics)
-        self._had_members.clear()
-        for child in started:
-            self._children.start(child)
-        if started:
-            self._later(self._options.rejoin_window_s, RejoinWindowClosed(started), self._timers)
+            self._children.wait_for_leaving(latch, topic)
+        self._aftermath.start_again(self._aftermath.crashed_topics() if topic is None else [topic])
 
     # Topic actors
 
@@ -168,83 +216,31 @@ class TopicSupervisor(_Role):
         elif message.reply is not None:
             message.reply.set()
 
-    def _topic_down(self, message: TopicDown) -> None:
-        was_live = self._children.live.get(message.post.topic)
-        child = self._children.remove(message.post)
-        if child is not None:
-            self._last_down_s = self._runtime.monotonic_s()
-            self._after(child, unexpected=child is was_live)
+    # For what follows an end
 
-    def _after(self, child: Child, *, unexpected: bool) -> None:
-        """What follows a child's end: nothing that was accepted is lost, and who waited for it goes on."""
-        post = child.post
-        in_hand = post.in_hand.pop(post, None)
-        if in_hand is not None:
-            self._children.answer(in_hand, "topic_crashed")
-        left = self._children.take_left(child)
-        if unexpected:
-            logger.bind(topic=post.topic, incarnation=post.incarnation).error("topic {} ended unasked", post.topic)
-            for delivery in left:
-                self._route_again(post.topic, delivery)
-        else:
-            for delivery in left:
-                self._children.answer(delivery, "crashed")
-            is_last = post.topic not in self._children.leaving and post.topic not in self._children.live
-            if child.crashed and post.members and is_last:
-                self._had_members[post.topic] = post.incarnation
-        self._children.release(child)
-        self._children.start_successor(child)
-        for latch in child.latches:
-            latch.set()
-        self._after_the_last()
+    def emit_unasked(self, topic: str, messages: Messages) -> None:
+        """What arises by itself is numbered when the supervisor learns of it."""
+        self._seq += 1
+        self._children.emit(self._seq, topic, messages, None)
 
-    def _route_again(self, topic: str, delivery: Delivery) -> None:
+    def route_again(self, topic: str, delivery: Delivery) -> None:
+        """Under its old number, to the topic's next actor."""
         request = delivery.request
         if isinstance(request, Query):
             self._question(topic, delivery)
         elif not isinstance(request, Crash):
             self._route(delivery, topic)
 
-    def _after_the_last(self) -> None:
-        if not self._children.leaving:
-            self._cancel(self._crash_timers)
-            if self._closing and not self._children.live and self.actor_ref.is_alive():
-                self.stop()
-
-    def _overdue(self, message: Overdue) -> None:
-        leaving = self._children.everyone_leaving()
-        if message.children is None:
-            for child in leaving:
-                self._abandon(child)
-            return
-        late = [child for child in leaving if child in message.children]
-        rest_s = self._last_down_s + self._options.crash_timeout_s - self._runtime.monotonic_s()
-        if rest_s <= 0:  # else others of them still get there: ten thousand actors take seconds to fail
-            stuck, late = [c for c in late if c.ref is not None], [c for c in late if c.ref is None]
-            for child in stuck:  # whoever waited for one of them is started by this, and gets its turn
-                self._abandon(child)
-            self._last_down_s, rest_s = self._runtime.monotonic_s(), self._options.crash_timeout_s
-        if late:
-            self._later(rest_s, Overdue(frozenset(late)), self._crash_timers)
-
-    def _abandon(self, child: Child) -> None:
-        """Go on without a child that does not end: from here on its reports count no more, and its post gives it nothing."""
-        post = child.post
-        logger.bind(topic=post.topic, incarnation=post.incarnation).error("topic {} is abandoned", post.topic)
-        self._children.remove(post)
-        self._outlet.abandon(post.topic)
-        self._after(child, unexpected=False)
-        if child.ref is not None:
-            child.ref.stop_soon()  # when it comes back it finds nothing else to do
-
-    def _rejoin_window_closed(self, message: RejoinWindowClosed) -> None:
-        for child in message.children:
-            if child.awaits_rejoin and self._children.live.get(child.post.topic) is child:
-                self._children.stop(child)
+    def after_the_last(self) -> None:
+        """Nobody is on his way down any more."""
+        if self._closing and not (self._children.leaving or self._children.live) and self.actor_ref.is_alive():
+            self.stop()
 
     # Questions
 
     def _flush(self, message: Flush) -> None:
+        if self._must_wait_for_counts(message):
+            return
         latch = Latch(message.reply, self._seq)
         self._children.settle(latch)
         self._outlet.settle(latch)
@@ -255,7 +251,9 @@ class TopicSupervisor(_Role):
 
     def _question(self, topic: str, question: Delivery) -> None:
         child = self._children.live.get(topic)
-        if child is None:
+        if topic in self._counted:
+            self._counted[topic].append(question)
+        elif child is None:
             self._children.answer(question, "")
         else:
             self._children.deliver(child, question)
@@ -264,6 +262,8 @@ class TopicSupervisor(_Role):
         message.reply.set(self._life.crashed)
 
     def _ask_census(self, message: AskCensus) -> None:
+        if self._must_wait_for_counts(message):
+            return
         census = Census(message.reply)
         for topic, child in list(self._children.live.items()):
             if child.is_busy:
@@ -275,12 +275,14 @@ class TopicSupervisor(_Role):
     # The end
 
     def _close(self, message: Close) -> None:
+        if self._must_wait_for_counts(message):
+            return
         self._closing = True
-        self._cancel(self._timers)
-        self._later(message.timeout_s, Overdue(None), self._timers)
+        self._aftermath.rejoin_windows.cancel()
+        self._reminders.later(message.timeout_s, Overdue(None))
         for child in list(self._children.live.values()):
             self._children.stop(child)
-        self._after_the_last()
+        self.after_the_last()
 
     def _end(self) -> None:
         """The end, whoever brought it: handle what was accepted, then wait for the topic actors."""
@@ -296,8 +298,8 @@ class TopicSupervisor(_Role):
         deadline_s = self._runtime.monotonic_s() + self._options.crash_timeout_s
         while leaving := self._children.everyone_leaving():
             self._wait_for_end(leaving[0], deadline_s - self._runtime.monotonic_s())
-        self._cancel(self._timers)
-        self._cancel(self._crash_timers)
+        self._reminders.cancel()
+        self._aftermath.cancel()
         self._outlet.close()
         self._runtime.retire()
 
@@ -306,9 +308,9 @@ class TopicSupervisor(_Role):
         try:
             child.ref.stop_within(max(0.0, timeout_s))
         except pykka.Timeout:
-            self._abandon(child)
+            self._aftermath.abandon(child)
         else:
-            self._topic_down(TopicDown(child.post, None))
+            self._aftermath.down(TopicDown(child.post, None))
 
     # Messages to itself
 
@@ -320,25 +322,10 @@ class TopicSupervisor(_Role):
             if isinstance(what, TopicEmpty) and what.reply is not None:
                 what.reply.set()
 
-    def _later(self, delay_s: float, message: Any, timers: list[Timer]) -> None:
-        ref = self.actor_ref
-
-        def tell() -> None:
-            if ref.is_alive():
-                ref.tell(message)
-
-        try:
-            timers.append(self._runtime.call_later(delay_s, tell))
-        except Exception as failure:  # the world's: no more threads. Without its deadline the rest still works.
-            logger.opt(exception=failure).error("no timer could be started for {}", type(message).__name__)
-
-    def _cancel(self, timers: list[Timer]) -> None:
-        for timer in timers:
-            timer.cancel()
-        timers.clear()
-
 
 _BRING_MEMBERS = frozenset((Join, Rejoin))
+
+_IN_ORDER = frozenset((Flush, AskTopic, AskCensus, AskCrashed, Close))
 
 _HANDLERS: dict[type, Callable[[TopicSupervisor, Any], object]] = {
     Delivery: TopicSupervisor._accept,
@@ -347,8 +334,9 @@ _HANDLERS: dict[type, Callable[[TopicSupervisor, Any], object]] = {
     AskCensus: TopicSupervisor._ask_census,
     AskCrashed: TopicSupervisor._ask_crashed,
     Close: TopicSupervisor._close,
+    Counted: TopicSupervisor._on_counted,
     TopicEmpty: TopicSupervisor._topic_empty,
-    TopicDown: TopicSupervisor._topic_down,
-    Overdue: TopicSupervisor._overdue,
-    RejoinWindowClosed: TopicSupervisor._rejoin_window_closed,
+    TopicDown: lambda supervisor, message: supervisor._aftermath.down(message),
+    Overdue: lambda supervisor, message: supervisor._aftermath.overdue(message),
+    RejoinWindowClosed: lambda supervisor, message: supervisor._aftermath.rejoin_window_closed(message),
 }

@@ -28,6 +28,7 @@ class NaiveChannel:
         self.crashed = False
         self.members = []
         self.keys = {}  # topic -> key -> metas
+        self.down = []
 
     def find(self, topic, client):
         return next((m for m in self.members if m[0] == topic and m[1] == client), None)
@@ -54,17 +55,25 @@ class NaiveChannel:
         return (Entry(user, (meta,)),)
 
     def handle(self, event):
+        if isinstance(event, Crash) and event.topic is not None:
+            return self.crash_one(event.topic, event.reason)
+        if isinstance(event, Restart) and event.topic is not None:
+            if event.topic not in self.down:
+                return [System("already_running")]
+            self.down.remove(event.topic)
+            return [System(f"topic_restarted:{event.topic}")]
         if isinstance(event, Crash):
             if self.crashed:
                 return [System("already_crashed")]
-            self.__init__()
-            self.crashed = True
+            self.crashed, self.members, self.keys = True, [], {}
             return [System(f"crashed:{event.reason}")]
         if isinstance(event, Restart):
-            was, self.crashed = self.crashed, False
-            return [System("restarted" if was else "already_running")]
+            if not self.crashed:
+                return [System("already_running")]
+            self.crashed, self.down = False, []
+            return [System("restarted")]
         client, topic = event.client_id, event.topic
-        if self.crashed:
+        if self.crashed or topic in self.down:
             return [Reply(client, topic, "error", "crashed")]
         member = self.find(topic, client)
         if isinstance(event, (Join, Rejoin)):
@@ -91,6 +100,18 @@ class NaiveChannel:
         leaves = self.vanish(topic, client, member[2], member[3])
         return [Reply(client, topic, "ok", "left"), PresenceDiff(topic, Diff(topic, (), leaves))]
 
+    def crash_one(self, topic, reason):
+        if self.crashed or topic in self.down:
+            return [System("already_crashed")]
+        clients = self.subscribers(topic)
+        if not clients:
+            return [System(f"unknown_topic:{topic}")]
+        self.members = [member for member in self.members if member[0] != topic]
+        del self.keys[topic]
+        self.down.append(topic)
+        told = [PushMessage(client, topic, "topic_crashed", reason) for client in clients]
+        return [System(f"topic_crashed:{topic}"), *told]
+
     def run(self, events):
         return [message for event in events for message in self.handle(event)]
 
@@ -104,7 +125,8 @@ topic_events = st.one_of(
     st.builds(Broadcast, clients, topics, texts),
     st.builds(Push, clients, topics, texts, texts),
 )
-events = st.one_of(topic_events, topic_events, topic_events, topic_events, st.builds(Crash, texts), st.builds(Restart))
+one_topic = st.one_of(st.builds(Crash, texts, topics), st.builds(Restart, topics))
+events = st.one_of(topic_events, topic_events, topic_events, one_topic, st.builds(Crash, texts), st.builds(Restart))
 
 
 def state_of(channel, topics="xyz"):

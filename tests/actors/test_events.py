@@ -25,6 +25,8 @@ VALID = [
     Broadcast("c", "t", ""),
     Push("c", "t", "", ""),
     Crash(""),
+    Crash("r", "t"),
+    Restart("t"),
     Restart(),
 ]
 
@@ -66,6 +68,10 @@ INVALID = [
     ("payload", Push("c", "t", "e", "a\udfff")),
     ("event", Push("c", "t", 1, "p")),
     ("reason", Crash(None)),
+    ("topic", Crash("r", "")),
+    ("topic", Crash("r", 7)),
+    ("topic", Restart("")),
+    ("topic", Restart("\ud834")),
     ("reason", Crash("\ud834")),
 ]
 

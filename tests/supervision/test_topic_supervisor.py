@@ -2,15 +2,21 @@ import threading
 
 import pykka
 import pytest
+from naive import NaiveChannel
 
-from lightspeed.actors import Pool
+from lightspeed.actors import Pool, TopicState
 from lightspeed.channel import (
     Broadcast,
     Channel,
     Crash,
+    Diff,
+    Entry,
     Join,
     Leave,
+    Meta,
+    PresenceDiff,
     Push,
+    PushMessage,
     Rejoin,
     Reply,
     Restart,
@@ -144,6 +150,138 @@ def test_a_topic_actor_that_is_stopped_from_outside_loses_its_members_and_nothin
         assert channel.flush_outbox()[2:] == [Reply("c", "t", "error", "not_joined")]
         channel.handle(Join("c", "t", "u", 2))
         assert channel.subscribers("t") == ("c",)
+
+
+def test_one_topic_crashes_and_is_restarted_and_the_others_notice_nothing():
+    with Channel() as channel:
+        for client in ("a", "b"):
+            for topic in ("x", "y"):
+                channel.handle(Join(client, topic, "u", 1))
+        channel.flush_outbox()
+        channel.handle(Crash("burnt", topic="x"))
+        channel.handle(Push("a", "x", "e", "p"))
+        channel.handle(Push("a", "y", "e", "p"))
+        assert channel.topics() == ("y",)
+        assert not channel.crashed
+        assert len(topic_actors()) == 1
+        channel.handle(Restart(topic="x"))
+        assert incarnations(channel) == [2, 3]
+        channel.handle(Rejoin("a", "x", "u", 2))
+        assert channel.flush_outbox() == [
+            System("topic_crashed:x"),
+            PushMessage("a", "x", "topic_crashed", "burnt"),
+            PushMessage("b", "x", "topic_crashed", "burnt"),
+            Reply("a", "x", "error", "crashed"),
+            PushMessage("a", "y", "e", "p"),
+            System("topic_restarted:x"),
+            Reply("a", "x", "ok", "rejoined"),
+            PresenceDiff("x", Diff("x", (Entry("u", (Meta("a:2", 2),)),))),
+        ]
+
+
+def test_who_is_in_a_topic_is_known_before_it_is_crashed(monkeypatch):
+    """A topic that is at work has yet to handle joins and leaves; what comes behind the crash waits."""
+    go_on, ask = threading.Event(), TopicState.handle
+
+    def wait_for_it(state, event):
+        if isinstance(event, Push):
+            assert go_on.wait(10)
+        return ask(state, event)
+
+    with Channel() as channel:
+        channel.handle(Join("a", "x", "u", 1))
+        channel.flush_outbox()
+        monkeypatch.setattr(TopicState, "handle", wait_for_it)
+        teller = threading.Thread(target=lambda: channel.tell(Push("a", "x", "e", "p")))
+        teller.start()
+        events = [
+            Leave("a", "x"),
+            Crash("r", "x"),  # nobody is in it by then
+            Join("b", "x", "u", 2),
+            Crash("s", "x"),
+            Crash("t", "x"),
+            Restart("x"),
+            Rejoin("b", "x", "u", 3),
+            Crash("all"),
+            Restart(),
+            Rejoin("b", "x", "u", 4),
+        ]
+        go_on.set()
+        teller.join()
+        for event in events:
+            channel.tell(event)
+        naive = NaiveChannel()
+        naive.run([Join("a", "x", "u", 1)])
+        assert channel.flush_outbox() == naive.run([Push("a", "x", "e", "p"), *events])
+        assert channel.subscribers("x") == ("b",)
+
+
+SINGLE_CRASHES = [
+    event
+    for at in range(60)
+    for event in (
+        *(
+            Rejoin("a", "x", "u", at),
+            Rejoin("b", "x", "v", at),
+            Broadcast("a", "x", "p"),
+            Crash("r", "x"),
+            Join("c", "x", "u", 1),
+        ),
+        *(Restart("x"), Join("c", "x", "u", 1), Leave("c", "x"), Crash("s", "x"), Restart("x")),
+        *((Rejoin("a", "y", "u", at), Crash("all"), Restart()) if at % 7 == 0 else ()),
+    )
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("throughput", [1, 3, 100])
+def test_single_crashes_told_to_a_busy_topic_are_decided_in_order(throughput):
+    with Channel(runtime=Pool(throughput=throughput)) as channel:
+        told = threading.Thread(target=lambda: [channel.tell(event) for event in SINGLE_CRASHES])
+        told.start()
+        while told.is_alive():
+            channel.topics()
+        told.join()
+        assert channel.flush_outbox() == NaiveChannel().run(SINGLE_CRASHES)
+
+
+@pytest.mark.slow
+def test_a_sink_gets_single_crashes_in_each_topics_order():
+    got = []
+    with Channel(on_outbound=got.append) as channel:
+        for event in SINGLE_CRASHES:
+            channel.tell(event)
+
+    def of_x(messages):
+        return [m for m in messages if getattr(m, "topic", None) == "x" or (isinstance(m, System) and m.label.endswith(":x"))]
+
+    assert of_x(got) == of_x(NaiveChannel().run(SINGLE_CRASHES))
+
+
+def test_a_topic_that_fails_tells_its_members_and_comes_up_by_itself(monkeypatch):
+    def fail(_state, _event):
+        raise ValueError("planted")
+
+    with Channel() as channel:
+        for client in ("a", "b"):
+            channel.handle(Join(client, "x", "u", 1))
+        channel.handle(Join("a", "y", "u", 1))
+        channel.flush_outbox()
+        with monkeypatch.context() as patch:
+            patch.setattr(TopicState, "handle", fail)
+            channel.handle(Push("a", "x", "e", "p"))
+            channel.topics()  # it is up again
+        channel.handle(Push("a", "x", "e", "p"))
+        channel.handle(Rejoin("a", "x", "u", 2))
+        assert channel.topics() == ("x", "y")
+        assert channel.flush_outbox()[:6] == [
+            Reply("a", "x", "error", "topic_crashed"),
+            System("topic_crashed:x"),
+            PushMessage("a", "x", "topic_crashed", "ValueError: planted"),
+            PushMessage("b", "x", "topic_crashed", "ValueError: planted"),
+            System("topic_restarted:x"),
+            Reply("a", "x", "error", "not_joined"),
+        ]
 
 
 @pytest.mark.slow

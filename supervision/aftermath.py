@@ -1,0 +1,163 @@
+"""What follows the end of a topic's actor: who was waiting is answered, and the topic comes up again or stays down.
+
+An end is asked for (a crash, a stop) or not (its code raised, it was stopped from outside). The supervisor owns this, and nobody
+else calls it.
+"""
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+import pykka
+
+from lightspeed.actors.channel_state import ChannelLife
+from lightspeed.actors.logs import logger
+from lightspeed.actors.outbound import System
+from lightspeed.actors.post import Delivery, Post, TopicDown
+from lightspeed.actors.runtime import Runtime
+from lightspeed.actors.topic import Messages, crash_messages
+from lightspeed.supervision.children import Child, Children
+from lightspeed.supervision.messages import Overdue, RejoinWindowClosed
+from lightspeed.supervision.options import Options
+from lightspeed.supervision.outbox import Outbox
+from lightspeed.supervision.reminders import Reminders
+from lightspeed.supervision.sink import SinkLanes
+
+
+class Owner(Protocol):
+    """What is asked of the supervisor."""
+
+    def emit_unasked(self, topic: str, messages: Messages) -> None: ...
+
+    def route_again(self, topic: str, delivery: Delivery) -> None: ...
+
+    def after_the_last(self) -> None: ...
+
+
+class Aftermath:
+    """For the supervisor's thread only."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        options: Options,
+        children: Children,
+        life: ChannelLife,
+        outlet: Outbox | SinkLanes,
+        owner: Owner,
+        ref: pykka.ActorRef[Any],
+    ) -> None:
+        self._runtime, self._options, self._children, self._life = runtime, options, children, life
+        self._outlet, self._owner = outlet, owner
+        self.rejoin_windows = Reminders(runtime, ref)
+        self._deadlines = Reminders(runtime, ref)
+        self._last_down_s = 0.0
+        self._had_members: dict[str, int] = {}  # topics that a restart starts again, and the incarnations that they were
+
+    # Going down
+
+    def watch_leaving(self, children: Iterable[Child]) -> None:
+        """Abandon those of them who are left when none has come to its end for `crash_timeout_s`."""
+        watched = frozenset(children)
+        if watched:
+            self._last_down_s = self._runtime.monotonic_s()
+            self._deadlines.later(self._options.crash_timeout_s, Overdue(watched))
+
+    def down(self, message: TopicDown) -> None:
+        was_live = self._children.live.get(message.post.topic)
+        child = self._children.remove(message.post)
+        if child is not None:
+            self._last_down_s = self._runtime.monotonic_s()
+            self._after(child, unasked=child is was_live, error=message.error)
+
+    def _after(self, child: Child, *, unasked: bool, error: BaseException | None = None) -> None:
+        """Nothing that was accepted is lost, and who waited for the end goes on."""
+        post = child.post
+        in_hand = post.in_hand.pop(post, None)
+        if in_hand is not None:
+            self._children.answer(in_hand, "topic_crashed")
+        left = self._children.take_left(child)
+        if unasked:
+            logger.bind(topic=post.topic, incarnation=post.incarnation).error("topic {} ended unasked", post.topic)
+            if error is not None:
+                self._heal(post, error)
+            for delivery in left:
+                self._owner.route_again(post.topic, delivery)
+        else:
+            for delivery in left:
+                self._children.answer(delivery, "crashed")
+            self._remember(child)
+        self._children.release(child)
+        self._children.start_successor(child)
+        for latch in child.latches:
+            latch.set()
+        if not self._children.leaving:
+            self._deadlines.cancel()
+        self._owner.after_the_last()
+
+    def overdue(self, message: Overdue) -> None:
+        leaving = self._children.everyone_leaving()
+        if message.children is None:
+            for child in leaving:
+                self.abandon(child)
+            return
+        late = [child for child in leaving if child in message.children]
+        rest_s = self._last_down_s + self._options.crash_timeout_s - self._runtime.monotonic_s()
+        if rest_s <= 0:  # else others of them still get there: ten thousand actors take seconds to fail
+            stuck, late = [c for c in late if c.ref is not None], [c for c in late if c.ref is None]
+            for child in stuck:  # whoever waited for one of them is started by this, and gets its turn
+                self.abandon(child)
+            self._last_down_s, rest_s = self._runtime.monotonic_s(), self._options.crash_timeout_s
+        if late:
+            self._deadlines.later(rest_s, Overdue(frozenset(late)))
+
+    def abandon(self, child: Child) -> None:
+        """Go on without a child that does not end: from here on its reports count no more, and its post gives it nothing."""
+        post = child.post
+        logger.bind(topic=post.topic, incarnation=post.incarnation).error("topic {} is abandoned", post.topic)
+        self._children.remove(post)
+        self._outlet.abandon(post.topic)
+        self._after(child, unasked=False)
+        if child.ref is not None:
+            child.ref.stop_soon()  # when it comes back it finds nothing else to do
+
+    # Coming up
+
+    def start_again(self, topics: Iterable[str]) -> None:
+        """A new actor for each, which stops if nobody rejoins."""
+        started = tuple(self._children.add(topic, awaits_rejoin=True) for topic in topics)
+        for child in started:
+            self._children.start(child)
+        if started:
+            self.rejoin_windows.later(self._options.rejoin_window_s, RejoinWindowClosed(started))
+
+    def crashed_topics(self) -> list[str]:
+        """The topics that a restart of the channel starts again. They are forgotten here."""
+        had_members = sorted(self._had_members, key=self._had_members.__getitem__)
+        self._had_members.clear()
+        # Whether a topic that is still on its way down has members shows when it is; then its successor starts, or goes.
+        still_dying = [topic for topic, leaving in self._children.leaving.items() if leaving.last.crashed]
+        return list(dict.fromkeys([*had_members, *still_dying]))
+
+    def rejoin_window_closed(self, message: RejoinWindowClosed) -> None:
+        for child in message.children:
+            if child.awaits_rejoin and self._children.live.get(child.post.topic) is child:
+                self._children.stop(child)
+
+    def cancel(self) -> None:
+        """The end: nothing more is to come of this."""
+        self.rejoin_windows.cancel()
+        self._deadlines.cancel()
+
+    def _remember(self, child: Child) -> None:
+        topic = child.post.topic
+        is_last = topic not in self._children.leaving and topic not in self._children.live
+        if child.crashed and child.post.members and is_last and topic not in self._life.down:
+            self._had_members[topic] = child.post.incarnation
+
+    def _heal(self, post: Post, error: BaseException) -> None:
+        """A topic's code raised: its members are told, and it comes up again."""
+        assert post.state is not None
+        reason = f"{type(error).__name__}: {error}"
+        self._owner.emit_unasked(post.topic, crash_messages(post.topic, post.state.subscribers, reason))
+        self._owner.emit_unasked(post.topic, (System(f"topic_restarted:{post.topic}"),))
+        self.start_again([post.topic])

@@ -1,0 +1,36 @@
+"""What an actor is told later."""
+
+from typing import Any
+
+import pykka
+
+from lightspeed.actors.logs import logger
+from lightspeed.actors.runtime import Runtime, Timer
+
+
+class Reminders:
+    """Messages that an actor puts off for itself; they can be cancelled together. For the actor's thread only."""
+
+    def __init__(self, runtime: Runtime, ref: pykka.ActorRef[Any]) -> None:
+        self._runtime, self._ref = runtime, ref
+        self._pending: dict[object, Timer] = {}  # whichever have not come yet; the clock's thread takes out its own
+
+    def later(self, delay_s: float, message: Any) -> None:
+        """Tell the message after the delay, if the actor is alive then."""
+        key = object()
+
+        def tell() -> None:
+            self._pending.pop(key, None)
+            if self._ref.is_alive():
+                self._ref.tell(message)
+
+        try:
+            self._pending[key] = self._runtime.call_later(delay_s, tell)
+        except Exception as failure:  # the world's: no more threads. Without its deadline the rest still works.
+            logger.opt(exception=failure).error("no timer could be started for {}", type(message).__name__)
+
+    def cancel(self) -> None:
+        """None of those that are pending will come."""
+        for timer in list(self._pending.values()):
+            timer.cancel()
+        self._pending.clear()
