@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import pykka
 
 from lightspeed.actors.channel_state import ChannelLife
+from lightspeed.actors.events import Crash
 from lightspeed.actors.logs import logger
 from lightspeed.actors.outbound import System
 from lightspeed.actors.post import Delivery, Post, TopicDown
@@ -54,6 +55,14 @@ class Aftermath:
         self._had_members: dict[str, int] = {}  # topics that a restart starts again, and the incarnations that they were
 
     # Going down
+
+    def crash(self, child: Child, seq: int, event: Crash) -> None:
+        if self._children.crash(child, seq, event):
+            self.down(TopicDown(child.post, None))
+
+    def stop(self, child: Child) -> None:
+        if self._children.stop(child):
+            self.down(TopicDown(child.post, None))
 
     def watch_leaving(self, children: Iterable[Child]) -> None:
         """Abandon those of them who are left when none has come to its end for `crash_timeout_s`."""
@@ -141,7 +150,7 @@ class Aftermath:
     def rejoin_window_closed(self, message: RejoinWindowClosed) -> None:
         for child in message.children:
             if child.awaits_rejoin and self._children.live.get(child.post.topic) is child:
-                self._children.stop(child)
+                self.stop(child)
 
     def cancel(self) -> None:
         """The end: nothing more is to come of this."""

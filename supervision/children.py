@@ -5,6 +5,7 @@ crash goes to the end of its topic's line in `leaving`; its successor is started
 then what the successor is sent waits with it.
 """
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +16,7 @@ from lightspeed.actors.events import Crash
 from lightspeed.actors.logs import logger
 from lightspeed.actors.outbound import error
 from lightspeed.actors.patterns import Patterns
-from lightspeed.actors.post import Delivery, Post, Query
+from lightspeed.actors.post import Delivery, Post, Query, TopicDown
 from lightspeed.actors.pykka_inside import STOP
 from lightspeed.actors.runtime import Reply, Runtime, SupervisedRef
 from lightspeed.actors.topic import Messages, TopicState
@@ -83,6 +84,7 @@ class Children:
         self._in_hand: dict[Post, Delivery] = {}
         self._incarnation = 0
         self._touched: set[Child] = set()  # sent something since the last settle
+        self._ends_here: tuple[Post, int] | None = None  # whose end is being ordered, and in which thread
         self.live: dict[str, Child] = {}
         self.leaving: dict[str, Child] = {}
         """The one of a topic that is on its way down; those behind it are not started yet."""
@@ -124,20 +126,36 @@ class Children:
         if child.stops:
             ref.stop_soon()
 
-    def crash(self, child: Child, seq: int, event: Crash) -> None:
-        """Send the crash to the tail of its inbox: what it was sent before is handled before."""
+    def crash(self, child: Child, seq: int, event: Crash) -> bool:
+        """Send the crash to the tail of its inbox: what it was sent before is handled before. Whether it is down already."""
         child.crashed = True
         self._leave(child)
+        self._ends_here = child.post, threading.get_ident()
         self.deliver(child, Delivery(event, None, seq))
+        return self._has_ended_here()
 
-    def stop(self, child: Child) -> None:
-        """Stop it when it has handled all that it was sent."""
+    def stop(self, child: Child) -> bool:
+        """Stop it when it has handled all that it was sent. Whether it is down already."""
         child.stops = True
         self._leave(child)
         if child.ref is None:
             self.start(child)
-        elif not (self._may_tell_here and child.ref.tell_here(STOP)):
+            return False
+        self._ends_here = child.post, threading.get_ident()
+        if not (self._may_tell_here and child.ref.tell_here(STOP)):
             child.ref.stop_soon()
+        return self._has_ended_here()
+
+    def is_expected(self, end: TopicDown) -> bool:
+        """Whether it ends within a call of ours, in this thread: then nobody need be told. For whoever reports it."""
+        if self._ends_here != (end.post, threading.get_ident()):
+            return False
+        self._ends_here = None
+        return True
+
+    def _has_ended_here(self) -> bool:
+        ended, self._ends_here = self._ends_here is None, None
+        return ended
 
     def take_left(self, child: Child) -> list[Delivery]:
         """What a dead or abandoned child was sent and has not handled, in order."""

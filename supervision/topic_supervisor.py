@@ -183,7 +183,7 @@ class TopicSupervisor(_Role):
         assert child.post.state is not None
         messages = crash_messages(topic, child.post.state.subscribers, event.reason)
         self._children.emit(delivery.seq, topic, messages, latch.part() if latch is not None else None)
-        self._children.crash(child, delivery.seq, event)
+        self._aftermath.crash(child, delivery.seq, event)
         if latch is not None:
             self._children.wait_for_leaving(latch, topic)
         self._aftermath.watch_leaving([child])
@@ -192,7 +192,7 @@ class TopicSupervisor(_Role):
         logger.info("channel crashed: {}; topic actors: {}", event.reason, len(self._children.live))
         self._aftermath.rejoin_windows.cancel()
         for child in list(self._children.live.values()):
-            self._children.crash(child, seq, event)
+            self._aftermath.crash(child, seq, event)
         if latch is not None:
             self._children.wait_for_leaving(latch)
         self._aftermath.watch_leaving(self._children.everyone_leaving())
@@ -212,7 +212,7 @@ class TopicSupervisor(_Role):
         if child is not None and is_idle and not child.awaits_rejoin and not post.members:
             if message.reply is not None:
                 child.latches += (message.reply,)
-            self._children.stop(child)
+            self._aftermath.stop(child)
         elif message.reply is not None:
             message.reply.set()
 
@@ -281,7 +281,7 @@ class TopicSupervisor(_Role):
         self._aftermath.rejoin_windows.cancel()
         self._reminders.later(message.timeout_s, Overdue(None))
         for child in list(self._children.live.values()):
-            self._children.stop(child)
+            self._aftermath.stop(child)
         self.after_the_last()
 
     def _end(self) -> None:
@@ -294,7 +294,7 @@ class TopicSupervisor(_Role):
             elif envelope.reply_to is not None:
                 envelope.reply_to.set(None)  # another stop
         for child in list(self._children.live.values()):
-            self._children.stop(child)
+            self._aftermath.stop(child)
         deadline_s = self._runtime.monotonic_s() + self._options.crash_timeout_s
         while leaving := self._children.everyone_leaving():
             self._wait_for_end(leaving[0], deadline_s - self._runtime.monotonic_s())
@@ -316,6 +316,8 @@ class TopicSupervisor(_Role):
 
     def _report(self, what: TopicEmpty | TopicDown) -> None:
         """Called on the topic actors' threads."""
+        if type(what) is TopicDown and self._children.is_expected(what):
+            return
         try:
             self.actor_ref.tell(what)
         except pykka.ActorDeadError:
