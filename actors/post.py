@@ -11,25 +11,43 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
+from lightspeed.actors.events import Crash, Restart, TopicEvent
 from lightspeed.actors.runtime import Reply
 from lightspeed.actors.topic import Messages, TopicState
 
 
-class Query(Struct, frozen=True):
-    """A question to a topic's state, answered in its turn."""
-
-    ask: Callable[[TopicState], Any]
-
-
 class Delivery(Struct, gc=False):
-    """One thing for a supervisor to route and a topic to handle."""
+    """A topic's event, for a supervisor to route and a topic to handle."""
 
-    request: Any
-    """An `Event`, or a `Query`. By its type it finds its way, too hot a one for further checks."""
+    request: TopicEvent
     reply: Reply | None = None
     """Told when it has taken full effect; None where nobody waits."""
     seq: int = 0
     """The number under which the supervisor has accepted it; 0 until then."""
+
+
+class Order(Struct, gc=False):
+    """A crash or a restart, for a supervisor to carry out; a crash for a topic to die of."""
+
+    request: Crash | Restart
+    reply: Reply | None = None
+    """As of a `Delivery`."""
+    seq: int = 0
+    """As of a `Delivery`."""
+
+
+class Question(Struct, gc=False):
+    """What somebody wants to know of a topic's state. It is answered in its turn."""
+
+    request: Callable[[TopicState], Any]
+    reply: Reply
+    """Told the answer."""
+    seq: int = 0
+    """A question gives nothing out: it needs no number."""
+
+
+Mail = Delivery | Order | Question
+"""What a topic's actor is sent."""
 
 
 class Outlet(Protocol):
@@ -68,7 +86,7 @@ class Post(Struct, eq=False, gc=False):
     outlet: Outlet
     report: Callable[[Any], None]
     """Tells the supervisor that the topic is empty or down. Never raises."""
-    in_hand: "dict[Post, Delivery]"
+    in_hand: "dict[Post, Mail]"
     """What each of the supervisor's topic actors is at work on; those that are idle don't stand in it."""
     state: TopicState | None = None
     """The actor's own; None before its start. The supervisor reads it when the actor has settled all it was sent, or is dead."""

@@ -65,33 +65,27 @@ class Recipients(Sequence[str]):
 class Roster:
     """Who is in a topic, in subscription order. Its owner is one topic state; the recipients that it gave read it too."""
 
-    __slots__ = ("_change", "_gone", "_ids", "_places", "shared")
+    __slots__ = ("_change", "_gone", "_ids", "_places")
 
     def __init__(self, ids: Iterable[str]) -> None:
         self._ids = list(ids)
         self._gone: dict[int, int] = {}  # place in _ids -> the change by which it was left
         self._change = 0
         self._places: dict[str, int] | None = None  # made when the first one leaves
-        self.shared: Recipients | None = None
-        """The snapshot that was taken last, if membership has not changed since."""
 
     @property
     def recipients(self) -> Recipients:
-        """One snapshot is shared until membership changes."""
-        if self.shared is None:
-            self.shared = Recipients(self._ids, self._gone, self._change, len(self._ids) - len(self._gone))
-        return self.shared
+        """A snapshot of who is in it now."""
+        return Recipients(self._ids, self._gone, self._change, len(self._ids) - len(self._gone))
 
     def add(self, client_id: str) -> None:
         """The client came, and stands last."""
-        self.shared = None
         if self._places is not None:
             self._places[client_id] = len(self._ids)
         self._ids.append(client_id)
 
     def remove(self, client_id: str) -> None:
         """The client left."""
-        self.shared = None
         if self._places is None:
             self._places = {present: place for place, present in enumerate(self._ids)}
         self._change += 1

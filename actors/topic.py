@@ -11,9 +11,12 @@ from msgspec import Struct, field
 from lightspeed.actors.events import Broadcast, Join, Leave, Push, Rejoin, TopicEvent
 from lightspeed.actors.outbound import BroadcastMessage, Outbound, PresenceDiff, PushMessage, Reply, System, error
 from lightspeed.actors.presence import Diff, Entry, Presence
-from lightspeed.actors.recipients import Roster
+from lightspeed.actors.recipients import Recipients, Roster
 
 Messages = tuple[Outbound, ...]
+
+# From so many members on a roster is kept, and its snapshots read when somebody reads them; a smaller tuple is as quickly made.
+_MANY = 32
 
 
 class TopicState(Struct, eq=False, gc=False):
@@ -26,7 +29,8 @@ class TopicState(Struct, eq=False, gc=False):
     users: dict[str, str] = {}
     """The members: client_id -> user_id, in subscription order."""
     _presence: Presence = field(default_factory=Presence)
-    _roster: Roster | None = None  # made for the first broadcast
+    _recipients: tuple[str, ...] | Recipients | None = None  # of the last broadcast, if membership has not changed since
+    _roster: Roster | None = None  # made for the first broadcast to many
 
     def __len__(self) -> int:
         """How many members."""
@@ -65,6 +69,7 @@ class TopicState(Struct, eq=False, gc=False):
         user_id = self.users.pop(event.client_id, None)
         if user_id is None:
             return not_joined(event)
+        self._recipients = None
         if self._roster is not None:
             self._roster.remove(event.client_id)
         return self._ok(event, "left", leaves=(self._presence.untrack(event.client_id, user_id),))
@@ -72,11 +77,17 @@ class TopicState(Struct, eq=False, gc=False):
     def _broadcast(self, event: Broadcast) -> Messages:
         if event.client_id not in self.users:
             return not_joined(event)
-        roster = self._roster
-        if roster is None:
-            roster = self._roster = Roster(self.users)
-        shared = roster.shared
-        return (BroadcastMessage(self.topic, event.payload, roster.recipients if shared is None else shared),)
+        recipients = self._recipients
+        if recipients is None:
+            recipients = self._recipients = self._gather()
+        return (BroadcastMessage(self.topic, event.payload, recipients),)
+
+    def _gather(self) -> tuple[str, ...] | Recipients:
+        if self._roster is None:
+            if len(self.users) < _MANY:
+                return tuple(self.users)
+            self._roster = Roster(self.users)
+        return self._roster.recipients
 
     def _push(self, event: Push) -> Messages:
         if event.client_id not in self.users:
@@ -85,6 +96,7 @@ class TopicState(Struct, eq=False, gc=False):
 
     def _add(self, event: Join | Rejoin) -> tuple[Entry, ...]:
         self.users[event.client_id] = event.user_id
+        self._recipients = None
         if self._roster is not None:
             self._roster.add(event.client_id)
         return (self._presence.track(event.client_id, event.user_id, event.now_ms),)

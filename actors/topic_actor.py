@@ -5,14 +5,14 @@ of its own: Pykka's failure path, its state gone with it. It knows no supervisor
 """
 
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pykka
 
 from lightspeed.actors.errors import TopicCrash
 from lightspeed.actors.events import Crash
 from lightspeed.actors.logs import logger
-from lightspeed.actors.post import Delivery, Post, Query, TopicDown, TopicEmpty
+from lightspeed.actors.post import Delivery, Order, Post, Question, TopicDown, TopicEmpty
 from lightspeed.actors.topic import Messages, TopicState
 
 if TYPE_CHECKING:
@@ -36,26 +36,27 @@ class TopicActor(_Role):
     def log_fields(self) -> dict[str, object]:
         return {"topic": self.post.topic, "incarnation": self.post.incarnation}
 
-    def on_receive(self, delivery: object) -> None:
-        if type(delivery) is not Delivery:
-            super().on_receive(delivery)  # logs that it is unexpected
-            return
-        post, state, request = self.post, self.state, delivery.request
-        post.in_hand[post] = delivery
-        value: Any = None
+    def on_receive(self, mail: object) -> None:
+        post, state = self.post, self.state
         messages: Messages = ()
-        if type(request) is Crash:
-            raise TopicCrash(post.topic, request.reason)
-        if type(request) is Query:
-            value = request.ask(state)
+        if type(mail) is Delivery:
+            post.in_hand[post] = mail
+            messages, value = state.handle(mail.request), None
+        elif type(mail) is Question:
+            post.in_hand[post] = mail
+            value = mail.request(state)
+        elif type(mail) is Order:
+            assert isinstance(mail.request, Crash)
+            raise TopicCrash(post.topic, mail.request.reason)
         else:
-            messages = state.handle(request)
+            super().on_receive(mail)  # logs that it is unexpected
+            return
         if post.in_hand.pop(post, None) is None:
             return  # abandoned meanwhile, and answered by the supervisor
         members = post.members = len(state.users)
         # Of an event that leaves the topic empty the supervisor tells the reply, when the actor is down.
-        held = None if members or type(request) is Query else delivery.reply
-        must_deliver = post.outlet.put(delivery.seq, post.topic, messages, None if held is not None else delivery.reply, value)
+        held = mail.reply if not members and type(mail) is Delivery else None
+        must_deliver = post.outlet.put(mail.seq, post.topic, messages, mail.reply if held is None else None, value)
         post.settled += 1
         if must_deliver:
             post.outlet.deliver(post.topic)

@@ -14,7 +14,7 @@ from lightspeed.actors.errors import ChannelClosed, ChannelTimeout, InsideActor,
 from lightspeed.actors.events import Crash, Event, Restart, check_event
 from lightspeed.actors.outbound import Outbound
 from lightspeed.actors.patterns import Patterns
-from lightspeed.actors.post import Delivery
+from lightspeed.actors.post import Delivery, Order
 from lightspeed.actors.presence import Entry
 from lightspeed.actors.runtime import Pool, Runtime, SupervisedRef
 from lightspeed.actors.topic_actor import TopicActor
@@ -23,8 +23,6 @@ from lightspeed.supervision import Door, Options, Outbox, Sink, SinkActor, SinkL
 from lightspeed.supervision.messages import AskCensus, AskCrashed, AskTopic, Close, Flush
 
 DEFAULT_RUNTIME: type[Runtime] = Pool
-
-_OF_ALL_TOPICS = frozenset((Crash, Restart))
 
 # After its own deadline a supervisor abandons who is left and ends at once; this is for its answer to arrive.
 _GRACE_S = 1.0
@@ -99,7 +97,10 @@ class Channel:
             raise InsideActor("handle", actor)
         check_event(event)
         reply = self._runtime.future()
-        self._tell(event, Delivery(event, reply))
+        if isinstance(event, (Crash, Restart)):
+            self._door.tell(self._supervisor, Order(event, reply))
+        else:
+            self._tell(Delivery(event, reply))
         self._await("handle", reply)
 
     def tell(self, event: Event) -> None:
@@ -109,7 +110,10 @@ class Channel:
             InvalidEvent: it is no event or breaks a rule; nothing was changed.
         """
         check_event(event)
-        self._tell(event, Delivery(event))
+        if isinstance(event, (Crash, Restart)):  # as long as there are topics: a worker's time, not the caller's
+            self._door.tell(self._supervisor, Order(event))
+        else:
+            self._tell(Delivery(event))
 
     def flush_outbox(self) -> list[Outbound]:
         """Take every outbound message of the events accepted before the call, in the order of acceptance.
@@ -188,9 +192,8 @@ class Channel:
         self._door.tell(self._supervisor, message(reply))
         return self._await(call, reply)
 
-    def _tell(self, event: Event, delivery: Delivery) -> None:
-        # A crash and a restart take as long as there are topics: a worker's time, not the caller's.
-        if type(event) in _OF_ALL_TOPICS or not self._supervisor.tell_here(delivery):
+    def _tell(self, delivery: Delivery) -> None:
+        if not self._supervisor.tell_here(delivery):
             self._door.tell(self._supervisor, delivery)
 
     def _await(self, call: str, reply: pykka.Future[Any]) -> Any:

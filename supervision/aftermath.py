@@ -13,7 +13,7 @@ from lightspeed.actors.channel_state import ChannelLife
 from lightspeed.actors.events import Crash
 from lightspeed.actors.logs import logger
 from lightspeed.actors.outbound import System
-from lightspeed.actors.post import Delivery, Post, TopicDown
+from lightspeed.actors.post import Mail, Post, TopicDown
 from lightspeed.actors.runtime import Runtime
 from lightspeed.actors.topic import Messages, crash_messages
 from lightspeed.supervision.children import Child, Children
@@ -29,7 +29,7 @@ class Owner(Protocol):
 
     def emit_unasked(self, topic: str, messages: Messages) -> None: ...
 
-    def route_again(self, topic: str, delivery: Delivery) -> None: ...
+    def route_again(self, topic: str, mail: Mail) -> None: ...
 
     def after_the_last(self) -> None: ...
 
@@ -89,11 +89,11 @@ class Aftermath:
             logger.bind(topic=post.topic, incarnation=post.incarnation).error("topic {} ended unasked", post.topic)
             if error is not None:
                 self._heal(post, error)
-            for delivery in left:
-                self._owner.route_again(post.topic, delivery)
+            for mail in left:
+                self._owner.route_again(post.topic, mail)
         else:
-            for delivery in left:
-                self._children.answer(delivery, "crashed")
+            for mail in left:
+                self._children.answer(mail, "crashed")
             self._remember(child)
         self._children.release(child)
         self._children.start_successor(child)

@@ -16,7 +16,7 @@ from lightspeed.actors.events import Crash
 from lightspeed.actors.logs import logger
 from lightspeed.actors.outbound import error
 from lightspeed.actors.patterns import Patterns
-from lightspeed.actors.post import Delivery, Post, Query, TopicDown
+from lightspeed.actors.post import Delivery, Mail, Order, Post, Question, TopicDown
 from lightspeed.actors.pykka_inside import STOP
 from lightspeed.actors.runtime import Reply, Runtime, SupervisedRef
 from lightspeed.actors.topic import Messages, TopicState
@@ -38,7 +38,7 @@ class Child(Struct, eq=False, gc=False):
     sent: int = 0
     crashed: bool = False
     stops: bool = False
-    waiting: list[Delivery] = _NONE
+    waiting: list[Mail] = _NONE
     """Sent to no actor: it is not started yet, or was found dead."""
     held: list[tuple[int, Messages, Reply | None]] = _NONE
     """Answers about the topic that must come after its own."""
@@ -59,11 +59,11 @@ class Child(Struct, eq=False, gc=False):
             child = child.behind
         return child
 
-    def keep(self, delivery: Delivery) -> None:
+    def keep(self, mail: Mail) -> None:
         """Keep what can be sent to no actor now."""
         if self.waiting is _NONE:
             self.waiting = []
-        self.waiting.append(delivery)
+        self.waiting.append(mail)
 
     def hold(self, seq: int, messages: Messages, reply: Reply | None) -> None:
         """Keep an answer until it is down."""
@@ -81,7 +81,7 @@ class Children:
         self._runtime, self._outlet, self._report, self._own_thread = runtime, outlet, report, own_thread
         # With a sink, to let a topic handle something is to run the user's code, and that is no caller's business.
         self._may_tell_here = isinstance(outlet, Outbox)
-        self._in_hand: dict[Post, Delivery] = {}
+        self._in_hand: dict[Post, Mail] = {}
         self._incarnation = 0
         self._touched: set[Child] = set()  # sent something since the last settle
         self._ends_here: tuple[Post, int] | None = None  # whose end is being ordered, and in which thread
@@ -90,22 +90,22 @@ class Children:
         """The one of a topic that is on its way down; those behind it are not started yet."""
 
     def add(self, topic: str, *, awaits_rejoin: bool = False) -> Child:
-        """A new child, with the next incarnation. It is started by its first delivery, or by `start`."""
+        """A new child, with the next incarnation. It is started by its first mail, or by `start`."""
         self._incarnation += 1
         post = Post(topic, self._incarnation, self._outlet, self._report, self._in_hand)
         child = self.live[topic] = Child(post, awaits_rejoin)
         return child
 
-    def deliver(self, child: Child, delivery: Delivery) -> None:
+    def deliver(self, child: Child, mail: Mail) -> None:
         """Have it handled in its turn; where the child can't be started, answer it."""
         child.sent += 1
         ref = child.ref
         if ref is None:
-            child.keep(delivery)
+            child.keep(mail)
             self._touched.add(child)
             self.start(child)
-        elif not (self._may_tell_here and ref.tell_here(delivery)):
-            self._tell(child, ref, delivery)
+        elif not (self._may_tell_here and ref.tell_here(mail)):
+            self._tell(child, ref, mail)
 
     def start(self, child: Child) -> None:
         """Start the actor and send it all that waited, unless one of the topic is still leaving."""
@@ -120,9 +120,9 @@ class Children:
             return
         child.ref = ref
         waiting, child.waiting = child.waiting, _NONE
-        for delivery in waiting:
-            if not (self._may_tell_here and ref.tell_here(delivery)):
-                self._tell(child, ref, delivery)
+        for mail in waiting:
+            if not (self._may_tell_here and ref.tell_here(mail)):
+                self._tell(child, ref, mail)
         if child.stops:
             ref.stop_soon()
 
@@ -131,7 +131,7 @@ class Children:
         child.crashed = True
         self._leave(child)
         self._ends_here = child.post, threading.get_ident()
-        self.deliver(child, Delivery(event, None, seq))
+        self.deliver(child, Order(event, None, seq))
         return self._has_ended_here()
 
     def stop(self, child: Child) -> bool:
@@ -157,12 +157,12 @@ class Children:
         ended, self._ends_here = self._ends_here is None, None
         return ended
 
-    def take_left(self, child: Child) -> list[Delivery]:
+    def take_left(self, child: Child) -> list[Mail]:
         """What a dead or abandoned child was sent and has not handled, in order."""
         left: list[Any] = [] if child.ref is None else child.ref.left_over()
         left += child.waiting
         child.waiting = _NONE
-        return [delivery for delivery in left if type(delivery) is Delivery]
+        return [mail for mail in left if type(mail) in _MAIL]
 
     def remove(self, post: Post) -> Child | None:
         """Take out the child that is dead; None if it was already, as an abandoned one is: its report is fenced off."""
@@ -192,16 +192,13 @@ class Children:
         else:
             self.start(child)
 
-    def answer(self, delivery: Delivery, why: str) -> None:
-        """Answer what no actor will handle: an event is refused, a query is answered as of an empty topic."""
-        request, reply = delivery.request, delivery.reply
-        if isinstance(request, Crash):
-            return
-        if isinstance(request, Query):
-            if reply is not None:
-                reply.set(request.ask(TopicState("")))
-            return
-        self._put_out(delivery.seq, request.topic, (error(request.client_id, request.topic, why),), reply)
+    def answer(self, mail: Mail, why: str) -> None:
+        """Answer what no actor will handle: an event is refused, a question is answered as of an empty topic."""
+        if type(mail) is Delivery:
+            event = mail.request
+            self._put_out(mail.seq, event.topic, (error(event.client_id, event.topic, why),), mail.reply)
+        elif type(mail) is Question:
+            mail.reply.set(mail.request(TopicState("")))
 
     def emit(self, seq: int, topic: str | None, messages: Messages, reply: Reply | None) -> None:
         """Put out what no topic actor emits; behind all that the topic's actors, if any, have yet to emit."""
@@ -221,7 +218,7 @@ class Children:
         touched, self._touched = self._touched, set()
         for child in touched:
             if child.is_busy and self.live.get(child.post.topic) is child:
-                self.deliver(child, Delivery(Query(_nothing), latch.part()))
+                self.deliver(child, Question(_nothing, latch.part()))
         self.wait_for_leaving(latch)
 
     def wait_for_leaving(self, latch: Latch, topic: str | None = None) -> None:
@@ -253,23 +250,26 @@ class Children:
             if leaving is not child:
                 leaving.last.behind = child
 
-    def _tell(self, child: Child, ref: SupervisedRef, delivery: Delivery) -> None:
+    def _tell(self, child: Child, ref: SupervisedRef, mail: Mail) -> None:
         self._touched.add(child)
         try:
-            ref.tell(delivery)
+            ref.tell(mail)
         except pykka.ActorDeadError:
-            child.keep(delivery)  # stopped from outside: its report is on the way
+            child.keep(mail)  # stopped from outside: its report is on the way
 
     def _give_up(self, child: Child, failure: Exception) -> None:
         logger.opt(exception=failure).error("no actor could be started for topic {}", child.post.topic)
         child.post.members = 0
         self.remove(child.post)
-        for delivery in self.take_left(child):
-            self.answer(delivery, "unavailable")
+        for mail in self.take_left(child):
+            self.answer(mail, "unavailable")
         self.release(child)
         for latch in child.latches:
             latch.set()
         self.start_successor(child)
+
+
+_MAIL = frozenset((Delivery, Order, Question))
 
 
 def _nothing(_state: TopicState) -> None:

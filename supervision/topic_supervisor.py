@@ -13,7 +13,7 @@ import pykka
 from lightspeed.actors.channel_state import ChannelLife
 from lightspeed.actors.events import Crash, Join, Rejoin, Restart
 from lightspeed.actors.logs import logger
-from lightspeed.actors.post import Delivery, Query, TopicDown, TopicEmpty
+from lightspeed.actors.post import Delivery, Mail, Order, Question, TopicDown, TopicEmpty
 from lightspeed.actors.runtime import NOT_HERE, Reply, Runtime
 from lightspeed.actors.topic import Messages, crash_messages
 from lightspeed.supervision.aftermath import Aftermath
@@ -56,13 +56,23 @@ class TopicSupervisor(_Role):
         self._seq = 0
         self._life = ChannelLife()
         self._children = Children(runtime, outlet, self._report, options.own_thread)
-        self._counted: dict[str, list[Delivery]] = {}  # what waits until it is known who is in the topic
+        self._counted: dict[str, list[Mail]] = {}  # what waits until it is known who is in the topic
         self._behind: list[Any] | None = None  # what waits for all of those, in order; None: nothing does
         self._closing = False
+        self._is_plain = True
+        """Neither crashed nor closing, and nothing waits: then an event goes straight to its topic."""
         self._reminders = Reminders(runtime, self.actor_ref)
         self._aftermath = Aftermath(runtime, options, self._children, self._life, outlet, self, self.actor_ref)
 
     def on_receive(self, message: Any) -> Any:
+        if type(message) is Delivery and self._is_plain:  # nearly everything is: the shortest way
+            message.seq = self._seq = self._seq + 1
+            child = self._children.live.get(message.request.topic)
+            if child is None or child.awaits_rejoin:
+                self._route(message)
+            else:
+                self._children.deliver(child, message)
+            return None
         handler = _HANDLERS.get(type(message))
         if handler is None:
             return super().on_receive(message)  # logs that it is unexpected
@@ -85,25 +95,26 @@ class TopicSupervisor(_Role):
 
     # Events
 
-    def _accept(self, delivery: Delivery) -> object:
+    def _accept(self, mail: Delivery | Order) -> object:
         if self._closing:
             return NOT_HERE  # told in a caller's thread, past the door, which is shut
-        delivery.seq = self._seq = self._seq + 1
+        mail.seq = self._seq = self._seq + 1
         if self._behind is None:
-            self._handle(delivery)
+            self._handle(mail)
         else:
-            self._behind.append(delivery)
+            self._behind.append(mail)
         return None
 
-    def _handle(self, delivery: Delivery) -> None:
-        event = delivery.request
-        if type(event) is Crash or type(event) is Restart:
-            self._change(delivery, event)
+    def _handle(self, mail: Delivery | Order) -> None:
+        if isinstance(mail, Order):
+            self._change(mail, mail.request)
+            self._is_plain = self._seems_plain()
         else:
-            self._route(delivery, event.topic)
+            self._route(mail)
 
-    def _route(self, delivery: Delivery, topic: str) -> None:
-        if self._counted and topic in self._counted:
+    def _route(self, delivery: Delivery) -> None:
+        topic = delivery.request.topic
+        if topic in self._counted:
             self._counted[topic].append(delivery)
             return
         child = None if self._life.crashed else self._children.live.get(topic)
@@ -117,42 +128,40 @@ class TopicSupervisor(_Role):
             child.awaits_rejoin = False
         self._children.deliver(child, delivery)
 
-    # Crash and restart, of the channel and of one topic
-
-    def _change(self, delivery: Delivery, event: Crash | Restart) -> None:
+    def _change(self, order: Order, event: Crash | Restart) -> None:
         topic = event.topic
-        if self._must_count_first(delivery, topic):
+        if self._must_count_first(order, topic):
             return
         child = self._children.live.get(topic) if topic is not None else None
         was_crashed, was_down = self._life.crashed, topic in self._life.down
         answer = self._life.answer(event, topic_exists=child is not None and child.post.members > 0)
         if answer is not None and (self._life.crashed, topic in self._life.down) == (was_crashed, was_down):
-            self._children.emit(delivery.seq, topic, answer, delivery.reply)
+            self._children.emit(order.seq, topic, answer, order.reply)
             return
-        latch = Latch(delivery.reply) if delivery.reply is not None else None
+        latch = Latch(order.reply) if order.reply is not None else None
         if answer is not None:
-            self._children.emit(delivery.seq, topic, answer, latch.part() if latch is not None else None)
+            self._children.emit(order.seq, topic, answer, latch.part() if latch is not None else None)
         if isinstance(event, Restart):
             self._restart(topic, latch)
         elif child is not None:
-            self._crash_one(child, delivery, event, latch)
+            self._crash_one(child, order, event, latch)
         else:
-            self._crash(delivery.seq, event, latch)
+            self._crash(order.seq, event, latch)
         if latch is not None:
             latch.close()
 
-    def _must_count_first(self, delivery: Delivery, topic: str | None) -> bool:
+    def _must_count_first(self, order: Order, topic: str | None) -> bool:
         """Whether it has to wait until the topic, or all of those that are being counted, have handled what they were sent."""
         if topic is None:
-            return self._must_wait_for_counts(delivery)
+            return self._must_wait_for_counts(order)
         if topic in self._counted:
-            self._counted[topic].append(delivery)
+            self._counted[topic].append(order)
             return True
         child = self._children.live.get(topic)
-        if child is None or not child.is_busy or not isinstance(delivery.request, Crash):
+        if child is None or not child.is_busy or not isinstance(order.request, Crash):
             return False
-        self._counted[topic] = [delivery]
-        self._children.deliver(child, Delivery(Query(len), Told(self._report, Counted(topic))))
+        self._counted[topic] = [order]
+        self._children.deliver(child, Question(len, Told(self._report, Counted(topic))))
         return True
 
     def _must_wait_for_counts(self, message: Any) -> bool:
@@ -160,30 +169,34 @@ class TopicSupervisor(_Role):
             self._behind = [message]
         return self._behind is not None
 
+    def _seems_plain(self) -> bool:
+        return not (self._closing or self._life.crashed or self._counted)
+
     def _on_counted(self, message: Counted) -> None:
-        for delivery in self._counted.pop(message.topic, ()):
-            if isinstance(delivery.request, Query):
-                self._question(message.topic, delivery)
+        for mail in self._counted.pop(message.topic, ()):
+            if isinstance(mail, Question):
+                self._question(message.topic, mail)
             else:
-                self._handle(delivery)
+                self._handle(mail)
         if not self._counted and self._behind is not None:
             behind, self._behind = self._behind, None
             for waiting in behind:
-                if type(waiting) is not Delivery:
+                if not isinstance(waiting, (Delivery, Order)):
                     self.on_receive(waiting)
                 elif self._behind is None:
                     self._handle(waiting)
                 else:
                     self._behind.append(waiting)
+        self._is_plain = self._seems_plain()
 
-    def _crash_one(self, child: Child, delivery: Delivery, event: Crash, latch: Latch | None) -> None:
+    def _crash_one(self, child: Child, order: Order, event: Crash, latch: Latch | None) -> None:
         topic = child.post.topic
         logger.bind(topic=topic, incarnation=child.post.incarnation).info("topic {} crashed: {}", topic, event.reason)
         self._life.down.add(topic)
         assert child.post.state is not None
         messages = crash_messages(topic, child.post.state.subscribers, event.reason)
-        self._children.emit(delivery.seq, topic, messages, latch.part() if latch is not None else None)
-        self._aftermath.crash(child, delivery.seq, event)
+        self._children.emit(order.seq, topic, messages, latch.part() if latch is not None else None)
+        self._aftermath.crash(child, order.seq, event)
         if latch is not None:
             self._children.wait_for_leaving(latch, topic)
         self._aftermath.watch_leaving([child])
@@ -223,13 +236,12 @@ class TopicSupervisor(_Role):
         self._seq += 1
         self._children.emit(self._seq, topic, messages, None)
 
-    def route_again(self, topic: str, delivery: Delivery) -> None:
+    def route_again(self, topic: str, mail: Mail) -> None:
         """Under its old number, to the topic's next actor."""
-        request = delivery.request
-        if isinstance(request, Query):
-            self._question(topic, delivery)
-        elif not isinstance(request, Crash):
-            self._route(delivery, topic)
+        if type(mail) is Question:
+            self._question(topic, mail)
+        elif type(mail) is Delivery:
+            self._route(mail)
 
     def after_the_last(self) -> None:
         """Nobody is on his way down any more."""
@@ -247,9 +259,9 @@ class TopicSupervisor(_Role):
         latch.close()
 
     def _ask_topic(self, message: AskTopic) -> None:
-        self._question(message.topic, Delivery(Query(message.ask), message.reply))
+        self._question(message.topic, Question(message.ask, message.reply))
 
-    def _question(self, topic: str, question: Delivery) -> None:
+    def _question(self, topic: str, question: Question) -> None:
         child = self._children.live.get(topic)
         if topic in self._counted:
             self._counted[topic].append(question)
@@ -267,7 +279,7 @@ class TopicSupervisor(_Role):
         census = Census(message.reply)
         for topic, child in list(self._children.live.items()):
             if child.is_busy:
-                self._children.deliver(child, Delivery(Query(len), census.part(topic)))
+                self._children.deliver(child, Question(len, census.part(topic)))
             else:
                 census.add(topic, child.post.members)
         census.close()
@@ -277,7 +289,7 @@ class TopicSupervisor(_Role):
     def _close(self, message: Close) -> None:
         if self._must_wait_for_counts(message):
             return
-        self._closing = True
+        self._closing, self._is_plain = True, False
         self._aftermath.rejoin_windows.cancel()
         self._reminders.later(message.timeout_s, Overdue(None))
         for child in list(self._children.live.values()):
@@ -331,6 +343,7 @@ _IN_ORDER = frozenset((Flush, AskTopic, AskCensus, AskCrashed, Close))
 
 _HANDLERS: dict[type, Callable[[TopicSupervisor, Any], object]] = {
     Delivery: TopicSupervisor._accept,
+    Order: TopicSupervisor._accept,
     Flush: TopicSupervisor._flush,
     AskTopic: TopicSupervisor._ask_topic,
     AskCensus: TopicSupervisor._ask_census,

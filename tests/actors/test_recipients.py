@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightspeed.actors.recipients import Recipients, Roster
+from lightspeed.actors.recipients import Roster
 from lightspeed.channel import BroadcastMessage, encode
 
 IDS = ("c1", "c2", "c3")
@@ -98,9 +98,3 @@ def test_a_snapshot_may_be_read_on_another_thread_while_the_topic_goes_on():
     done.set()
     reader.join()
     assert wrong == []
-
-
-def test_recipients_of_one_roster_are_made_once():
-    roster = Roster(IDS)
-    assert roster.recipients is roster.recipients
-    assert isinstance(roster.recipients, Recipients)
