@@ -54,7 +54,7 @@ class PooledHandle(Struct, frozen=True, gc=False):
                 return True
             return actor.on_receive(message) is not NOT_HERE
         except BaseException as error:  # the actor's edge, as in `_pooled_run`
-            actor._pooled_fail(error)
+            actor._mortal_fail(error)
             if not isinstance(error, Exception):
                 raise  # a KeyboardInterrupt, say, is the calling thread's as well
             return True

@@ -5,7 +5,7 @@ import pytest
 
 from lightspeed.actors import Threads
 from lightspeed.actors.pykka_inside import Envelope
-from lightspeed.actors.thread_actor import KeptInbox
+from lightspeed.actors.kept_inbox import KeptInbox
 
 
 class Slow:
