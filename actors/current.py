@@ -6,7 +6,7 @@ from types import FrameType
 import pykka
 
 from lightspeed.actors.pool import here
-from lightspeed.actors.pykka_inside import ACTOR_LOOP
+from lightspeed.actors.pykka_inside import ACTOR_LOOPS
 
 
 def current_actor() -> pykka.Actor | None:
@@ -22,7 +22,7 @@ def current_actor() -> pykka.Actor | None:
 
 def _actor_below(frame: FrameType | None) -> pykka.Actor | None:
     while frame is not None:
-        if frame.f_code is ACTOR_LOOP:
+        if frame.f_code in ACTOR_LOOPS:
             actor: pykka.Actor = frame.f_locals["self"]
             return actor
         frame = frame.f_back

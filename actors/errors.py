@@ -7,9 +7,23 @@ LightspeedError
 ├── ChannelClosed     the caller's: a call after `close`
 ├── PoolClosed        the caller's: an actor whose pool was closed, or stayed behind in a fork's parent
 ├── AskRing           the caller's: actors that would wait for one another in a ring
+├── NotSupervisable   the caller's: an actor class of whose end nobody can learn
+├── ChildError        the caller's: what was asked of a supervisor does not go with its child
+│   ├── ChildNotFound
+│   ├── ChildAlreadyStarted
+│   ├── ChildAlreadyPresent
+│   ├── ChildRunning
+│   └── ChildRestarting
+├── SupervisorStopped the caller's: a call to a supervisor that is stopping or gone
 ├── InvalidTrace      the peer's: a line of a trace that is no valid event
 ├── ChannelTimeout    the world's: an answer that did not come in time
-└── TopicCrash        nobody's fault: what `Crash` raises inside each topic actor
+├── SupervisorTimeout the world's: a supervisor's answer that did not come in time
+├── StartTimeout      the world's: an actor whose on_start did not return in time
+├── StartFailed       the world's: a child that could not be started
+├── RestartsExceeded  the world's: children that end more often than their supervisor may restart them
+├── TopicCrash        nobody's fault: what `Crash` raises inside each topic actor
+├── Shutdown          nobody's fault: raised by an actor's own code, which is done
+└── Ignore            nobody's fault: raised in on_start by an actor that is not needed
 """
 
 import reprlib
@@ -87,3 +101,111 @@ class TopicCrash(LightspeedError):
     def __init__(self, topic: str, reason: str) -> None:
         self.topic, self.reason = topic, reason
         super().__init__(f"{topic} was crashed: {reason}")
+
+
+class NotSupervisable(LightspeedError, TypeError):
+    """An actor whose end can't be learnt: neither a `PooledActor` nor a `Supervisable`, the latter before Pykka's class."""
+
+    def __init__(self, kind: object) -> None:
+        self.kind = kind
+        name = kind.__qualname__ if isinstance(kind, type) else reprlib.repr(kind)
+        super().__init__(
+            f"{name} can't be watched or supervised: be a PooledActor, or class X(Supervisable, pykka.ThreadingActor)"
+        )
+
+
+class ChildError(LightspeedError, ValueError):
+    """Above what a supervisor refuses to do with a child, in OTP's words. Nothing was changed."""
+
+    text = "child {!r} is not fit for this"
+
+    def __init__(self, child_id: object) -> None:
+        self.child_id = child_id
+        super().__init__(self.text.format(child_id))
+
+
+class ChildNotFound(ChildError):
+    """No child of that id."""
+
+    text = "no child {!r}"
+
+
+class ChildAlreadyStarted(ChildError):
+    """A child of that id runs. `ref` is its actor."""
+
+    text = "child {!r} was started already"
+
+    def __init__(self, child_id: object, ref: object) -> None:
+        self.ref = ref
+        super().__init__(child_id)
+
+
+class ChildAlreadyPresent(ChildError):
+    """A child of that id is there without an actor: restart it, or delete it first."""
+
+    text = "child {!r} is present already, and does not run"
+
+
+class ChildRunning(ChildError):
+    """The child must be terminated first."""
+
+    text = "child {!r} runs"
+
+
+class ChildRestarting(ChildError):
+    """The child is between two tries of a restart; `terminate_child` ends them."""
+
+    text = "child {!r} is about to be restarted"
+
+
+class SupervisorStopped(LightspeedError, RuntimeError):
+    """The supervisor is stopping its children, or is gone."""
+
+    def __init__(self) -> None:
+        super().__init__("the supervisor is stopping or has stopped")
+
+
+class SupervisorTimeout(LightspeedError, TimeoutError):
+    """The supervisor did not answer within the timeout. What was asked may still take effect."""
+
+    def __init__(self, what: str, timeout_s: float) -> None:
+        self.what, self.timeout_s = what, timeout_s
+        super().__init__(f"{what} was not answered within {timeout_s:g} s")
+
+
+class StartTimeout(LightspeedError, TimeoutError):
+    """An actor's on_start did not return in time, and it was abandoned."""
+
+    def __init__(self, timeout_s: float) -> None:
+        self.timeout_s = timeout_s
+        super().__init__(f"on_start did not return within {timeout_s:g} s")
+
+
+class StartFailed(LightspeedError):
+    """A child could not be started: `error` is what its start raised, its `__cause__` too."""
+
+    def __init__(self, child_id: object, error: BaseException) -> None:
+        self.child_id, self.error = child_id, error
+        self.__cause__ = error
+        super().__init__(f"child {child_id!r} could not be started: {error!r}")
+
+
+class RestartsExceeded(LightspeedError):
+    """A supervisor ended, since its children ended too often. `error` is the last one's, None where it raised nothing."""
+
+    def __init__(self, child_id: object, intensity: int, period_s: float, error: BaseException | None) -> None:
+        self.child_id, self.intensity, self.period_s, self.error = child_id, intensity, period_s, error
+        self.__cause__ = error
+        super().__init__(f"more than {intensity} restarts in {period_s:g} s, the last one wanted by child {child_id!r}")
+
+
+class Shutdown(LightspeedError):
+    """Raise it in an actor to end that actor in good order: on_stop runs, and a `transient` child is not restarted."""
+
+    def __init__(self, why: object = "") -> None:
+        self.why = why
+        super().__init__(f"shutdown: {why}" if why else "shutdown")
+
+
+class Ignore(LightspeedError):
+    """Raise it in on_start of an actor that is not needed: a supervisor goes on without it, and finds no fault."""

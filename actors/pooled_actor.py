@@ -1,19 +1,21 @@
 """An actor without a thread of its own: Pykka's `Actor` on a pool of workers."""
 
 import logging
-import sys
 import threading
 import uuid
 from typing import Any, ClassVar
 
 import pykka
 
-from lightspeed.actors.errors import PoolClosed
+from lightspeed.actors.errors import PoolClosed, Shutdown
+from lightspeed.actors.exits import ExitReason
+from lightspeed.actors.mortal import Mortal
 from lightspeed.actors.pool import ActorPool, default_pool, here
 from lightspeed.actors.pooled_future import PooledFuture
 from lightspeed.actors.pooled_handle import NOT_HERE
 from lightspeed.actors.pooled_ref import PooledInbox, PooledRef
 from lightspeed.actors.pykka_inside import OWN_MESSAGES, Envelope, refuse
+from lightspeed.actors.watching import Watcher
 
 # A chain of asks of idle actors runs nested on one stack to this depth, about 5 frames each; beyond it workers take over.
 _MAX_DEPTH = 16
@@ -22,11 +24,11 @@ _NOTHING: list[Any] = []  # shared, and never appended to
 logger = logging.getLogger("pykka")
 
 
-class PooledActor(pykka.Actor):
+class PooledActor(Mortal):
     """Stands wherever a `pykka.ThreadingActor` stands, on the threads of an `ActorPool`.
 
     Beyond what Pykka promises: every ask and stop is answered, also one that races with the actor's death; a BaseException fails
-    the actor that raised it and no other; `on_end` learns of every end.
+    the actor that raised it and no other; `on_end` and `watch` learn of every end.
 
     Args:
         pool: the pool to run on. None, the default: `default_pool()`.
@@ -35,14 +37,12 @@ class PooledActor(pykka.Actor):
     registered: ClassVar[bool] = True
     """Whether actors of the class stand in Pykka's `ActorRegistry`, a list: leaving it costs as much as it is long."""
 
-    ordered_failures: ClassVar[tuple[type[BaseException], ...]] = ()
-    """Exceptions of which actors of the class die by order: no news, so that the death of many writes no log."""
-
     outlives_interrupts: ClassVar[bool] = False
     """Whether actors of the class go on after a KeyboardInterrupt that came while they ran in the main thread: such as leave
     nothing half done that they could not live with."""
 
     __slots__ = (
+        "_mortal_exit",
         "_pooled_begun",
         "_pooled_dead",
         "_pooled_inbox",
@@ -60,6 +60,7 @@ class PooledActor(pykka.Actor):
         self._pooled_taken: list[Any] = _NOTHING  # what was taken from it to be handled, the first one last
         self._pooled_dead = False
         self._pooled_begun = type(self).on_start is pykka.Actor.on_start
+        self._mortal_exit: tuple[Watcher, ...] | ExitReason = ()
         self._pooled_waits_for: PooledActor | None = None
         self._pooled_urn: str | None = None
         self._pooled_stopped: threading.Event | None = None
@@ -79,7 +80,7 @@ class PooledActor(pykka.Actor):
         try:
             actor._start_actor_loop()
         except BaseException:
-            actor._pooled_take_out()
+            actor._mortal_take_out()
             raise
         return actor
 
@@ -121,13 +122,6 @@ class PooledActor(pykka.Actor):
             self._pooled_stopped.set()
         return self._pooled_stopped
 
-    def on_end(self, error: BaseException | None) -> None:
-        """The very last call, once, however the actor ended; also when it failed in on_start or on_stop.
-
-        Args:
-            error: what it died of; None where it was stopped.
-        """
-
     # For references and the pool
 
     def _pooled_put(self, message: Any) -> None:
@@ -149,7 +143,8 @@ class PooledActor(pykka.Actor):
         spot = here.spot
         outer, spot.actor = spot.actor, self
         if not self._pooled_begun:
-            self._pooled_begin()
+            self._mortal_begin()
+            self._pooled_begun = True
         for _ in range(limit):
             if self._pooled_dead:
                 break
@@ -161,13 +156,13 @@ class PooledActor(pykka.Actor):
                 message = self._pooled_taken.pop()
             try:
                 if type(message) is Envelope:
-                    self._pooled_answer(message)
+                    self._mortal_answer(message)
                 elif type(message) in OWN_MESSAGES:
                     self._handle_receive(message)
                 else:
                     self.on_receive(message)
             except BaseException as error:  # the actor's edge: whatever its code raises fails it and nobody else
-                self._pooled_fail(error)
+                self._mortal_fail(error)
         spot.actor = outer
         if self._pooled_dead:
             self._pooled_refuse_waiting()
@@ -194,6 +189,9 @@ class PooledActor(pykka.Actor):
             spot.depth += 1
             try:
                 return self._handle_receive(message)
+            except Shutdown as error:
+                self._mortal_fail(error)
+                raise pykka.ActorDeadError(f"{self} stopped before answering: {error}") from error
             except Exception:
                 if logger.isEnabledFor(logging.INFO):
                     logger.info(f"Exception returned from {self} to caller:", exc_info=True)
@@ -218,7 +216,7 @@ class PooledActor(pykka.Actor):
             BaseException: the same one, where it is no Exception: a KeyboardInterrupt, say, is the calling thread's as well.
         """
         if not (isinstance(error, KeyboardInterrupt) and self.outlives_interrupts):
-            self._pooled_fail(error)
+            self._mortal_fail(error)
         if not isinstance(error, Exception):
             raise error
 
@@ -246,71 +244,22 @@ class PooledActor(pykka.Actor):
         del self._pooled_inbox[:count]
         return waiting
 
-    # Life and death
+    # Its kind's way to be dead
 
-    def _pooled_begin(self) -> None:
-        self._pooled_begun = True
-        try:
-            self.on_start()
-        except BaseException as error:  # the actor's edge
-            self._handle_failure(*sys.exc_info())
-            self._pooled_end(error)
+    def _mortal_is_dead(self) -> bool:
+        return self._pooled_dead
 
-    def _pooled_answer(self, envelope: Envelope[Any]) -> None:
-        reply = envelope.reply_to
-        try:
-            value = self._handle_receive(envelope.message)
-        except Exception:
-            if reply is None:
-                raise
-            if logger.isEnabledFor(logging.INFO):
-                logger.info(f"Exception returned from {self} to caller:", exc_info=True)
-            reply.set_exception()
-        except BaseException:
-            if reply is not None:
-                reply.set_exception()
-            raise
-        else:
-            if reply is not None:
-                reply.set(value)
+    def _mortal_is_up(self) -> bool:
+        """Whether on_start has returned. Any thread may ask."""
+        return self._pooled_begun
 
-    def _pooled_fail(self, error: BaseException) -> None:
-        """The end by a failure, within an except clause."""
-        if self._pooled_dead:  # it was stopped in the same message, and failed on its way
-            return
-        self._handle_failure(*sys.exc_info())
-        try:
-            self.on_failure(*sys.exc_info())
-        except BaseException:  # the actor's edge
-            self._handle_failure(*sys.exc_info())
-        self._pooled_end(error)
-
-    def _stop(self) -> None:
-        self._pooled_take_out()
-        error = None
-        try:
-            self.on_stop()
-        except BaseException as raised:  # the actor's edge
-            error = raised
-            self._handle_failure(*sys.exc_info())
-        self._pooled_end(error)
-
-    def _handle_failure(self, exception_type: Any, exception_value: Any, traceback: Any) -> None:
-        if not isinstance(exception_value, self.ordered_failures):
-            logger.error(f"Unhandled exception in {self}:", exc_info=(exception_type, exception_value, traceback))
-        self._pooled_take_out()
-
-    def _pooled_end(self, error: BaseException | None) -> None:
-        self._pooled_take_out()
-        try:
-            self.on_end(error)
-        except BaseException:  # the actor's edge
-            logger.exception(f"Unhandled exception in on_end of {self}:")
-
-    def _pooled_take_out(self) -> None:
+    def _mortal_take_out(self) -> None:
         if not self._pooled_dead:
             self._pooled_dead = True
             if self._pooled_stopped is not None:
                 self._pooled_stopped.set()
             if self.registered:
                 pykka.ActorRegistry.unregister(self.actor_ref)
+
+    def _mortal_place(self) -> "PooledActor":
+        return self

@@ -7,20 +7,21 @@ import pykka
 from pykka import messages
 from pykka._envelope import Envelope
 
-__all__ = ["ACTOR_LOOP", "OWN_MESSAGES", "PRIVATE_NAMES", "STOP", "Envelope", "refuse"]
+__all__ = ["ACTOR_LOOPS", "OWN_MESSAGES", "PRIVATE_NAMES", "STOP", "Envelope", "refuse"]
 
 PRIVATE_NAMES = {
-    "Actor._actor_loop": "what a threaded actor's thread runs; whatever runs below it runs inside an actor",
-    "Actor._handle_receive": "proxies: it knows Pykka's messages",
-    "Actor._handle_failure": "overridden: a failure is logged and ends the actor in O(1)",
-    "Actor._stop": "overridden: it would set an Event that a pooled actor has not",
-    "ActorRef._actor_weakref": "overridden: Pykka's proxies read it",
+    "Actor._actor_loop": "what the thread of a stock threaded actor runs",
+    "Actor._handle_receive": "it knows Pykka's own messages: stops, and those of proxies",
+    "Actor._handle_failure": "overridden: a failure of whatever kind is logged and ends that one actor, in O(1) on a pool",
+    "Actor._stop": "overridden: it lets a BaseException of on_stop pass, and sets an Event that a pooled actor has not",
+    "ActorRef._actor_weakref": "overridden in references to pooled actors: Pykka's proxies read it",
     "Future._get_hook": "whether a hook stands for an outcome: then none may be set",
     "messages._ActorStop": "the message by which stop() arrives",
     "_envelope.Envelope": "what an ask is wrapped in: inboxes take and give what Pykka does",
 }
 
-ACTOR_LOOP = pykka.Actor._actor_loop.__code__
+ACTOR_LOOPS = {pykka.Actor._actor_loop.__code__}
+"""What a threaded actor's thread runs, of each kind of actor; whatever runs below it runs inside an actor."""
 OWN_MESSAGES = frozenset((messages._ActorStop, messages.ProxyCall, messages.ProxyGetAttr, messages.ProxySetAttr))
 """The messages that Pykka handles itself, whatever the actor's on_receive does."""
 STOP = messages._ActorStop()

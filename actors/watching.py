@@ -1,0 +1,125 @@
+"""Being told of the end of an actor: any actor, or any piece of code, may watch any other actor.
+
+What is known of an actor's end stands in `_mortal_exit` of its *place*: a tuple of those who watch it while it lives, and the
+reason when it has ended. The place is what a reference keeps alive: a pooled actor itself, or the inbox of a threaded one.
+"""
+
+import threading
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import pykka
+from msgspec import Struct
+from pykka.messages import ProxyCall
+
+from lightspeed.actors.errors import NotSupervisable, PoolClosed
+from lightspeed.actors.exits import ExitReason
+from lightspeed.actors.kept_inbox import KeptInbox
+from lightspeed.actors.logs import logger
+from lightspeed.actors.pooled_ref import PooledRef
+
+
+class Down(Struct, frozen=True):
+    """An actor has ended."""
+
+    ref: pykka.ActorRef[Any]
+    reason: ExitReason
+
+
+class Up(Struct, frozen=True):
+    """An actor's on_start has returned."""
+
+    ref: pykka.ActorRef[Any]
+
+
+Watcher = pykka.ActorRef[Any] | Callable[[Down], object]
+
+
+class Place(Protocol):
+    """Where it is known who watches an actor, or why it ended."""
+
+    _mortal_exit: tuple[Watcher, ...] | ExitReason
+
+
+_lock = threading.Lock()
+"""Guards every place's `_mortal_exit`: whoever begins to watch is told by `end_watch`, or sees the reason."""
+
+
+def watch(ref: pykka.ActorRef[Any], watcher: Watcher) -> None:
+    """Have the watcher told of the actor's end: once, also where it has ended already. Any thread may call it.
+
+    Each watcher counts once, however often it begins. The cost grows with the number of those who watch the same actor.
+
+    Args:
+        watcher: an ActorRef, which is told `Down(ref, reason)`; or a callable that is given it. That is called in the actor's own
+            thread when all its hooks have returned, or at once in this thread if it has ended before. It must not wait; what
+            it raises is logged.
+
+    Raises:
+        NotSupervisable: the actor is neither a `PooledActor` nor a `Supervisable`.
+    """
+    place = place_of(ref)
+    with _lock:
+        known = place._mortal_exit
+        if not isinstance(known, ExitReason):
+            if watcher not in known:
+                place._mortal_exit = (*known, watcher)
+            return
+    _tell(watcher, Down(ref, known))
+
+
+def unwatch(ref: pykka.ActorRef[Any], watcher: Watcher) -> bool:
+    """Whether the watcher will now not be told, where it would have been."""
+    place = place_of(ref)
+    with _lock:
+        known = place._mortal_exit
+        if isinstance(known, ExitReason) or watcher not in known:
+            return False
+        place._mortal_exit = tuple(other for other in known if other != watcher)
+        return True
+
+
+def place_of(ref: pykka.ActorRef[Any]) -> Place:
+    """Where it is known how the actor ends.
+
+    Raises:
+        NotSupervisable: nowhere.
+    """
+    if isinstance(ref, PooledRef):
+        return ref._actor
+    inbox = ref.actor_inbox if isinstance(ref, pykka.ActorRef) else None
+    if not isinstance(inbox, KeptInbox):
+        raise NotSupervisable(ref.actor_class if isinstance(ref, pykka.ActorRef) else ref)
+    return inbox
+
+
+def end_watch(place: Place, ref: pykka.ActorRef[Any], reason: ExitReason) -> None:
+    """The actor has ended: tell who watches it."""
+    with _lock:
+        watchers, place._mortal_exit = place._mortal_exit, reason
+    assert not isinstance(watchers, ExitReason)
+    for watcher in watchers:
+        _tell(watcher, Down(ref, reason))
+
+
+def tell_when_up(ref: pykka.ActorRef[Any], to: pykka.ActorRef[Any]) -> bool:
+    """Have `to` told `Up(ref)` when the actor's on_start has returned. True, and it is not told, where it has already."""
+    if isinstance(ref, PooledRef) and ref._actor._mortal_is_up():
+        return True
+    try:
+        ref.tell(ProxyCall(attr_path=("_mortal_announce",), args=(to,), kwargs={}))  # its first message: on_start comes before
+    except (pykka.ActorDeadError, PoolClosed):
+        pass  # whoever wants to know this watches it too
+    return False
+
+
+def _tell(watcher: Watcher, down: Down) -> None:
+    try:
+        if isinstance(watcher, pykka.ActorRef):
+            watcher.tell(down)
+        else:
+            watcher(down)
+    except (pykka.ActorDeadError, PoolClosed):
+        pass  # nobody is left to be told
+    except Exception:  # a watcher's code is the user's; the others are to be told all the same
+        logger.exception("a watcher of {} failed", down.ref)
