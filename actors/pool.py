@@ -78,6 +78,7 @@ class ActorPool:
         self._threads: set[threading.Thread] = set()
         self._running: dict[threading.Thread, Runnable] = {}
         self._blocked = 0
+        self._short = True  # fewer workers than may run
         self._crowded = False  # more workers than should run
         self._retired = False
         self._closed = False
@@ -97,7 +98,7 @@ class ActorPool:
             del self.scheduled[key]
             raise PoolClosed
         self._ready.append(actor)
-        if self._parked or len(self._threads) - self._blocked < self.workers:
+        if self._parked or self._short:
             with self.lock:
                 self._wake()
 
@@ -125,6 +126,7 @@ class ActorPool:
         """The calling worker is about to wait for what other actors do."""
         with self.lock:
             self._blocked += 1
+            self._count()
             if self._ready:
                 self._wake()
 
@@ -132,7 +134,7 @@ class ActorPool:
         """The calling worker has waited."""
         with self.lock:
             self._blocked -= 1
-            self._crowded = len(self._threads) - self._blocked > self.workers
+            self._count()
             if self._crowded and self._parked:
                 self._parked.pop().release()
 
@@ -173,60 +175,63 @@ class ActorPool:
         """See to it that a worker looks at the line; the lock is held."""
         if self._parked:
             self._parked.pop().release()
-        elif len(self._threads) - self._blocked < self.workers:
+        elif self._short:
             thread = threading.Thread(target=self._work, name="ActorPool worker", daemon=True)
             self._threads.add(thread)
+            self._count()
             try:
                 thread.start()
             except RuntimeError:  # no more threads; those that there are will come to it
                 self._threads.discard(thread)
+                self._count()
                 if not self._threads:
                     del self.scheduled[id(self._ready.pop())]
                     raise
 
+    def _count(self) -> None:
+        """Whenever workers came, went, or began or ended a wait; the lock is held."""
+        at_work = len(self._threads) - self._blocked
+        self._short, self._crowded = at_work < self.workers, at_work > self.workers
+
     def _work(self) -> None:
         here.spot.pool = self
-        me, ready, running, scheduled, throughput = (
-            threading.current_thread(),
-            self._ready,
-            self._running,
-            self.scheduled,
-            self.throughput,
-        )
+        me, signal = threading.current_thread(), threading.Lock()
+        signal.acquire()
+        ready, running, scheduled, throughput = self._ready, self._running, self.scheduled, self.throughput
         while True:
             if self._crowded and self._leave(me):
                 return
             try:
                 actor = ready.popleft()
             except IndexError:
-                if not self._park(me):
+                if not self._park(me, signal):
                     return
                 continue
             running[me] = actor
             actor._pooled_run(throughput)
-            del running[me]
             if actor._pooled_has_work():
                 ready.append(actor)  # still scheduled, and behind all the others
             else:
                 del scheduled[id(actor)]
                 self.schedule_rest(actor)
 
-    def _park(self, me: threading.Thread) -> bool:
+    def _park(self, me: threading.Thread, signal: threading.Lock) -> bool:
         """Wait for work; False if this worker is to end."""
-        signal = threading.Lock()
-        signal.acquire()
         with self.lock:
             ends = self._closed or self._retired
             if ends:
                 self._threads.discard(me)
+                self._count()
             else:
                 self._parked.append(signal)
             if self._ready:  # it came in between
                 if ends:
                     self._threads.add(me)
+                    self._count()
                 else:
                     self._parked.remove(signal)
                 return True
+            self._running.pop(me, None)
             self._quiet.notify_all()
         if not ends:
             signal.acquire()
@@ -235,11 +240,11 @@ class ActorPool:
     def _leave(self, me: threading.Thread) -> bool:
         """End this worker if there are too many."""
         with self.lock:
-            if len(self._threads) - self._blocked <= self.workers:
-                self._crowded = False
+            if not self._crowded:
                 return False
             self._threads.discard(me)
-            self._crowded = len(self._threads) - self._blocked > self.workers
+            self._running.pop(me, None)
+            self._count()
             if self._ready:
                 self._wake()
             self._quiet.notify_all()
@@ -251,6 +256,7 @@ class ActorPool:
         self._quiet = threading.Condition(self.lock)
         self._closed = True
         self._threads.clear()
+        self._short = True
         self._parked.clear()
         self._running.clear()
         self._ready.clear()

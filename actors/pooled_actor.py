@@ -1,8 +1,8 @@
 """An actor without a thread of its own: Pykka's `Actor` on a pool of workers."""
 
 import logging
+import os
 import threading
-import uuid
 from typing import Any, ClassVar
 
 import pykka
@@ -21,6 +21,9 @@ from lightspeed.actors.watching import Watcher
 _MAX_DEPTH = 16
 
 _NOTHING: list[Any] = []  # shared, and never appended to
+
+# To take the first out of a list moves the rest: up to so many that costs less than the lock.
+_FEW = 32
 logger = logging.getLogger("pykka")
 
 
@@ -103,7 +106,10 @@ class PooledActor(Mortal):
     @property
     def actor_urn(self) -> str:  # type: ignore[override]
         if self._pooled_urn is None:
-            self._pooled_urn = uuid.uuid4().urn
+            # A UUID of version 4, as Pykka's; the uuid module takes three times as long, and to be registered takes a URN.
+            bits = os.urandom(16).hex()
+            variant = "89ab"[int(bits[16], 16) & 3]
+            self._pooled_urn = f"urn:uuid:{bits[:8]}-{bits[8:12]}-4{bits[13:16]}-{variant}{bits[17:20]}-{bits[20:]}"
         return self._pooled_urn
 
     @property
@@ -145,15 +151,15 @@ class PooledActor(Mortal):
         if not self._pooled_begun:
             self._mortal_begin()
             self._pooled_begun = True
+        inbox = self._pooled_inbox
         for _ in range(limit):
             if self._pooled_dead:
                 break
             try:
-                message = self._pooled_taken.pop()
+                # Few are taken one by one, which needs no lock; many at once, or each would move all that stand behind it.
+                message = inbox.pop(0) if self._pooled_taken is _NOTHING and len(inbox) <= _FEW else self._pooled_next()
             except IndexError:
-                if not self._pooled_take():
-                    break
-                message = self._pooled_taken.pop()
+                break
             try:
                 if type(message) is Envelope:
                     self._mortal_answer(message)
@@ -167,14 +173,20 @@ class PooledActor(Mortal):
         if self._pooled_dead:
             self._pooled_refuse_waiting()
 
-    def _pooled_take(self) -> bool:
-        """Take all that has come, so that a message is moved once however many wait. Only who runs the actor may."""
-        with self._pooled_pool.lock:
-            self._pooled_taken = _NOTHING  # an idle actor keeps no list for this
-            if self._pooled_inbox and not self._pooled_dead:
+    def _pooled_next(self) -> Any:
+        """The next of many messages. Only who runs the actor may call it.
+
+        Raises:
+            IndexError: somebody else took them all.
+        """
+        if not self._pooled_taken:
+            with self._pooled_pool.lock:
                 self._pooled_taken = self._pooled_inbox[::-1]
                 del self._pooled_inbox[: len(self._pooled_taken)]
-        return self._pooled_taken is not _NOTHING
+        message = self._pooled_taken.pop()
+        if not self._pooled_taken:
+            self._pooled_taken = _NOTHING  # an idle actor keeps no list for this
+        return message
 
     def _pooled_ask_here(self, message: Any) -> Any:
         """Let an idle actor handle this one message in the calling thread; `NOT_HERE` if it is not idle."""
@@ -232,13 +244,16 @@ class PooledActor(Mortal):
             refuse(envelope, self.actor_ref)
 
     def _pooled_take_all(self) -> list[Any]:
-        """Everything that waits, in order; the pool's lock is held. Whoever runs the actor may still take single messages."""
-        waiting = []
-        while self._pooled_taken:
-            try:
-                waiting.append(self._pooled_taken.pop())
-            except IndexError:  # its runner was quicker
-                break
+        """Everything that waits, in order; the pool's lock is held."""
+        waiting: list[Any] = []
+        for queue, end in ((self._pooled_taken, -1), (self._pooled_inbox, 0)):
+            while queue and not (queue is self._pooled_inbox and self._pooled_dead):
+                try:
+                    waiting.append(
+                        queue.pop(end)
+                    )  # one by one: whoever runs a living actor takes single messages without the lock
+                except IndexError:  # and was quicker
+                    break
         count = len(self._pooled_inbox)
         waiting += self._pooled_inbox[:count]
         del self._pooled_inbox[:count]

@@ -72,9 +72,7 @@ class PooledInbox:
         self._actor._pooled_put(envelope)
 
     def get(self) -> Envelope[Any]:
-        if not self._actor._pooled_taken:
-            self._actor._pooled_take()
-        message = self._actor._pooled_taken.pop()
+        message = self._actor._pooled_next()
         return message if type(message) is Envelope else Envelope(message)
 
     def empty(self) -> bool:
