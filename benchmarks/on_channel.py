@@ -1,0 +1,143 @@
+"""Our channel: broadcasts to many, and the cost of one event in channels of each size."""
+
+from collections.abc import Callable, Iterable, Sequence
+from time import perf_counter
+
+from stopwatch import Stopwatch, expect
+from visits import Law, visits
+
+from lightspeed.channel import Broadcast, BroadcastMessage, Channel, Event, Join, Leave, Outbound, Pool, Rejoin, Reply, Runtime
+
+TIMEOUT_S = 600  # one flush waits for all that a sample has told
+
+
+def new_channel(runtime: Runtime | None = None) -> Channel:
+    """The one place that says what our channels run on."""
+    return Channel(runtime=Pool() if runtime is None else runtime, timeout_s=TIMEOUT_S)
+
+
+def topic(number: int) -> str:
+    return f"topic:{number:07}"
+
+
+def client(number: int) -> str:
+    return f"client:{number:07}"
+
+
+def join_all(channel: Channel, topics: int, members: int = 1) -> None:
+    """So many members into each of so many topics."""
+    joins = [Join(client(m), topic(t), f"user:{m}", now_ms=0) for t in range(topics) for m in range(members)]
+    tell_all(channel, joins)
+    expect_ok(channel.flush_outbox(), len(joins))
+
+
+def tell_all(channel: Channel, events: Iterable[Event]) -> None:
+    for event in events:
+        channel.tell(event)
+
+
+def handle_all(channel: Channel, events: Iterable[Event]) -> None:
+    for event in events:
+        channel.handle(event)
+
+
+def expect_ok(messages: Iterable[Outbound], number: int) -> None:
+    """Among the messages are so many answers to events, and all are good ones."""
+    answers = [message for message in messages if isinstance(message, (Reply, BroadcastMessage))]
+    expect(len(answers) == number, f"{len(answers)} answers to {number} events")
+    refused = [answer for answer in answers if isinstance(answer, Reply) and answer.status != "ok"]
+    expect(not refused, f"{refused[:1]}")
+
+
+def broadcast(members: int, tells: int, handles: int) -> dict[str, float]:
+    """Deliveries a second to the members of one topic: handed over, and read one by one."""
+    channel = new_channel()
+    join_all(channel, 1, members)
+    events = [Broadcast(client(0), topic(0), "payload") for _ in range(tells)]
+    with Stopwatch() as told:
+        tell_all(channel, events)
+        messages = channel.flush_outbox()
+    _expect_recipients(messages, tells, members)
+    with Stopwatch() as handled:
+        handle_all(channel, events[:handles])
+        messages = channel.flush_outbox()
+    _expect_recipients(messages, handles, members)
+    with Stopwatch() as read:
+        tell_all(channel, events)
+        visited = _visit_recipients(channel.flush_outbox())
+    expect(visited == tells * members, "a recipient is missing")
+    return {
+        "tell": told.per_second(tells * members),
+        "handle": handled.per_second(handles * members),
+        "read": read.per_second(tells * members),
+    }
+
+
+def _expect_recipients(messages: Sequence[Outbound], number: int, members: int) -> None:
+    expect([len(message.recipients) for message in messages] == [members] * number, "a recipient is missing")
+
+
+def _visit_recipients(messages: Sequence[Outbound]) -> int:
+    visited = 0
+    for message in messages:
+        for _recipient in message.recipients:
+            visited += 1
+    return visited
+
+
+def events(topics: int, members: int, visited: Law, tells: int, handles: int) -> dict[str, float]:
+    """What one event of each kind costs in so many topics with so many members each, in microseconds."""
+    channel = new_channel()
+    join_all(channel, topics, members)
+    indices = list(zip(visits(visited, topics, tells + handles), visits("uniform", members, tells + handles), strict=True))
+    figures = {}
+    for kind, event in EVENTS.items():
+        told_events = [event(n, t, m) for n, (t, m) in enumerate(indices[:tells])]
+        handled_events = [event(tells + n, t, m) for n, (t, m) in enumerate(indices[tells:])]
+        with Stopwatch() as told:
+            tell_all(channel, told_events)
+            messages = channel.flush_outbox()
+        expect_ok(messages, tells)
+        with Stopwatch() as handled:
+            handle_all(channel, handled_events)
+            messages = channel.flush_outbox()
+        expect_ok(messages, handles)
+        figures |= {f"{kind} tell": told.micros_each(tells), f"{kind} handle": handled.micros_each(handles)}
+    return figures
+
+
+EVENTS: dict[str, Callable[[int, int, int], Event]] = {
+    "broadcast": lambda n, t, m: Broadcast(client(m), topic(t), "payload"),
+    "rejoin": lambda n, t, m: Rejoin(
+        client(m), topic(t), f"user:{m}", now_ms=1 + n
+    ),  # always a newer one, which changes presence
+    "join": lambda n, t, m: Join(
+        f"guest:{n}", topic(t), f"user:{n}", now_ms=n
+    ),  # the last: it changes how many members there are
+}
+"""The n-th event, in the t-th topic, by its m-th member."""
+
+
+def alternating(members: int, milliseconds: int) -> dict[str, float]:
+    """Join, broadcast, leave, and again: each broadcast comes after a change of members. Microseconds an event."""
+    channel = new_channel()
+    join_all(channel, 1, members)
+    steps = (Join("guest", topic(0), "guest", now_ms=1), Broadcast(client(0), topic(0), "payload"), Leave("guest", topic(0)))
+    return {
+        "tell": _repeat(channel, tell_all, steps * 20, milliseconds),
+        "handle": _repeat(channel, handle_all, steps * 5, milliseconds),
+    }
+
+
+def _repeat(
+    channel: Channel, hand_over: Callable[[Channel, Sequence[Event]], None], events: Sequence[Event], milliseconds: int
+) -> float:
+    """Until the time is over: a fixed number would be too many for one size or too few for the other."""
+    rounds, until = 0, perf_counter() + milliseconds / 1_000
+    with Stopwatch() as watch:
+        while perf_counter() < until:
+            hand_over(channel, events)
+            messages = channel.flush_outbox()
+            rounds += 1
+    expect_ok(messages, len(events))
+    return watch.micros_each(rounds * len(events))
