@@ -137,7 +137,7 @@ def _crowds() -> list[Comparison]:
     many = Run("100,000 topics", "on_crowd", "restart", {"topics": 100_000, "rounds": 1})
     restart = Row("crash, restart, rejoin", "restart", MICROS["topic"], at_most(1.5))
     million = Run("Pool", "on_crowd", "capacity", {"kind": "pool", "topics": 1_000_000})
-    threads = Run("Threads, asked for 25,000", "on_crowd", "capacity", {"kind": "threads", "topics": 25_000})
+    threads = Run("Threads, asked for 20,000", "on_crowd", "capacity", {"kind": "threads", "topics": 20_000})
     rows = (
         Row("live topics that all answer", "topics", TOPICS, Goal("at least", 1_000_000, of="figure")),
         Row("the most memory that they took", "peak", MIB, Goal("at most", 1_536, of="figure"), has_ratio=False),

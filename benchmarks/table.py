@@ -57,7 +57,7 @@ def _goal(finding: Finding) -> str:
         return ""
     unit = f" {finding.unit}" if goal.of == "figure" else ""
     verdict = {True: "reached", False: "missed", None: "not known"}[finding.reached]
-    return f"{goal.bound} {goal.limit:,g}{unit}: {verdict}"
+    return f"{goal.bound} {goal.limit:,.10g}{unit}: {verdict}"
 
 
 def _machine(report: Report) -> str:

@@ -85,7 +85,7 @@ def test_a_quick_run_prints_tables_and_writes_every_sample(tmp_path):
     assert all(finding["ratio"] > 0 for finding in found["findings"] if finding["figure"] != "peak")
     assert all(len(side["samples"]) == 1 for finding in found["findings"] for side in (finding["ours"], finding["rival"]))
     (topics,) = [finding for finding in found["findings"] if finding["figure"] == "topics"]
-    assert (topics["ours"]["median"], topics["rival"]["median"]) == (1_000, 25)
+    assert (topics["ours"]["median"], topics["rival"]["median"]) == (1_000, 20)
 
 
 @pytest.mark.slow
