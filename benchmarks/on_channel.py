@@ -6,14 +6,14 @@ from time import perf_counter
 from stopwatch import Stopwatch, expect
 from visits import Law, visits
 
-from lightspeed.channel import Broadcast, BroadcastMessage, Channel, Event, Join, Leave, Outbound, Pool, Rejoin, Reply, Runtime
+from lightspeed.channel import Broadcast, BroadcastMessage, Channel, Event, Join, Leave, Outbound, Rejoin, Reply, Runtime
 
 TIMEOUT_S = 600  # one flush waits for all that a sample has told
 
 
 def new_channel(runtime: Runtime | None = None) -> Channel:
-    """The one place that says what our channels run on."""
-    return Channel(runtime=Pool() if runtime is None else runtime, timeout_s=TIMEOUT_S)
+    """On the default runtime, unless another is given."""
+    return Channel(runtime=runtime, timeout_s=TIMEOUT_S)
 
 
 def topic(number: int) -> str:
