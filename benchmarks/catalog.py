@@ -97,7 +97,8 @@ def _broadcasts() -> list[Comparison]:
 
 def _events(topics: int, members: int, visited: str) -> Run:
     label = f"{topics:,} topics" if members == 1 else f"{members:,} members"
-    options: Options = {"topics": topics, "members": members, "visited": visited, "tells": 30_000, "handles": 5_000}
+    told: Options = {"tells": 25_000, "rounds": 4}
+    options: Options = {"topics": topics, "members": members, "visited": visited, **told, "handles": 10_000}
     return Run(label, "on_channel", "events", options)
 
 

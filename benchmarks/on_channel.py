@@ -1,12 +1,13 @@
 """Our channel: broadcasts to many, and the cost of one event in channels of each size."""
 
 from collections.abc import Callable, Iterable, Sequence
-from time import perf_counter
 
 from stopwatch import Stopwatch, expect
 from visits import Law, visits
 
 from lightspeed.channel import Broadcast, BroadcastMessage, Channel, Event, Join, Leave, Outbound, Rejoin, Reply, Runtime
+
+HandOver = Callable[[Channel, Sequence[Event]], None]
 
 TIMEOUT_S = 600  # one flush waits for all that a sample has told
 
@@ -85,30 +86,33 @@ def _visit_recipients(messages: Sequence[Outbound]) -> int:
     return visited
 
 
-def events(topics: int, members: int, visited: Law, tells: int, handles: int) -> dict[str, float]:
+def events(topics: int, members: int, visited: Law, tells: int, rounds: int, handles: int) -> dict[str, float]:
     """What one event of each kind costs in so many topics with so many members each, in microseconds.
 
-    Each kind is first told as often off the clock: what the joins of all the members have left to the collector is not its own.
+    Of each kind one round goes before the clock starts: what the joins of all the members have left to the collector is not
+    its own. Several are measured, since not each of them meets a full run of the collector.
     """
     channel = new_channel()
     join_all(channel, topics, members)
-    number = 2 * tells + handles
+    told, number = tells * (1 + rounds), tells * (1 + rounds) + handles
     indices = list(zip(visits(visited, topics, number), visits("uniform", members, number), strict=True))
     figures = {}
     for kind, event in EVENTS.items():
         made = [event(n, t, m) for n, (t, m) in enumerate(indices)]
-        tell_all(channel, made[:tells])
-        expect_ok(channel.flush_outbox(), tells)
-        with Stopwatch() as told:
-            tell_all(channel, made[tells : 2 * tells])
-            messages = channel.flush_outbox()
-        expect_ok(messages, tells)
-        with Stopwatch() as handled:
-            handle_all(channel, made[2 * tells :])
-            messages = channel.flush_outbox()
-        expect_ok(messages, handles)
-        figures |= {f"{kind} tell": told.micros_each(tells), f"{kind} handle": handled.micros_each(handles)}
+        batches = [made[start : start + tells] for start in range(0, told, tells)]
+        seconds = [_time(tell_all, channel, batch) for batch in batches][1:]
+        figures[f"{kind} tell"] = sum(seconds) / (tells * rounds) * 1e6
+        figures[f"{kind} handle"] = _time(handle_all, channel, made[told:]) / handles * 1e6
     return figures
+
+
+def _time(hand_over: HandOver, channel: Channel, events: Sequence[Event]) -> float:
+    """Seconds until the messages of all of them are there."""
+    with Stopwatch() as watch:
+        hand_over(channel, events)
+        messages = channel.flush_outbox()
+    expect_ok(messages, len(events))
+    return watch.seconds
 
 
 # The n-th event, in the t-th topic, by its m-th member. A rejoin is always newer than the one before, so that it changes the
@@ -126,20 +130,14 @@ def alternating(members: int, milliseconds: int) -> dict[str, float]:
     join_all(channel, 1, members)
     steps = (Join("guest", topic(0), "guest", now_ms=1), Broadcast(client(0), topic(0), "payload"), Leave("guest", topic(0)))
     return {
-        "tell": _repeat(channel, tell_all, steps * 20, milliseconds),
-        "handle": _repeat(channel, handle_all, steps * 5, milliseconds),
+        "tell": _repeat(tell_all, channel, steps * 20, milliseconds),
+        "handle": _repeat(handle_all, channel, steps * 5, milliseconds),
     }
 
 
-def _repeat(
-    channel: Channel, hand_over: Callable[[Channel, Sequence[Event]], None], events: Sequence[Event], milliseconds: int
-) -> float:
-    """Until the time is over: a fixed number would be too many for one size or too few for the other."""
-    rounds, until = 0, perf_counter() + milliseconds / 1_000
-    with Stopwatch() as watch:
-        while perf_counter() < until:
-            hand_over(channel, events)
-            messages = channel.flush_outbox()
-            rounds += 1
-    expect_ok(messages, len(events))
-    return watch.micros_each(rounds * len(events))
+def _repeat(hand_over: HandOver, channel: Channel, events: Sequence[Event], milliseconds: int) -> float:
+    """For so long: a fixed number would be too many for one size or too few for the other."""
+    seconds: list[float] = []
+    while sum(seconds) < milliseconds / 1_000:
+        seconds.append(_time(hand_over, channel, events))
+    return sum(seconds) / (len(seconds) * len(events)) * 1e6
