@@ -56,7 +56,7 @@ def test_a_topics_life_imports_no_thread():
 
 
 def test_nothing_anywhere_imports_a_mapped_package_by_its_bare_name():
-    for folder in ("tests", "examples"):
+    for folder in ("tests", "examples", "benchmarks"):
         for path in (ROOT / folder).glob("**/*.py"):
             assert not {name.split(".")[0] for name in imports_of(path)} & set(FLOORS), path
 

@@ -1,0 +1,165 @@
+"""All comparisons. The counts are such that a sample takes about half a second on two cores."""
+
+from comparison import Comparison, Goal, Options, Row, Run, Unit
+
+PER_SECOND = {thing: Unit(f"{thing}/s", more_is_better=True) for thing in ("messages", "deliveries")}
+MICROS = {thing: Unit(f"µs/{thing}") for thing in ("actor", "ask", "event", "topic")}
+BYTES, MIB, TOPICS = Unit("B/actor"), Unit("MiB"), Unit("topics", more_is_better=True)
+
+SIZES = (10, 1_000, 100_000)
+EVENTS = ("join", "broadcast", "rejoin")
+WAYS = ("tell", "handle")
+
+
+def at_least(times: float) -> Goal:
+    return Goal("at least", times)
+
+
+def at_most(times: float) -> Goal:
+    return Goal("at most", times)
+
+
+def _rivals(function: str, threading: Options, xoscar: Options, thespian: Options) -> list[Run]:
+    return [
+        Run("ThreadingActor", "on_pykka", function, {"kind": "threading", **threading}),
+        Run("xoscar", "on_xoscar", function, xoscar, needs="xoscar"),
+        Run("Thespian", "on_thespian", function, thespian, needs="thespian"),
+    ]
+
+
+def _actors(name: str, function: str, row: Row, ours: Options, rivals: list[Run]) -> list[Comparison]:
+    """Our actor against each rival. The goal is one against ThreadingActor."""
+    our_run = Run("PooledActor", "on_pykka", function, {"kind": "pooled", **ours})
+    no_goal = Row(row.title, row.figure, row.unit)
+    return [Comparison(name, our_run, rival, (row if rival is rivals[0] else no_goal,)) for rival in rivals]
+
+
+def _spawn() -> list[Comparison]:
+    rivals = _rivals("spawn", {"count": 1_000, "alive": 0}, {"count": 5_000}, {"count": 10_000})
+    few = Row("spawn", "spawn", MICROS["actor"], at_least(30))
+    many = Row("spawn, 100,000 of ours alive", "spawn", MICROS["actor"], at_least(20))
+    return [
+        *_actors("spawn", "spawn", few, {"count": 50_000, "alive": 0}, rivals),
+        *_actors("spawn", "spawn", many, {"count": 50_000, "alive": 100_000}, rivals[:1]),
+    ]
+
+
+def _memory() -> list[Comparison]:
+    row = Row("memory, idle", "memory", BYTES, Goal("at most", 750, of="figure"))
+    return _actors(
+        "memory", "memory", row, {"count": 100_000}, _rivals("memory", {"count": 1_500}, {"count": 20_000}, {"count": 20_000})
+    )
+
+
+def _messages() -> list[Comparison]:
+    tell = Row("tell and handle", "tell", PER_SECOND["messages"], at_least(12))
+    fan_out = Row("fan-out, one each to 1,000", "fan-out", PER_SECOND["messages"], at_least(60))
+    few, many = ({"actors": 1_000, "rounds": rounds} for rounds in (5, 20))
+    return [
+        *_actors(
+            "tell", "tell", tell, {"count": 1_000_000}, _rivals("tell", {"count": 100_000}, {"count": 20_000}, {"count": 50_000})
+        ),
+        *_actors("fan-out", "fan_out", fan_out, {"actors": 1_000, "rounds": 300}, _rivals("fan_out", few, many, many)),
+    ]
+
+
+def _asks() -> list[Comparison]:
+    idle = Row("ask of an idle actor", "ask", MICROS["ask"], at_least(30))
+    timed = Row("ask with a timeout", "ask", MICROS["ask"], at_least(1))
+    counts = {"count": 10_000}, {"count": 10_000}, {"count": 20_000}
+    return [
+        *_actors("ask", "ask", idle, {"count": 200_000}, _rivals("ask", *counts)),
+        *_actors("ask", "ask_with_timeout", timed, {"count": 10_000}, _rivals("ask_with_timeout", *counts)),
+    ]
+
+
+def _broadcasts() -> list[Comparison]:
+    ours = Run("Channel", "on_channel", "broadcast", {"members": 100, "tells": 50_000, "handles": 10_000})
+    title, unit = "broadcast to 100 members", PER_SECOND["deliveries"]
+    rivals = (
+        (Run("broadcaster", "on_broadcaster", "broadcast", {"members": 100, "messages": 5_000}, needs="broadcaster"), 45, 25),
+        (Run("Channels layer", "on_layer", "broadcast", {"members": 100, "messages": 200}, needs="channels"), None, None),
+    )
+    return [
+        Comparison(
+            "broadcast",
+            ours,
+            rival,
+            (
+                Row(f"{title}, tell", "tell", unit, at_least(tell) if tell else None, rival_figure="read"),
+                Row(f"{title}, handle", "handle", unit, at_least(handle) if handle else None, rival_figure="read"),
+                Row(f"{title}, tell, each recipient visited", "read", unit),
+            ),
+        )
+        for rival, tell, handle in rivals
+    ]
+
+
+def _events(topics: int, members: int, visited: str) -> Run:
+    label = f"{topics:,} topics" if members == 1 else f"{members:,} members"
+    told: Options = {"tells": 25_000, "rounds": 4}
+    options: Options = {"topics": topics, "members": members, "visited": visited, **told, "handles": 10_000}
+    return Run(label, "on_channel", "events", options)
+
+
+def _growth(name: str, large: Run, small: Run, rows: list[Row]) -> Comparison:
+    return Comparison(name, large, small, tuple(rows), growth=True)
+
+
+def _by_topics(visited: str, size: int) -> Comparison:
+    goal = at_most(1.15) if size == SIZES[-1] and visited != "uniform" else None
+    rows = [Row(f"{event}, {visited}, {way}", f"{event} {way}", MICROS["event"], goal) for event in EVENTS for way in WAYS]
+    return _growth("topics", _events(size, 1, visited), _events(SIZES[0], 1, visited), rows)
+
+
+def _by_members(size: int) -> Comparison:
+    goals = {"broadcast": at_most(1.3)} if size == SIZES[-1] else {}
+    rows = [
+        Row(f"{event} in one topic, {way}", f"{event} {way}", MICROS["event"], goals.get(event))
+        for event in EVENTS
+        for way in WAYS
+    ]
+    return _growth("members", _events(1, size, "hot"), _events(1, SIZES[0], "hot"), rows)
+
+
+def _alternating(size: int) -> Comparison:
+    goal = at_most(1.3) if size == SIZES[-1] else None
+    large, small = (
+        Run(f"{members:,} members", "on_channel", "alternating", {"members": members, "milliseconds": 300})
+        for members in (size, SIZES[0])
+    )
+    return _growth(
+        "alternating", large, small, [Row(f"join, broadcast, leave, {way}", way, MICROS["event"], goal) for way in WAYS]
+    )
+
+
+def _crowds() -> list[Comparison]:
+    few = Run("1,000 topics", "on_crowd", "restart", {"topics": 1_000, "rounds": 10})
+    many = Run("100,000 topics", "on_crowd", "restart", {"topics": 100_000, "rounds": 1})
+    restart = Row("crash, restart, rejoin", "restart", MICROS["topic"], at_most(1.5))
+    million = Run("Pool", "on_crowd", "capacity", {"kind": "pool", "topics": 1_000_000})
+    threads = Run("Threads, asked for 20,000", "on_crowd", "capacity", {"kind": "threads", "topics": 20_000})
+    rows = (
+        Row("live topics that all answer", "topics", TOPICS, Goal("at least", 1_000_000, of="figure")),
+        Row("the most memory that they took", "peak", MIB, Goal("at most", 1_536, of="figure"), has_ratio=False),
+        Row("the time of a topic: join, broadcast", "time", MICROS["topic"]),
+    )
+    return [
+        _growth("restart", many, few, [restart]),
+        Comparison("capacity", million, threads, rows, most_pairs=1),
+    ]
+
+
+COMPARISONS = [
+    *_spawn(),
+    *_memory(),
+    *_messages(),
+    *_asks(),
+    *_broadcasts(),
+    *(_by_topics(visited, size) for visited in ("hot", "zipf", "uniform") for size in SIZES[1:]),
+    *map(_by_members, SIZES[1:]),
+    *map(_alternating, SIZES[1:]),
+    *_crowds(),
+]
+
+NAMES = tuple(dict.fromkeys(comparison.name for comparison in COMPARISONS))

@@ -1,0 +1,35 @@
+"""broadcaster with its memory backend: each subscriber has a queue, into which each message is put."""
+
+import asyncio
+
+from broadcaster import Broadcast
+from stopwatch import Stopwatch, expect
+
+
+def broadcast(members: int, messages: int) -> dict[str, float]:
+    return {"read": asyncio.run(_broadcast(members, messages))}
+
+
+async def _broadcast(members: int, messages: int) -> float:
+    all_there = asyncio.Barrier(members + 1)
+    async with Broadcast("memory://") as room:
+        readers = [asyncio.create_task(_read(room, messages, all_there)) for _ in range(members)]
+        await all_there.wait()
+        with Stopwatch() as watch:
+            for _ in range(messages):
+                await room.publish("room", "payload")
+            counts = await asyncio.gather(*readers)
+    expect(counts == [messages] * members, "a message is missing")
+    return watch.per_second(members * messages)
+
+
+async def _read(room: Broadcast, messages: int, all_there: asyncio.Barrier) -> int:
+    got = 0
+    async with room.subscribe("room") as subscriber:
+        await all_there.wait()
+        async for event in subscriber:
+            expect(event.message == "payload", "a message is wrong")
+            got += 1
+            if got == messages:
+                break
+    return got
