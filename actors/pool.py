@@ -16,15 +16,6 @@ from typing import Any, Protocol
 from lightspeed.actors.errors import InvalidOption, PoolClosed
 
 
-class Runnable(Protocol):
-    """What a pool asks of an actor."""
-
-    def _pooled_run(self, limit: int) -> None:
-        """Handle at most so many messages. Never raises."""
-
-    def _pooled_has_work(self) -> bool: ...
-
-
 class Spot:
     """What one thread is at work on."""
 
@@ -39,6 +30,17 @@ class Spot:
         """How many actors it runs within one another, beyond the one that its pool gave it."""
         self.is_outside = False
         """Whether it is known to be no threaded actor's."""
+
+
+class Runnable(Protocol):
+    """What a pool asks of an actor."""
+
+    _pooled_inbox: list[Any]
+
+    def _pooled_run(self, limit: int, spot: Spot) -> bool:
+        """Handle at most so many messages; whether more wait. Never raises. The spot is the calling thread's."""
+
+    def _pooled_has_work(self) -> bool: ...
 
 
 class _Here(threading.local):
@@ -194,7 +196,8 @@ class ActorPool:
         self._short, self._crowded = at_work < self.workers, at_work > self.workers
 
     def _work(self) -> None:
-        here.spot.pool = self
+        spot = here.spot
+        spot.pool = self
         me, signal = threading.current_thread(), threading.Lock()
         signal.acquire()
         ready, running, scheduled, throughput = self._ready, self._running, self.scheduled, self.throughput
@@ -208,12 +211,12 @@ class ActorPool:
                     return
                 continue
             running[me] = actor
-            actor._pooled_run(throughput)
-            if actor._pooled_has_work():
+            if actor._pooled_run(throughput, spot):
                 ready.append(actor)  # still scheduled, and behind all the others
             else:
                 del scheduled[id(actor)]
-                self.schedule_rest(actor)
+                if actor._pooled_inbox:
+                    self.schedule_rest(actor)
 
     def _park(self, me: threading.Thread, signal: threading.Lock) -> bool:
         """Wait for work; False if this worker is to end."""

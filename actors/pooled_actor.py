@@ -10,7 +10,7 @@ import pykka
 from lightspeed.actors.errors import PoolClosed, Shutdown
 from lightspeed.actors.exits import ExitReason
 from lightspeed.actors.mortal import Mortal
-from lightspeed.actors.pool import ActorPool, default_pool, here
+from lightspeed.actors.pool import ActorPool, Spot, default_pool, here
 from lightspeed.actors.pooled_future import PooledFuture
 from lightspeed.actors.pooled_handle import NOT_HERE
 from lightspeed.actors.pooled_ref import PooledInbox, PooledRef
@@ -142,36 +142,38 @@ class PooledActor(Mortal):
             self._pooled_refuse_waiting()
 
     def _pooled_has_work(self) -> bool:
-        return bool(self._pooled_inbox or self._pooled_taken) or not (self._pooled_begun or self._pooled_dead)
+        return not self._pooled_dead and (bool(self._pooled_inbox or self._pooled_taken) or not self._pooled_begun)
 
-    def _pooled_run(self, limit: int) -> None:
+    def _pooled_run(self, limit: int, spot: Spot) -> bool:
         """One turn. The pool sees to it that one thread at a time calls this."""
-        spot = here.spot
-        outer, spot.actor = spot.actor, self
+        spot.actor, inbox = self, self._pooled_inbox
         if not self._pooled_begun:
             self._mortal_begin()
             self._pooled_begun = True
-        inbox = self._pooled_inbox
         for _ in range(limit):
             if self._pooled_dead:
                 break
-            try:
-                # Few are taken one by one, which needs no lock; many at once, or each would move all that stand behind it.
-                message = inbox.pop(0) if self._pooled_taken is _NOTHING and len(inbox) <= _FEW else self._pooled_next()
-            except IndexError:
+            if self._pooled_taken is _NOTHING and not inbox:
                 break
+            try:  # Few are taken one by one, which needs no lock; many at once, or each would move all that stand behind it.
+                message = inbox.pop(0) if self._pooled_taken is _NOTHING and len(inbox) <= _FEW else self._pooled_next()
+            except IndexError:  # it was given up, and what there was has been taken
+                break
+            kind = type(message)
             try:
-                if type(message) is Envelope:
+                if kind is Envelope:
                     self._mortal_answer(message)
-                elif type(message) in OWN_MESSAGES:
+                elif kind in OWN_MESSAGES:
                     self._handle_receive(message)
                 else:
                     self.on_receive(message)
             except BaseException as error:  # the actor's edge: whatever its code raises fails it and nobody else
                 self._mortal_fail(error)
-        spot.actor = outer
+        spot.actor = None
         if self._pooled_dead:
             self._pooled_refuse_waiting()
+            return False
+        return self._pooled_taken is not _NOTHING or bool(inbox)
 
     def _pooled_next(self) -> Any:
         """The next of many messages. Only who runs the actor may call it.

@@ -235,6 +235,13 @@ def test_two_hundred_thousand_asks_and_stops_that_race_with_deaths_are_all_answe
     assert pool.close() == []
 
 
+def test_a_dead_actor_with_messages_left_is_not_run_again(pool):
+    ref = Echo.start(pool=pool)
+    ref.tell(lambda actor: (actor.stop(), actor.actor_ref.tell("left"), actor.actor_ref.tell("over")))
+    ref.stop()
+    assert not pool.close(5)  # nobody is busy with it
+
+
 def test_actors_that_stand_in_no_registry_die_without_a_search_of_it(pool):
     class Unlisted(Echo):
         registered = False
