@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from lightspeed.actors.events import Crash, Restart, TopicEvent
+from lightspeed.actors.events import Crash, Rejoin, Restart, TopicEvent
 from lightspeed.actors.runtime import Reply
 from lightspeed.actors.topic import Messages, TopicState
 
@@ -46,7 +46,16 @@ class Question(Struct, gc=False):
     """A question gives nothing out: it needs no number."""
 
 
-Mail = Delivery | Order | Question
+class Replay(Struct, gc=False):
+    """Members who were in the topic before its actor died. Nobody waits for an answer."""
+
+    request: tuple[Rejoin, ...]
+    reply: None = None
+    seq: int = 0
+    """As of a `Delivery`."""
+
+
+Mail = Delivery | Order | Question | Replay
 """What a topic's actor is sent."""
 
 
@@ -72,6 +81,13 @@ class TopicDown(Struct, frozen=True, gc=False):
 
     post: "Post"
     error: BaseException | None
+
+
+class TopicLate(Struct, frozen=True, gc=False):
+    """What a topic actor gave out after it had been given up."""
+
+    post: "Post"
+    messages: Messages
 
 
 class Post(Struct, eq=False, gc=False):

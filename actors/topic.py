@@ -45,6 +45,16 @@ class TopicState(Struct, eq=False, gc=False):
     def presences(self) -> tuple[Entry, ...]:
         return self._presence.entries()
 
+    @property
+    def rejoins(self) -> tuple[Rejoin, ...]:
+        """The events by which another state would have the same members, in subscription order, and the same metas."""
+        online_at_ms = self._presence.online_at_ms
+        return tuple(Rejoin(client, self.topic, user, online_at_ms(client, user)) for client, user in self.users.items())
+
+    def replay(self, rejoins: Iterable[Rejoin]) -> Messages:
+        """Take members back. Nobody asked for it, so it gives presence diffs and no replies."""
+        return tuple(message for event in rejoins for message in self.handle(event) if isinstance(message, PresenceDiff))
+
     def handle(self, event: TopicEvent) -> Messages:
         """Let the event take effect and return what it gives out, in order. The event has been checked."""
         return _STEPS[type(event)](self, event)

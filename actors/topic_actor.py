@@ -11,8 +11,7 @@ import pykka
 
 from lightspeed.actors.errors import TopicCrash
 from lightspeed.actors.events import Crash
-from lightspeed.actors.logs import logger
-from lightspeed.actors.post import Delivery, Order, Post, Question, TopicDown, TopicEmpty
+from lightspeed.actors.post import Delivery, Order, Post, Question, Replay, TopicDown, TopicEmpty, TopicLate
 from lightspeed.actors.topic import Messages, TopicState
 
 if TYPE_CHECKING:
@@ -45,6 +44,9 @@ class TopicActor(_Role):
         elif type(mail) is Question:
             post.in_hand[post] = mail
             value = mail.request(state)
+        elif type(mail) is Replay:
+            post.in_hand[post] = mail
+            messages, value = state.replay(mail.request), None
         elif type(mail) is Order:
             assert isinstance(mail.request, Crash)
             raise TopicCrash(post.topic, mail.request.reason)
@@ -52,7 +54,9 @@ class TopicActor(_Role):
             super().on_receive(mail)  # logs that it is unexpected
             return
         if post.in_hand.pop(post, None) is None:
-            return  # abandoned meanwhile, and answered by the supervisor
+            if messages:  # abandoned meanwhile, and answered by the supervisor
+                post.report(TopicLate(post, messages))
+            return
         members = post.members = len(state.users)
         # Of an event that leaves the topic empty the supervisor tells the reply, when the actor is down.
         held = mail.reply if not members and type(mail) is Delivery else None
@@ -69,8 +73,5 @@ class TopicActor(_Role):
     def on_failure(
         self, _type: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None
     ) -> None:
-        if isinstance(error, TopicCrash):  # ordered: the supervisor has said so for all, and needs no traceback of each
-            self.post.report(TopicDown(self.post, None))
-        else:
-            logger.bind(**self.log_fields).opt(exception=error).error("topic {} failed: {}", self.post.topic, error)
-            self.post.report(TopicDown(self.post, error))
+        # A crash was ordered: the supervisor needs no traceback of each.
+        self.post.report(TopicDown(self.post, None if isinstance(error, TopicCrash) else error))

@@ -37,10 +37,11 @@ from lightspeed.channel.adapter import Adapter, ClusterReady, SingleNode
 from lightspeed.channel.channel import Channel, new_cluster_ready, new_single_node
 from lightspeed.channel.codec import decode_event, encode
 from lightspeed.channel.trace import read_batches, read_trace
-from lightspeed.supervision import Sink
+from lightspeed.supervision import Backoff, DeadLetter, Restarts, Sink
 
 __all__ = [
     "Adapter",
+    "Backoff",
     "Broadcast",
     "BroadcastMessage",
     "Channel",
@@ -49,6 +50,7 @@ __all__ = [
     "ChannelTimeout",
     "ClusterReady",
     "Crash",
+    "DeadLetter",
     "Diff",
     "Entry",
     "Event",
@@ -68,6 +70,7 @@ __all__ = [
     "Rejoin",
     "Reply",
     "Restart",
+    "Restarts",
     "Runtime",
     "SingleNode",
     "Sink",

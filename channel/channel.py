@@ -4,7 +4,7 @@ import weakref
 from collections.abc import Callable, Iterable
 from operator import attrgetter
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 from warnings import warn
 
 import pykka
@@ -19,7 +19,18 @@ from lightspeed.actors.presence import Entry
 from lightspeed.actors.runtime import Pool, Runtime, SupervisedRef
 from lightspeed.actors.topic_actor import TopicActor
 from lightspeed.channel.adapter import Adapter, ClusterReady, SingleNode
-from lightspeed.supervision import Door, Options, Outbox, Sink, SinkActor, SinkLanes, TopicSupervisor
+from lightspeed.supervision import (
+    DeadLetter,
+    DeadLetters,
+    Door,
+    Options,
+    Outbox,
+    Restarts,
+    Sink,
+    SinkActor,
+    SinkLanes,
+    TopicSupervisor,
+)
 from lightspeed.supervision.messages import AskCensus, AskCrashed, AskTopic, Close, Flush
 
 DEFAULT_RUNTIME: type[Runtime] = Pool
@@ -32,7 +43,8 @@ class Channel:
     """Topics, pubsub and presence, every topic an actor of its own under one supervisor actor.
 
     Any thread may call any of it. What waits takes at most `timeout_s` and then raises `ChannelTimeout`; inside an actor or a
-    sink of a channel it raises `InsideActor`. Once closed, everything but `flush_outbox` and `close` raises `ChannelClosed`.
+    sink of a channel it raises `InsideActor`. Once closed, everything but `flush_outbox`, `close` and the
+    dead letters raises `ChannelClosed`.
 
     Args:
         adapter: what `adapter_label` says. Default: a single node.
@@ -44,6 +56,9 @@ class Channel:
         crash_timeout_s: after a `Crash`, how long no topic actor may come to its end before those left are abandoned. Default 5.
         own_thread: topics whose actors each have a thread of their own, since what they run (a sink) blocks long or often: names,
             and prefixes as `media:*`. Default: none, all share the runtime's workers.
+        restarts: what becomes of a topic whose code raised: how often and when it comes up again, and what waits for it.
+        rejoin: who brings the members of a topic back after its end: `client`, the default, they do by `Rejoin`; `supervisor`, it
+            replays who was in it when it ended, which gives presence diffs and no replies.
         runtime: the kind of actor and the clock. Default: `Pool()`, all actors on one worker; `Threads()` gives each a daemon
             thread. It must be the channel's own: it ends with it.
 
@@ -61,6 +76,8 @@ class Channel:
         rejoin_window_s: float = 30.0,
         crash_timeout_s: float = 5.0,
         own_thread: Iterable[str] = (),
+        restarts: Restarts | None = None,
+        rejoin: Literal["client", "supervisor"] = "client",
         runtime: Runtime | None = None,
     ) -> None:
         self._adapter = _check_adapter(SingleNode() if adapter is None else adapter)
@@ -68,6 +85,8 @@ class Channel:
         options = Options(
             rejoin_window_s=_check_seconds("rejoin_window_s", rejoin_window_s),
             crash_timeout_s=_check_seconds("crash_timeout_s", crash_timeout_s),
+            restarts=_check_restarts(restarts),
+            rejoin=_check_rejoin(rejoin),
             own_thread=Patterns("own_thread", dict.fromkeys(_check_several("own_thread", own_thread), True)),
         )
         if not (on_outbound is None or callable(on_outbound) or isinstance(on_outbound, pykka.ActorRef)):
@@ -76,9 +95,12 @@ class Channel:
         self._outbox = Outbox()
         outlet: Outbox | SinkLanes = self._outbox if on_outbound is None else SinkLanes(on_outbound, self._runtime)
         self._door = Door()
+        self._dead_letters = DeadLetters()
         self._done = self._runtime.future()
         try:
-            self._supervisor = self._runtime.start(TopicSupervisor, self._runtime, outlet, self._door, options, self._done)
+            self._supervisor = self._runtime.start(
+                TopicSupervisor, self._runtime, outlet, self._door, options, self._dead_letters, self._done
+            )
         except BaseException:
             outlet.close()
             raise
@@ -158,6 +180,15 @@ class Channel:
         """The topic's presence entries, keys in the order in which they appeared; empty for an unknown topic."""
         answer: tuple[Entry, ...] = self._ask_topic("presences", topic)
         return answer
+
+    def dead_letters(self) -> tuple[DeadLetter, ...]:
+        """The last 1,000 messages that came from topic actors which had been given up, the oldest first. Never waits."""
+        return self._dead_letters.read()
+
+    @property
+    def dead_letter_count(self) -> int:
+        """How many dead letters there were in all. Never waits."""
+        return self._dead_letters.count
 
     def close(self, timeout_s: float | None = None) -> None:
         """Take no more events, handle those accepted, then stop every actor and wait for its thread. Again is harmless.
@@ -259,6 +290,20 @@ def _check_several(option: str, values: Iterable[str]) -> Iterable[str]:
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):  # one name would be taken for its letters
         raise InvalidOption(option, values, "must be several names, as a tuple or a list")
     return values
+
+
+def _check_restarts(restarts: Restarts | None) -> Restarts:
+    if restarts is None:
+        return Restarts()
+    if not isinstance(restarts, Restarts):
+        raise InvalidOption("restarts", restarts, "must be a Restarts or None")
+    return restarts
+
+
+def _check_rejoin(rejoin: Literal["client", "supervisor"]) -> Literal["client", "supervisor"]:
+    if rejoin not in ("client", "supervisor"):
+        raise InvalidOption("rejoin", rejoin, "must be client or supervisor")
+    return rejoin
 
 
 def _check_seconds(option: str, value: float) -> float:

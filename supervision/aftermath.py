@@ -10,14 +10,16 @@ from typing import Any, Protocol
 import pykka
 
 from lightspeed.actors.channel_state import ChannelLife
-from lightspeed.actors.events import Crash
+from lightspeed.actors.events import Crash, Leave, Rejoin, TopicEvent
 from lightspeed.actors.logs import logger
 from lightspeed.actors.outbound import System
-from lightspeed.actors.post import Mail, Post, TopicDown
+from lightspeed.actors.post import Mail, Post, Question, Replay, TopicDown, TopicLate
 from lightspeed.actors.runtime import Runtime
 from lightspeed.actors.topic import Messages, crash_messages
 from lightspeed.supervision.children import Child, Children
-from lightspeed.supervision.messages import Overdue, RejoinWindowClosed
+from lightspeed.supervision.dead_letters import DeadLetter, DeadLetters
+from lightspeed.supervision.histories import Histories
+from lightspeed.supervision.messages import ComeUp, Overdue, RejoinWindowClosed
 from lightspeed.supervision.options import Options
 from lightspeed.supervision.outbox import Outbox
 from lightspeed.supervision.reminders import Reminders
@@ -27,11 +29,18 @@ from lightspeed.supervision.sink import SinkLanes
 class Owner(Protocol):
     """What is asked of the supervisor."""
 
+    def next_number(self) -> int: ...
+
     def emit_unasked(self, topic: str, messages: Messages) -> None: ...
 
     def route_again(self, topic: str, mail: Mail) -> None: ...
 
+    def crash_channel(self, reason: str) -> None: ...
+
     def after_the_last(self) -> None: ...
+
+    @property
+    def actor_ref(self) -> pykka.ActorRef[Any]: ...
 
 
 class Aftermath:
@@ -45,14 +54,17 @@ class Aftermath:
         life: ChannelLife,
         outlet: Outbox | SinkLanes,
         owner: Owner,
-        ref: pykka.ActorRef[Any],
+        dead_letters: DeadLetters,
     ) -> None:
         self._runtime, self._options, self._children, self._life = runtime, options, children, life
-        self._outlet, self._owner = outlet, owner
-        self.rejoin_windows = Reminders(runtime, ref)
-        self._deadlines = Reminders(runtime, ref)
+        self._outlet, self._owner, self._dead_letters = outlet, owner, dead_letters
+        self.rejoin_windows = Reminders(runtime, owner.actor_ref)
+        self._put_off = Reminders(runtime, owner.actor_ref)
+        self._deadlines = Reminders(runtime, owner.actor_ref)
         self._last_down_s = 0.0
         self._had_members: dict[str, int] = {}  # topics that a restart starts again, and the incarnations that they were
+        self._histories = Histories(options.restarts)
+        self._ledger: dict[str, dict[str, Rejoin]] = {}  # topic -> client_id -> how to take back who was in it at its end
 
     # Going down
 
@@ -85,16 +97,15 @@ class Aftermath:
         if in_hand is not None:
             self._children.answer(in_hand, "topic_crashed")
         left = self._children.take_left(child)
-        if unasked:
-            logger.bind(topic=post.topic, incarnation=post.incarnation).error("topic {} ended unasked", post.topic)
-            if error is not None:
-                self._heal(post, error)
-            for mail in left:
-                self._owner.route_again(post.topic, mail)
-        else:
+        self._remember(child, unasked=unasked)
+        if not unasked:
             for mail in left:
                 self._children.answer(mail, "crashed")
-            self._remember(child)
+        elif error is None:
+            logger.bind(topic=post.topic, incarnation=post.incarnation).error("topic {} ended unasked", post.topic)
+            self._go_on(post.topic, left)
+        else:
+            self._heal(post, error, left)
         self._children.release(child)
         self._children.start_successor(child)
         for latch in child.latches:
@@ -102,6 +113,11 @@ class Aftermath:
         if not self._children.leaving:
             self._deadlines.cancel()
         self._owner.after_the_last()
+
+    def late(self, message: TopicLate) -> None:
+        post = message.post
+        for what in message.messages:
+            self._dead_letters.add(DeadLetter(post.topic, post.incarnation, "late", what))
 
     def overdue(self, message: Overdue) -> None:
         leaving = self._children.everyone_leaving()
@@ -132,12 +148,33 @@ class Aftermath:
     # Coming up
 
     def start_again(self, topics: Iterable[str]) -> None:
-        """A new actor for each, which stops if nobody rejoins."""
+        """A new actor for each. It gets its members back from the ledger, or stops if nobody rejoins."""
         started = tuple(self._children.add(topic, awaits_rejoin=True) for topic in topics)
         for child in started:
-            self._children.start(child)
-        if started:
+            self._start_with_members(child)
+        if any(child.awaits_rejoin for child in started):
             self.rejoin_windows.later(self._options.rejoin_window_s, RejoinWindowClosed(started))
+
+    def come_up(self, message: ComeUp) -> None:
+        child = message.child
+        if child.is_put_off and self._children.live.get(child.post.topic) is child:
+            child.is_put_off = False
+            self._owner.emit_unasked(child.post.topic, (System(f"topic_restarted:{child.post.topic}"),))
+            self._start_with_members(child)
+            if child.awaits_rejoin:
+                self.rejoin_windows.later(self._options.rejoin_window_s, RejoinWindowClosed((child,)))
+
+    def drop(self, child: Child) -> None:
+        """It was put off, and is not wanted any more."""
+        for mail in self._children.drop(child):
+            self._children.answer(mail, "crashed")
+        if self._ledger.get(child.post.topic) and child.post.topic not in self._life.down:
+            self._had_members[child.post.topic] = child.post.incarnation
+
+    def strike(self, event: TopicEvent) -> None:
+        """Whoever asks to leave a topic that is down is refused, and does not come back with it."""
+        if isinstance(event, Leave) and event.topic in self._ledger:
+            self._ledger[event.topic].pop(event.client_id, None)
 
     def crashed_topics(self) -> list[str]:
         """The topics that a restart of the channel starts again. They are forgotten here."""
@@ -154,19 +191,59 @@ class Aftermath:
 
     def cancel(self) -> None:
         """The end: nothing more is to come of this."""
-        self.rejoin_windows.cancel()
-        self._deadlines.cancel()
+        for reminders in (self.rejoin_windows, self._put_off, self._deadlines):
+            reminders.cancel()
 
-    def _remember(self, child: Child) -> None:
-        topic = child.post.topic
+    def _remember(self, child: Child, *, unasked: bool) -> None:
+        post, topic = child.post, child.post.topic
         is_last = topic not in self._children.leaving and topic not in self._children.live
-        if child.crashed and child.post.members and is_last and topic not in self._life.down:
-            self._had_members[topic] = child.post.incarnation
+        if child.crashed and post.members and is_last and topic not in self._life.down:
+            self._had_members[topic] = post.incarnation
+        if self._options.rejoin == "supervisor" and (child.crashed or unasked) and post.state is not None and post.state.users:
+            self._ledger[topic] = {rejoin.client_id: rejoin for rejoin in post.state.rejoins}
 
-    def _heal(self, post: Post, error: BaseException) -> None:
-        """A topic's code raised: its members are told, and it comes up again."""
-        assert post.state is not None
-        reason = f"{type(error).__name__}: {error}"
-        self._owner.emit_unasked(post.topic, crash_messages(post.topic, post.state.subscribers, reason))
-        self._owner.emit_unasked(post.topic, (System(f"topic_restarted:{post.topic}"),))
-        self.start_again([post.topic])
+    def _start_with_members(self, child: Child) -> None:
+        """Members come back before anything that waited."""
+        rejoins = tuple(self._ledger.pop(child.post.topic, {}).values())
+        if rejoins:
+            child.awaits_rejoin = False
+            self._children.put_first(child, Replay(rejoins, None, self._owner.next_number()))
+        self._children.start(child)
+
+    def _heal(self, post: Post, error: BaseException, left: list[Mail]) -> None:
+        """A topic's code raised: its members are told, and it comes up again, unless it did so too often."""
+        topic, now_s = post.topic, self._runtime.monotonic_s()
+        verdict = self._histories.judge(topic, now_s)
+        report = logger.bind(
+            topic=topic, incarnation=post.incarnation, restarts_left=verdict.restarts_left, inbox_length=len(left)
+        )
+        report.opt(exception=error).error("topic {} failed: {}", topic, error)
+        members = () if post.state is None else post.state.subscribers
+        self._owner.emit_unasked(topic, crash_messages(topic, members, f"{type(error).__name__}: {error}"))
+        if verdict.delay_s is None:
+            self._give_up(topic, left)
+        elif verdict.delay_s > 0:
+            child = self._children.add(topic, awaits_rejoin=True)
+            child.is_put_off = True
+            self._put_off.later(verdict.delay_s, ComeUp(child))
+            self._go_on(topic, left)
+        else:
+            self._owner.emit_unasked(topic, (System(f"topic_restarted:{topic}"),))
+            self.start_again([topic])
+            self._go_on(topic, left)
+        if verdict.channel_fails:
+            self._owner.crash_channel(f"topics failed too often, {topic} last")
+
+    def _give_up(self, topic: str, left: list[Mail]) -> None:
+        self._life.down.add(topic)
+        self._owner.emit_unasked(topic, (System(f"topic_given_up:{topic}"),))
+        for mail in left:
+            self._children.answer(mail, "topic_crashed")
+
+    def _go_on(self, topic: str, left: list[Mail]) -> None:
+        """With what had been accepted and not been handled."""
+        for mail in left:
+            if self._options.restarts.waiting == "redeliver" or isinstance(mail, Question):
+                self._owner.route_again(topic, mail)
+            else:
+                self._children.answer(mail, "topic_crashed")

@@ -15,13 +15,13 @@ from msgspec import Struct
 from lightspeed.actors.events import Crash
 from lightspeed.actors.logs import logger
 from lightspeed.actors.outbound import error
-from lightspeed.actors.patterns import Patterns
-from lightspeed.actors.post import Delivery, Mail, Order, Post, Question, TopicDown
+from lightspeed.actors.post import Delivery, Mail, Order, Post, Question, Replay, TopicDown
 from lightspeed.actors.pykka_inside import STOP
 from lightspeed.actors.runtime import Reply, Runtime, SupervisedRef
 from lightspeed.actors.topic import Messages, TopicState
 from lightspeed.actors.topic_actor import TopicActor
 from lightspeed.supervision.latch import Latch
+from lightspeed.supervision.options import Options
 from lightspeed.supervision.outbox import Outbox
 from lightspeed.supervision.sink import SinkLanes
 
@@ -38,6 +38,8 @@ class Child(Struct, eq=False, gc=False):
     sent: int = 0
     crashed: bool = False
     stops: bool = False
+    is_put_off: bool = False
+    """It is to come up later: until then it is not started, and what it is sent waits."""
     waiting: list[Mail] = _NONE
     """Sent to no actor: it is not started yet, or was found dead."""
     held: list[tuple[int, Messages, Reply | None]] = _NONE
@@ -75,10 +77,9 @@ class Child(Struct, eq=False, gc=False):
 class Children:
     """For the supervisor's thread only."""
 
-    def __init__(
-        self, runtime: Runtime, outlet: Outbox | SinkLanes, report: Callable[[Any], None], own_thread: Patterns[bool]
-    ) -> None:
-        self._runtime, self._outlet, self._report, self._own_thread = runtime, outlet, report, own_thread
+    def __init__(self, runtime: Runtime, outlet: Outbox | SinkLanes, report: Callable[[Any], None], options: Options) -> None:
+        self._runtime, self._outlet, self._report, self._own_thread = runtime, outlet, report, options.own_thread
+        self._max_waiting = options.restarts.max_waiting
         # With a sink, to let a topic handle something is to run the user's code, and that is no caller's business.
         self._may_tell_here = isinstance(outlet, Outbox)
         self._in_hand: dict[Post, Mail] = {}
@@ -101,16 +102,26 @@ class Children:
         child.sent += 1
         ref = child.ref
         if ref is None:
+            if child.is_put_off and len(child.waiting) >= self._max_waiting:
+                child.sent -= 1
+                self.answer(mail, "unavailable")
+                return
             child.keep(mail)
             self._touched.add(child)
             self.start(child)
         elif not (self._may_tell_here and ref.tell_here(mail)):
             self._tell(child, ref, mail)
 
+    def put_first(self, child: Child, mail: Mail) -> None:
+        """Have a child that is not started yet handle this before anything that waits for it."""
+        child.sent += 1
+        child.waiting = [mail, *child.waiting]
+        self._touched.add(child)
+
     def start(self, child: Child) -> None:
         """Start the actor and send it all that waited, unless one of the topic is still leaving."""
         topic = child.post.topic
-        if self.leaving.get(topic, child) is not child:
+        if child.is_put_off or self.leaving.get(topic, child) is not child:
             return
         start = self._runtime.start_on_thread if self._own_thread.find(topic) else self._runtime.start
         try:
@@ -156,6 +167,12 @@ class Children:
     def _has_ended_here(self) -> bool:
         ended, self._ends_here = self._ends_here is None, None
         return ended
+
+    def drop(self, child: Child) -> list[Mail]:
+        """Take out one that has been put off; what waited for it is the caller's."""
+        del self.live[child.post.topic]
+        self._touched.discard(child)
+        return self.take_left(child)
 
     def take_left(self, child: Child) -> list[Mail]:
         """What a dead or abandoned child was sent and has not handled, in order."""
@@ -269,7 +286,7 @@ class Children:
         self.start_successor(child)
 
 
-_MAIL = frozenset((Delivery, Order, Question))
+_MAIL = frozenset((Delivery, Order, Question, Replay))
 
 
 def _nothing(_state: TopicState) -> None:

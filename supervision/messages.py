@@ -48,6 +48,12 @@ class Counted(Struct, frozen=True):
     topic: str
 
 
+class ComeUp(Struct, frozen=True):
+    """It was put off, and its time has come."""
+
+    child: Child
+
+
 class Overdue(Struct, frozen=True):
     """A deadline has passed: whoever of these is not down is abandoned, unless others of them still get there.
 

@@ -1,8 +1,49 @@
 """How a supervisor treats its topics."""
 
+from typing import Literal
+
 from msgspec import Struct
 
+from lightspeed.actors.errors import InvalidOption
 from lightspeed.actors.patterns import Patterns
+from lightspeed.supervision.backoff import Backoff
+from lightspeed.supervision.restart_window import RestartWindow
+
+
+class Restarts(Struct, frozen=True, kw_only=True):
+    """What becomes of a topic whose code raised. One value serves any number of channels.
+
+    Raises:
+        InvalidOption: an option has a value that it can't have.
+    """
+
+    intensity: int = 3
+    """So many restarts of one topic are allowed in `period_s`; one more, and it stays down until `Restart(topic)`. Default 3."""
+    period_s: float = 5.0
+    """In seconds. Default 5."""
+    backoff: Backoff | None = None
+    """How long a topic waits before it comes up. None, the default: not at all."""
+    channel_intensity: int | None = None
+    """So many restarts of all topics together are allowed in `channel_period_s`; one more, and the channel crashes. None, the
+    default: any number."""
+    channel_period_s: float = 5.0
+    """In seconds. Default 5."""
+    waiting: Literal["redeliver", "answer"] = "redeliver"
+    """What becomes of events that had been accepted and not been handled: the next actor handles them (the default), or they
+    are answered `topic_crashed`."""
+    max_waiting: int = 1000
+    """So many events wait for a topic that is coming up; one more is answered `unavailable`. From 0 up. Default 1,000."""
+
+    def __post_init__(self) -> None:
+        RestartWindow(self.intensity, self.period_s)
+        RestartWindow(0 if self.channel_intensity is None else self.channel_intensity, self.channel_period_s)
+        for option, fits, rule in (
+            ("backoff", self.backoff is None or isinstance(self.backoff, Backoff), "must be a Backoff or None"),
+            ("waiting", self.waiting in ("redeliver", "answer"), "must be redeliver or answer"),
+            ("max_waiting", type(self.max_waiting) is int and self.max_waiting >= 0, "must be an int from 0 up"),
+        ):
+            if not fits:
+                raise InvalidOption(option, getattr(self, option), rule)
 
 
 class Options(Struct, frozen=True):
@@ -14,3 +55,7 @@ class Options(Struct, frozen=True):
     """How long none of the topic actors that crash may come to its end before those left are abandoned."""
     own_thread: Patterns[bool] = Patterns("own_thread", {})
     """The topics whose actors have a thread of their own."""
+    restarts: Restarts = Restarts()
+    """What becomes of a topic that fails."""
+    rejoin: Literal["client", "supervisor"] = "client"
+    """Who brings members back: the clients, or the supervisor, from what it saw of the topic's state when it went down."""

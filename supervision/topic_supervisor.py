@@ -13,11 +13,12 @@ import pykka
 from lightspeed.actors.channel_state import ChannelLife
 from lightspeed.actors.events import Crash, Join, Rejoin, Restart
 from lightspeed.actors.logs import logger
-from lightspeed.actors.post import Delivery, Mail, Order, Question, TopicDown, TopicEmpty
+from lightspeed.actors.post import Delivery, Mail, Order, Question, TopicDown, TopicEmpty, TopicLate
 from lightspeed.actors.runtime import NOT_HERE, Reply, Runtime
 from lightspeed.actors.topic import Messages, crash_messages
 from lightspeed.supervision.aftermath import Aftermath
 from lightspeed.supervision.children import Child, Children
+from lightspeed.supervision.dead_letters import DeadLetters
 from lightspeed.supervision.door import Door
 from lightspeed.supervision.latch import Census, Latch, Told
 from lightspeed.supervision.messages import (
@@ -25,6 +26,7 @@ from lightspeed.supervision.messages import (
     AskCrashed,
     AskTopic,
     Close,
+    ComeUp,
     Counted,
     Flush,
     Overdue,
@@ -48,21 +50,23 @@ class TopicSupervisor(_Role):
 
     outlives_interrupts = True  # it may run in the main thread, and there Ctrl-C ends what a caller waits for, not his channel
 
-    def __init__(self, runtime: Runtime, outlet: Outbox | SinkLanes, door: Door, options: Options, done: Reply) -> None:
+    def __init__(
+        self, runtime: Runtime, outlet: Outbox | SinkLanes, door: Door, options: Options, dead_letters: DeadLetters, done: Reply
+    ) -> None:
         super().__init__()
         self._runtime, self._outlet, self._door, self._options = runtime, outlet, door, options
         self._done = done
         """Told when nothing is left of this supervisor but the end of its own thread."""
         self._seq = 0
         self._life = ChannelLife()
-        self._children = Children(runtime, outlet, self._report, options.own_thread)
+        self._children = Children(runtime, outlet, self._report, options)
         self._counted: dict[str, list[Mail]] = {}  # what waits until it is known who is in the topic
         self._behind: list[Any] | None = None  # what waits for all of those, in order; None: nothing does
         self._closing = False
         self._is_plain = True
         """Neither crashed nor closing, and nothing waits: then an event goes straight to its topic."""
         self._reminders = Reminders(runtime, self.actor_ref)
-        self._aftermath = Aftermath(runtime, options, self._children, self._life, outlet, self, self.actor_ref)
+        self._aftermath = Aftermath(runtime, options, self._children, self._life, outlet, self, dead_letters)
 
     def on_receive(self, message: Any) -> Any:
         if type(message) is Delivery and self._is_plain:  # nearly everything is: the shortest way
@@ -121,6 +125,7 @@ class TopicSupervisor(_Role):
         if child is None:
             answer = self._life.answer(delivery.request, topic_exists=False)
             if answer is not None:
+                self._aftermath.strike(delivery.request)
                 self._children.emit(delivery.seq, topic, answer, delivery.reply)
                 return
             child = self._children.add(topic)
@@ -133,8 +138,9 @@ class TopicSupervisor(_Role):
         if self._must_count_first(order, topic):
             return
         child = self._children.live.get(topic) if topic is not None else None
+        exists = child is not None and (child.post.members > 0 or child.is_put_off)
         was_crashed, was_down = self._life.crashed, topic in self._life.down
-        answer = self._life.answer(event, topic_exists=child is not None and child.post.members > 0)
+        answer = self._life.answer(event, topic_exists=exists)
         if answer is not None and (self._life.crashed, topic in self._life.down) == (was_crashed, was_down):
             self._children.emit(order.seq, topic, answer, order.reply)
             return
@@ -158,7 +164,7 @@ class TopicSupervisor(_Role):
             self._counted[topic].append(order)
             return True
         child = self._children.live.get(topic)
-        if child is None or not child.is_busy or not isinstance(order.request, Crash):
+        if child is None or child.is_put_off or not child.is_busy or not isinstance(order.request, Crash):
             return False
         self._counted[topic] = [order]
         self._children.deliver(child, Question(len, Told(self._report, Counted(topic))))
@@ -176,7 +182,7 @@ class TopicSupervisor(_Role):
         for mail in self._counted.pop(message.topic, ()):
             if isinstance(mail, Question):
                 self._question(message.topic, mail)
-            else:
+            elif isinstance(mail, (Delivery, Order)):
                 self._handle(mail)
         if not self._counted and self._behind is not None:
             behind, self._behind = self._behind, None
@@ -193,9 +199,12 @@ class TopicSupervisor(_Role):
         topic = child.post.topic
         logger.bind(topic=topic, incarnation=child.post.incarnation).info("topic {} crashed: {}", topic, event.reason)
         self._life.down.add(topic)
-        assert child.post.state is not None
-        messages = crash_messages(topic, child.post.state.subscribers, event.reason)
+        members = () if child.post.state is None else child.post.state.subscribers
+        messages = crash_messages(topic, members, event.reason)
         self._children.emit(order.seq, topic, messages, latch.part() if latch is not None else None)
+        if child.is_put_off:
+            self._aftermath.drop(child)
+            return
         self._aftermath.crash(child, order.seq, event)
         if latch is not None:
             self._children.wait_for_leaving(latch, topic)
@@ -205,7 +214,10 @@ class TopicSupervisor(_Role):
         logger.info("channel crashed: {}; topic actors: {}", event.reason, len(self._children.live))
         self._aftermath.rejoin_windows.cancel()
         for child in list(self._children.live.values()):
-            self._aftermath.crash(child, seq, event)
+            if child.is_put_off:
+                self._aftermath.drop(child)
+            else:
+                self._aftermath.crash(child, seq, event)
         if latch is not None:
             self._children.wait_for_leaving(latch)
         self._aftermath.watch_leaving(self._children.everyone_leaving())
@@ -231,10 +243,14 @@ class TopicSupervisor(_Role):
 
     # For what follows an end
 
-    def emit_unasked(self, topic: str, messages: Messages) -> None:
-        """What arises by itself is numbered when the supervisor learns of it."""
+    def next_number(self) -> int:
+        """For what arises by itself: it is numbered when the supervisor learns of it."""
         self._seq += 1
-        self._children.emit(self._seq, topic, messages, None)
+        return self._seq
+
+    def emit_unasked(self, topic: str, messages: Messages) -> None:
+        """Give out what answers no event."""
+        self._children.emit(self.next_number(), topic, messages, None)
 
     def route_again(self, topic: str, mail: Mail) -> None:
         """Under its old number, to the topic's next actor."""
@@ -242,6 +258,10 @@ class TopicSupervisor(_Role):
             self._question(topic, mail)
         elif type(mail) is Delivery:
             self._route(mail)
+
+    def crash_channel(self, reason: str) -> None:
+        """As by `Crash`: too many topics failed."""
+        self._handle(Order(Crash(reason), None, self.next_number()))
 
     def after_the_last(self) -> None:
         """Nobody is on his way down any more."""
@@ -293,6 +313,7 @@ class TopicSupervisor(_Role):
         self._aftermath.rejoin_windows.cancel()
         self._reminders.later(message.timeout_s, Overdue(None))
         for child in list(self._children.live.values()):
+            child.is_put_off = False  # what waits for it was accepted, and is handled
             self._aftermath.stop(child)
         self.after_the_last()
 
@@ -306,6 +327,7 @@ class TopicSupervisor(_Role):
             elif envelope.reply_to is not None:
                 envelope.reply_to.set(None)  # another stop
         for child in list(self._children.live.values()):
+            child.is_put_off = False
             self._aftermath.stop(child)
         deadline_s = self._runtime.monotonic_s() + self._options.crash_timeout_s
         while leaving := self._children.everyone_leaving():
@@ -351,6 +373,8 @@ _HANDLERS: dict[type, Callable[[TopicSupervisor, Any], object]] = {
     Close: TopicSupervisor._close,
     Counted: TopicSupervisor._on_counted,
     TopicEmpty: TopicSupervisor._topic_empty,
+    TopicLate: lambda supervisor, message: supervisor._aftermath.late(message),
+    ComeUp: lambda supervisor, message: supervisor._aftermath.come_up(message),
     TopicDown: lambda supervisor, message: supervisor._aftermath.down(message),
     Overdue: lambda supervisor, message: supervisor._aftermath.overdue(message),
     RejoinWindowClosed: lambda supervisor, message: supervisor._aftermath.rejoin_window_closed(message),

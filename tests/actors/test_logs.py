@@ -55,10 +55,10 @@ def test_a_crash_of_many_topics_writes_one_line(records):
     assert crash == "channel crashed: power; topic actors: 20"
 
 
-def test_a_failure_is_logged_once_with_traceback_topic_and_incarnation(records, fail_a_topic):
+def test_a_failure_is_reported_once_with_traceback_and_what_the_supervisor_knows(records, fail_a_topic):
     fail_a_topic()
     (failure,) = [r for r in records if r["message"].startswith("topic room:1 failed") and r["exception"]]
-    assert failure["extra"] == {"topic": "room:1", "incarnation": 1}
+    assert failure["extra"] == {"topic": "room:1", "incarnation": 1, "restarts_left": 2, "inbox_length": 0}
     assert failure["level"].name == "ERROR"
     assert str(failure["exception"].value) == "planted"
     assert failure["exception"].traceback is not None

@@ -130,6 +130,8 @@ def test_the_adapter_carries_its_identity():
         {"timeout_s": 1e12},
         {"rejoin_window_s": "30"},
         {"crash_timeout_s": -1},
+        {"restarts": 3},
+        {"rejoin": "nobody"},
         {"own_thread": "room:slow"},
         {"own_thread": 7},
         {"own_thread": [""]},

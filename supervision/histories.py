@@ -1,0 +1,64 @@
+"""How often topics failed, and what follows from it. Pure, but for the randomness that is passed in."""
+
+import random
+
+from msgspec import Struct
+
+from lightspeed.supervision.backoff import BackoffState, Randomness
+from lightspeed.supervision.options import Restarts
+from lightspeed.supervision.restart_window import RestartWindow
+
+# Histories of topics that have been quiet for long are thrown out when so many have gathered, and then at twice as many.
+_WORTH_SWEEPING = 1024
+
+
+class Verdict(Struct, frozen=True):
+    """On one failure of one topic."""
+
+    delay_s: float | None
+    """When it comes up; None: it stays down."""
+    restarts_left: int
+    """How many more are allowed now."""
+    channel_fails: bool
+    """Whether the whole channel has had too many."""
+
+
+class _History(Struct):
+    window: RestartWindow
+    failed_s: float = 0.0
+    backoff: BackoffState | None = None
+
+
+class Histories:
+    """Of each topic that failed lately, and of the channel. For the supervisor's thread only."""
+
+    def __init__(self, restarts: Restarts, randomness: Randomness | None = None) -> None:
+        self._restarts = restarts
+        self._randomness = random.Random() if randomness is None else randomness
+        self._topics: dict[str, _History] = {}
+        self._sweep_at = _WORTH_SWEEPING
+        intensity = restarts.channel_intensity
+        self._channel = None if intensity is None else RestartWindow(intensity, restarts.channel_period_s)
+
+    def judge(self, topic: str, now_s: float) -> Verdict:
+        """Count a failure, and say what becomes of the topic."""
+        if topic not in self._topics:
+            self._sweep(now_s)
+            self._topics[topic] = _History(RestartWindow(self._restarts.intensity, self._restarts.period_s))
+        history = self._topics[topic]
+        history.failed_s = now_s
+        if not history.window.allow(now_s):
+            del self._topics[topic]  # a restart by order begins afresh
+            return Verdict(None, 0, channel_fails=False)
+        channel_fails = self._channel is not None and not self._channel.allow(now_s)
+        delay_s = 0.0
+        if self._restarts.backoff is not None:
+            delay_s, history.backoff = self._restarts.backoff.next(history.backoff, now_s, self._randomness)
+        return Verdict(delay_s, history.window.left(now_s), channel_fails)
+
+    def _sweep(self, now_s: float) -> None:
+        if len(self._topics) >= self._sweep_at:
+            backoff = self._restarts.backoff
+            counts_s = max(self._restarts.period_s, 0.0 if backoff is None else backoff.cap_s + backoff.quiet_s)
+            self._topics = {topic: old for topic, old in self._topics.items() if old.failed_s >= now_s - counts_s}
+            self._sweep_at = max(_WORTH_SWEEPING, 2 * len(self._topics))

@@ -1,0 +1,306 @@
+"""One topic fails, one topic heals, and nobody else notices."""
+
+import itertools
+import random
+import threading
+
+import pytest
+from naive import NaiveChannel
+
+from lightspeed.actors import Pool, TopicState
+from lightspeed.channel import (
+    Backoff,
+    Broadcast,
+    Channel,
+    Crash,
+    Join,
+    Leave,
+    PresenceDiff,
+    Push,
+    PushMessage,
+    Rejoin,
+    Reply,
+    Restart,
+    Restarts,
+    System,
+)
+
+pytestmark = pytest.mark.usefixtures("runtime")
+
+
+@pytest.fixture(autouse=True)
+def poison(monkeypatch):
+    """A push of `poison` makes the topic fail."""
+    handle = TopicState.handle
+
+    def taste(state, event):
+        if isinstance(event, Push) and event.payload == "poison":
+            raise ValueError("planted")
+        return handle(state, event)
+
+    monkeypatch.setattr(TopicState, "handle", taste)
+
+
+POISON = Push("a", "x", "e", "poison")
+FAILED = [
+    Reply("a", "x", "error", "topic_crashed"),
+    System("topic_crashed:x"),
+    PushMessage("a", "x", "topic_crashed", "ValueError: planted"),
+]
+
+
+class Clock(Pool):
+    """Real actors, and a clock that a test moves on."""
+
+    def __init__(self):
+        super().__init__()
+        self.now_s, self.calls, self.numbers = 0.0, [], itertools.count()
+
+    def monotonic_s(self):
+        return self.now_s
+
+    def call_later(self, delay_s, call):
+        entry = (self.now_s + delay_s, next(self.numbers), call)
+        self.calls.append(entry)
+        return ClockTimer(self.calls, entry)
+
+    def run_for(self, span_s):
+        self.now_s += span_s
+        for entry in sorted(entry for entry in self.calls if entry[0] <= self.now_s):
+            self.calls.remove(entry)
+            entry[2]()
+
+
+class ClockTimer:
+    def __init__(self, calls, entry):
+        self.calls, self.entry = calls, entry
+
+    def cancel(self):
+        if self.entry in self.calls:
+            self.calls.remove(self.entry)
+
+
+def joined(**options):
+    channel = Channel(**options)
+    channel.handle(Join("a", "x", "u", 1))
+    channel.flush_outbox()
+    return channel
+
+
+def without_diffs(messages):
+    return [message for message in messages if not isinstance(message, PresenceDiff)]
+
+
+def test_a_topic_that_fails_too_often_stays_down_until_it_is_restarted():
+    with joined(restarts=Restarts(intensity=1)) as channel:
+        channel.handle(POISON)
+        channel.handle(Rejoin("a", "x", "u", 2))
+        channel.handle(POISON)
+        channel.handle(Rejoin("a", "x", "u", 3))
+        channel.handle(Join("a", "y", "u", 3))
+        assert channel.topics() == ("y",)
+        assert without_diffs(channel.flush_outbox()) == [
+            *FAILED,
+            System("topic_restarted:x"),
+            Reply("a", "x", "ok", "rejoined"),
+            *FAILED,
+            System("topic_given_up:x"),
+            Reply("a", "x", "error", "crashed"),
+            Reply("a", "y", "ok", "joined"),
+        ]
+        channel.handle(Crash("r", "x"))
+        channel.handle(Restart("x"))
+        channel.handle(Join("a", "x", "u", 4))
+        assert channel.flush_outbox()[:2] == [System("already_crashed"), System("topic_restarted:x")]
+        assert channel.topics() == ("x", "y")
+
+
+def test_events_wait_for_a_topic_that_is_put_off_and_one_too_many_is_answered():
+    clock = Clock()
+    with joined(runtime=clock, restarts=Restarts(backoff=Backoff(floor_s=5, jitter=0), max_waiting=2)) as channel:
+        channel.handle(POISON)
+        for event in (Rejoin("a", "x", "u", 2), Push("a", "x", "e", "p"), Push("a", "x", "e", "too many")):
+            channel.tell(event)
+        channel.handle(Join("a", "y", "u", 1))  # the others don't wait
+        clock.run_for(4.9)
+        assert not channel.crashed
+        clock.run_for(0.2)
+        assert without_diffs(channel.flush_outbox()) == [
+            *FAILED,
+            Reply("a", "x", "ok", "rejoined"),
+            PushMessage("a", "x", "e", "p"),
+            Reply("a", "x", "error", "unavailable"),
+            Reply("a", "y", "ok", "joined"),
+            System("topic_restarted:x"),
+        ]
+        assert channel.topics() == ("x", "y")
+
+
+@pytest.mark.parametrize(
+    ("order", "first"),
+    [(Crash("r", "x"), System("topic_crashed:x")), (Crash("r"), System("crashed:r"))],
+    ids=["topic", "channel"],
+)
+def test_a_topic_that_is_put_off_can_be_crashed(order, first):
+    clock = Clock()
+    with joined(runtime=clock, restarts=Restarts(backoff=Backoff(floor_s=5))) as channel:
+        channel.handle(POISON)
+        channel.tell(Rejoin("a", "x", "u", 2))
+        channel.handle(order)
+        clock.run_for(60)
+        channel.handle(Rejoin("a", "x", "u", 3))
+        refused = Reply("a", "x", "error", "crashed")
+        assert channel.flush_outbox() == [*FAILED, refused, first, refused]
+        channel.handle(Restart(order.topic))
+        channel.handle(Rejoin("a", "x", "u", 4))
+        assert channel.topics() == ("x",)
+
+
+def test_what_waits_for_a_topic_that_is_put_off_is_handled_before_a_close():
+    with joined(runtime=Clock(), restarts=Restarts(backoff=Backoff(floor_s=5))) as channel:
+        channel.handle(POISON)
+        channel.tell(Rejoin("a", "x", "u", 2))
+    assert Reply("a", "x", "ok", "rejoined") in channel.flush_outbox()
+
+
+def test_when_topics_together_fail_too_often_the_channel_crashes():
+    with Channel(restarts=Restarts(channel_intensity=2)) as channel:
+        for topic in "xyz":
+            channel.handle(Join("a", topic, "u", 1))
+            channel.handle(Push("a", topic, "e", "poison"))
+        assert channel.crashed
+        labels = [message.label for message in channel.flush_outbox() if isinstance(message, System)]
+        assert labels[-1] == "crashed:topics failed too often, z last"
+        channel.handle(Restart())
+        channel.handle(Join("a", "x", "u", 2))
+        assert channel.topics() == ("x",)
+
+
+@pytest.mark.parametrize(("waiting", "payload"), [("redeliver", "not_joined"), ("answer", "topic_crashed")])
+def test_what_had_been_accepted_goes_to_the_next_actor_or_is_answered(monkeypatch, waiting, payload):
+    inside, go_on = threading.Event(), threading.Event()
+    handle = TopicState.handle
+
+    def hold(state, event):
+        if isinstance(event, Push) and event.payload == "poison":
+            inside.set()
+            assert go_on.wait(10)
+        return handle(state, event)
+
+    monkeypatch.setattr(TopicState, "handle", hold)
+    with joined(restarts=Restarts(waiting=waiting), runtime=Pool(), own_thread=["*"]) as channel:
+        channel.tell(POISON)
+        assert inside.wait(5)
+        channel.tell(Push("a", "x", "e", "behind"))
+        reader = threading.Thread(target=lambda: channel.crashed)
+        reader.start()
+        reader.join()  # the supervisor has sent it
+        go_on.set()
+        assert Reply("a", "x", "error", payload) in channel.flush_outbox()[1:]
+
+
+# Members that the supervisor brings back
+
+
+def scenario(length, seed):
+    """Random events, each with a time of its own."""
+    chance = random.Random(seed)
+    for at in range(length):
+        client, topic, user = chance.choice("abcde"), chance.choice("xyz"), chance.choice("uv")
+        yield chance.choice(
+            (
+                Join(client, topic, user, at),
+                Join(client, topic, user, at),
+                Rejoin(client, topic, user, at),
+                Leave(client, topic),
+                Broadcast(client, topic, "p"),
+                Push(client, topic, "e", "p"),
+            )
+        )
+
+
+def who_is_there(channel):
+    return {topic: (channel.subscribers(topic), {e.key: set(e.metas) for e in channel.presences(topic)}) for topic in "xyz"}
+
+
+SWEEPS = {
+    "the channel crashes": [Crash("r"), Restart()],
+    "each topic crashes": [order for topic in "xyz" for order in (Crash("r", topic), Restart(topic))],
+    "each topic fails": [
+        event for topic in "xyz" for event in (Join("p", topic, "p", 1), Push("p", topic, "e", "poison"), Leave("p", topic))
+    ],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sweep", SWEEPS.values(), ids=SWEEPS)
+def test_a_crash_between_any_two_events_loses_no_member(sweep):
+    events = list(scenario(200, seed=11))
+    calm = NaiveChannel()
+    calm.run(events)
+    for at in range(1, 200):
+        with Channel(rejoin="supervisor", restarts=Restarts(intensity=99)) as channel:
+            for event in [*events[:at], *sweep, *events[at:]]:
+                channel.tell(event)
+            assert who_is_there(channel) == who_is_there(calm), at
+
+
+def test_members_come_back_in_order_by_diffs_and_without_replies_before_what_waited():
+    with joined(rejoin="supervisor") as channel:
+        for client in "bc":
+            channel.handle(Join(client, "x", "v", 2))
+        channel.flush_outbox()
+        channel.handle(POISON)
+        channel.handle(Broadcast("c", "x", "hello"))
+        outbound = channel.flush_outbox()
+        assert channel.subscribers("x") == ("a", "b", "c")
+        diffs = [(m.diff.joins[0].key, m.diff.joins[0].metas[0].ref) for m in outbound if isinstance(m, PresenceDiff)]
+        assert diffs == [("u", "a:1"), ("v", "b:2"), ("v", "c:2")]
+        assert [message for message in outbound if isinstance(message, Reply)] == FAILED[:1]
+        assert [message.recipients for message in outbound if hasattr(message, "recipients")] == [("a", "b", "c")]
+
+
+def test_who_left_meanwhile_does_not_come_back():
+    with joined(rejoin="supervisor") as channel:
+        channel.handle(Join("b", "x", "u", 1))
+        channel.handle(Crash("r"))
+        channel.handle(Leave("a", "x"))
+        channel.handle(Restart())
+        assert channel.subscribers("x") == ("b",)
+
+
+def test_with_nobody_to_bring_back_a_restarted_topic_waits_for_a_rejoin_and_stops():
+    clock = Clock()
+    with joined(rejoin="supervisor", runtime=clock) as channel:
+        channel.handle(Crash("r", "x"))
+        channel.handle(Leave("a", "x"))
+        channel.handle(Restart("x"))
+        clock.run_for(31)
+        assert channel.topics() == ()
+        channel.handle(Join("b", "x", "u", 1))
+        assert channel.subscribers("x") == ("b",)
+
+
+def test_what_an_abandoned_actor_gives_out_late_is_a_dead_letter(monkeypatch):
+    inside, go_on = threading.Event(), threading.Event()
+    handle = TopicState.handle
+
+    def hang(state, event):
+        if isinstance(event, Push) and event.payload == "hang":
+            inside.set()
+            assert go_on.wait(10)
+        return handle(state, event)
+
+    monkeypatch.setattr(TopicState, "handle", hang)
+    with Channel(crash_timeout_s=0.02, runtime=Pool(), own_thread=["x"]) as channel:
+        channel.handle(Join("a", "x", "u", 1))
+        channel.tell(Push("a", "x", "e", "hang"))
+        assert inside.wait(5)
+        channel.handle(Crash("r"))
+        assert (channel.dead_letters(), channel.dead_letter_count) == ((), 0)
+        go_on.set()
+        while not channel.dead_letter_count:
+            channel.flush_outbox()
+        (letter,) = channel.dead_letters()
+        assert (letter.topic, letter.incarnation, letter.why) == ("x", 1, "late")
+        assert letter.what == PushMessage("a", "x", "e", "hang")
