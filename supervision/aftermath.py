@@ -10,15 +10,16 @@ from typing import Any, Protocol
 import pykka
 
 from lightspeed.actors.channel_state import ChannelLife
-from lightspeed.actors.events import Crash, Leave, Rejoin, TopicEvent
+from lightspeed.actors.events import Crash
 from lightspeed.actors.logs import logger
 from lightspeed.actors.outbound import System
-from lightspeed.actors.post import Mail, Post, Question, Replay, TopicDown, TopicLate
+from lightspeed.actors.post import Mail, Post, Question, TopicDown, TopicLate
 from lightspeed.actors.runtime import Runtime
 from lightspeed.actors.topic import Messages, crash_messages
 from lightspeed.supervision.children import Child, Children
 from lightspeed.supervision.dead_letters import DeadLetter, DeadLetters
 from lightspeed.supervision.histories import Histories
+from lightspeed.supervision.ledger import Ledger
 from lightspeed.supervision.messages import ComeUp, Overdue, RejoinWindowClosed
 from lightspeed.supervision.options import Options
 from lightspeed.supervision.outbox import Outbox
@@ -28,8 +29,6 @@ from lightspeed.supervision.sink import SinkLanes
 
 class Owner(Protocol):
     """What is asked of the supervisor."""
-
-    def next_number(self) -> int: ...
 
     def emit_unasked(self, topic: str, messages: Messages) -> None: ...
 
@@ -55,16 +54,16 @@ class Aftermath:
         outlet: Outbox | SinkLanes,
         owner: Owner,
         dead_letters: DeadLetters,
+        ledger: Ledger,
     ) -> None:
         self._runtime, self._options, self._children, self._life = runtime, options, children, life
-        self._outlet, self._owner, self._dead_letters = outlet, owner, dead_letters
+        self._outlet, self._owner, self._dead_letters, self._ledger = outlet, owner, dead_letters, ledger
         self.rejoin_windows = Reminders(runtime, owner.actor_ref)
         self._put_off = Reminders(runtime, owner.actor_ref)
         self._deadlines = Reminders(runtime, owner.actor_ref)
         self._last_down_s = 0.0
         self._had_members: dict[str, int] = {}  # topics that a restart starts again, and the incarnations that they were
         self._histories = Histories(options.restarts)
-        self._ledger: dict[str, dict[str, Rejoin]] = {}  # topic -> client_id -> how to take back who was in it at its end
 
     # Going down
 
@@ -149,9 +148,9 @@ class Aftermath:
 
     def start_again(self, topics: Iterable[str]) -> None:
         """A new actor for each. It gets its members back from the ledger, or stops if nobody rejoins."""
-        started = tuple(self._children.add(topic, awaits_rejoin=True) for topic in topics)
+        started = tuple(self._children.add(topic, restores=True) for topic in topics)
         for child in started:
-            self._start_with_members(child)
+            self._children.start(child)
         if any(child.awaits_rejoin for child in started):
             self.rejoin_windows.later(self._options.rejoin_window_s, RejoinWindowClosed(started))
 
@@ -160,7 +159,7 @@ class Aftermath:
         if child.is_put_off and self._children.live.get(child.post.topic) is child:
             child.is_put_off = False
             self._owner.emit_unasked(child.post.topic, (System(f"topic_restarted:{child.post.topic}"),))
-            self._start_with_members(child)
+            self._children.start(child)
             if child.awaits_rejoin:
                 self.rejoin_windows.later(self._options.rejoin_window_s, RejoinWindowClosed((child,)))
 
@@ -168,13 +167,8 @@ class Aftermath:
         """It was put off, and is not wanted any more."""
         for mail in self._children.drop(child):
             self._children.answer(mail, "crashed")
-        if self._ledger.get(child.post.topic) and child.post.topic not in self._life.down:
+        if child.post.topic in self._ledger and child.post.topic not in self._life.down:
             self._had_members[child.post.topic] = child.post.incarnation
-
-    def strike(self, event: TopicEvent) -> None:
-        """Whoever asks to leave a topic that is down is refused, and does not come back with it."""
-        if isinstance(event, Leave) and event.topic in self._ledger:
-            self._ledger[event.topic].pop(event.client_id, None)
 
     def crashed_topics(self) -> list[str]:
         """The topics that a restart of the channel starts again. They are forgotten here."""
@@ -199,16 +193,8 @@ class Aftermath:
         is_last = topic not in self._children.leaving and topic not in self._children.live
         if child.crashed and post.members and is_last and topic not in self._life.down:
             self._had_members[topic] = post.incarnation
-        if self._options.rejoin == "supervisor" and (child.crashed or unasked) and post.state is not None and post.state.users:
-            self._ledger[topic] = {rejoin.client_id: rejoin for rejoin in post.state.rejoins}
-
-    def _start_with_members(self, child: Child) -> None:
-        """Members come back before anything that waited."""
-        rejoins = tuple(self._ledger.pop(child.post.topic, {}).values())
-        if rejoins:
-            child.awaits_rejoin = False
-            self._children.put_first(child, Replay(rejoins, None, self._owner.next_number()))
-        self._children.start(child)
+        if child.crashed or unasked:
+            self._ledger.note(post.state)
 
     def _heal(self, post: Post, error: BaseException, left: list[Mail]) -> None:
         """A topic's code raised: its members are told, and it comes up again, unless it did so too often."""
@@ -223,7 +209,7 @@ class Aftermath:
         if verdict.delay_s is None:
             self._give_up(topic, left)
         elif verdict.delay_s > 0:
-            child = self._children.add(topic, awaits_rejoin=True)
+            child = self._children.add(topic, restores=True)
             child.is_put_off = True
             self._put_off.later(verdict.delay_s, ComeUp(child))
             self._go_on(topic, left)

@@ -21,6 +21,7 @@ from lightspeed.actors.runtime import Reply, Runtime, SupervisedRef
 from lightspeed.actors.topic import Messages, TopicState
 from lightspeed.actors.topic_actor import TopicActor
 from lightspeed.supervision.latch import Latch
+from lightspeed.supervision.ledger import Ledger
 from lightspeed.supervision.options import Options
 from lightspeed.supervision.outbox import Outbox
 from lightspeed.supervision.sink import SinkLanes
@@ -32,7 +33,10 @@ class Child(Struct, eq=False, gc=False):
     """One incarnation of a topic, as its supervisor sees it. As a `Post`, out of the collector's sight."""
 
     post: Post
+    restores: bool
+    """It stands for one that ended, and takes its members back."""
     awaits_rejoin: bool
+    """It does, and nobody has come back yet: it is stopped when its rejoin window closes."""
     ref: SupervisedRef | None = None
     """None: not started yet."""
     sent: int = 0
@@ -77,9 +81,18 @@ class Child(Struct, eq=False, gc=False):
 class Children:
     """For the supervisor's thread only."""
 
-    def __init__(self, runtime: Runtime, outlet: Outbox | SinkLanes, report: Callable[[Any], None], options: Options) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        outlet: Outbox | SinkLanes,
+        report: Callable[[Any], None],
+        options: Options,
+        ledger: Ledger,
+        next_number: Callable[[], int],
+    ) -> None:
         self._runtime, self._outlet, self._report, self._own_thread = runtime, outlet, report, options.own_thread
         self._max_waiting = options.restarts.max_waiting
+        self._ledger, self._next_number = ledger, next_number
         # With a sink, to let a topic handle something is to run the user's code, and that is no caller's business.
         self._may_tell_here = isinstance(outlet, Outbox)
         self._in_hand: dict[Post, Mail] = {}
@@ -90,11 +103,14 @@ class Children:
         self.leaving: dict[str, Child] = {}
         """The one of a topic that is on its way down; those behind it are not started yet."""
 
-    def add(self, topic: str, *, awaits_rejoin: bool = False) -> Child:
-        """A new child, with the next incarnation. It is started by its first mail, or by `start`."""
+    def add(self, topic: str, *, restores: bool = False) -> Child:
+        """A new child, with the next incarnation. It is started by its first delivery, or by `start`.
+
+        One that `restores` stands for one that ended: its members come back to it.
+        """
         self._incarnation += 1
         post = Post(topic, self._incarnation, self._outlet, self._report, self._in_hand)
-        child = self.live[topic] = Child(post, awaits_rejoin)
+        child = self.live[topic] = Child(post, restores, restores)
         return child
 
     def deliver(self, child: Child, mail: Mail) -> None:
@@ -112,17 +128,12 @@ class Children:
         elif not (self._may_tell_here and ref.tell_here(mail)):
             self._tell(child, ref, mail)
 
-    def put_first(self, child: Child, mail: Mail) -> None:
-        """Have a child that is not started yet handle this before anything that waits for it."""
-        child.sent += 1
-        child.waiting = [mail, *child.waiting]
-        self._touched.add(child)
-
     def start(self, child: Child) -> None:
         """Start the actor and send it all that waited, unless one of the topic is still leaving."""
         topic = child.post.topic
         if child.is_put_off or self.leaving.get(topic, child) is not child:
             return
+        self._take_back_members(child)
         start = self._runtime.start_on_thread if self._own_thread.find(topic) else self._runtime.start
         try:
             ref = start(TopicActor, child.post)
@@ -136,6 +147,15 @@ class Children:
                 self._tell(child, ref, mail)
         if child.stops:
             ref.stop_soon()
+
+    def _take_back_members(self, child: Child) -> None:
+        """Before anything that waits, if it was started to take the place of one that ended."""
+        rejoins = self._ledger.take(child.post.topic) if child.restores else ()
+        if rejoins:
+            child.awaits_rejoin = False
+            child.waiting = [Replay(rejoins, None, self._next_number()), *child.waiting]
+            child.sent += 1
+            self._touched.add(child)
 
     def crash(self, child: Child, seq: int, event: Crash) -> bool:
         """Send the crash to the tail of its inbox: what it was sent before is handled before. Whether it is down already."""

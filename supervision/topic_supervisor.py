@@ -21,6 +21,7 @@ from lightspeed.supervision.children import Child, Children
 from lightspeed.supervision.dead_letters import DeadLetters
 from lightspeed.supervision.door import Door
 from lightspeed.supervision.latch import Census, Latch, Told
+from lightspeed.supervision.ledger import Ledger
 from lightspeed.supervision.messages import (
     AskCensus,
     AskCrashed,
@@ -59,14 +60,15 @@ class TopicSupervisor(_Role):
         """Told when nothing is left of this supervisor but the end of its own thread."""
         self._seq = 0
         self._life = ChannelLife()
-        self._children = Children(runtime, outlet, self._report, options)
+        self._ledger = Ledger(is_kept=options.rejoin == "supervisor")
+        self._children = Children(runtime, outlet, self._report, options, self._ledger, self.next_number)
         self._counted: dict[str, list[Mail]] = {}  # what waits until it is known who is in the topic
         self._behind: list[Any] | None = None  # what waits for all of those, in order; None: nothing does
         self._closing = False
         self._is_plain = True
         """Neither crashed nor closing, and nothing waits: then an event goes straight to its topic."""
         self._reminders = Reminders(runtime, self.actor_ref)
-        self._aftermath = Aftermath(runtime, options, self._children, self._life, outlet, self, dead_letters)
+        self._aftermath = Aftermath(runtime, options, self._children, self._life, outlet, self, dead_letters, self._ledger)
 
     def on_receive(self, message: Any) -> Any:
         if type(message) is Delivery and self._is_plain:  # nearly everything is: the shortest way
@@ -125,7 +127,7 @@ class TopicSupervisor(_Role):
         if child is None:
             answer = self._life.answer(delivery.request, topic_exists=False)
             if answer is not None:
-                self._aftermath.strike(delivery.request)
+                self._ledger.strike(delivery.request)
                 self._children.emit(delivery.seq, topic, answer, delivery.reply)
                 return
             child = self._children.add(topic)
