@@ -15,12 +15,14 @@ LightspeedError
 │   ├── ChildRunning
 │   └── ChildRestarting
 ├── SupervisorStopped the caller's: a call to a supervisor that is stopping or gone
+├── RoomMisused       the caller's: a behaviour did what a topic's behaviour can't do
 ├── InvalidTrace      the peer's: a line of a trace that is no valid event
 ├── ChannelTimeout    the world's: an answer that did not come in time
 ├── SupervisorTimeout the world's: a supervisor's answer that did not come in time
 ├── StartTimeout      the world's: an actor whose on_start did not return in time
 ├── StartFailed       the world's: a child that could not be started
 ├── RestartsExceeded  the world's: children that end more often than their supervisor may restart them
+├── TopicStuck        the world's: a behaviour that did not return in time
 ├── TopicCrash        nobody's fault: what `Crash` raises inside each topic actor
 ├── Shutdown          nobody's fault: raised by an actor's own code, which is done
 └── Ignore            nobody's fault: raised in on_start by an actor that is not needed
@@ -79,6 +81,10 @@ class AskRing(LightspeedError, RuntimeError):
         super().__init__(f"a ring of asks, in which each waits for the next: {' -> '.join(ring)}")
 
 
+class RoomMisused(LightspeedError, RuntimeError):
+    """A behaviour asked for what can't be, or returned what means nothing. It fails the topic, as all that a behaviour raises."""
+
+
 class InvalidTrace(LightspeedError, ValueError):
     """A trace can't be read any further. `line` counts from 1."""
 
@@ -93,6 +99,14 @@ class ChannelTimeout(LightspeedError, TimeoutError):
     def __init__(self, what: str, timeout_s: float) -> None:
         self.what, self.timeout_s = what, timeout_s
         super().__init__(f"{what} did not end within {timeout_s:g} s")
+
+
+class TopicStuck(LightspeedError, TimeoutError):
+    """A behaviour did not come back from an event in time, and its actor was given up."""
+
+    def __init__(self, topic: str, timeout_s: float) -> None:
+        self.topic, self.timeout_s = topic, timeout_s
+        super().__init__(f"{topic} did not come back from an event within {timeout_s:g} s")
 
 
 class TopicCrash(LightspeedError):

@@ -23,6 +23,10 @@ class Patterns(Generic[Value]):
         prefixes = sorted((pattern[:-1] for pattern in values if pattern.endswith("*")), key=len, reverse=True)
         self._prefixes = [(prefix, values[f"{prefix}*"]) for prefix in prefixes]
 
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return bool(self._names or self._prefixes)
+
     def find(self, topic: str) -> Value | None:
         """None: no pattern fits."""
         if topic in self._names:

@@ -7,12 +7,13 @@ supervisor when the actor has settled all that it was sent, or is dead.
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from msgspec import Struct
 
-from lightspeed.actors.events import Crash, Rejoin, Restart, TopicEvent
-from lightspeed.actors.runtime import Reply
+from lightspeed.actors.events import Crash, Restart, TopicEvent
+from lightspeed.actors.runtime import Reply, Timer
 from lightspeed.actors.topic import Messages, TopicState
 
 
@@ -46,16 +47,16 @@ class Question(Struct, gc=False):
     """A question gives nothing out: it needs no number."""
 
 
-class Replay(Struct, gc=False):
-    """Members who were in the topic before its actor died. Nobody waits for an answer."""
+class Errand(Struct, gc=False):
+    """Something for the topic to do that no client asked for; what it gives, is given out."""
 
-    request: tuple[Rejoin, ...]
+    request: Callable[[TopicState], Messages]
     reply: None = None
     seq: int = 0
     """As of a `Delivery`."""
 
 
-Mail = Delivery | Order | Question | Replay
+Mail = Delivery | Order | Question | Errand
 """What a topic's actor is sent."""
 
 
@@ -90,6 +91,26 @@ class TopicLate(Struct, frozen=True, gc=False):
     messages: Messages
 
 
+class TimerFired(Struct, frozen=True):
+    """A timer of a behaviour is due."""
+
+    post: "Post"
+    name: str
+    key: object
+
+
+class Behaved(Struct, frozen=True):
+    """What the actor of a topic with a behaviour needs besides."""
+
+    make: Callable[[], Any]
+    """Makes the behaviour."""
+    restarted_by: str | None
+    """What the incarnation before it died of."""
+    call_later: Callable[[float, Callable[[], None]], Timer]
+    blocking: Callable[[], AbstractContextManager[None]]
+    """As of the runtime."""
+
+
 class Post(Struct, eq=False, gc=False):
     """One incarnation of one topic.
 
@@ -106,6 +127,8 @@ class Post(Struct, eq=False, gc=False):
     """What each of the supervisor's topic actors is at work on; those that are idle don't stand in it."""
     state: TopicState | None = None
     """The actor's own; None before its start. The supervisor reads it when the actor has settled all it was sent, or is dead."""
+    behaved: Behaved | None = None
+    """None: it is the plain relay."""
     members: int = 0
     settled: int = 0
     """How many deliveries the actor has handled and handed to the outlet."""

@@ -53,7 +53,7 @@ class TopicState(Struct, eq=False, gc=False):
 
     def replay(self, rejoins: Iterable[Rejoin]) -> Messages:
         """Take members back. Nobody asked for it, so it gives presence diffs and no replies."""
-        return tuple(message for event in rejoins for message in self.handle(event) if isinstance(message, PresenceDiff))
+        return tuple(message for event in rejoins for message in self.handle(event) if not isinstance(message, Reply))
 
     def handle(self, event: TopicEvent) -> Messages:
         """Let the event take effect and return what it gives out, in order. The event has been checked."""

@@ -11,7 +11,7 @@ import pykka
 
 from lightspeed.actors.errors import TopicCrash
 from lightspeed.actors.events import Crash
-from lightspeed.actors.post import Delivery, Order, Post, Question, Replay, TopicDown, TopicEmpty, TopicLate
+from lightspeed.actors.post import Delivery, Errand, Order, Post, Question, TopicDown, TopicEmpty, TopicLate
 from lightspeed.actors.topic import Messages, TopicState
 
 if TYPE_CHECKING:
@@ -29,7 +29,10 @@ class TopicActor(_Role):
     def __init__(self, post: Post) -> None:
         super().__init__()
         self.post = post
-        self.state = post.state = TopicState(post.topic)
+        self.state = post.state = self.make_state(post)
+
+    def make_state(self, post: Post) -> TopicState:
+        return TopicState(post.topic)
 
     @property
     def log_fields(self) -> dict[str, object]:
@@ -44,9 +47,9 @@ class TopicActor(_Role):
         elif type(mail) is Question:
             post.in_hand[post] = mail
             value = mail.request(state)
-        elif type(mail) is Replay:
+        elif type(mail) is Errand:
             post.in_hand[post] = mail
-            messages, value = state.replay(mail.request), None
+            messages, value = mail.request(state), None
         elif type(mail) is Order:
             assert isinstance(mail.request, Crash)
             raise TopicCrash(post.topic, mail.request.reason)

@@ -1,6 +1,7 @@
 """All that an embedder needs: `from lightspeed.channel import Channel, Join, Broadcast, new_single_node`."""
 
 from lightspeed.actors import ChannelState, Pool, Runtime, Threads
+from lightspeed.actors.behaviour import Behaviour
 from lightspeed.actors.errors import (
     ChannelClosed,
     ChannelTimeout,
@@ -9,7 +10,9 @@ from lightspeed.actors.errors import (
     InvalidOption,
     InvalidTrace,
     LightspeedError,
+    RoomMisused,
     TopicCrash,
+    TopicStuck,
 )
 from lightspeed.actors.events import (
     Broadcast,
@@ -33,6 +36,7 @@ from lightspeed.actors.outbound import (
     outbound_label,
 )
 from lightspeed.actors.presence import Diff, Entry, Meta
+from lightspeed.actors.room import Room
 from lightspeed.channel.adapter import Adapter, ClusterReady, SingleNode
 from lightspeed.channel.channel import Channel, new_cluster_ready, new_single_node
 from lightspeed.channel.codec import decode_event, encode
@@ -42,6 +46,7 @@ from lightspeed.supervision import Backoff, DeadLetter, Restarts, Sink
 __all__ = [
     "Adapter",
     "Backoff",
+    "Behaviour",
     "Broadcast",
     "BroadcastMessage",
     "Channel",
@@ -71,12 +76,15 @@ __all__ = [
     "Reply",
     "Restart",
     "Restarts",
+    "Room",
+    "RoomMisused",
     "Runtime",
     "SingleNode",
     "Sink",
     "System",
     "Threads",
     "TopicCrash",
+    "TopicStuck",
     "check_event",
     "decode_event",
     "encode",

@@ -1,7 +1,7 @@
 """The channel as an embedder holds it."""
 
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from operator import attrgetter
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -9,6 +9,7 @@ from warnings import warn
 
 import pykka
 
+from lightspeed.actors.behaviour import Behaviour
 from lightspeed.actors.current import current_actor
 from lightspeed.actors.errors import ChannelClosed, ChannelTimeout, InsideActor, InvalidEvent, InvalidOption
 from lightspeed.actors.events import Crash, Event, Restart, check_event
@@ -56,6 +57,9 @@ class Channel:
         crash_timeout_s: after a `Crash`, how long no topic actor may come to its end before those left are abandoned. Default 5.
         own_thread: topics whose actors each have a thread of their own, since what they run (a sink) blocks long or often: names,
             and prefixes as `media:*`. Default: none, all share the runtime's workers.
+        behaviours: the user's own code in topics: for a name, or a prefix as `room:*`, what makes the `Behaviour` of a topic,
+            such as its class. Where nothing fits it is the plain relay.
+        event_timeout_s: how long a behaviour may take over one event before its actor is given up and replaced. Default 5.
         restarts: what becomes of a topic whose code raised: how often and when it comes up again, and what waits for it.
         rejoin: who brings the members of a topic back after its end: `client`, the default, they do by `Rejoin`; `supervisor`, it
             replays who was in it when it ended, which gives presence diffs and no replies.
@@ -76,6 +80,8 @@ class Channel:
         rejoin_window_s: float = 30.0,
         crash_timeout_s: float = 5.0,
         own_thread: Iterable[str] = (),
+        behaviours: Mapping[str, Callable[[], Behaviour]] | None = None,
+        event_timeout_s: float = 5.0,
         restarts: Restarts | None = None,
         rejoin: Literal["client", "supervisor"] = "client",
         runtime: Runtime | None = None,
@@ -85,6 +91,8 @@ class Channel:
         options = Options(
             rejoin_window_s=_check_seconds("rejoin_window_s", rejoin_window_s),
             crash_timeout_s=_check_seconds("crash_timeout_s", crash_timeout_s),
+            behaviours=Patterns("behaviours", _check_behaviours({} if behaviours is None else behaviours)),
+            event_timeout_s=_check_seconds("event_timeout_s", event_timeout_s),
             restarts=_check_restarts(restarts),
             rejoin=_check_rejoin(rejoin),
             own_thread=Patterns("own_thread", dict.fromkeys(_check_several("own_thread", own_thread), True)),
@@ -190,6 +198,11 @@ class Channel:
         """How many dead letters there were in all. Never waits."""
         return self._dead_letters.count
 
+    @property
+    def abandoned_count(self) -> int:
+        """How many topic actors were given up since they did not come back in time. Never waits."""
+        return self._dead_letters.abandoned
+
     def close(self, timeout_s: float | None = None) -> None:
         """Take no more events, handle those accepted, then stop every actor and wait for its thread. Again is harmless.
 
@@ -290,6 +303,15 @@ def _check_several(option: str, values: Iterable[str]) -> Iterable[str]:
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):  # one name would be taken for its letters
         raise InvalidOption(option, values, "must be several names, as a tuple or a list")
     return values
+
+
+def _check_behaviours(behaviours: Mapping[str, Callable[[], Behaviour]]) -> Mapping[str, Callable[[], Behaviour]]:
+    if not isinstance(behaviours, Mapping):
+        raise InvalidOption("behaviours", behaviours, "must map patterns to Behaviour classes")
+    for make in behaviours.values():
+        if not callable(make):
+            raise InvalidOption("behaviours", make, "must be a Behaviour class, or a function that makes one")
+    return behaviours
 
 
 def _check_restarts(restarts: Restarts | None) -> Restarts:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import pykka
 
 from lightspeed.actors.channel_state import ChannelLife
+from lightspeed.actors.errors import TopicStuck
 from lightspeed.actors.events import Crash
 from lightspeed.actors.logs import logger
 from lightspeed.actors.outbound import System
@@ -20,7 +21,7 @@ from lightspeed.supervision.children import Child, Children
 from lightspeed.supervision.dead_letters import DeadLetter, DeadLetters
 from lightspeed.supervision.histories import Histories
 from lightspeed.supervision.ledger import Ledger
-from lightspeed.supervision.messages import ComeUp, Overdue, RejoinWindowClosed
+from lightspeed.supervision.messages import ComeUp, LookForStuck, Overdue, RejoinWindowClosed
 from lightspeed.supervision.options import Options
 from lightspeed.supervision.outbox import Outbox
 from lightspeed.supervision.reminders import Reminders
@@ -61,6 +62,10 @@ class Aftermath:
         self.rejoin_windows = Reminders(runtime, owner.actor_ref)
         self._put_off = Reminders(runtime, owner.actor_ref)
         self._deadlines = Reminders(runtime, owner.actor_ref)
+        self._watch = Reminders(runtime, owner.actor_ref)
+        self._at_work: dict[Post, tuple[Mail, float]] = {}  # behaviours: on what, and since when
+        if options.behaviours:
+            self._watch.later(options.event_timeout_s / 4, LookForStuck())
         self._last_down_s = 0.0
         self._had_members: dict[str, int] = {}  # topics that a restart starts again, and the incarnations that they were
         self._histories = Histories(options.restarts)
@@ -118,6 +123,26 @@ class Aftermath:
         for what in message.messages:
             self._dead_letters.add(DeadLetter(post.topic, post.incarnation, "late", what))
 
+    def give_up_the_stuck(self) -> None:
+        """Whoever has been at work on one thing for `event_timeout_s`, in a behaviour's code, has failed."""
+        now_s, timeout_s = self._runtime.monotonic_s(), self._options.event_timeout_s
+        at_work = {}
+        for post, mail in self._children.in_hand.copy().items():
+            if post.behaved is not None:
+                before = self._at_work.get(post)
+                at_work[post] = before if before is not None and before[0] is mail else (mail, now_s)
+        self._at_work = at_work
+        for post, (_mail, since_s) in at_work.items():
+            child = self._children.live.get(post.topic)
+            if now_s - since_s >= timeout_s and child is not None and child.post is post:
+                self._children.remove(post)
+                self._outlet.abandon(post.topic)
+                self._dead_letters.abandoned += 1
+                self._after(child, unasked=True, error=TopicStuck(post.topic, timeout_s))
+                if child.ref is not None:
+                    child.ref.stop_soon()
+        self._watch.later(timeout_s / 4, LookForStuck())
+
     def overdue(self, message: Overdue) -> None:
         leaving = self._children.everyone_leaving()
         if message.children is None:
@@ -138,6 +163,7 @@ class Aftermath:
         """Go on without a child that does not end: from here on its reports count no more, and its post gives it nothing."""
         post = child.post
         logger.bind(topic=post.topic, incarnation=post.incarnation).error("topic {} is abandoned", post.topic)
+        self._dead_letters.abandoned += 1
         self._children.remove(post)
         self._outlet.abandon(post.topic)
         self._after(child, unasked=False)
@@ -185,7 +211,7 @@ class Aftermath:
 
     def cancel(self) -> None:
         """The end: nothing more is to come of this."""
-        for reminders in (self.rejoin_windows, self._put_off, self._deadlines):
+        for reminders in (self.rejoin_windows, self._put_off, self._deadlines, self._watch):
             reminders.cancel()
 
     def _remember(self, child: Child, *, unasked: bool) -> None:
@@ -205,7 +231,9 @@ class Aftermath:
         )
         report.opt(exception=error).error("topic {} failed: {}", topic, error)
         members = () if post.state is None else post.state.subscribers
-        self._owner.emit_unasked(topic, crash_messages(topic, members, f"{type(error).__name__}: {error}"))
+        reason = f"{type(error).__name__}: {error}"
+        self._children.died_of(topic, reason)
+        self._owner.emit_unasked(topic, crash_messages(topic, members, reason))
         if verdict.delay_s is None:
             self._give_up(topic, left)
         elif verdict.delay_s > 0:

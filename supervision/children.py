@@ -12,10 +12,11 @@ from typing import Any
 import pykka
 from msgspec import Struct
 
+from lightspeed.actors.behaved_topic_actor import BehavedTopicActor
 from lightspeed.actors.events import Crash
 from lightspeed.actors.logs import logger
 from lightspeed.actors.outbound import error
-from lightspeed.actors.post import Delivery, Mail, Order, Post, Question, Replay, TopicDown
+from lightspeed.actors.post import Behaved, Delivery, Errand, Mail, Order, Post, Question, TopicDown
 from lightspeed.actors.pykka_inside import STOP
 from lightspeed.actors.runtime import Reply, Runtime, SupervisedRef
 from lightspeed.actors.topic import Messages, TopicState
@@ -37,6 +38,8 @@ class Child(Struct, eq=False, gc=False):
     """It stands for one that ended, and takes its members back."""
     awaits_rejoin: bool
     """It does, and nobody has come back yet: it is stopped when its rejoin window closes."""
+    runs_here: bool
+    """It runs no code of the user's, and so may be run by whoever tells it something."""
     ref: SupervisedRef | None = None
     """None: not started yet."""
     sent: int = 0
@@ -90,12 +93,14 @@ class Children:
         ledger: Ledger,
         next_number: Callable[[], int],
     ) -> None:
-        self._runtime, self._outlet, self._report, self._own_thread = runtime, outlet, report, options.own_thread
+        self._runtime, self._outlet, self._report, self._own_thread = runtime, outlet, report, options.own_thread or None
         self._max_waiting = options.restarts.max_waiting
         self._ledger, self._next_number = ledger, next_number
         # With a sink, to let a topic handle something is to run the user's code, and that is no caller's business.
-        self._may_tell_here = isinstance(outlet, Outbox)
-        self._in_hand: dict[Post, Mail] = {}
+        self._is_ours_alone = isinstance(outlet, Outbox)
+        self.in_hand: dict[Post, Mail] = {}
+        self._behaviours = options.behaviours if options.behaviours else None
+        self._died_of: dict[str, str] = {}
         self._incarnation = 0
         self._touched: set[Child] = set()  # sent something since the last settle
         self._ends_here: tuple[Post, int] | None = None  # whose end is being ordered, and in which thread
@@ -109,9 +114,21 @@ class Children:
         One that `restores` stands for one that ended: its members come back to it.
         """
         self._incarnation += 1
-        post = Post(topic, self._incarnation, self._outlet, self._report, self._in_hand)
-        child = self.live[topic] = Child(post, restores, restores)
+        post = Post(topic, self._incarnation, self._outlet, self._report, self.in_hand, behaved=self._behaved(topic))
+        child = self.live[topic] = Child(post, restores, restores, self._is_ours_alone and post.behaved is None)
         return child
+
+    def _behaved(self, topic: str) -> Behaved | None:
+        if self._behaviours is None:
+            return None
+        make = self._behaviours.find(topic)
+        reason = self._died_of.pop(topic, None)
+        return None if make is None else Behaved(make, reason, self._runtime.call_later, self._runtime.blocking)
+
+    def died_of(self, topic: str, reason: str) -> None:
+        """For the behaviour of its next incarnation."""
+        if self._behaviours is not None and self._behaviours.find(topic) is not None:
+            self._died_of[topic] = reason
 
     def deliver(self, child: Child, mail: Mail) -> None:
         """Have it handled in its turn; where the child can't be started, answer it."""
@@ -125,7 +142,7 @@ class Children:
             child.keep(mail)
             self._touched.add(child)
             self.start(child)
-        elif not (self._may_tell_here and ref.tell_here(mail)):
+        elif not (child.runs_here and ref.tell_here(mail)):
             self._tell(child, ref, mail)
 
     def start(self, child: Child) -> None:
@@ -134,16 +151,16 @@ class Children:
         if child.is_put_off or self.leaving.get(topic, child) is not child:
             return
         self._take_back_members(child)
-        start = self._runtime.start_on_thread if self._own_thread.find(topic) else self._runtime.start
+        start = self._runtime.start_on_thread if self._own_thread and self._own_thread.find(topic) else self._runtime.start
         try:
-            ref = start(TopicActor, child.post)
+            ref = start(TopicActor if child.post.behaved is None else BehavedTopicActor, child.post)
         except Exception as failure:  # the world's: no more threads, or whatever the runtime's kind of actor is short of
             self._give_up(child, failure)
             return
         child.ref = ref
         waiting, child.waiting = child.waiting, _NONE
         for mail in waiting:
-            if not (self._may_tell_here and ref.tell_here(mail)):
+            if not (child.runs_here and ref.tell_here(mail)):
                 self._tell(child, ref, mail)
         if child.stops:
             ref.stop_soon()
@@ -153,7 +170,7 @@ class Children:
         rejoins = self._ledger.take(child.post.topic) if child.restores else ()
         if rejoins:
             child.awaits_rejoin = False
-            child.waiting = [Replay(rejoins, None, self._next_number()), *child.waiting]
+            child.waiting = [Errand(lambda state: state.replay(rejoins), None, self._next_number()), *child.waiting]
             child.sent += 1
             self._touched.add(child)
 
@@ -173,7 +190,7 @@ class Children:
             self.start(child)
             return False
         self._ends_here = child.post, threading.get_ident()
-        if not (self._may_tell_here and child.ref.tell_here(STOP)):
+        if not (child.runs_here and child.ref.tell_here(STOP)):
             child.ref.stop_soon()
         return self._has_ended_here()
 
@@ -306,7 +323,7 @@ class Children:
         self.start_successor(child)
 
 
-_MAIL = frozenset((Delivery, Order, Question, Replay))
+_MAIL = frozenset((Delivery, Errand, Order, Question))
 
 
 def _nothing(_state: TopicState) -> None:

@@ -30,6 +30,8 @@ class DeadLetters:
         self._lock = threading.Lock()
         self._letters: deque[DeadLetter] = deque(maxlen=_KEPT)
         self._count = 0
+        self.abandoned = 0
+        """How many topic actors were given up; the supervisor counts."""
 
     def add(self, letter: DeadLetter) -> None:
         with self._lock:

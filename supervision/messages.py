@@ -54,6 +54,10 @@ class ComeUp(Struct, frozen=True):
     child: Child
 
 
+class LookForStuck(Struct, frozen=True):
+    """It is time to see who does not come back from an event."""
+
+
 class Overdue(Struct, frozen=True):
     """A deadline has passed: whoever of these is not down is abandoned, unless others of them still get there.
 

@@ -1,9 +1,11 @@
 """How a supervisor treats its topics."""
 
+from collections.abc import Callable
 from typing import Literal
 
 from msgspec import Struct
 
+from lightspeed.actors.behaviour import Behaviour
 from lightspeed.actors.errors import InvalidOption
 from lightspeed.actors.patterns import Patterns
 from lightspeed.supervision.backoff import Backoff
@@ -57,5 +59,9 @@ class Options(Struct, frozen=True):
     """The topics whose actors have a thread of their own."""
     restarts: Restarts = Restarts()
     """What becomes of a topic that fails."""
+    behaviours: Patterns[Callable[[], Behaviour]] = Patterns("behaviours", {})
+    """What makes the behaviour of a topic; where no pattern fits it is the plain relay."""
+    event_timeout_s: float = 5.0
+    """How long a behaviour may take over one event before its actor is given up."""
     rejoin: Literal["client", "supervisor"] = "client"
     """Who brings members back: the clients, or the supervisor, from what it saw of the topic's state when it went down."""

@@ -5,15 +5,17 @@ It never waits: what must come later reaches it as a message. Only when it is st
 """
 
 from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pykka
 
+from lightspeed.actors.behaved_topic import BehavedTopic
 from lightspeed.actors.channel_state import ChannelLife
 from lightspeed.actors.events import Crash, Join, Rejoin, Restart
 from lightspeed.actors.logs import logger
-from lightspeed.actors.post import Delivery, Mail, Order, Question, TopicDown, TopicEmpty, TopicLate
+from lightspeed.actors.post import Delivery, Errand, Mail, Order, Question, TimerFired, TopicDown, TopicEmpty, TopicLate
 from lightspeed.actors.runtime import NOT_HERE, Reply, Runtime
 from lightspeed.actors.topic import Messages, crash_messages
 from lightspeed.supervision.aftermath import Aftermath
@@ -30,6 +32,7 @@ from lightspeed.supervision.messages import (
     ComeUp,
     Counted,
     Flush,
+    LookForStuck,
     Overdue,
     RejoinWindowClosed,
 )
@@ -243,6 +246,12 @@ class TopicSupervisor(_Role):
         elif message.reply is not None:
             message.reply.set()
 
+    def _on_timer(self, message: TimerFired) -> None:
+        child = self._children.live.get(message.post.topic)
+        if child is not None and child.post is message.post:
+            ring = partial(BehavedTopic.ring, name=message.name, key=message.key)
+            self._children.deliver(child, Errand(ring, None, self.next_number()))
+
     # For what follows an end
 
     def next_number(self) -> int:
@@ -375,6 +384,8 @@ _HANDLERS: dict[type, Callable[[TopicSupervisor, Any], object]] = {
     Close: TopicSupervisor._close,
     Counted: TopicSupervisor._on_counted,
     TopicEmpty: TopicSupervisor._topic_empty,
+    TimerFired: TopicSupervisor._on_timer,
+    LookForStuck: lambda supervisor, message: supervisor._aftermath.give_up_the_stuck(),
     TopicLate: lambda supervisor, message: supervisor._aftermath.late(message),
     ComeUp: lambda supervisor, message: supervisor._aftermath.come_up(message),
     TopicDown: lambda supervisor, message: supervisor._aftermath.down(message),

@@ -1,0 +1,112 @@
+"""The state of a topic with a behaviour: what an event does to it is the behaviour's to say, within the channel's rules.
+
+An event takes effect when its hook has returned, and not if it raised: so the members are always those of the last event handled.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import field
+
+from lightspeed.actors.behaviour import Behaviour
+from lightspeed.actors.errors import RoomMisused
+from lightspeed.actors.events import Broadcast, Join, Leave, Rejoin, TopicEvent
+from lightspeed.actors.outbound import Outbound, Reply
+from lightspeed.actors.room import Room
+from lightspeed.actors.topic import Messages, TopicState, not_joined
+
+_Given = tuple[Reply | None, tuple[Outbound, ...]]
+
+
+class BehavedTopic(TopicState, eq=False, gc=True):
+    """As `TopicState`. The behaviour is made, and started, by the first thing that it handles."""
+
+    make: Callable[[], Behaviour] = Behaviour
+    restarted_by: str | None = None
+    """What the incarnation before it died of; None: it is the first, or nothing was to be carried on."""
+    _behaviour: Behaviour | None = None
+    _room: Any = None
+    _timers: dict[str, object] = field(default_factory=dict)  # name -> the key of the timer that counts
+
+    def handle(self, event: TopicEvent) -> Messages:
+        begun = self._begin()
+        if event.client_id in self.users:
+            given = super().handle(event) if isinstance(event, (Join, Rejoin)) else self._ask_of_member(event)
+        elif isinstance(event, (Join, Rejoin)):
+            given = self._admit(event)
+        else:
+            given = not_joined(event)
+        return (*begun, *given)
+
+    def ring(self, name: str, key: object) -> Messages:
+        """A timer is due; one that was cancelled or started anew meanwhile counts no more."""
+        if self._timers.get(name) is not key:
+            return ()
+        del self._timers[name]
+        return self._call(None, "on_timer", name)[1]
+
+    def end(self) -> None:
+        """The topic is stopped."""
+        if self._behaviour is not None:
+            self._call(None, "on_stop")
+
+    def take_timers(self) -> list[tuple[str, object, float | None]]:
+        """What is to become of timers: name, the key to ring with, and the delay; None: it is cancelled."""
+        changes: list[tuple[str, object, float | None]] = []
+        for name, delay_s in () if self._room is None else self._room.take_timers().items():
+            self._timers.pop(name, None)
+            if delay_s is not None:
+                self._timers[name] = object()
+            changes.append((name, self._timers.get(name), delay_s))
+        return changes
+
+    def _begin(self) -> Messages:
+        if self._behaviour is not None:
+            return ()
+        self._room = Room(self.topic, self.users, lambda: self.presences)
+        behaviour = self.make()
+        if not isinstance(behaviour, Behaviour):
+            raise RoomMisused(f"a behaviour must be a Behaviour, got {behaviour!r}")
+        self._behaviour = behaviour
+        if self.restarted_by is None:
+            return self._call(None, "on_start")[1]
+        return self._call(None, "on_restart", self.restarted_by)[1]
+
+    def _admit(self, event: Join | Rejoin) -> Messages:
+        reply, diff = super().handle(event)
+        try:
+            answer, more = self._call(event.client_id, "on_join", event.client_id, event.user_id)
+        except BaseException:
+            self._undo(event)
+            raise
+        if answer is None:
+            return (reply, diff, *more)
+        if answer.status == "ok":
+            return (answer, diff, *more)
+        self._undo(event)
+        return (answer, *more)
+
+    def _undo(self, event: Join | Rejoin) -> None:
+        super().handle(Leave(event.client_id, event.topic))
+
+    def _ask_of_member(self, event: TopicEvent) -> Messages:
+        client_id = event.client_id
+        if isinstance(event, Leave):
+            answer, more = self._call(client_id, "on_leave", client_id, gone=client_id)
+            reply, diff = super().handle(event)
+            return (reply if answer is None else answer, diff, *more)
+        if isinstance(event, Broadcast):
+            answer, more = self._call(client_id, "on_broadcast", client_id, event.payload)
+        else:
+            answer, more = self._call(client_id, "on_push", client_id, event.event, event.payload)  # type: ignore[union-attr]
+        return more if answer is None else (answer, *more)
+
+    def _call(self, client_id: str | None, hook: str, *args: Any, gone: str | None = None) -> _Given:
+        self._room.open_for(client_id, gone=gone)
+        try:
+            value = getattr(self._behaviour, hook)(self._room, *args)
+        finally:
+            given: _Given = self._room.close()
+        if value is not None:  # such as the coroutine of an async def, which nobody would await
+            raise RoomMisused(f"{hook} must return None, got {value!r}")
+        return given

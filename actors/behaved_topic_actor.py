@@ -1,0 +1,56 @@
+"""A topic actor that runs the user's code."""
+
+from typing import Any
+
+from lightspeed.actors.behaved_topic import BehavedTopic
+from lightspeed.actors.post import Post, TimerFired
+from lightspeed.actors.runtime import Timer
+from lightspeed.actors.topic import TopicState
+from lightspeed.actors.topic_actor import TopicActor
+
+
+class BehavedTopicActor(TopicActor):
+    """As `TopicActor`. Its code may block: others take over the worker meanwhile. It keeps its behaviour's timers."""
+
+    def __init__(self, post: Post) -> None:
+        super().__init__(post)
+        self.timers: dict[str, Timer] = {}
+
+    def make_state(self, post: Post) -> TopicState:
+        assert post.behaved is not None
+        return BehavedTopic(post.topic, make=post.behaved.make, restarted_by=post.behaved.restarted_by)
+
+    def on_receive(self, mail: Any) -> None:
+        assert self.post.behaved is not None
+        with self.post.behaved.blocking():
+            super().on_receive(mail)
+        self._set_timers()
+
+    def on_stop(self) -> None:
+        self._cancel_timers()
+        try:
+            assert self.post.behaved is not None
+            assert isinstance(self.state, BehavedTopic)
+            with self.post.behaved.blocking():
+                self.state.end()
+        finally:
+            super().on_stop()
+
+    def on_failure(self, *failure: Any) -> None:
+        self._cancel_timers()
+        super().on_failure(*failure)
+
+    def _set_timers(self) -> None:
+        assert isinstance(self.state, BehavedTopic)
+        assert self.post.behaved is not None
+        for name, key, delay_s in self.state.take_timers():
+            if name in self.timers:
+                self.timers.pop(name).cancel()
+            if delay_s is not None:
+                fired = TimerFired(self.post, name, key)
+                self.timers[name] = self.post.behaved.call_later(delay_s, lambda fired=fired: self.post.report(fired))  # type: ignore[misc]
+
+    def _cancel_timers(self) -> None:
+        for timer in self.timers.values():
+            timer.cancel()
+        self.timers.clear()

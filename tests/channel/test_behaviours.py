@@ -1,0 +1,170 @@
+"""Topics with a mind of their own, as actors."""
+
+import threading
+
+import pytest
+
+from lightspeed.channel import (
+    Behaviour,
+    BroadcastMessage,
+    Channel,
+    Crash,
+    Join,
+    Leave,
+    PresenceDiff,
+    Push,
+    PushMessage,
+    Reply,
+    Restart,
+    Restarts,
+    System,
+)
+
+pytestmark = pytest.mark.usefixtures("runtime")
+
+
+class Counter(Behaviour):
+    """Counts pushes, and fails, blocks or ticks when it is told to."""
+
+    saved = 0
+    log: list[tuple[str, ...]]
+    go_on: threading.Event
+    inside: threading.Event
+
+    def on_start(self, room):
+        self.count = 0
+
+    def on_restart(self, room, reason):
+        self.count = type(self).saved
+        self.log.append(("restart", reason))
+
+    def on_push(self, room, client_id, event, payload):
+        if event == "fail":
+            raise ValueError(payload)
+        if event == "block":
+            self.inside.set()
+            assert self.go_on.wait(20)
+        if event == "tick":
+            room.start_timer("tick", 0.001)
+            return
+        if event == "save":
+            type(self).saved = self.count
+        self.count += 1
+        room.reply(str(self.count))
+
+    def on_timer(self, room, name):
+        room.broadcast(name)
+
+    def on_stop(self, room):
+        self.log.append(("stop", room.topic))
+
+
+@pytest.fixture
+def counter():
+    return type("Counter", (Counter,), {"log": [], "go_on": threading.Event(), "inside": threading.Event()})
+
+
+def replies(channel):
+    return [m.payload for m in channel.flush_outbox() if isinstance(m, Reply)]
+
+
+def test_a_topic_is_given_the_behaviour_of_its_name_or_of_its_longest_prefix(counter):
+    with Channel(behaviours={"count:*": counter, "count:not": Behaviour}) as channel:
+        for topic in ("count:1", "count:not", "other"):
+            channel.handle(Join("a", topic, "u", 1))
+            channel.handle(Push("a", topic, "e", "p"))
+        outbound = [m for m in channel.flush_outbox() if not isinstance(m, PresenceDiff)]
+        assert [m for m in outbound if m != Reply("a", m.topic, "ok", "joined")] == [
+            Reply("a", "count:1", "ok", "1"),
+            PushMessage("a", "count:not", "e", "p"),
+            PushMessage("a", "other", "e", "p"),
+        ]
+
+
+def test_state_is_the_actors_and_dies_with_it_but_for_what_on_restart_loads(counter):
+    with Channel(behaviours={"*": counter}, rejoin="supervisor") as channel:
+        channel.handle(Join("a", "x", "u", 1))
+        for event in ("e", "e", "save", "e", "fail", "e"):
+            channel.handle(Push("a", "x", event, "planted"))
+        assert replies(channel) == ["joined", "1", "2", "3", "4", "topic_crashed", "3"]
+        assert counter.log == [("restart", "ValueError: planted")]
+
+
+def test_a_behaviour_is_stopped_when_nobody_is_left_and_not_when_it_crashes(counter):
+    with Channel(behaviours={"*": counter}) as channel:
+        for topic in "xyz":
+            channel.handle(Join("a", topic, "u", 1))
+        channel.handle(Leave("a", "x"))
+        assert counter.log == [("stop", "x")]
+        channel.handle(Crash("r", "y"))
+        assert counter.log == [("stop", "x")]
+    assert counter.log == [("stop", "x"), ("stop", "z")]
+
+
+def test_a_timer_rings_in_the_topic_and_not_after_its_actor_has_died(counter):
+    got, rung = [], threading.Event()
+
+    def sink(message):
+        got.append(message)
+        if isinstance(message, BroadcastMessage):
+            rung.set()
+
+    with Channel(behaviours={"*": counter}, on_outbound=sink) as channel:
+        channel.handle(Join("a", "x", "u", 1))
+        channel.handle(Push("a", "x", "tick", ""))
+        assert rung.wait(10)
+        assert got[-1] == BroadcastMessage("x", "tick", ("a",))
+        channel.tell(Push("a", "x", "tick", ""))
+        channel.handle(Crash("r"))
+        channel.handle(Restart())
+        count = len([m for m in got if isinstance(m, BroadcastMessage)])
+        assert count in (1, 2)  # it rang before the crash, or not at all
+
+
+def test_one_that_blocks_holds_up_no_other_topic(counter):
+    with Channel(behaviours={"count": counter}) as channel:
+        channel.handle(Join("a", "count", "u", 1))
+        channel.tell(Push("a", "count", "block", ""))
+        assert counter.inside.wait(10)
+        channel.handle(Join("a", "other", "u", 1))
+        assert channel.subscribers("other") == ("a",)
+        counter.go_on.set()
+        assert replies(channel) == ["joined", "1", "joined"]
+
+
+def test_one_that_never_returns_is_given_up_replaced_and_counted(counter):
+    channel = Channel(behaviours={"x": counter}, event_timeout_s=0.05, rejoin="supervisor")
+    channel.handle(Join("a", "x", "u", 1))
+    channel.handle(Push("a", "x", "block", ""))  # returns when it has been given up
+    assert channel.abandoned_count == 1
+    channel.handle(Push("a", "x", "e", ""))
+    outbound = channel.flush_outbox()
+    assert [m.payload for m in outbound if isinstance(m, Reply)] == ["joined", "topic_crashed", "1"]
+    labels = [m.label for m in outbound if isinstance(m, System)]
+    assert labels == ["topic_crashed:x", "topic_restarted:x"]
+    counter.go_on.set()
+    while not channel.dead_letter_count:
+        channel.topics()
+    channel.close(20)
+    assert [letter.what for letter in channel.dead_letters()] == [Reply("a", "x", "ok", "1")]
+
+
+def test_one_that_fails_in_on_start_each_time_is_given_up_and_no_other_is_hurt(counter):
+    def fail(_self, _room):
+        raise RuntimeError("never starts")
+
+    counter.on_start = fail
+    counter.on_restart = lambda self, room, reason: self.on_start(room)
+    with Channel(behaviours={"x": counter}, restarts=Restarts(intensity=2)) as channel:
+        for _ in range(4):
+            channel.handle(Join("a", "x", "u", 1))
+        channel.handle(Join("a", "y", "u", 1))
+        assert replies(channel) == ["topic_crashed"] * 3 + ["crashed", "joined"]
+
+
+@pytest.mark.parametrize("behaviours", [7, {"x": 7}, {"": Behaviour}, {"a*b": Behaviour}], ids=str)
+def test_what_can_be_no_behaviour_is_refused(behaviours):
+    from lightspeed.channel import InvalidOption
+
+    with pytest.raises(InvalidOption, match="behaviours"):
+        Channel(behaviours=behaviours)
