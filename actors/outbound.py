@@ -14,7 +14,7 @@ class Reply(Struct, frozen=True, gc=False, tag="reply"):
     status: str
     """`ok` or `error`."""
     payload: str
-    """What happened: joined, rejoined, left; or why not: already_joined, not_joined, crashed."""
+    """What happened: joined, rejoined, left; or why not: already_joined, not_joined, crashed, topic_crashed, unavailable."""
 
 
 class PushMessage(Struct, frozen=True, gc=False, tag="push_message"):
@@ -46,9 +46,11 @@ class PresenceDiff(Struct, frozen=True, gc=False, tag="presence_diff"):
 
 
 class System(Struct, frozen=True, gc=False, tag="system"):
-    """What happened to the channel itself: `crashed:<reason>`, already_crashed, restarted, already_running."""
+    """What happened to the channel itself, or to one topic as a whole."""
 
     label: str
+    """`crashed:<reason>`, already_crashed, restarted, already_running; `topic_crashed:<topic>`, `topic_restarted:<topic>`,
+    `topic_given_up:<topic>`, `unknown_topic:<topic>`."""
 
 
 Outbound = Reply | PushMessage | BroadcastMessage | PresenceDiff | System

@@ -1,6 +1,7 @@
 """The seam at which the kind of actor and the clock are passed in.
 
-`Threads` runs every actor on a thread of its own, `Pool` all on a few workers. A simulation is another `Runtime`.
+`Threads` runs every actor on a thread of its own, `Pool` all on a few workers but for those that are to have one. A simulation is
+another `Runtime`.
 """
 
 import threading

@@ -68,7 +68,7 @@ class Channel:
 
     Raises:
         InvalidOption: an option has a value that it can't have.
-        RuntimeError: Python's own, where not even the supervisor's thread can be started.
+        RuntimeError: Python's own, where each actor has a thread and not even the supervisor's can be started.
     """
 
     def __init__(
@@ -134,7 +134,8 @@ class Channel:
         self._await("handle", reply)
 
     def tell(self, event: Event) -> None:
-        """Hand the event over and return at once. Events of one thread to one topic are handled in order.
+        """Hand the event over and return; an idle topic may have handled it then, in this thread. Events of one thread to one
+        topic are handled in order.
 
         Raises:
             InvalidEvent: it is no event or breaks a rule; nothing was changed.
@@ -160,7 +161,7 @@ class Channel:
 
     @property
     def crashed(self) -> bool:
-        """Down, between a `Crash` and a `Restart`."""
+        """Down as a whole, between a `Crash` and a `Restart`. Topics that are down by themselves don't count."""
         return bool(self._ask("crashed", AskCrashed))
 
     @property
