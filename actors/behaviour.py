@@ -7,8 +7,8 @@ class Behaviour:
     """The hooks of a topic of one kind; as it stands it is the plain relay. Subclass it, and override what differs.
 
     Each topic has an instance of its own, and so has each incarnation: what it keeps in `self` is the actor's, and dies with
-    it. One event at a time is handled. A hook says what is to happen through `room`, and returns None. Whatever it raises, and anything
-    else that it returns, fails the topic; then the event has had no effect, and its client is told `topic_crashed`.
+    it. One event at a time is handled. A hook says what is to happen through `room`, and returns None. Whatever it raises, and
+    anything else that it returns, fails the topic; then the event has had no effect, and its client is told `topic_crashed`.
 
     Hooks run on a worker that is replaced while they block. One that takes longer than the channel's `event_timeout_s` is given
     up, and the topic comes up again without it.

@@ -138,6 +138,10 @@ class PooledActor(Mortal):
             except PoolClosed:
                 self._pooled_refuse_waiting()
                 raise
+            except RuntimeError:  # no thread could be started: then it was not told
+                with self._pooled_pool.lock:
+                    self._pooled_inbox[:] = [waiting for waiting in self._pooled_inbox if waiting is not message]
+                raise
         if self._pooled_dead:
             self._pooled_refuse_waiting()
 

@@ -61,6 +61,13 @@ class Presence(Struct, eq=False, gc=False):
         present = self._metas[key]
         return present.online_at_ms if isinstance(present, Meta) else present[client_id].online_at_ms
 
+    def find_online_at_ms(self, client_id: str, key: str) -> int | None:
+        """As `online_at_ms`; None where there is no such meta."""
+        try:
+            return self.online_at_ms(client_id, key)
+        except KeyError:
+            return None
+
     def entries(self) -> tuple[Entry, ...]:
         return tuple(
             Entry(key, (present,) if isinstance(present, Meta) else tuple(present.values()))

@@ -47,9 +47,16 @@ class TopicState(Struct, eq=False, gc=False):
 
     @property
     def rejoins(self) -> tuple[Rejoin, ...]:
-        """The events by which another state would have the same members, in subscription order, and the same metas."""
-        online_at_ms = self._presence.online_at_ms
-        return tuple(Rejoin(client, self.topic, user, online_at_ms(client, user)) for client, user in self.users.items())
+        """The events by which another state would have the same members, in subscription order, and the same metas.
+
+        The supervisor asks for it when the actor has ended, or was given up and is stuck in the user's code.
+        """
+        rejoins = []
+        for client_id, user_id in self.users.copy().items():
+            online_at_ms = self._presence.find_online_at_ms(client_id, user_id)
+            if online_at_ms is not None:  # else it is leaving at this moment: an actor that was given up has come back
+                rejoins.append(Rejoin(client_id, self.topic, user_id, online_at_ms))
+        return tuple(rejoins)
 
     def replay(self, rejoins: Iterable[Rejoin]) -> Messages:
         """Take members back. Nobody asked for it, so it gives presence diffs and no replies."""

@@ -103,10 +103,15 @@ class Aftermath:
         left = self._children.take_left(child)
         self._remember(child, unasked=unasked)
         if not unasked:
+            if error is not None:
+                report = logger.bind(topic=post.topic, incarnation=post.incarnation).opt(exception=error)
+                report.error("topic {} failed on its way down: {}", post.topic, error)
             for mail in left:
                 self._children.answer(mail, "crashed")
         elif error is None:
             logger.bind(topic=post.topic, incarnation=post.incarnation).error("topic {} ended unasked", post.topic)
+            if post.topic in self._ledger:
+                self.start_again([post.topic])
             self._go_on(post.topic, left)
         else:
             self._heal(post, error, left)
@@ -202,7 +207,7 @@ class Aftermath:
         self._had_members.clear()
         # Whether a topic that is still on its way down has members shows when it is; then its successor starts, or goes.
         still_dying = [topic for topic, leaving in self._children.leaving.items() if leaving.last.crashed]
-        return list(dict.fromkeys([*had_members, *still_dying]))
+        return list(dict.fromkeys([*had_members, *still_dying, *self._ledger.topics]))
 
     def rejoin_window_closed(self, message: RejoinWindowClosed) -> None:
         for child in message.children:
@@ -239,8 +244,9 @@ class Aftermath:
         elif verdict.delay_s > 0:
             child = self._children.add(topic, restores=True)
             child.is_put_off = True
-            self._put_off.later(verdict.delay_s, ComeUp(child))
             self._go_on(topic, left)
+            if not self._put_off.later(verdict.delay_s, ComeUp(child)):
+                self.come_up(ComeUp(child))
         else:
             self._owner.emit_unasked(topic, (System(f"topic_restarted:{topic}"),))
             self.start_again([topic])

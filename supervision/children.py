@@ -135,7 +135,7 @@ class Children:
         child.sent += 1
         ref = child.ref
         if ref is None:
-            if child.is_put_off and len(child.waiting) >= self._max_waiting:
+            if child.is_put_off and type(mail) is Delivery and len(child.waiting) >= self._max_waiting:
                 child.sent -= 1
                 self.answer(mail, "unavailable")
                 return
@@ -167,8 +167,8 @@ class Children:
 
     def _take_back_members(self, child: Child) -> None:
         """Before anything that waits, if it was started to take the place of one that ended."""
-        rejoins = self._ledger.take(child.post.topic) if child.restores else ()
-        if rejoins:
+        rejoins = self._ledger.take(child.post.topic)
+        if rejoins and child.restores:
             child.awaits_rejoin = False
             child.waiting = [Errand(lambda state: state.replay(rejoins), None, self._next_number()), *child.waiting]
             child.sent += 1

@@ -1,4 +1,4 @@
-"""What could be delivered to nobody, or came from somebody who is dead: kept for a look, counted and logged."""
+"""What came from actors that had been given up, and so reaches nobody: kept for a look, counted and logged."""
 
 import threading
 from collections import deque

@@ -10,20 +10,29 @@ class Ledger:
     def __init__(self, *, is_kept: bool) -> None:
         self._is_kept = is_kept
         self._rejoins: dict[str, dict[str, Rejoin]] = {}  # topic -> client_id -> how to take it back, in subscription order
+        self._struck: dict[str, set[str]] = {}  # topic -> who left while it was down, or on its way there
 
     def __contains__(self, topic: str) -> bool:
         return bool(self._rejoins.get(topic))
 
+    @property
+    def topics(self) -> list[str]:
+        """Those that have members to take back."""
+        return [topic for topic, rejoins in self._rejoins.items() if rejoins]
+
     def note(self, state: TopicState | None) -> None:
         """The topic's actor has ended, with this state; None: it had not started."""
-        if self._is_kept and state is not None and state.users:
-            self._rejoins[state.topic] = {rejoin.client_id: rejoin for rejoin in state.rejoins}
+        if self._is_kept and state is not None:
+            struck = self._struck.get(state.topic, ())
+            self._rejoins[state.topic] = {r.client_id: r for r in state.rejoins if r.client_id not in struck}
 
     def strike(self, event: TopicEvent) -> None:
         """Whoever asks to leave a topic that is down is refused, and does not come back with it."""
-        if isinstance(event, Leave) and event.topic in self._rejoins:
-            self._rejoins[event.topic].pop(event.client_id, None)
+        if self._is_kept and isinstance(event, Leave):
+            self._struck.setdefault(event.topic, set()).add(event.client_id)
+            self._rejoins.get(event.topic, {}).pop(event.client_id, None)
 
     def take(self, topic: str) -> tuple[Rejoin, ...]:
-        """Whom the topic's next actor is to take back; they are forgotten here."""
+        """Whom the topic's next actor, which is about to start, is to take back; all is forgotten here."""
+        self._struck.pop(topic, None)
         return tuple(self._rejoins.pop(topic, {}).values())

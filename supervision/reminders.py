@@ -15,8 +15,8 @@ class Reminders:
         self._runtime, self._ref = runtime, ref
         self._pending: dict[object, Timer] = {}  # whichever have not come yet; the clock's thread takes out its own
 
-    def later(self, delay_s: float, message: Any) -> None:
-        """Tell the message after the delay, if the actor is alive then."""
+    def later(self, delay_s: float, message: Any) -> bool:
+        """Tell the message after the delay, if the actor is alive then. False: no timer could be started, and it never comes."""
         key = object()
 
         def tell() -> None:
@@ -28,6 +28,8 @@ class Reminders:
             self._pending[key] = self._runtime.call_later(delay_s, tell)
         except Exception as failure:  # the world's: no more threads. Without its deadline the rest still works.
             logger.opt(exception=failure).error("no timer could be started for {}", type(message).__name__)
+            return False
+        return True
 
     def cancel(self) -> None:
         """None of those that are pending will come."""

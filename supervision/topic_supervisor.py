@@ -138,9 +138,9 @@ class TopicSupervisor(_Role):
             child.awaits_rejoin = False
         self._children.deliver(child, delivery)
 
-    def _change(self, order: Order, event: Crash | Restart) -> None:
+    def _change(self, order: Order, event: Crash | Restart, *, counted: bool = False) -> None:
         topic = event.topic
-        if self._must_count_first(order, topic):
+        if not counted and self._must_count_first(order, topic):
             return
         child = self._children.live.get(topic) if topic is not None else None
         exists = child is not None and (child.post.members > 0 or child.is_put_off)
@@ -176,7 +176,9 @@ class TopicSupervisor(_Role):
         return True
 
     def _must_wait_for_counts(self, message: Any) -> bool:
-        if self._counted:
+        if self._behind is not None:
+            self._behind.append(message)
+        elif self._counted:
             self._behind = [message]
         return self._behind is not None
 
@@ -184,7 +186,10 @@ class TopicSupervisor(_Role):
         return not (self._closing or self._life.crashed or self._counted)
 
     def _on_counted(self, message: Counted) -> None:
-        for mail in self._counted.pop(message.topic, ()):
+        order, *others = self._counted.pop(message.topic)
+        assert isinstance(order, Order)
+        self._change(order, order.request, counted=True)
+        for mail in others:
             if isinstance(mail, Question):
                 self._question(message.topic, mail)
             elif isinstance(mail, (Delivery, Order)):
@@ -231,7 +236,10 @@ class TopicSupervisor(_Role):
         logger.info("restarted: {}", "the channel" if topic is None else topic)
         if latch is not None:
             self._children.wait_for_leaving(latch, topic)
-        self._aftermath.start_again(self._aftermath.crashed_topics() if topic is None else [topic])
+        if topic is None:
+            self._aftermath.start_again(self._aftermath.crashed_topics())
+        elif not self._life.crashed:  # else it comes up with the channel
+            self._aftermath.start_again([topic])
 
     # Topic actors
 
@@ -266,7 +274,10 @@ class TopicSupervisor(_Role):
     def route_again(self, topic: str, mail: Mail) -> None:
         """Under its old number, to the topic's next actor."""
         if type(mail) is Question:
-            self._question(topic, mail)
+            if isinstance(mail.reply, Told):  # that was to count, and must not wait for itself
+                mail.reply.set()
+            else:
+                self._question(topic, mail)
         elif type(mail) is Delivery:
             self._route(mail)
 

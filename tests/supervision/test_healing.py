@@ -304,3 +304,101 @@ def test_what_an_abandoned_actor_gives_out_late_is_a_dead_letter(monkeypatch):
         (letter,) = channel.dead_letters()
         assert (letter.topic, letter.incarnation, letter.why) == ("x", 1, "late")
         assert letter.what == PushMessage("a", "x", "e", "hang")
+
+
+@pytest.fixture
+def held(monkeypatch):
+    """A push of `hold` is at work from `inside` until `go_on`; `then_fail` has it raise."""
+    handle = TopicState.handle
+
+    class Held:
+        inside, go_on, then_fail = threading.Event(), threading.Event(), False
+
+    def hold(state, event):
+        if isinstance(event, Push) and event.payload == "hold":
+            Held.inside.set()
+            assert Held.go_on.wait(10)
+            if Held.then_fail:
+                raise ValueError("planted")
+        return handle(state, event)
+
+    monkeypatch.setattr(TopicState, "handle", hold)
+    return Held
+
+
+def test_a_topic_that_fails_while_it_is_counted_for_a_crash_holds_nothing_up(held):
+    held.then_fail = True
+    with joined(own_thread=["*"], runtime=Pool()) as channel:
+        channel.tell(Push("a", "x", "e", "hold"))
+        assert held.inside.wait(5)
+        channel.tell(Crash("r", "x"))
+        channel.tell(Rejoin("b", "x", "u", 2))
+        held.go_on.set()
+        outbound = channel.flush_outbox()
+        assert outbound[:2] == [FAILED[0], System("unknown_topic:x")]  # when it was counted, nobody was left in it
+        assert [message for message in outbound if message in FAILED] == FAILED
+        assert channel.subscribers("x") == ("b",)
+
+
+def test_what_waits_for_a_count_is_not_lost_when_the_channel_crashes_by_itself(held):
+    with Channel(own_thread=["*"], runtime=Pool(), restarts=Restarts(channel_intensity=0)) as channel:
+        for topic in "xy":
+            channel.handle(Join("a", topic, "u", 1))
+        channel.flush_outbox()
+        channel.tell(Push("a", "x", "e", "hold"))
+        assert held.inside.wait(5)
+        channel.tell(Crash("r", "x"))  # has to wait until x has been counted
+        channel.tell(Crash("all"))  # and this for that
+        channel.tell(Push("a", "y", "e", "poison"))
+        channel.tell(Join("b", "y", "u", 2))
+        held.go_on.set()
+        answers = [message.payload for message in channel.flush_outbox() if isinstance(message, Reply)]
+        assert answers == ["crashed", "crashed"]
+
+
+def test_who_leaves_while_the_actor_is_on_its_way_down_does_not_come_back(held):
+    with joined(rejoin="supervisor", own_thread=["*"], runtime=Pool()) as channel:
+        channel.handle(Join("b", "x", "u", 1))
+        channel.tell(Push("a", "x", "e", "hold"))
+        assert held.inside.wait(5)
+        for event in (Crash("r"), Leave("a", "x"), Restart()):
+            channel.tell(event)
+        held.go_on.set()
+        assert channel.subscribers("x") == ("b",)
+
+
+def test_members_of_a_topic_that_was_down_come_back_with_the_channel():
+    with joined(rejoin="supervisor") as channel:
+        for event in (Crash("r", "x"), Crash("all"), Restart()):
+            channel.handle(event)
+        assert channel.subscribers("x") == ("a",)
+
+
+def test_a_topic_that_is_restarted_in_a_crashed_channel_comes_up_with_the_channel():
+    with joined(rejoin="supervisor") as channel:
+        for event in (Crash("r", "x"), Crash("all"), Restart("x")):
+            channel.handle(event)
+        assert channel.membership_count == 0
+        assert channel.flush_outbox()[-1] == System("topic_restarted:x")
+        channel.handle(Restart())
+        assert channel.subscribers("x") == ("a",)
+
+
+def test_a_topic_that_ends_empty_brings_nobody_back_later():
+    with joined(rejoin="supervisor") as channel:
+        channel.handle(Crash("r"))
+        channel.handle(Leave("a", "x"))
+        channel.handle(Restart())
+        channel.handle(Join("b", "x", "u", 1))
+        channel.handle(Leave("b", "x"))
+        channel.handle(Join("a", "x", "u", 2))
+        channel.handle(POISON)
+        assert channel.subscribers("x") == ("a",)  # it left once, and has come again since
+
+
+def test_a_topic_whose_count_was_broken_off_by_ctrl_c_can_still_be_crashed():
+    with joined(runtime=Pool()) as channel:
+        child = channel._supervisor.actor._children.live["x"]
+        child.sent += 1  # as a KeyboardInterrupt between the count and the hand-over leaves it
+        channel.handle(Crash("r", "x"))
+        assert channel.topics() == ()
