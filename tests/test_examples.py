@@ -151,3 +151,21 @@ def test_every_example_is_short_enough_to_read() -> None:
         path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in (ROOT / "examples").iterdir() if path.is_file()
     }
     assert {name for name, length in lengths.items() if length >= 60} == set()
+
+
+def test_rooms_prints_refusals_answers_a_failure_and_who_is_there_after_it() -> None:
+    done = run("examples/rooms.py")
+    assert (done.returncode, done.stderr) == (0, "")
+    payloads = [line.split('"payload":')[1].rstrip("}") for line in done.stdout.splitlines() if '"type":"reply"' in line]
+    assert payloads == [
+        '"hush, ann; 0 said"',
+        '"hush, ben; 0 said"',
+        '"full"',
+        '"FIRE"',
+        '"topic_crashed"',
+        '"left"',
+        '"hush, cai; 1 said"',
+    ]
+    assert '"payload":"fire","recipients":["c1","c2"]' in done.stdout
+    assert done.stdout.count('"event":"topic_crashed"') == 2
+    assert '{"type":"system","label":"topic_restarted:reading:1"}' in done.stdout
