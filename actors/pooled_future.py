@@ -3,6 +3,7 @@
 import queue
 import sys
 import threading
+import time
 from types import TracebackType
 from typing import Any
 
@@ -12,6 +13,8 @@ from lightspeed.actors.errors import AskRing
 from lightspeed.actors.pool import here
 
 _ExcInfo = tuple[type[BaseException] | None, BaseException | None, TracebackType | None]
+
+_SLICE_S = 0.5
 
 _lock = threading.Lock()
 """Guards who makes a future's waiter, and who waits for whom."""
@@ -88,7 +91,7 @@ class PooledFuture(pykka.Future[Any]):
         if pool is not None:
             pool.worker_blocks()
         try:
-            if not waiter.acquire(timeout=-1 if timeout is None else max(0.0, min(timeout, threading.TIMEOUT_MAX))):
+            if not _acquire(waiter, timeout):
                 raise pykka.Timeout(f"{timeout} seconds")
             waiter.release()  # for the next who waits
         finally:
@@ -96,6 +99,20 @@ class PooledFuture(pykka.Future[Any]):
                 pool.worker_goes_on()
             if caller is not None:
                 caller._pooled_waits_for = None
+
+
+def _acquire(waiter: threading.Lock, timeout: float | None) -> bool:
+    """Wait for the waiter, in slices: a Ctrl-C that arrives at the brink of a wait is seen only when that wait is over."""
+    if timeout is None:
+        while not waiter.acquire(timeout=_SLICE_S):
+            pass
+        return True
+    deadline_s = time.monotonic() + timeout
+    while timeout > _SLICE_S:
+        if waiter.acquire(timeout=_SLICE_S):
+            return True
+        timeout = deadline_s - time.monotonic()
+    return waiter.acquire(timeout=max(0.0, timeout))
 
 
 def _refuse_ring(caller: Any, target: Any) -> None:

@@ -20,6 +20,7 @@ from lightspeed.actors.runtime import NOT_HERE, Reply, Runtime
 from lightspeed.actors.topic import Messages, crash_messages
 from lightspeed.supervision.aftermath import Aftermath
 from lightspeed.supervision.children import Child, Children
+from lightspeed.supervision.counts import Counts
 from lightspeed.supervision.dead_letters import DeadLetters
 from lightspeed.supervision.door import Door
 from lightspeed.supervision.latch import Census, Latch, Told
@@ -65,8 +66,7 @@ class TopicSupervisor(_Role):
         self._life = ChannelLife()
         self._ledger = Ledger(is_kept=options.rejoin == "supervisor")
         self._children = Children(runtime, outlet, self._report, options, self._ledger, self.next_number)
-        self._counted: dict[str, list[Mail]] = {}  # what waits until it is known who is in the topic
-        self._behind: list[Any] | None = None  # what waits for all of those, in order; None: nothing does
+        self._counts = Counts()
         self._closing = False
         self._is_plain = True
         """Neither crashed nor closing, and nothing waits: then an event goes straight to its topic."""
@@ -85,8 +85,7 @@ class TopicSupervisor(_Role):
         handler = _HANDLERS.get(type(message))
         if handler is None:
             return super().on_receive(message)  # logs that it is unexpected
-        if self._behind is not None and type(message) in _IN_ORDER:
-            self._behind.append(message)
+        if type(message) in _OF_ALL_TOPICS and self._counts.hold_all(message):
             return None
         return handler(self, message)
 
@@ -108,10 +107,8 @@ class TopicSupervisor(_Role):
         if self._closing:
             return NOT_HERE  # told in a caller's thread, past the door, which is shut
         mail.seq = self._seq = self._seq + 1
-        if self._behind is None:
+        if not (self._counts.are_waited_for and self._counts.hold_all(mail)):
             self._handle(mail)
-        else:
-            self._behind.append(mail)
         return None
 
     def _handle(self, mail: Delivery | Order) -> None:
@@ -123,8 +120,7 @@ class TopicSupervisor(_Role):
 
     def _route(self, delivery: Delivery) -> None:
         topic = delivery.request.topic
-        if topic in self._counted:
-            self._counted[topic].append(delivery)
+        if self._counts.holds(topic, delivery):
             return
         child = None if self._life.crashed else self._children.live.get(topic)
         if child is None:
@@ -164,29 +160,18 @@ class TopicSupervisor(_Role):
     def _must_count_first(self, order: Order, topic: str | None) -> bool:
         """Whether it has to wait until the topic, or all of those that are being counted, have handled what they were sent."""
         if topic is None:
-            return self._must_wait_for_counts(order)
-        if topic in self._counted:
-            self._counted[topic].append(order)
+            return self._counts.hold_all(order)
+        if self._counts.holds(topic, order):
             return True
         child = self._children.live.get(topic)
         if child is None or child.is_put_off or not child.is_busy or not isinstance(order.request, Crash):
             return False
-        self._counted[topic] = [order]
+        self._counts.start(topic, order)
         self._children.deliver(child, Question(len, Told(self._report, Counted(topic))))
         return True
 
-    def _must_wait_for_counts(self, message: Any) -> bool:
-        if self._behind is not None:
-            self._behind.append(message)
-        elif self._counted:
-            self._behind = [message]
-        return self._behind is not None
-
-    def _seems_plain(self) -> bool:
-        return not (self._closing or self._life.crashed or self._counted)
-
     def _on_counted(self, message: Counted) -> None:
-        order, *others = self._counted.pop(message.topic)
+        order, *others = self._counts.finish(message.topic)
         assert isinstance(order, Order)
         self._change(order, order.request, counted=True)
         for mail in others:
@@ -194,16 +179,15 @@ class TopicSupervisor(_Role):
                 self._question(message.topic, mail)
             elif isinstance(mail, (Delivery, Order)):
                 self._handle(mail)
-        if not self._counted and self._behind is not None:
-            behind, self._behind = self._behind, None
-            for waiting in behind:
-                if not isinstance(waiting, (Delivery, Order)):
-                    self.on_receive(waiting)
-                elif self._behind is None:
-                    self._handle(waiting)
-                else:
-                    self._behind.append(waiting)
+        for waiting in self._counts.release():
+            if not isinstance(waiting, (Delivery, Order)):
+                self.on_receive(waiting)
+            elif not (self._counts.are_waited_for and self._counts.hold_all(waiting)):
+                self._handle(waiting)
         self._is_plain = self._seems_plain()
+
+    def _seems_plain(self) -> bool:
+        return not (self._closing or self._life.crashed or self._counts)
 
     def _crash_one(self, child: Child, order: Order, event: Crash, latch: Latch | None) -> None:
         topic = child.post.topic
@@ -293,21 +277,21 @@ class TopicSupervisor(_Role):
     # Questions
 
     def _flush(self, message: Flush) -> None:
-        if self._must_wait_for_counts(message):
-            return
         latch = Latch(message.reply, self._seq)
         self._children.settle(latch)
         self._outlet.settle(latch)
         latch.close()
 
     def _ask_topic(self, message: AskTopic) -> None:
+        if self._counts.are_waited_for and self._counts.hold_all(message):
+            return
         self._question(message.topic, Question(message.ask, message.reply))
 
     def _question(self, topic: str, question: Question) -> None:
         child = self._children.live.get(topic)
-        if topic in self._counted:
-            self._counted[topic].append(question)
-        elif child is None:
+        if self._counts.holds(topic, question):
+            return
+        if child is None:
             self._children.answer(question, "")
         else:
             self._children.deliver(child, question)
@@ -316,8 +300,6 @@ class TopicSupervisor(_Role):
         message.reply.set(self._life.crashed)
 
     def _ask_census(self, message: AskCensus) -> None:
-        if self._must_wait_for_counts(message):
-            return
         census = Census(message.reply)
         for topic, child in list(self._children.live.items()):
             if child.is_busy:
@@ -329,8 +311,6 @@ class TopicSupervisor(_Role):
     # The end
 
     def _close(self, message: Close) -> None:
-        if self._must_wait_for_counts(message):
-            return
         self._closing, self._is_plain = True, False
         self._aftermath.rejoin_windows.cancel()
         self._reminders.later(message.timeout_s, Overdue(None))
@@ -383,7 +363,7 @@ class TopicSupervisor(_Role):
 
 _BRING_MEMBERS = frozenset((Join, Rejoin))
 
-_IN_ORDER = frozenset((Flush, AskTopic, AskCensus, AskCrashed, Close))
+_OF_ALL_TOPICS = frozenset((Flush, AskCensus, AskCrashed, Close))
 
 _HANDLERS: dict[type, Callable[[TopicSupervisor, Any], object]] = {
     Delivery: TopicSupervisor._accept,
