@@ -1,4 +1,4 @@
-"""Pykka's ThreadingActor as a channel's supervisor needs it: nothing that it was told is lost with it, and it holds up no exit."""
+"""Pykka's ThreadingActor as a channel needs it: nothing that it was told is lost with it, and it holds up no exit."""
 
 import threading
 import weakref

@@ -1,8 +1,29 @@
-"""What keeps topics alive: the supervisor actor, its children, and where their messages go."""
+"""What keeps actors alive: the supervisor that any Pykka program can use, and that of a channel's topics with all it needs."""
 
+from lightspeed.supervision.backoff import Backoff
+from lightspeed.supervision.child_spec import ChildSpec
+from lightspeed.supervision.child_table import ChildCounts, ChildView
 from lightspeed.supervision.door import Door
 from lightspeed.supervision.outbox import Outbox
+from lightspeed.supervision.restart_window import RestartWindow
 from lightspeed.supervision.sink import Sink, SinkActor, SinkLanes
+from lightspeed.supervision.supervisor import Supervisor
+from lightspeed.supervision.supervisor_ref import SupervisorRef
 from lightspeed.supervision.topic_supervisor import Options, TopicSupervisor
 
-__all__ = ["Door", "Options", "Outbox", "Sink", "SinkActor", "SinkLanes", "TopicSupervisor"]
+__all__ = [
+    "Backoff",
+    "ChildCounts",
+    "ChildSpec",
+    "ChildView",
+    "Door",
+    "Options",
+    "Outbox",
+    "RestartWindow",
+    "Sink",
+    "SinkActor",
+    "SinkLanes",
+    "Supervisor",
+    "SupervisorRef",
+    "TopicSupervisor",
+]

@@ -4,8 +4,8 @@ import pykka
 import pytest
 
 from lightspeed.actors import Threads
-from lightspeed.actors.pykka_inside import Envelope
 from lightspeed.actors.kept_inbox import KeptInbox
+from lightspeed.actors.pykka_inside import Envelope
 
 
 class Slow:
