@@ -44,7 +44,7 @@ class SupervisedChild(Struct, eq=False):
 
 
 class ChildView(Struct, frozen=True):
-    """A child as `which_children` shows it."""
+    """A child as `which_child` and `which_children` show it."""
 
     id: Hashable
     ref: pykka.ActorRef[Any] | None
@@ -116,9 +116,6 @@ class ChildTable:
         del self._by_ref[ref]
         return ref
 
-    def views(self) -> list[ChildView]:
-        return [ChildView(child.spec.id, child.ref, child.phase.value, child.spec.kind, is_supervisor(child)) for child in self]
-
     def counts(self) -> ChildCounts:
         supervisors = sum(is_supervisor(child) for child in self)
         specs = len(self._by_id)
@@ -128,3 +125,8 @@ class ChildTable:
 def is_supervisor(child: SupervisedChild) -> bool:
     """Whether it is a Supervisor, as far as its spec or its actor shows."""
     return child.spec.is_supervisor or hasattr(getattr(child.ref, "actor_class", None), "_supervised_start")
+
+
+def view_of(child: SupervisedChild) -> ChildView:
+    """It as others may see it."""
+    return ChildView(child.spec.id, child.ref, child.phase.value, child.spec.kind, is_supervisor(child))

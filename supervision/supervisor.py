@@ -30,7 +30,7 @@ from lightspeed.actors.watching import Down, Up
 from lightspeed.supervision.backoff import Backoff, Randomness
 from lightspeed.supervision.child_spec import ChildSpec
 from lightspeed.supervision.child_steps import ChildSteps
-from lightspeed.supervision.child_table import ChildCounts, ChildTable, ChildView, Phase, SupervisedChild
+from lightspeed.supervision.child_table import ChildCounts, ChildTable, ChildView, Phase, SupervisedChild, view_of
 from lightspeed.supervision.crash_report import report_given_up
 from lightspeed.supervision.deadlines import Clock, Deadlines
 from lightspeed.supervision.lanes import Job, Lanes, Steps, fail
@@ -45,6 +45,7 @@ from lightspeed.supervision.supervisor_messages import (
     Retry,
     StartChild,
     TerminateChild,
+    WhichChild,
     WhichChildren,
 )
 from lightspeed.supervision.supervisor_options import SupervisorOptions
@@ -238,8 +239,11 @@ class Supervisor(PooledActor):
             raise ChildNotFound(child_id)
         return child
 
+    def _which_child(self, message: WhichChild) -> ChildView:
+        return view_of(self._find(message.id))
+
     def _which_children(self, _message: WhichChildren) -> list[ChildView]:
-        return self._table.views()
+        return [view_of(child) for child in self._table]
 
     def _count_children(self, _message: CountChildren) -> ChildCounts:
         return self._table.counts()
@@ -368,6 +372,7 @@ _JOBS: dict[type, Callable[[Supervisor, Any], Steps]] = {
 }
 
 _HANDLERS: dict[type, Callable[[Supervisor, Any], object]] = {
+    WhichChild: Supervisor._which_child,
     WhichChildren: Supervisor._which_children,
     CountChildren: Supervisor._count_children,
     Up: Supervisor._up,

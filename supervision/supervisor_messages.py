@@ -35,6 +35,10 @@ class DeleteChild(_OfChild, frozen=True):
     pass
 
 
+class WhichChild(_OfChild, frozen=True):
+    pass
+
+
 class WhichChildren(Struct, frozen=True):
     pass
 

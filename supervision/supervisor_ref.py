@@ -18,6 +18,7 @@ from lightspeed.supervision.supervisor_messages import (
     RestartChild,
     StartChild,
     TerminateChild,
+    WhichChild,
     WhichChildren,
 )
 
@@ -79,6 +80,15 @@ class SupervisorRef(PooledRef):
             ChildNotFound, ChildRunning, ChildRestarting: it is not of that kind.
         """
         self._call("delete_child", DeleteChild(child_id), timeout_s)
+
+    def which_child(self, child_id: Hashable, *, timeout_s: float | None = TIMEOUT_S) -> ChildView:
+        """One child, at the same cost among however many. Answered at once, whatever else is under way.
+
+        Raises:
+            ChildNotFound: there is none of that id.
+        """
+        view: ChildView = self._call("which_child", WhichChild(child_id), timeout_s)
+        return view
 
     def which_children(self, *, timeout_s: float | None = TIMEOUT_S) -> list[ChildView]:
         """All children, in the order of their start. Answered at once, whatever else is under way."""
