@@ -267,22 +267,26 @@ class ActorPool:
 
 
 _pools: "weakref.WeakSet[ActorPool]" = weakref.WeakSet()
-_default: ActorPool | None = None
+_defaults: dict[str, ActorPool] = {}
 _default_lock = threading.Lock()
 
 
-def default_pool() -> ActorPool:
-    """The pool of actors that were given none. A forked child gets a new one."""
-    global _default
+def default_pool(of: str = "actors") -> ActorPool:
+    """The pool of actors that were given none. A forked child gets a new one.
+
+    Args:
+        of: whose pool; each has one of its own. Default: that of all who need none to themselves.
+    """
     with _default_lock:
-        if _default is None:
-            _default = ActorPool()
-        return _default
+        if of not in _defaults:
+            _defaults[of] = ActorPool()
+        return _defaults[of]
 
 
 def _after_fork() -> None:
-    global _default, _default_lock
-    _default, _default_lock = None, threading.Lock()
+    global _default_lock
+    _default_lock = threading.Lock()
+    _defaults.clear()
     here.spot = Spot()
     for pool in list(_pools):
         pool._forget_threads()

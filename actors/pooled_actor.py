@@ -146,7 +146,9 @@ class PooledActor(Mortal):
             self._pooled_refuse_waiting()
 
     def _pooled_has_work(self) -> bool:
-        return not self._pooled_dead and (bool(self._pooled_inbox or self._pooled_taken) or not self._pooled_begun)
+        if self._pooled_dead:
+            return False  # what it was told stays, for `left_over`, and is nobody's work
+        return bool(self._pooled_inbox or self._pooled_taken) or not self._pooled_begun
 
     def _pooled_run(self, limit: int, spot: Spot) -> bool:
         """One turn. The pool sees to it that one thread at a time calls this."""
@@ -271,8 +273,8 @@ class PooledActor(Mortal):
         return self._pooled_dead
 
     def _mortal_is_up(self) -> bool:
-        """Whether on_start has returned. Any thread may ask."""
-        return self._pooled_begun
+        """Whether on_start has returned and it lives. Any thread may ask."""
+        return self._pooled_begun and not self._pooled_dead
 
     def _mortal_take_out(self) -> None:
         if not self._pooled_dead:

@@ -235,11 +235,18 @@ def test_two_hundred_thousand_asks_and_stops_that_race_with_deaths_are_all_answe
     assert pool.close() == []
 
 
-def test_a_dead_actor_with_messages_left_is_not_run_again(pool):
-    ref = Echo.start(pool=pool)
-    ref.tell(lambda actor: (actor.stop(), actor.actor_ref.tell("left"), actor.actor_ref.tell("over")))
-    ref.stop()
-    assert not pool.close(5)  # nobody is busy with it
+def test_what_a_dead_actor_was_told_keeps_no_worker_busy(pool):
+    inside, go_on = threading.Event(), threading.Event()
+    ref, other = Echo.start(pool=pool), Echo.start(pool=pool)
+    ref.tell(lambda _actor: (inside.set(), go_on.wait(10)))
+    assert inside.wait(5)
+    ref.stop(block=False)
+    ref.tell("never handled")
+    go_on.set()
+    assert ref.actor_stopped.wait(5)
+    assert other.ask("alive", timeout=5) == "alive"
+    other.stop()
+    assert pool.close(5) == []
 
 
 def test_actors_that_stand_in_no_registry_die_without_a_search_of_it(pool):

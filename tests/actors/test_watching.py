@@ -278,7 +278,7 @@ def test_four_thousand_watches_race_with_ends_and_each_is_told_once(life):
 
 @pytest.mark.slow
 def test_asks_and_stops_that_race_with_a_threaded_actors_death_are_all_answered():
-    for _number in range(1000):
+    for _ in range(1000):
         ref = Threaded.start()
         inside = threading.Barrier(2)
         futures = []

@@ -1,0 +1,102 @@
+"""What a supervisor is told of a child before it starts it."""
+
+import math
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any, Literal
+
+import pykka
+from msgspec import Struct
+from msgspec.structs import force_setattr
+
+from lightspeed.actors.errors import InvalidOption, NotSupervisable
+from lightspeed.actors.pooled_actor import PooledActor
+from lightspeed.actors.supervisable import Supervisable
+from lightspeed.supervision.rules import KINDS, Kind
+
+ActorStart = tuple[type[pykka.Actor], Sequence[Any], Mapping[str, Any]]
+ShutdownS = float | Literal["brutal_kill", "infinity"]
+
+_WORKER_SHUTDOWN_S = 5.0  # OTP's default
+
+
+class _Named(Struct, frozen=True):
+    id: Hashable
+    """Its name under its supervisor: anything hashable but None."""
+    start: type[pykka.Actor] | ActorStart | Callable[[], pykka.ActorRef[Any]]
+    """A class of actors; or `(class, args, kwargs)`; or a callable that starts an actor and returns its reference."""
+
+
+class ChildSpec(_Named, frozen=True, kw_only=True):
+    """How a child is started, restarted and stopped: a value that serves every incarnation of it.
+
+    Raises:
+        InvalidOption: an option has a value that it can't have.
+        NotSupervisable: the class is neither a `PooledActor` nor a `Supervisable`.
+    """
+
+    kind: Kind = "permanent"
+    """`permanent`: always restarted. `transient`: after an abnormal end. `temporary`: never, and forgotten at its end."""
+    shutdown_s: ShutdownS | None = None
+    """How long it may take to stop before it is abandoned. `infinity`: as long as it likes. `brutal_kill`: it is told to stop and
+    abandoned at once. None, the default: 5 s, and `infinity` for a Supervisor, which has deadlines of its own."""
+    significant: bool = False
+    """Whether its end may be its supervisor's, by `auto_shutdown`. Not for a permanent child, which never ends for good."""
+
+    def __post_init__(self) -> None:
+        try:
+            hash(self.id)
+        except TypeError:
+            raise InvalidOption("id", self.id, "must be hashable") from None
+        if self.id is None:
+            raise InvalidOption("id", None, "must be a name of some kind")
+        if isinstance(self.start, type):
+            force_setattr(self, "start", (self.start, (), {}))
+        self._check_start()
+        if self.kind not in KINDS:
+            raise InvalidOption("kind", self.kind, f"must be one of {', '.join(KINDS)}")
+        if not _is_shutdown(self.shutdown_s):
+            raise InvalidOption("shutdown_s", self.shutdown_s, "must be 0 or above, 'infinity', 'brutal_kill' or None")
+        if type(self.significant) is not bool:
+            raise InvalidOption("significant", self.significant, "must be True or False")
+        if self.significant and self.kind == "permanent":
+            raise InvalidOption("significant", self.significant, "must be False for a permanent child")
+
+    @property
+    def is_supervisor(self) -> bool:
+        """Whether it is known to be a Supervisor, as it is where `start` names the class."""
+        return isinstance(self.start, tuple) and hasattr(self.start[0], "_supervised_start")
+
+    @property
+    def stop_within_s(self) -> float | None:
+        """How long its supervisor waits for its stop; None is for ever."""
+        if self.shutdown_s is None:
+            return None if self.is_supervisor else _WORKER_SHUTDOWN_S
+        if self.shutdown_s == "infinity":
+            return None
+        return 0.0 if self.shutdown_s == "brutal_kill" else float(self.shutdown_s)
+
+    def begin(self) -> Any:
+        """Start an actor, and return what should be its reference. Runs code of the user's, which may raise anything."""
+        if not isinstance(self.start, tuple):
+            return self.start()
+        kind, args, kwargs = self.start
+        return getattr(kind, "_supervised_start", kind.start)(*args, **kwargs)
+
+    def _check_start(self) -> None:
+        start = self.start
+        if not isinstance(start, tuple):
+            if not callable(start):
+                raise InvalidOption("start", start, "must be a class of actors, (class, args, kwargs) or a callable")
+            return
+        if len(start) != 3 or not (isinstance(start[0], type) and issubclass(start[0], pykka.Actor)):
+            if len(start) == 3 and isinstance(start[0], type):
+                raise NotSupervisable(start[0])
+            raise InvalidOption("start", start, "must be a class of actors, (class, args, kwargs) or a callable")
+        if not issubclass(start[0], (PooledActor, Supervisable)):
+            raise NotSupervisable(start[0])
+
+
+def _is_shutdown(value: object) -> bool:
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return 0 <= value < math.inf
+    return value is None or value in ("infinity", "brutal_kill")

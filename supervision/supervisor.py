@@ -1,0 +1,383 @@
+"""The supervisor that any Pykka program can use: an actor that starts, watches, restarts and stops other actors.
+
+It never waits. What takes time is a job in a lane, which goes on when a message says that a child is up or down, or that a
+deadline has passed. It runs on a pool of supervisors only, so that no child can keep it from its work.
+"""
+
+import random
+from collections.abc import Callable, Hashable, Iterable
+from typing import Any, ClassVar
+
+import pykka
+
+from lightspeed.actors.errors import (
+    ChildAlreadyPresent,
+    ChildAlreadyStarted,
+    ChildNotFound,
+    ChildRestarting,
+    ChildRunning,
+    StartFailed,
+    SupervisorStopped,
+)
+from lightspeed.actors.pool import ActorPool, default_pool
+from lightspeed.actors.pooled_actor import PooledActor
+from lightspeed.actors.pooled_future import PooledFuture
+from lightspeed.actors.pooled_handle import NOT_HERE
+from lightspeed.actors.pykka_inside import STOP, Envelope
+from lightspeed.actors.runtime import Threads
+from lightspeed.actors.stopping import stop_soon
+from lightspeed.actors.watching import Down, Up
+from lightspeed.supervision.backoff import Backoff, Randomness
+from lightspeed.supervision.child_spec import ChildSpec
+from lightspeed.supervision.child_steps import ChildSteps
+from lightspeed.supervision.child_table import ChildCounts, ChildTable, ChildView, Phase, SupervisedChild, view_of
+from lightspeed.supervision.crash_report import report_given_up
+from lightspeed.supervision.deadlines import Clock, Deadlines
+from lightspeed.supervision.lanes import Job, Lanes, Steps, fail
+from lightspeed.supervision.restarts import Restarts
+from lightspeed.supervision.rules import AutoShutdown, Strategy
+from lightspeed.supervision.supervisor_messages import (
+    AllUp,
+    CountChildren,
+    DeadlinePassed,
+    DeleteChild,
+    RestartChild,
+    Retry,
+    StartChild,
+    TerminateChild,
+    WhichChild,
+    WhichChildren,
+)
+from lightspeed.supervision.supervisor_options import SupervisorOptions
+from lightspeed.supervision.supervisor_ref import SupervisorRef
+
+_ALL = object()
+"""The lane of what concerns all children."""
+
+
+class Supervisor(PooledActor):
+    """Starts its children in order, restarts those that end, and stops them in reverse.
+
+    `Supervisor.start(...)` returns a `SupervisorRef` when each child's on_start has returned. Where one fails, those started
+    before are stopped in reverse, and StartFailed is raised. A supervisor may be the child of another one.
+
+    Args:
+        children: a `ChildSpec` each, in the order of their start.
+        strategy: who is restarted when one ends: `one_for_one`, it alone, the default; `one_for_all`, all of them;
+            `rest_for_one`, it and those after it.
+        intensity: how many restarts are allowed in `period_s`. One more, and it stops its children and fails. Default 1.
+        period_s: see there. Default 5.
+        auto_shutdown: whether it ends when a significant child has ended for good: `never`, the default; `any_significant`;
+            `all_significant`, when it was the last one.
+        backoff: how long it waits before a restart. None, the default: not at all.
+        start_timeout_s: how long a child's on_start may take before the child is abandoned, and its start has failed. Default 5.
+        clock: for its deadlines: any `Runtime`, or what else has `monotonic_s` and `call_later`. None, the default: the system's.
+        randomness: for the jitter of backoffs: any `random.Random`. None, the default: one of its own.
+        pool: the workers it runs on. None, the default: one worker for all supervisors. Not one that children run on: a
+            child that blocks would keep it from answering.
+
+    Raises:
+        InvalidOption: an option has a value that it can't have.
+        StartFailed: a child could not be started. `error` says why.
+    """
+
+    log_fields: ClassVar[dict[str, object]] = {}  # it logs what its children do; Pykka's record of its own end need not repeat it
+
+    def __init__(
+        self,
+        children: Iterable[ChildSpec] = (),
+        *,
+        strategy: Strategy = "one_for_one",
+        intensity: int = 1,
+        period_s: float = 5.0,
+        auto_shutdown: AutoShutdown = "never",
+        backoff: Backoff | None = None,
+        start_timeout_s: float = 5.0,
+        clock: Clock | None = None,
+        randomness: Randomness | None = None,
+        pool: ActorPool | None = None,
+    ) -> None:
+        super().__init__(pool=default_pool("supervisors") if pool is None else pool)
+        self._options = SupervisorOptions(
+            strategy=strategy,
+            intensity=intensity,
+            period_s=period_s,
+            auto_shutdown=auto_shutdown,
+            backoff=backoff,
+            start_timeout_s=start_timeout_s,
+        )
+        self._specs = self._options.check_children(children)
+        clock = Threads() if clock is None else clock
+        randomness = random.Random() if randomness is None else randomness
+        self._me = SupervisorRef(self)
+        self._table, self._lanes = ChildTable(), Lanes()
+        deadlines = self._deadlines = Deadlines(clock, self._ring)
+        self._steps = ChildSteps(self._me, self._table, deadlines, start_timeout_s, self._wake, self._recover_soon)
+        self._restarts = Restarts(self._me, self._options, self._table, self._steps, deadlines, clock, randomness)
+        self._first_start = PooledFuture()
+        """Set when all children have started, or none is left."""
+        self._is_up = False
+        self._early: list[tuple[Any, Any]] = []
+        """Requests, and where their answers go, that came before all children had started."""
+        self._announce_to: list[pykka.ActorRef[Any]] = []
+        self._is_ending = False
+        self._end_error: BaseException | None = None
+        self._stop_replies: list[Any] = []
+
+    @classmethod
+    def start(cls, *args: Any, **kwargs: Any) -> SupervisorRef:
+        ref = cls._supervised_start(*args, **kwargs)
+        supervisor = ref._actor
+        assert isinstance(supervisor, Supervisor)
+        supervisor._first_start.get()
+        return ref
+
+    @classmethod
+    def _supervised_start(cls, *args: Any, **kwargs: Any) -> SupervisorRef:
+        """As a child of another supervisor, who is told when all is up, and must not wait."""
+        return SupervisorRef(cls._pooled_start(*args, **kwargs))
+
+    @property
+    def actor_ref(self) -> SupervisorRef:
+        return self._me
+
+    # Messages
+
+    def on_start(self) -> None:
+        self._run(_ALL, self._start_all())
+
+    def on_receive(self, message: Any) -> Any:
+        if type(message) is Envelope:  # a request that was told here
+            self._mortal_answer(message)
+            return None
+        handler = _HANDLERS.get(type(message))
+        return super().on_receive(message) if handler is None else handler(self, message)
+
+    def on_end(self, error: BaseException | None) -> None:
+        """Nobody is left waiting, and no child is left that was not told to stop, even if this failed by a fault of its own."""
+        self._is_ending = True
+        self._drop()
+        for child in reversed(list(self._table)):
+            if child.ref is not None:
+                stop_soon(child.ref)
+        if not self._is_up:
+            fail(self._first_start, SupervisorStopped() if error is None else error)
+        for reply in self._stop_replies:
+            reply.set(None)
+
+    def _mortal_answer(self, envelope: Envelope[Any]) -> None:
+        message, reply = envelope.message, envelope.reply_to
+        if message is STOP or isinstance(message, type(STOP)):
+            if reply is not None:
+                self._stop_replies.append(reply)  # answered when the last child is down
+            self._stop()
+        elif type(message) in _JOBS:
+            self._request(message, reply)
+        else:
+            super()._mortal_answer(envelope)
+
+    def _pooled_ask_here(self, _message: Any) -> Any:
+        return NOT_HERE  # an answer may come later than the handling returns
+
+    def _mortal_is_up(self) -> bool:
+        return self._is_up
+
+    def _mortal_announce(self, to: pykka.ActorRef[Any]) -> None:
+        if self._is_up:
+            super()._mortal_announce(to)
+        else:
+            self._announce_to.append(to)
+
+    def _stop(self) -> None:
+        self._begin_end(None)
+
+    # Requests
+
+    def _request(self, message: Any, reply: Any) -> None:
+        if self._is_ending:
+            fail(reply, SupervisorStopped())
+        elif not self._is_up:
+            self._early.append((message, reply))
+        else:
+            self._run(self._lane(message.id), _JOBS[type(message)](self, message), reply)
+
+    def _start_child(self, message: StartChild) -> Steps:
+        spec = message.spec
+        there = self._table.get(spec.id)
+        if there is not None and there.ref is not None:
+            raise ChildAlreadyStarted(spec.id, there.ref)
+        if there is not None:
+            raise ChildAlreadyPresent(spec.id)
+        child = self._table.add(spec)
+        try:
+            ref = yield from self._steps.start(child)
+        except StartFailed:
+            self._table.remove(child)
+            raise
+        self._steps.forget_temporary(child)
+        return ref
+
+    def _terminate_child(self, message: TerminateChild) -> Steps:
+        child = self._find(message.id)
+        yield from self._steps.stop(child)
+
+    def _restart_child(self, message: RestartChild) -> Steps:
+        child = self._find(message.id)
+        _refuse_active(child)
+        return (yield from self._steps.start(child))
+
+    def _delete_child(self, message: DeleteChild) -> Steps:
+        child = self._find(message.id)
+        _refuse_active(child)
+        self._table.remove(child)
+        return
+        yield  # a job like the others
+
+    def _find(self, child_id: Hashable) -> SupervisedChild:
+        child = self._table.get(child_id)
+        if child is None:
+            raise ChildNotFound(child_id)
+        return child
+
+    def _which_child(self, message: WhichChild) -> ChildView:
+        return view_of(self._find(message.id))
+
+    def _which_children(self, _message: WhichChildren) -> list[ChildView]:
+        return [view_of(child) for child in self._table]
+
+    def _count_children(self, _message: CountChildren) -> ChildCounts:
+        return self._table.counts()
+
+    # What children do
+
+    def _up(self, message: Up) -> None:
+        child = self._table.by_ref(message.ref)
+        if child is not None and child.phase is Phase.STARTING:
+            child.phase = Phase.UP
+            self._wake(child)
+
+    def _down(self, message: Down) -> None:
+        child = self._table.by_ref(message.ref)
+        if child is None:
+            return  # abandoned before
+        was = child.phase
+        self._table.unbind(child)
+        child.phase, child.reason = Phase.ENDED, message.reason
+        if was is Phase.UP:
+            self._recover_soon(child)
+        else:
+            self._wake(child)
+
+    def _recover_soon(self, child: SupervisedChild) -> None:
+        if self._is_up and not self._is_ending:  # before, it waits for the first start to be done
+            self._run(self._lane(child.spec.id), self._restarts.recover(child))
+
+    def _retry(self, message: Retry) -> None:
+        if not self._is_ending:
+            self._run(self._lane(message.child.spec.id), self._restarts.restart(message))
+
+    # All children
+
+    def _start_all(self) -> Steps:
+        for spec in self._specs:
+            child = self._table.add(spec)
+            yield from self._steps.start(child)
+            self._steps.forget_temporary(child)
+        self.actor_ref.tell(AllUp())
+
+    def _all_up(self, _message: AllUp) -> None:
+        if self._is_ending:
+            return
+        self._is_up = True
+        self._first_start.set()
+        for to in self._announce_to:
+            super()._mortal_announce(to)
+        for child in [child for child in self._table if child.phase is Phase.ENDED]:
+            self._recover_soon(child)
+        self._answer_early()
+
+    def _answer_early(self) -> None:
+        early, self._early = self._early, []
+        for message, reply in early:
+            self._request(message, reply)
+
+    def _begin_end(self, error: BaseException | None) -> None:
+        """Drop what is under way, stop all children in reverse, and end: by a stop, or by the error."""
+        if self._is_ending:
+            return
+        if error is not None:
+            report_given_up(error)
+        self._is_ending, self._end_error = True, error
+        self._drop()
+        self._run(_ALL, self._stop_all())
+
+    def _drop(self) -> None:
+        self._lanes.drop(SupervisorStopped())
+        self._deadlines.clear()
+        self._answer_early()
+
+    def _stop_all(self) -> Steps:
+        for child in reversed(list(self._table)):
+            yield from self._steps.stop(child)
+
+    # Jobs and deadlines
+
+    def _lane(self, child_id: Hashable) -> Hashable:
+        return child_id if self._options.strategy == "one_for_one" else _ALL
+
+    def _run(self, lane: Hashable, steps: Steps, reply: Any = None) -> None:
+        self._advance(self._lanes.run, lane, Job(steps, reply))
+
+    def _wake(self, child: SupervisedChild) -> None:
+        lane, child.waiter = child.waiter, None
+        if lane is not None:
+            self._advance(self._lanes.resume, lane)
+
+    def _advance(self, go_on: Callable[..., None], *lane_and_job: Any) -> None:
+        try:
+            go_on(*lane_and_job)
+        except BaseException as error:  # a job of nobody's that fails is this supervisor's end, in good order
+            if self._is_ending:
+                raise
+            self._begin_end(error)
+            return
+        if self._is_ending and self._lanes.are_free and not self._mortal_is_dead():
+            if self._end_error is not None:
+                raise self._end_error
+            self._mortal_stop(None)
+
+    def _ring(self) -> None:
+        """Called on a thread of the clock's."""
+        try:
+            self.actor_ref.tell(DeadlinePassed())
+        except pykka.ActorDeadError:
+            pass  # its deadlines died with it
+
+    def _run_due(self, _message: DeadlinePassed) -> None:
+        self._deadlines.run_due()
+
+
+def _refuse_active(child: SupervisedChild) -> None:
+    if child.phase is Phase.RESTARTING:
+        raise ChildRestarting(child.spec.id)
+    if child.phase is not Phase.STOPPED:
+        raise ChildRunning(child.spec.id)
+
+
+_JOBS: dict[type, Callable[[Supervisor, Any], Steps]] = {
+    StartChild: Supervisor._start_child,
+    TerminateChild: Supervisor._terminate_child,
+    RestartChild: Supervisor._restart_child,
+    DeleteChild: Supervisor._delete_child,
+}
+
+_HANDLERS: dict[type, Callable[[Supervisor, Any], object]] = {
+    WhichChild: Supervisor._which_child,
+    WhichChildren: Supervisor._which_children,
+    CountChildren: Supervisor._count_children,
+    Up: Supervisor._up,
+    Down: Supervisor._down,
+    Retry: Supervisor._retry,
+    AllUp: Supervisor._all_up,
+    DeadlinePassed: Supervisor._run_due,
+}

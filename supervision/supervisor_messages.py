@@ -1,0 +1,62 @@
+"""What a Supervisor is asked, by `SupervisorRef`, and what it tells itself."""
+
+from collections.abc import Hashable
+
+from msgspec import Struct
+
+from lightspeed.supervision.child_spec import ChildSpec
+from lightspeed.supervision.child_table import SupervisedChild
+
+
+class StartChild(Struct, frozen=True):
+    spec: ChildSpec
+
+    @property
+    def id(self) -> Hashable:
+        return self.spec.id
+
+
+class _OfChild(Struct, frozen=True):
+    id: Hashable
+
+    def __post_init__(self) -> None:
+        hash(self.id)  # raises in the caller, where else it would in the supervisor
+
+
+class TerminateChild(_OfChild, frozen=True):
+    pass
+
+
+class RestartChild(_OfChild, frozen=True):
+    pass
+
+
+class DeleteChild(_OfChild, frozen=True):
+    pass
+
+
+class WhichChild(_OfChild, frozen=True):
+    pass
+
+
+class WhichChildren(Struct, frozen=True):
+    pass
+
+
+class CountChildren(Struct, frozen=True):
+    pass
+
+
+class AllUp(Struct, frozen=True):
+    """The first start is done: what waited for it goes on."""
+
+
+class Retry(Struct, frozen=True):
+    """Try to restart the child, unless this try was called off."""
+
+    child: SupervisedChild
+    tries: int
+
+
+class DeadlinePassed(Struct, frozen=True):
+    """Some deadline has."""

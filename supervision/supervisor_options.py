@@ -1,0 +1,58 @@
+"""How a Supervisor treats its children: what each option means says `Supervisor`."""
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from msgspec import Struct
+
+from lightspeed.actors.errors import InvalidOption
+from lightspeed.supervision.backoff import Backoff
+from lightspeed.supervision.child_spec import ChildSpec
+from lightspeed.supervision.restart_window import RestartWindow
+from lightspeed.supervision.rules import AUTO_SHUTDOWNS, STRATEGIES, AutoShutdown, Strategy
+
+
+class SupervisorOptions(Struct, frozen=True, kw_only=True):
+    """The options, checked once.
+
+    Raises:
+        InvalidOption: an option has a value that it can't have.
+    """
+
+    strategy: Strategy
+    intensity: int
+    period_s: float
+    auto_shutdown: AutoShutdown
+    backoff: Backoff | None
+    start_timeout_s: float
+
+    def __post_init__(self) -> None:
+        self.window()
+        for option, values in (("strategy", STRATEGIES), ("auto_shutdown", AUTO_SHUTDOWNS)):
+            value = getattr(self, option)
+            if value not in values:
+                raise InvalidOption(option, value, f"must be one of {', '.join(values)}")
+        if not (self.backoff is None or isinstance(self.backoff, Backoff)):
+            raise InvalidOption("backoff", self.backoff, "must be a Backoff or None")
+        if type(self.start_timeout_s) not in (int, float) or not 0 < self.start_timeout_s < math.inf:
+            raise InvalidOption("start_timeout_s", self.start_timeout_s, "must be a finite number of seconds above 0")
+
+    def window(self) -> RestartWindow:
+        """A fresh window."""
+        return RestartWindow(self.intensity, self.period_s)
+
+    def check_child(self, spec: Any) -> ChildSpec:
+        """Whether a supervisor with these options can have such a child."""
+        if not isinstance(spec, ChildSpec):
+            raise InvalidOption("children", spec, "must be a ChildSpec each")
+        if spec.significant and self.auto_shutdown == "never":
+            raise InvalidOption("significant", True, f"of child {spec.id!r} must be False where auto_shutdown is never")
+        return spec
+
+    def check_children(self, children: Iterable[Any]) -> list[ChildSpec]:
+        """As `check_child`, and whether each has an id of its own."""
+        specs = [self.check_child(spec) for spec in children]
+        if len({spec.id for spec in specs}) < len(specs):
+            raise InvalidOption("children", [spec.id for spec in specs], "must have ids that differ")
+        return specs

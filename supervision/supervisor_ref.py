@@ -1,0 +1,114 @@
+"""What others hold of a Supervisor, and ask of it."""
+
+from collections.abc import Hashable
+from typing import Any
+
+import pykka
+
+from lightspeed.actors.errors import PoolClosed, SupervisorStopped, SupervisorTimeout
+from lightspeed.actors.pooled_future import PooledFuture
+from lightspeed.actors.pooled_handle import PooledHandle
+from lightspeed.actors.pooled_ref import PooledRef
+from lightspeed.actors.pykka_inside import Envelope
+from lightspeed.supervision.child_spec import ChildSpec
+from lightspeed.supervision.child_table import ChildCounts, ChildView
+from lightspeed.supervision.supervisor_messages import (
+    CountChildren,
+    DeleteChild,
+    RestartChild,
+    StartChild,
+    TerminateChild,
+    WhichChild,
+    WhichChildren,
+)
+
+TIMEOUT_S = 30.0
+"""How long a call waits unless it is told otherwise."""
+
+
+class SupervisorRef(PooledRef):
+    """A reference to a Supervisor, with OTP's calls. Any thread may call them, and any actor but its own children in on_start.
+
+    An idle supervisor answers in the calling thread, where then also the `__init__` of a child that is started runs, as in
+    Pykka's own `start`. That alone is bound by no timeout: what may take its time belongs into on_start.
+
+    Args:
+        timeout_s: how long to wait for the answer; None is for ever. Default 30.
+
+    Raises:
+        SupervisorStopped: the supervisor is stopping or gone.
+        SupervisorTimeout: no answer came in time; what was asked may still take effect.
+    """
+
+    __slots__ = ()
+
+    def start_child(self, spec: ChildSpec, *, timeout_s: float | None = TIMEOUT_S) -> pykka.ActorRef[Any] | None:
+        """Add a child, and return its actor when its on_start has returned; None where that raised `Ignore`.
+
+        Raises:
+            ChildAlreadyStarted: a child of that id runs.
+            ChildAlreadyPresent: there is one without an actor; restart or delete it.
+            StartFailed: its start raised something, or took longer than `start_timeout_s`; then the child was not added.
+            InvalidOption: it is no ChildSpec, or significant where `auto_shutdown` is never.
+        """
+        supervisor: Any = self._actor
+        ref: pykka.ActorRef[Any] | None = self._call("start_child", StartChild(supervisor._options.check_child(spec)), timeout_s)
+        return ref
+
+    def terminate_child(self, child_id: Hashable, *, timeout_s: float | None = TIMEOUT_S) -> None:
+        """Stop a child, within its `shutdown_s`, or call its restart off. It stays in the list, unless it is temporary.
+
+        Raises:
+            ChildNotFound: there is none of that id.
+        """
+        self._call("terminate_child", TerminateChild(child_id), timeout_s)
+
+    def restart_child(self, child_id: Hashable, *, timeout_s: float | None = TIMEOUT_S) -> pykka.ActorRef[Any] | None:
+        """Start a child that has no actor; the answer is as of `start_child`.
+
+        Raises:
+            ChildNotFound, ChildRunning, ChildRestarting: it is not of that kind.
+            StartFailed: as of `start_child`, but the child stays in the list.
+        """
+        ref: pykka.ActorRef[Any] | None = self._call("restart_child", RestartChild(child_id), timeout_s)
+        return ref
+
+    def delete_child(self, child_id: Hashable, *, timeout_s: float | None = TIMEOUT_S) -> None:
+        """Forget a child that has no actor.
+
+        Raises:
+            ChildNotFound, ChildRunning, ChildRestarting: it is not of that kind.
+        """
+        self._call("delete_child", DeleteChild(child_id), timeout_s)
+
+    def which_child(self, child_id: Hashable, *, timeout_s: float | None = TIMEOUT_S) -> ChildView:
+        """One child, at the same cost among however many. Answered at once, whatever else is under way.
+
+        Raises:
+            ChildNotFound: there is none of that id.
+        """
+        view: ChildView = self._call("which_child", WhichChild(child_id), timeout_s)
+        return view
+
+    def which_children(self, *, timeout_s: float | None = TIMEOUT_S) -> list[ChildView]:
+        """All children, in the order of their start. Answered at once, whatever else is under way."""
+        views: list[ChildView] = self._call("which_children", WhichChildren(), timeout_s)
+        return views
+
+    def count_children(self, *, timeout_s: float | None = TIMEOUT_S) -> ChildCounts:
+        """How many there are. Answered at once, whatever else is under way."""
+        counts: ChildCounts = self._call("count_children", CountChildren(), timeout_s)
+        return counts
+
+    def _call(self, what: str, request: Any, timeout_s: float | None) -> Any:
+        future = PooledFuture(self._actor)
+        envelope = Envelope(request, reply_to=future)
+        try:
+            if not PooledHandle(self._actor).tell_here(envelope):
+                self._actor._pooled_put(envelope)
+            return future.get(timeout=timeout_s)
+        except (pykka.ActorDeadError, PoolClosed):
+            raise SupervisorStopped from None
+        except pykka.Timeout:
+            assert timeout_s is not None
+            raise SupervisorTimeout(what, timeout_s) from None

@@ -1,0 +1,82 @@
+import pytest
+from stage import HandClock
+
+from lightspeed.supervision.deadlines import Deadlines
+
+
+@pytest.fixture
+def rung():
+    return []
+
+
+@pytest.fixture
+def clock():
+    return HandClock()
+
+
+@pytest.fixture
+def deadlines(clock, rung):
+    def ring():
+        rung.append(clock.monotonic_s())
+        deadlines.run_due()
+
+    deadlines = Deadlines(clock, ring)
+    return deadlines
+
+
+def test_calls_come_at_their_time_and_in_its_order(clock, deadlines):
+    done = []
+    for delay_s in (3, 1, 2):
+        deadlines.add(delay_s, lambda delay_s=delay_s: done.append((delay_s, clock.monotonic_s())))
+    for _ in range(8):
+        clock.advance(0.5)
+    assert done == [(1, 1.0), (2, 2.0), (3, 3.0)]
+
+
+def test_one_that_was_called_off_does_not_come(clock, deadlines):
+    done = []
+    first, second = (deadlines.add(1, lambda name=name: done.append(name)) for name in "ab")
+    first.call_off()
+    clock.advance(1)
+    assert done == ["b"]
+    assert second.has_passed
+    assert first.is_off
+
+
+def test_ten_thousand_that_are_called_off_take_one_timer_and_no_room(clock, deadlines, rung):
+    for _ in range(10_000):
+        deadlines.add(5, lambda: None).call_off()
+        clock.advance(0.001)
+    assert len(clock._timers) <= 1
+    assert len(deadlines._heap) <= 1
+    assert len(rung) <= 3
+
+
+def test_a_call_may_add_another(clock, deadlines):
+    done = []
+    deadlines.add(1, lambda: deadlines.add(1, lambda: done.append(clock.monotonic_s())))
+    clock.advance(1)
+    clock.advance(1)
+    assert done == [2.0]
+
+
+def test_cleared_is_silent(clock, deadlines, rung):
+    deadlines.add(1, lambda: None)
+    deadlines.clear()
+    clock.advance(10)
+    assert rung == []
+    deadlines.add(1, lambda: None)
+    clock.advance(1)
+    assert rung == [11.0]
+
+
+def test_where_no_timer_can_be_started_the_rest_works(deadlines, clock):
+    def no_more(_delay_s, _call):
+        raise RuntimeError("can't start new thread")
+
+    clock.call_later = no_more
+    deadline = deadlines.add(1, lambda: None)
+    del clock.call_later
+    deadlines.add(2, lambda: None)
+    clock.advance(2)
+    assert deadline.has_passed

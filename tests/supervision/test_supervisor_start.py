@@ -1,0 +1,312 @@
+"""How supervisors start; after the start group of OTP's supervisor_SUITE, and named after its cases."""
+
+import pykka
+import pytest
+from stage import Ear, counts, end, in_phase, raiser, ref_of, settled, views
+
+from lightspeed.actors import Ignore, PooledActor, Shutdown, Supervisable, default_pool, watch
+from lightspeed.actors.errors import InvalidOption, NotSupervisable, StartFailed, StartTimeout, SupervisorStopped
+from lightspeed.supervision import Backoff, ChildSpec, Supervisor
+
+
+def test_sup_start_normal(stage):
+    sup = stage.start("a", "b")
+    assert [(view.id, view.phase, view.ref.is_alive()) for view in sup.which_children()] == [
+        ("a", "running", True),
+        ("b", "running", True),
+    ]
+    assert stage.book.lines == [("on_start", "a"), ("on_start", "b")]
+    assert sup.stop()
+    assert not sup.is_alive()
+
+
+def test_start_returns_when_each_on_start_has_and_each_waits_for_the_one_before(stage):
+    go_on = stage.hold("a", "on_start")
+    starting = stage.soon(stage.start, "a", "b")
+    stage.book.wait_for("on_start", "a")
+    assert not starting.done()
+    assert stage.book.lines == [("on_start", "a")]
+    go_on.set()
+    assert starting.result(20).count_children().active == 2
+
+
+def test_sup_start_ignore_init(pooled_stage):
+    """A supervisor that is not needed: its start raises Ignore, and the one above keeps it without an actor."""
+    sup = pooled_stage.start(ChildSpec("sup", raiser(Ignore())), "a")
+    assert [(view.id, view.phase) for view in sup.which_children()] == [("sup", "stopped"), ("a", "running")]
+
+
+def test_sup_start_ignore_child(stage):
+    stage.fail("a", "on_start", Ignore())
+    sup = stage.start()
+    assert sup.start_child(stage.spec("a")) is None
+    assert sup.start_child(stage.spec("b")).is_alive()
+    assert views(sup)["a"].ref is None
+    assert counts(sup) == [2, 1, 0, 2]
+
+
+def test_sup_start_ignore_temporary_child(stage):
+    stage.fail("a", "on_start", Ignore())
+    sup = stage.start(stage.spec("a", kind="temporary"), stage.spec("b", kind="temporary"))
+    assert list(views(sup)) == ["b"]
+
+
+def test_sup_start_ignore_temporary_child_start_child(stage):
+    stage.fail("a", "on_start", Ignore())
+    sup = stage.start()
+    assert sup.start_child(stage.spec("a", kind="temporary")) is None
+    assert sup.start_child(stage.spec("b", kind="temporary")).is_alive()
+    assert list(views(sup)) == ["b"]
+    assert counts(sup) == [1, 1, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("strategy", "none_for_one"),
+        ("intensity", -1),
+        ("intensity", "infinity"),
+        ("period_s", 0),
+        ("period_s", "infinity"),
+        ("auto_shutdown", "sometimes"),
+        ("backoff", 3),
+        ("start_timeout_s", 0),
+        ("start_timeout_s", None),
+    ],
+)
+def test_sup_flags(option, value):
+    with pytest.raises(InvalidOption, match=option) as caught:
+        Supervisor.start(**{option: value})
+    assert caught.value.option == option
+
+
+def test_an_unknown_option_is_refused_by_name():
+    with pytest.raises(TypeError, match="intensty"):
+        Supervisor.start(intensty=3)
+
+
+def test_sup_start_error_return(pooled_stage):
+    """What is no child at all is refused before anything starts."""
+    for children in (["a"], [3], [pooled_stage.spec("a"), pooled_stage.spec("a")]):
+        with pytest.raises(InvalidOption, match="children"):
+            Supervisor.start(children, pool=pooled_stage.supervisors)
+    assert pooled_stage.book.lines == []
+
+
+@pytest.mark.parametrize("error", [ValueError("planted"), SystemExit(), Shutdown("not now")])
+def test_sup_start_fail(stage, error):
+    """One fails, and those before it are stopped in reverse; those behind it are never started."""
+    stage.fail("c", "on_start", error)
+    with pytest.raises(StartFailed) as caught:
+        stage.start("a", "b", "c", "d")
+    assert (caught.value.child_id, caught.value.error, caught.value.__cause__) == ("c", error, error)
+    assert stage.book.of("on_start") == ["a", "b", "c"]
+    assert stage.book.of("on_stop") == ["b", "a"]
+    assert pykka.ActorRegistry.get_all() == []
+
+
+def test_sup_start_child_returns_error(stage):
+    sup = stage.start("a")
+    stage.fail("b", "on_start")
+    with pytest.raises(StartFailed, match="child 'b' could not be started: ValueError"):
+        sup.start_child(stage.spec("b"))
+    for start in (raiser(OSError()), raiser(SystemExit()), lambda: None, lambda: ref_of(sup, "a")):
+        with pytest.raises(StartFailed):
+            sup.start_child(ChildSpec("c", start))
+    assert list(settled(sup)) == ["a"]
+
+
+def test_sup_start_restart_child_returns_error(stage):
+    sup = stage.start("a")
+    sup.terminate_child("a")
+    stage.fail("a", "on_start")
+    with pytest.raises(StartFailed):
+        sup.restart_child("a")
+    assert [(view.id, view.phase) for view in sup.which_children()] == [("a", "stopped")]
+
+
+def test_what_init_raises_fails_the_start(pooled_stage):
+    class Stillborn(PooledActor):
+        def __init__(self):
+            raise ValueError("planted")
+
+    sup = pooled_stage.start()
+    with pytest.raises(StartFailed, match="planted"):
+        sup.start_child(ChildSpec("a", Stillborn))
+    assert sup.which_children() == []
+
+
+def test_a_child_that_does_not_start_in_time_is_abandoned_and_what_it_does_later_counts_no_more(stage):
+    sup = stage.start("a", start_timeout_s=5)
+    go_on = stage.hold("b", "on_start")
+    starting = stage.soon(sup.start_child, stage.spec("b"))
+    stage.book.wait_for("on_start", "b")
+    stuck, ear = ref_of(sup, "b"), Ear()
+    watch(stuck, ear)
+    stage.clock.advance(4.9)
+    assert views(sup)["b"].phase == "starting"
+    stage.clock.advance(0.2)
+    with pytest.raises(StartFailed) as caught:
+        starting.result(20)
+    assert isinstance(caught.value.error, StartTimeout)
+    assert sup.count_children().abandoned == 1
+    go_on.set()
+    assert ear.next().reason.kind == "normal"
+    assert list(views(sup)) == ["a"]
+
+
+def test_a_first_start_that_takes_too_long_ends_the_supervisor(stage):
+    stage.hold("b", "on_start")
+    sup, starting = stage.begin("a", "b", start_timeout_s=1)
+    in_phase(sup, "b", "starting")
+    stage.clock.advance(1)
+    with pytest.raises(StartFailed) as caught:
+        starting.get(timeout=20)
+    assert isinstance(caught.value.error, StartTimeout)
+    assert stage.book.of("on_stop") == ["a"]
+
+
+def test_a_stop_during_the_first_start_ends_it(stage):
+    go_on = stage.hold("b", "on_start")
+    sup, starting = stage.begin("a", "b", "c")
+    in_phase(sup, "b", "starting")
+    stopping = sup.stop(block=False)
+    go_on.set()
+    assert stopping.get(timeout=20)
+    with pytest.raises(SupervisorStopped):
+        starting.get(timeout=20)
+    assert stage.book.of("on_start") == ["a", "b"]
+    assert stage.book.of("on_stop") == ["b", "a"]
+
+
+def test_what_comes_during_the_first_start_waits_for_it(stage):
+    go_on = stage.hold("b", "on_start")
+    sup, _starting = stage.begin("a", "b")
+    stage.book.wait_for("on_start", "b")
+    adding = stage.soon(sup.start_child, stage.spec("c"))
+    assert end(ref_of(sup, "a"), ValueError("planted")).kind == "abnormal"
+    assert views(sup)["a"].phase == "ended"
+    go_on.set()
+    assert adding.result(20).is_alive()
+    assert {name: view.phase for name, view in settled(sup).items()} == dict.fromkeys("abc", "running")
+
+
+def test_a_request_during_a_first_start_that_fails_is_answered(stage):
+    go_on = stage.hold("a", "on_start")
+    sup, _starting = stage.begin("a")
+    stage.book.wait_for("on_start", "a")
+    adding = stage.soon(sup.start_child, stage.spec("c"))
+    assert views(sup)["a"].phase == "starting"
+    sup.stop(block=False)
+    go_on.set()
+    assert isinstance(adding.exception(20), SupervisorStopped)
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        lambda stage: stage.kind,
+        lambda stage: (stage.kind, (stage, "a"), {}),
+        lambda stage: lambda: stage.kind.start(stage, "a"),
+    ],
+    ids=["class", "class_and_arguments", "callable"],
+)
+def test_a_child_is_given_by_its_class_with_arguments_or_without_or_as_a_callable(stage, start):
+    sup = stage.start()
+    spec = ChildSpec("a", start(stage))
+    if spec.start == (stage.kind, (), {}):  # this class needs arguments
+        with pytest.raises(StartFailed, match="missing 2 required"):
+            sup.start_child(spec)
+    else:
+        assert sup.start_child(spec).is_alive()
+
+
+def test_a_class_that_hides_its_ends_is_refused_by_name(pooled_stage):
+    class Stock(pykka.ThreadingActor):
+        pass
+
+    with pytest.raises(NotSupervisable, match="Stock"):
+        ChildSpec("a", Stock)
+    with pytest.raises(NotSupervisable, match="Stock"):
+        ChildSpec("a", (Stock, (), {}))
+    with pytest.raises(NotSupervisable, match="dict"):
+        ChildSpec("a", dict)
+    sup = pooled_stage.start()
+    refs = []
+
+    def start_one():
+        refs.append(Stock.start())
+        return refs[-1]
+
+    with pytest.raises(StartFailed, match="Stock can't be watched"):
+        sup.start_child(ChildSpec("a", start_one))
+    refs[0].stop()
+
+
+class Plain(Supervisable, pykka.ThreadingActor):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("id", []),
+        ("id", None),
+        ("start", "mfa"),
+        ("start", (Plain, ())),
+        ("kind", "prmanent"),
+        ("shutdown_s", -10),
+        ("shutdown_s", "soon"),
+        ("shutdown_s", float("inf")),
+        ("significant", "maybe"),
+    ],
+)
+def test_child_specs(option, value):
+    with pytest.raises(InvalidOption, match=option) as caught:
+        ChildSpec(**{"id": "a", "start": Plain, option: value})
+    assert caught.value.option == option
+
+
+def test_child_specs_significance_needs_an_end_and_somebody_whom_it_concerns(pooled_stage):
+    with pytest.raises(InvalidOption, match="significant must be False for a permanent child"):
+        ChildSpec("a", Plain, significant=True)
+    significant = ChildSpec("a", Plain, kind="transient", significant=True)
+    with pytest.raises(InvalidOption, match="significant"):
+        Supervisor.start([significant])
+    sup = pooled_stage.start()
+    with pytest.raises(InvalidOption, match="significant"):
+        sup.start_child(significant)
+    with pytest.raises(InvalidOption, match="ChildSpec"):
+        sup.start_child("hej")
+
+
+def test_sup_start_map():
+    """What a child is like where nothing is said, and a supervisor."""
+    spec = ChildSpec("a", Plain)
+    assert (spec.kind, spec.stop_within_s, spec.significant, spec.is_supervisor) == ("permanent", 5.0, False, False)
+    assert ChildSpec("a", Plain, shutdown_s="brutal_kill").stop_within_s == 0
+    assert ChildSpec("a", Plain, shutdown_s=0.5).stop_within_s == 0.5
+    assert ChildSpec("a", Plain, shutdown_s="infinity").stop_within_s is None
+    sup = ChildSpec("a", Supervisor)
+    assert (sup.stop_within_s, sup.is_supervisor) == (None, True)
+
+
+def test_sup_start_map_faulty_specs():
+    with pytest.raises(TypeError, match="id"):
+        ChildSpec(start=Plain)
+    with pytest.raises(TypeError, match="start"):
+        ChildSpec("a")
+    with pytest.raises(TypeError, match="silly_flag"):
+        ChildSpec("a", Plain, silly_flag=True)
+
+
+def test_options_are_the_supervisors_own(pooled_stage):
+    sup = pooled_stage.start("a", backoff=Backoff(floor_s=3, jitter=0))
+    end(ref_of(sup, "a"), ValueError("planted"))
+    assert views(sup)["a"].phase == "restarting"
+    pooled_stage.clock.advance(3)
+    assert settled(sup)["a"].phase == "running"
+
+
+def test_supervisors_have_a_pool_of_their_own_by_default():
+    assert Supervisor()._pooled_pool is default_pool("supervisors") is not default_pool()
