@@ -6,7 +6,7 @@ from typing import Any
 
 import pykka
 
-from lightspeed.actors.errors import Ignore, InvalidOption, StartFailed, StartTimeout
+from lightspeed.actors.errors import Ignore, InvalidOption, NotSupervisable, StartFailed, StartTimeout
 from lightspeed.actors.exits import NORMAL
 from lightspeed.actors.pool import here
 from lightspeed.actors.stopping import stop_soon
@@ -44,7 +44,7 @@ class ChildSteps:
         Raises:
             StartFailed: then it has no actor.
         """
-        child.phase = Phase.STARTING
+        child.phase, child.reason = Phase.STARTING, None  # the last error holds the dead actor
         try:
             ref = self._begin(child)
         except BaseException as error:  # what a start runs is the user's; whatever it raises is the child's failure
@@ -95,7 +95,12 @@ class ChildSteps:
         finally:
             if pool is not None:
                 pool.worker_goes_on()
-        place_of(ref)
+        try:
+            place_of(ref)
+        except NotSupervisable:
+            if isinstance(ref, pykka.ActorRef):
+                stop_soon(ref)
+            raise
         if not self._table.bind(child, ref):
             raise InvalidOption("start", ref, "must start an actor for this child alone")
         watch(ref, self._me)

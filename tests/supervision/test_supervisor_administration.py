@@ -1,5 +1,7 @@
 """What can be asked of a supervisor; after OTP's child administration cases, and named after them."""
 
+import gc
+import logging
 import threading
 import weakref
 
@@ -430,6 +432,16 @@ def test_do_not_save_start_parameters_for_temporary_children(pooled_stage):
     end(ref_of(sup, "a"))
     assert settled(sup) == {}
     assert gone() is None
+
+
+def test_nothing_is_kept_of_an_actor_that_was_restarted(stage, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("pykka"), "disabled", True)  # what pytest catches of it, it keeps
+    sup = stage.start("a")
+    actor = weakref.ref(ref_of(sup, "a")._actor_weakref())
+    end(ref_of(sup, "a"), ValueError("planted"))
+    in_phase(sup, "a", "running")
+    gc.collect()  # an error and its traceback lead round in a ring
+    assert actor() is None
 
 
 def test_order_of_children(stage):

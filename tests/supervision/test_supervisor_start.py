@@ -240,7 +240,7 @@ def test_a_class_that_hides_its_ends_is_refused_by_name(pooled_stage):
 
     with pytest.raises(StartFailed, match="Stock can't be watched"):
         sup.start_child(ChildSpec("a", start_one))
-    refs[0].stop()
+    assert refs[0].actor_stopped.wait(20)
 
 
 class Plain(Supervisable, pykka.ThreadingActor):
