@@ -123,4 +123,6 @@ class Mortal(pykka.Actor):
             self.on_end(error)
         except BaseException:  # the actor's edge
             logger.exception(f"Unhandled exception in on_end of {self}:")
-        end_watch(self._mortal_place(), self.actor_ref, reason_of(error, in_start=in_start))
+        if isinstance(error, self.ordered_failures):
+            error.__traceback__ = None  # it leads back to the actor: many that die at once would wait for the collector
+        end_watch(self._mortal_place(), self, reason_of(error, in_start=in_start))

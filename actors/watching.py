@@ -93,13 +93,13 @@ def place_of(ref: pykka.ActorRef[Any]) -> Place:
     return inbox
 
 
-def end_watch(place: Place, ref: pykka.ActorRef[Any], reason: ExitReason) -> None:
+def end_watch(place: Place, actor: pykka.Actor, reason: ExitReason) -> None:
     """The actor has ended: tell who watches it."""
     with _lock:
         watchers, place._mortal_exit = place._mortal_exit, reason
     assert not isinstance(watchers, ExitReason)
     for watcher in watchers:
-        _tell(watcher, Down(ref, reason))
+        _tell(watcher, Down(actor.actor_ref, reason))
 
 
 def tell_when_up(ref: pykka.ActorRef[Any], to: pykka.ActorRef[Any]) -> bool:
