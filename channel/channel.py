@@ -36,6 +36,8 @@ from lightspeed.supervision.messages import AskCensus, AskCrashed, AskTopic, Clo
 
 DEFAULT_RUNTIME: type[Runtime] = Pool
 
+_ORDERS = frozenset((Crash, Restart))
+
 # After its own deadline a supervisor abandons who is left and ends at once; this is for its answer to arrive.
 _GRACE_S = 1.0
 
@@ -127,10 +129,10 @@ class Channel:
             raise InsideActor("handle", actor)
         check_event(event)
         reply = self._runtime.future()
-        if isinstance(event, (Crash, Restart)):
-            self._door.tell(self._supervisor, Order(event, reply))
-        else:
-            self._tell(Delivery(event, reply))
+        if type(event) in _ORDERS:
+            self._door.tell(self._supervisor, Order(event, reply))  # type: ignore[arg-type]
+        elif not self._supervisor.tell_here(delivery := Delivery(event, reply)):  # type: ignore[arg-type]
+            self._door.tell(self._supervisor, delivery)
         self._await("handle", reply)
 
     def tell(self, event: Event) -> None:
@@ -141,10 +143,10 @@ class Channel:
             InvalidEvent: it is no event or breaks a rule; nothing was changed.
         """
         check_event(event)
-        if isinstance(event, (Crash, Restart)):  # as long as there are topics: a worker's time, not the caller's
-            self._door.tell(self._supervisor, Order(event))
-        else:
-            self._tell(Delivery(event))
+        if type(event) in _ORDERS:  # as long as there are topics: a worker's time, not the caller's
+            self._door.tell(self._supervisor, Order(event))  # type: ignore[arg-type]
+        elif not self._supervisor.tell_here(delivery := Delivery(event)):  # type: ignore[arg-type]
+            self._door.tell(self._supervisor, delivery)
 
     def flush_outbox(self) -> list[Outbound]:
         """Take every outbound message of the events accepted before the call, in the order of acceptance.
@@ -236,10 +238,6 @@ class Channel:
         reply = self._runtime.future()
         self._door.tell(self._supervisor, message(reply))
         return self._await(call, reply)
-
-    def _tell(self, delivery: Delivery) -> None:
-        if not self._supervisor.tell_here(delivery):
-            self._door.tell(self._supervisor, delivery)
 
     def _await(self, call: str, reply: pykka.Future[Any]) -> Any:
         try:
