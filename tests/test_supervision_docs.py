@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from lightspeed.supervision import Backoff, ChildSpec, Supervisor
+
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "supervision.md").read_text(encoding="utf-8")
 
@@ -31,8 +33,6 @@ def test_the_tests_that_it_names_exist():
 
 
 def test_every_option_stands_in_a_table():
-    from lightspeed.supervision import Backoff, ChildSpec, Supervisor
-
     options = {*Supervisor.__init__.__kwdefaults__, *Backoff.__struct_fields__, "kind", "shutdown_s", "significant"}
     assert options >= {*ChildSpec.__struct_fields__} - {"id", "start"}
     assert [option for option in sorted(options) if f"| `{option}`" not in PAGE and f", `{option}` |" not in PAGE] == []

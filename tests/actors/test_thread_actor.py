@@ -4,8 +4,6 @@ import pykka
 import pytest
 
 from lightspeed.actors import Threads
-from lightspeed.actors.kept_inbox import KeptInbox
-from lightspeed.actors.pykka_inside import Envelope
 
 
 class Slow:
@@ -75,18 +73,3 @@ def test_nothing_is_ever_handled_in_the_callers_thread():
     ref.stop_within(5)
     ref.stop_soon()
     assert threads.join(5) == []
-
-
-@pytest.mark.slow
-def test_taking_what_is_left_races_with_the_actors_own_end_and_loses_nothing():
-    for _ in range(300):
-        inbox = KeptInbox()
-        inbox.stopped = threading.Event()
-        for number in range(50):
-            inbox.put(Envelope(number))
-        inbox.stopped.set()
-        teardown = threading.Thread(target=inbox.empty)
-        teardown.start()
-        left = inbox.left_over()
-        teardown.join()
-        assert left + inbox.left_over() == list(range(50))

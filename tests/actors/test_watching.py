@@ -245,13 +245,6 @@ def test_an_actor_of_whose_end_nobody_can_learn_is_refused_by_name(call):
     ref.stop()
 
 
-def test_the_mixin_behind_pykkas_class_is_refused():
-    with pytest.raises(NotSupervisable, match="Wrong"):
-
-        class Wrong(pykka.ThreadingActor, Supervisable):
-            pass
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_four_thousand_watches_race_with_ends_and_each_is_told_once(life):
@@ -274,28 +267,3 @@ def test_four_thousand_watches_race_with_ends_and_each_is_told_once(life):
         for ear in pair:
             ear.next()
     assert {len(ear.downs) for pair in ears for ear in pair} == {1}
-
-
-@pytest.mark.slow
-def test_asks_and_stops_that_race_with_a_threaded_actors_death_are_all_answered():
-    for _ in range(1000):
-        ref = Threaded.start()
-        inside = threading.Barrier(2)
-        futures = []
-
-        def hammer(ref=ref, inside=inside, futures=futures):
-            inside.wait()
-            for ask in range(10):
-                futures.append(ref.ask(ask, block=False))
-            futures.append(ref.stop(block=False))
-
-        racer = threading.Thread(target=hammer)
-        racer.start()
-        inside.wait()
-        tell(ref, planted(ValueError("planted")))
-        racer.join()
-        for future in futures:
-            try:
-                future.get(timeout=10)
-            except pykka.ActorDeadError:
-                pass

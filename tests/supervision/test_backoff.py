@@ -48,6 +48,7 @@ def test_ten_thousand_failures_overflow_nothing():
     assert delays(Backoff(floor_s=1, cap_s=1e300, factor=1e9, jitter=0), 10_000)[-1] == 1e300
 
 
+@pytest.mark.slow
 @given(
     st.floats(0, 10),
     st.floats(0, 100),

@@ -36,6 +36,7 @@ def test_an_idle_one_is_small():
     assert sys.getsizeof(RestartWindow(3, 5.0)) <= 64
 
 
+@pytest.mark.slow
 @given(st.lists(st.floats(0, 5), max_size=40), st.integers(0, 4))
 def test_no_period_ever_holds_more_than_intensity_and_none_is_refused_without_need(gaps_s, intensity):
     window, now_s, allowed = RestartWindow(intensity, 7.0), 0.0, []

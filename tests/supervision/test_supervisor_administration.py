@@ -283,6 +283,7 @@ def test_hanging_restart_loop_simple(stage):
     assert stage.book.of("on_stop") == []
 
 
+@pytest.mark.slow
 def test_tree(stage):
     """What ends in one branch is restarted there; and what was added by hand to a branch goes with it."""
     sup = stage.start(
@@ -369,9 +370,9 @@ def test_a_child_that_ends_when_it_was_abandoned_disturbs_nobody(stage):
 
 def test_count_children(stage):
     sup = stage.start()
-    for number in range(100):
+    for number in range(20):
         sup.start_child(stage.spec(number, kind="temporary"))
-    assert counts(sup) == [100, 100, 0, 100]
+    assert counts(sup) == [20, 20, 0, 20]
     for view in sup.which_children():
         end(view.ref, ValueError("planted"))
     assert settled(sup) == {}

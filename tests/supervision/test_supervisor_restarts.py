@@ -409,7 +409,7 @@ def test_respect_max_nr_of_retries_and_within_time_range(stage):
     backoff = Backoff(floor_s=1, cap_s=1, jitter=0)
     sup, ear = stage.start("a", intensity=3, period_s=4, backoff=backoff), Ear()
     watch(sup, ear)
-    for _ in range(6):  # every 2 s: never more than three in 4 s
+    for _ in range(4):  # every 2 s: never more than three in 4 s
         crash(sup)
         stage.clock.advance(1)
         in_phase(sup, "a", "running")

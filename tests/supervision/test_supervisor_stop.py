@@ -2,10 +2,11 @@
 
 import pykka
 import pytest
-from stage import Ear, end, in_phase, ref_of, settled, views
+from stage import Ear, end, in_phase, ref_of, views
 
 from lightspeed.actors import Shutdown, watch
 from lightspeed.actors.errors import SupervisorStopped
+from lightspeed.supervision import Backoff
 
 
 def test_children_stop_in_reverse_each_after_the_one_behind_it(stage):
@@ -147,8 +148,6 @@ def test_a_stop_during_a_restart_waits_for_a_blocked_start_no_longer_than_for_a_
 
 
 def test_a_stop_calls_a_retry_off(stage):
-    from lightspeed.supervision import Backoff
-
     sup = stage.start("a", backoff=Backoff())
     end(ref_of(sup, "a"), ValueError("planted"))
     in_phase(sup, "a", "restarting")
@@ -258,11 +257,3 @@ def test_a_fault_in_its_very_end_still_tells_every_child_to_stop(stage, monkeypa
     assert isinstance(ear.next().reason.error, ZeroDivisionError)
     stage.book.wait_for("on_stop", "a")
     stage.book.wait_for("on_stop", "b")
-
-
-def test_nothing_is_left_of_its_timers(pooled_stage):
-    sup = pooled_stage.start("a")
-    end(ref_of(sup, "a"))
-    settled(sup)
-    sup.stop()
-    pooled_stage.clock.advance(1000)

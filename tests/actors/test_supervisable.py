@@ -1,0 +1,94 @@
+import threading
+
+import pykka
+import pytest
+
+from lightspeed.actors import Supervisable
+from lightspeed.actors.current import current_actor
+from lightspeed.actors.errors import NotSupervisable
+
+
+class Threaded(Supervisable, pykka.ThreadingActor):
+    use_daemon_thread = True
+
+    def on_receive(self, message):
+        return message() if callable(message) else message
+
+
+def fail():
+    raise ValueError("planted")
+
+
+def test_it_tells_asks_stops_and_stands_in_the_registry_as_pykkas_actors_do():
+    ref = Threaded.start()
+    assert pykka.ActorRegistry.get_all() == [ref]
+    assert ref.ask("hello", timeout=5) == "hello"
+    assert ref.ask(lambda: current_actor().actor_urn, timeout=5) == ref.actor_urn
+    assert ref.proxy().use_daemon_thread.get(timeout=5)
+    with pytest.raises(ValueError, match="planted"):
+        ref.ask(fail, timeout=5)
+    assert ref.stop()
+    assert not ref.stop()
+    assert pykka.ActorRegistry.get_all() == []
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, GeneratorExit])
+def test_a_base_exception_ends_that_one_actor_where_pykkas_would_end_all(error):
+    def planted():
+        raise error
+
+    ref, other = Threaded.start(), Threaded.start()
+    with pytest.raises(error):
+        ref.ask(planted, timeout=5)
+    assert ref.actor_stopped.wait(5)
+    assert other.ask("alive", timeout=5) == "alive"
+    other.stop()
+
+
+def test_where_there_is_no_thread_for_it_nothing_is_left(monkeypatch):
+    def no_more(_self):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", no_more)
+    with pytest.raises(RuntimeError):
+        Threaded.start()
+    assert pykka.ActorRegistry.get_all() == []
+
+
+def test_the_mixin_behind_pykkas_class_is_refused():
+    with pytest.raises(NotSupervisable, match="Wrong"):
+
+        class Wrong(pykka.ThreadingActor, Supervisable):
+            pass
+
+
+@pytest.mark.slow
+def test_asks_and_stops_that_race_with_a_threaded_actors_death_are_all_answered():
+    for _ in range(1000):
+        ref = Threaded.start()
+        inside = threading.Barrier(2)
+        futures = []
+
+        def hammer(ref=ref, inside=inside, futures=futures):
+            inside.wait()
+            for ask in range(10):
+                futures.append(ref.ask(ask, block=False))
+            futures.append(ref.stop(block=False))
+
+        racer = threading.Thread(target=hammer)
+        racer.start()
+        inside.wait()
+        tell(ref, fail)
+        racer.join()
+        for future in futures:
+            try:
+                future.get(timeout=10)
+            except pykka.ActorDeadError:
+                pass
+
+
+def tell(ref, message):
+    try:
+        ref.tell(message)
+    except pykka.ActorDeadError:
+        pass  # its end was quicker
