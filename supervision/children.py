@@ -6,7 +6,7 @@ then what the successor is sent waits with it.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pykka
@@ -282,6 +282,13 @@ class Children:
             latch.part()
             last = leaving.last
             last.latches = last.latches + alone if last.latches else alone
+
+    def each_live(self) -> Iterator[Child]:
+        """Those who live now, one by one; they may go meanwhile, and whoever has gone is kept by nobody."""
+        for topic in list(self.live):
+            child = self.live.get(topic)
+            if child is not None:
+                yield child
 
     def everyone_leaving(self) -> list[Child]:
         everyone = []

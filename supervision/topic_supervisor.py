@@ -207,7 +207,7 @@ class TopicSupervisor(_Role):
     def _crash(self, seq: int, event: Crash, latch: Latch | None) -> None:
         logger.info("channel crashed: {}; topic actors: {}", event.reason, len(self._children.live))
         self._aftermath.rejoin_windows.cancel()
-        for child in list(self._children.live.values()):
+        for child in self._children.each_live():
             if child.is_put_off:
                 self._aftermath.drop(child)
             else:
@@ -314,7 +314,7 @@ class TopicSupervisor(_Role):
         self._closing, self._is_plain = True, False
         self._aftermath.rejoin_windows.cancel()
         self._reminders.later(message.timeout_s, Overdue(None))
-        for child in list(self._children.live.values()):
+        for child in self._children.each_live():
             child.is_put_off = False  # what waits for it was accepted, and is handled
             self._aftermath.stop(child)
         self.after_the_last()
@@ -328,7 +328,7 @@ class TopicSupervisor(_Role):
                 self.on_receive(envelope.message)
             elif envelope.reply_to is not None:
                 envelope.reply_to.set(None)  # another stop
-        for child in list(self._children.live.values()):
+        for child in self._children.each_live():
             child.is_put_off = False
             self._aftermath.stop(child)
         deadline_s = self._runtime.monotonic_s() + self._options.crash_timeout_s
