@@ -27,18 +27,16 @@ class BehavedTopicActor(TopicActor):
         self._set_timers()
 
     def on_stop(self) -> None:
-        self._cancel_timers()
-        try:
-            assert self.post.behaved is not None
-            assert isinstance(self.state, BehavedTopic)
-            with self.post.behaved.blocking():
-                self.state.end()
-        finally:
-            super().on_stop()
+        assert self.post.behaved is not None
+        assert isinstance(self.state, BehavedTopic)
+        with self.post.behaved.blocking():
+            self.state.end()
 
-    def on_failure(self, *failure: Any) -> None:
-        self._cancel_timers()
-        super().on_failure(*failure)
+    def on_end(self, error: BaseException | None) -> None:
+        for timer in self.timers.values():
+            timer.cancel()
+        self.timers.clear()
+        super().on_end(error)
 
     def _set_timers(self) -> None:
         assert isinstance(self.state, BehavedTopic)
@@ -49,8 +47,3 @@ class BehavedTopicActor(TopicActor):
             if delay_s is not None:
                 fired = TimerFired(self.post, name, key)
                 self.timers[name] = self.post.behaved.call_later(delay_s, lambda fired=fired: self.post.report(fired))  # type: ignore[misc]
-
-    def _cancel_timers(self) -> None:
-        for timer in self.timers.values():
-            timer.cancel()
-        self.timers.clear()

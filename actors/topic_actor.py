@@ -4,7 +4,6 @@ It lets the state handle each delivery, and hands over what came out. A `Crash` 
 of its own: Pykka's failure path, its state gone with it. It knows no supervisor, only the post.
 """
 
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 import pykka
@@ -70,11 +69,6 @@ class TopicActor(_Role):
         if not members:
             post.report(TopicEmpty(post, held))
 
-    def on_stop(self) -> None:
-        self.post.report(TopicDown(self.post, None))
-
-    def on_failure(
-        self, _type: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None
-    ) -> None:
+    def on_end(self, error: BaseException | None) -> None:
         # A crash was ordered: the supervisor needs no traceback of each.
         self.post.report(TopicDown(self.post, None if isinstance(error, TopicCrash) else error))
