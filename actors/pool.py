@@ -6,6 +6,7 @@ has run an actor takes it out and looks at the inbox afterwards: one of the two 
 puts an actor into the line then looks for a worker that sleeps, and a worker says that it sleeps and then looks at the line.
 """
 
+import math
 import os
 import threading
 import time
@@ -14,6 +15,9 @@ from collections import deque
 from typing import Any, Protocol
 
 from lightspeed.actors.errors import InvalidOption, PoolClosed
+
+
+_SLICE_S = 0.5
 
 
 class Spot:
@@ -50,6 +54,25 @@ class _Here(threading.local):
 
 here = _Here()
 """`here.spot` is the calling thread's own."""
+
+
+def wait_for(signal: threading.Lock, timeout_s: float | None) -> bool:
+    """Wait in the calling thread until the lock is released, None: for ever; False after the timeout.
+
+    In slices: a Ctrl-C that arrives at the brink of a wait is seen only when that wait is over.
+    """
+    pool = here.spot.pool
+    if pool is not None:
+        pool.worker_blocks()
+    try:
+        deadline_s = math.inf if timeout_s is None else time.monotonic() + timeout_s
+        while (left_s := deadline_s - time.monotonic()) > _SLICE_S:
+            if signal.acquire(timeout=_SLICE_S):
+                return True
+        return signal.acquire(timeout=max(0.0, left_s))
+    finally:
+        if pool is not None:
+            pool.worker_goes_on()
 
 
 class ActorPool:
@@ -123,6 +146,10 @@ class ActorPool:
         """Whoever has run an actor calls this when it is out of `scheduled`: for what came meanwhile."""
         if actor._pooled_has_work() and not self._closed:
             self.schedule(actor)
+
+    def wait_for(self, signal: threading.Lock, timeout_s: float | None) -> bool:
+        """Wait, whoever calls, until the lock is released by what an actor of this pool does; False after the timeout."""
+        return wait_for(signal, timeout_s)
 
     def worker_blocks(self) -> None:
         """The calling worker is about to wait for what other actors do."""

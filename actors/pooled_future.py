@@ -3,18 +3,15 @@
 import queue
 import sys
 import threading
-import time
 from types import TracebackType
 from typing import Any
 
 import pykka
 
 from lightspeed.actors.errors import AskRing
-from lightspeed.actors.pool import here
+from lightspeed.actors.pool import here, wait_for
 
 _ExcInfo = tuple[type[BaseException] | None, BaseException | None, TracebackType | None]
-
-_SLICE_S = 0.5
 
 _lock = threading.Lock()
 """Guards who makes a future's waiter, and who waits for whom."""
@@ -76,7 +73,7 @@ class PooledFuture(pykka.Future[Any]):
             self._waiter.release()
 
     def _wait(self, timeout: float | None) -> None:
-        caller, pool = here.spot.actor, here.spot.pool
+        caller, pool = here.spot.actor, None if self.target is None else self.target._pooled_pool
         with _lock:
             if self._waiter is None:
                 waiter = threading.Lock()
@@ -88,31 +85,13 @@ class PooledFuture(pykka.Future[Any]):
             if caller is not None and self.target is not None:
                 _refuse_ring(caller, self.target)
                 caller._pooled_waits_for = self.target
-        if pool is not None:
-            pool.worker_blocks()
         try:
-            if not _acquire(waiter, timeout):
+            if not (wait_for(waiter, timeout) if pool is None else pool.wait_for(waiter, timeout)):
                 raise pykka.Timeout(f"{timeout} seconds")
             waiter.release()  # for the next who waits
         finally:
-            if pool is not None:
-                pool.worker_goes_on()
             if caller is not None:
                 caller._pooled_waits_for = None
-
-
-def _acquire(waiter: threading.Lock, timeout: float | None) -> bool:
-    """Wait for the waiter, in slices: a Ctrl-C that arrives at the brink of a wait is seen only when that wait is over."""
-    if timeout is None:
-        while not waiter.acquire(timeout=_SLICE_S):
-            pass
-        return True
-    deadline_s = time.monotonic() + timeout
-    while timeout > _SLICE_S:
-        if waiter.acquire(timeout=_SLICE_S):
-            return True
-        timeout = deadline_s - time.monotonic()
-    return waiter.acquire(timeout=max(0.0, timeout))
 
 
 def _refuse_ring(caller: Any, target: Any) -> None:

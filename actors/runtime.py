@@ -4,6 +4,7 @@
 another `Runtime`.
 """
 
+import random
 import threading
 import time
 import weakref
@@ -87,6 +88,9 @@ class Runtime(Protocol):
     def monotonic_s(self) -> float:
         """A clock for deadlines, in seconds."""
 
+    def random(self) -> float:
+        """A number from 0 up and below 1, as of `random.Random`: for the jitter of backoffs."""
+
     def blocking(self) -> AbstractContextManager[None]:
         """Around code of the user's that may block, in an actor: the others must not wait for it."""
 
@@ -122,6 +126,9 @@ class Threads:
 
     def monotonic_s(self) -> float:
         return time.monotonic()
+
+    def random(self) -> float:
+        return random.random()
 
     def blocking(self) -> AbstractContextManager[None]:
         return nullcontext()  # it has the thread for itself

@@ -34,6 +34,9 @@ class RuntimeOver:
     def monotonic_s(self) -> float:
         return self.under.monotonic_s()
 
+    def random(self) -> float:
+        return self.under.random()
+
     def blocking(self) -> AbstractContextManager[None]:
         return self.under.blocking()
 

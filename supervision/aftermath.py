@@ -68,7 +68,7 @@ class Aftermath:
             self._watch.later(options.event_timeout_s / 4, LookForStuck())
         self._last_down_s = 0.0
         self._had_members: dict[str, int] = {}  # topics that a restart starts again, and the incarnations that they were
-        self._histories = Histories(options.restarts)
+        self._histories = Histories(options.restarts, runtime)
 
     # Going down
 

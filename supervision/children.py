@@ -102,7 +102,7 @@ class Children:
         self._behaviours = options.behaviours if options.behaviours else None
         self._died_of: dict[str, str] = {}
         self._incarnation = 0
-        self._touched: set[Child] = set()  # sent something since the last settle
+        self._touched: dict[Child, None] = {}  # sent something since the last settle, in that order
         self._ends_here: tuple[Post, int] | None = None  # whose end is being ordered, and in which thread
         self.live: dict[str, Child] = {}
         self.leaving: dict[str, Child] = {}
@@ -140,7 +140,7 @@ class Children:
                 self.answer(mail, "unavailable")
                 return
             child.keep(mail)
-            self._touched.add(child)
+            self._touched[child] = None
             self.start(child)
         elif not (child.runs_here and ref.tell_here(mail)):
             self._tell(child, ref, mail)
@@ -172,7 +172,7 @@ class Children:
             child.awaits_rejoin = False
             child.waiting = [Errand(lambda state: state.replay(rejoins), None, self._next_number()), *child.waiting]
             child.sent += 1
-            self._touched.add(child)
+            self._touched[child] = None
 
     def crash(self, child: Child, seq: int, event: Crash) -> bool:
         """Send the crash to the tail of its inbox: what it was sent before is handled before. Whether it is down already."""
@@ -208,7 +208,7 @@ class Children:
     def drop(self, child: Child) -> list[Mail]:
         """Take out one that has been put off; what waited for it is the caller's."""
         del self.live[child.post.topic]
-        self._touched.discard(child)
+        self._touched.pop(child, None)
         return self.take_left(child)
 
     def take_left(self, child: Child) -> list[Mail]:
@@ -232,7 +232,7 @@ class Children:
             if child is None or child.post is not post:
                 return None
             del self.live[topic]
-        self._touched.discard(child)
+        self._touched.pop(child, None)
         return child
 
     def start_successor(self, of: Child) -> None:
@@ -269,7 +269,7 @@ class Children:
 
     def settle(self, latch: Latch) -> None:
         """Have the latch wait for all that was sent so far."""
-        touched, self._touched = self._touched, set()
+        touched, self._touched = self._touched, {}
         for child in touched:
             if child.is_busy and self.live.get(child.post.topic) is child:
                 self.deliver(child, Question(_nothing, latch.part()))
@@ -312,7 +312,7 @@ class Children:
                 leaving.last.behind = child
 
     def _tell(self, child: Child, ref: SupervisedRef, mail: Mail) -> None:
-        self._touched.add(child)
+        self._touched[child] = None
         try:
             ref.tell(mail)
         except pykka.ActorDeadError:

@@ -1,7 +1,5 @@
 """How often topics failed, and what follows from it. Pure, but for the randomness that is passed in."""
 
-import random
-
 from msgspec import Struct
 
 from lightspeed.supervision.backoff import BackoffState, Randomness
@@ -32,9 +30,8 @@ class _History(Struct):
 class Histories:
     """Of each topic that failed lately, and of the channel. For the supervisor's thread only."""
 
-    def __init__(self, restarts: Restarts, randomness: Randomness | None = None) -> None:
-        self._restarts = restarts
-        self._randomness = random.Random() if randomness is None else randomness
+    def __init__(self, restarts: Restarts, randomness: Randomness) -> None:
+        self._restarts, self._randomness = restarts, randomness
         self._topics: dict[str, _History] = {}
         self._sweep_at = _WORTH_SWEEPING
         intensity = restarts.channel_intensity

@@ -114,7 +114,7 @@ class Supervisor(PooledActor):
         deadlines = self._deadlines = Deadlines(clock, self._ring)
         self._steps = ChildSteps(self._me, self._table, deadlines, start_timeout_s, self._wake, self._recover_soon)
         self._restarts = Restarts(self._me, self._options, self._table, self._steps, deadlines, clock, randomness)
-        self._first_start = PooledFuture()
+        self._first_start = PooledFuture(self)
         """Set when all children have started, or none is left."""
         self._is_up = False
         self._early: list[tuple[Any, Any]] = []

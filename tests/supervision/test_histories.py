@@ -10,7 +10,7 @@ class Half:
 
 
 def test_each_topic_has_its_own_window_and_one_more_restart_is_one_too_many():
-    histories = Histories(Restarts(intensity=2, period_s=10))
+    histories = Histories(Restarts(intensity=2, period_s=10), Half())
     assert [histories.judge("a", now_s) for now_s in (0, 1)] == [Verdict(0.0, 1, False), Verdict(0.0, 0, False)]
     assert histories.judge("b", 1) == Verdict(0.0, 1, False)
     assert histories.judge("a", 2) == Verdict(None, 0, False)
@@ -18,12 +18,12 @@ def test_each_topic_has_its_own_window_and_one_more_restart_is_one_too_many():
 
 
 def test_what_lies_outside_the_window_does_not_count():
-    histories = Histories(Restarts(intensity=1, period_s=10))
+    histories = Histories(Restarts(intensity=1, period_s=10), Half())
     assert [histories.judge("a", now_s).delay_s for now_s in (0, 10.5, 21, 22)] == [0.0, 0.0, 0.0, None]
 
 
 def test_no_restart_at_all_may_be_allowed():
-    assert Histories(Restarts(intensity=0)).judge("a", 0) == Verdict(None, 0, False)
+    assert Histories(Restarts(intensity=0), Half()).judge("a", 0) == Verdict(None, 0, False)
 
 
 def test_the_delay_grows_as_the_backoff_says():
@@ -33,13 +33,13 @@ def test_the_delay_grows_as_the_backoff_says():
 
 
 def test_the_channel_fails_when_its_topics_together_fail_too_often():
-    histories = Histories(Restarts(channel_intensity=2, channel_period_s=10))
+    histories = Histories(Restarts(channel_intensity=2, channel_period_s=10), Half())
     assert [histories.judge(topic, 0).channel_fails for topic in "abcd"] == [False, False, True, True]
     assert not histories.judge("e", 11).channel_fails
 
 
 def test_the_histories_of_topics_that_have_been_quiet_are_thrown_out():
-    histories = Histories(Restarts(period_s=10))
+    histories = Histories(Restarts(period_s=10), Half())
     for number in range(5000):
         histories.judge(str(number), number)
     assert len(histories._topics) < 2100
