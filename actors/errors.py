@@ -23,6 +23,9 @@ LightspeedError
 ├── StartFailed       the world's: a child that could not be started
 ├── RestartsExceeded  the world's: children that end more often than their supervisor may restart them
 ├── TopicStuck        the world's: a behaviour that did not return in time
+├── SimulationMisused the caller's: what a simulation can't do
+├── SimulationStuck   the world's: a simulation in which nothing can go on, or nothing comes to rest
+├── InvariantBroken   the world's: something was not as it must be in a simulation
 ├── TopicCrash        nobody's fault: what `Crash` raises inside each topic actor
 ├── Shutdown          nobody's fault: raised by an actor's own code, which is done
 └── Ignore            nobody's fault: raised in on_start by an actor that is not needed
@@ -107,6 +110,24 @@ class TopicStuck(LightspeedError, TimeoutError):
     def __init__(self, topic: str, timeout_s: float) -> None:
         self.topic, self.timeout_s = topic, timeout_s
         super().__init__(f"{topic} did not come back from an event within {timeout_s:g} s")
+
+
+class SimulationMisused(LightspeedError, RuntimeError):
+    """A simulation was asked for something that it can't do."""
+
+
+class SimulationStuck(LightspeedError, RuntimeError):
+    """In a simulation nothing can go on, or nothing comes to rest."""
+
+
+class InvariantBroken(LightspeedError, AssertionError):
+    """Something was not as it must be in a simulation."""
+
+    def __init__(self, invariant: str, text: str) -> None:
+        self.invariant = invariant
+        """The name of what must be so."""
+        self.text = text
+        super().__init__(f"{invariant}: {text}")
 
 
 class TopicCrash(LightspeedError):

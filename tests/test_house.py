@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-FLOORS = ["actors", "supervision", "channel", "cli"]  # from the ground up
+FLOORS = ["actors", "supervision", "channel", "testing", "cli"]  # from the ground up
 PURE = [
     *("actors.errors", "actors.exits", "actors.events", "actors.outbound", "actors.patterns", "actors.presence"),
     *("actors.recipients", "actors.topic", "actors.channel_state"),
+    *("testing.clock", "testing.reference"),
     *("supervision.backoff", "supervision.restart_window", "supervision.rules"),
 ]
 IMPURE = {"pykka", "threading", "queue", "time", "socket", "random", "logging", "loguru", "asyncio", "datetime", "uuid", "os"}

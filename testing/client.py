@@ -1,0 +1,73 @@
+"""Somebody who sends events to a channel in a simulation, each when the scheduler lets him."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from lightspeed.actors.errors import ChannelClosed
+from lightspeed.actors.events import Broadcast, Event, Join, Leave, Push, Rejoin, check_event
+from lightspeed.actors.outbound import Outbound
+from lightspeed.actors.pool import Spot
+
+if TYPE_CHECKING:
+    from lightspeed.testing.simulation import Simulation
+
+
+class Client:
+    """One client of one channel. What it is told to send goes out in order, one event at a time, among what all others do.
+
+    Times in its events are the simulation's. Made by `Simulation.client`.
+    """
+
+    _pooled_begun = True
+    _pooled_taken = ()
+
+    def __init__(self, simulation: "Simulation", channel: Any, client_id: str, user_id: str, sent: Callable[[Any], None]) -> None:
+        self.client_id, self.user_id = client_id, user_id
+        self.received: list[Outbound] = []
+        """Replies, pushes and broadcasts for it, in the order in which they were given out."""
+        self._simulation, self._channel, self._sent = simulation, channel, sent
+        self._pooled_inbox: list[Any] = []
+        simulation.pool.adopt(self, simulation.pool.name(f"client {client_id}"))
+
+    def join(self, topic: str) -> None:
+        self.send(Join(self.client_id, topic, self.user_id, self._simulation.now_ms))
+
+    def rejoin(self, topic: str) -> None:
+        self.send(Rejoin(self.client_id, topic, self.user_id, self._simulation.now_ms))
+
+    def leave(self, topic: str) -> None:
+        self.send(Leave(self.client_id, topic))
+
+    def broadcast(self, topic: str, payload: str) -> None:
+        self.send(Broadcast(self.client_id, topic, payload))
+
+    def push(self, topic: str, event: str, payload: str) -> None:
+        self.send(Push(self.client_id, topic, event, payload))
+
+    def send(self, event: Event, *, after_s: float = 0.0) -> None:
+        """Any event, a crash or a restart too; `after_s` of virtual time.
+
+        Raises:
+            InvalidEvent: it is no event or breaks a rule.
+        """
+        check_event(event)
+        if after_s > 0:
+            self._simulation.pool.call_later(after_s, lambda: self._line_up(event))
+        else:
+            self._line_up(event)
+
+    def _line_up(self, event: Event) -> None:
+        self._pooled_inbox.append(event)
+        self._simulation.pool.schedule(self)
+
+    def _pooled_has_work(self) -> bool:
+        return bool(self._pooled_inbox)
+
+    def _pooled_run(self, _limit: int, _spot: Spot) -> bool:
+        event = self._pooled_inbox.pop(0)
+        self._sent(event)
+        try:
+            self._channel.tell(event)
+        except ChannelClosed:
+            self._pooled_inbox.clear()  # nobody takes anything any more
+        return bool(self._pooled_inbox)

@@ -1,0 +1,190 @@
+"""A pool without threads: the simulation runs its actors, one message at a time, in an order that a scheduler chooses."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from lightspeed.actors.errors import PoolClosed, SimulationMisused, SimulationStuck
+from lightspeed.actors.pool import ActorPool, Runnable, Spot, here
+from lightspeed.testing.clock import Timer, VirtualClock
+from lightspeed.testing.schedulers import Scheduler
+from lightspeed.testing.trace import Trace, describe
+
+# An answer that has not come in so much virtual time will not come, though timers go on and on.
+_FOR_EVER_S = 86_400.0
+
+
+class Inbox(list[Any]):
+    """An actor's inbox, in the trace."""
+
+    __slots__ = ("_entries", "name")
+
+    def __init__(self, name: str, trace: Trace) -> None:
+        self.name, self._entries = name, trace.entries
+
+    def append(self, message: Any) -> None:
+        self._entries.append(("put", self.name, describe(message)))
+        super().append(message)
+
+
+class _Tickets(dict[int, Any]):
+    """Nobody claims an actor in passing, to run it within another: each runs when it is chosen."""
+
+    def setdefault(self, key: int, value: Any = None) -> Any:
+        return None if isinstance(value, Spot) else super().setdefault(key, value)
+
+
+class SimulatedPool(ActorPool):
+    """For one thread, the simulation's own."""
+
+    def __init__(self, scheduler: Scheduler, trace: Trace) -> None:
+        super().__init__()
+        self.scheduled: dict[int, Any] = _Tickets()
+        self.ready: list[Any] = []
+        self.clock = VirtualClock()
+        self.steps = 0
+        self.broken: BaseException | None = None
+        """What ends the simulation: raised by the step in which it came up."""
+        self._choose, self._trace = scheduler.choose, trace
+        self._entries, self._choices = trace.entries, trace.choices
+        self._paused: set[int] = set()
+        self._names: dict[str, int] = {}
+        self._thread = threading.get_ident()
+
+    def name(self, kind: str) -> str:
+        """A name of its own for one of this kind: the first is called as the kind."""
+        number = self._names[kind] = self._names.get(kind, 0) + 1
+        return kind if number == 1 else f"{kind}:{number}"
+
+    def note(self, *entry: str) -> None:
+        """Enter something into the trace."""
+        self._entries.append(entry)
+
+    def call_later(self, delay_s: float, call: Callable[[], None]) -> Timer:
+        """As of the clock, in the trace."""
+        timer = self.clock.call_later(delay_s, call)
+        self._entries.append(("later", timer.name, repr(delay_s)))
+        return timer
+
+    # For actors
+
+    def schedule(self, actor: Runnable) -> None:
+        if threading.get_ident() != self._thread:
+            raise SimulationMisused("an actor of a simulation was told something in another thread than the simulation's")
+        if id(actor) in self.scheduled:
+            return
+        if self._closed:
+            raise PoolClosed
+        if type(actor._pooled_inbox) is list:
+            self.adopt(actor, self.name(type(actor).__name__))
+        self.scheduled[id(actor)] = actor
+        self.ready.append(actor)
+
+    def adopt(self, actor: Any, name: str) -> None:
+        """From here on what it is told stands in the trace, under this name."""
+        inbox = Inbox(name, self._trace)
+        for message in actor._pooled_inbox:
+            inbox.append(message)
+        actor._pooled_inbox = inbox
+
+    def wait_for(self, signal: threading.Lock, timeout_s: float | None) -> bool:
+        """Run others, within whoever waits, until one of them releases it."""
+        limit_s = self.clock.now_s + (_FOR_EVER_S if timeout_s is None else timeout_s)
+        while not signal.acquire(blocking=False):
+            if not self.step() and not self.advance(limit_s):
+                if timeout_s is None:
+                    raise SimulationStuck("an answer is waited for without a timeout, and nobody is left who could give it")
+                return False
+        return True
+
+    # For the simulation
+
+    def step(self) -> bool:
+        """Let one of those who are ready handle one message; False where nobody is."""
+        ready = self.ready
+        if not ready:
+            return False
+        index = 0
+        if len(ready) > 1:
+            index = self._choose(ready)
+            self._choices.append(index)
+        self._run(ready.pop(index))
+        if self.broken is not None:
+            broken, self.broken = self.broken, None
+            raise broken
+        return True
+
+    def _run(self, actor: Any) -> None:
+        self.steps += 1
+        spot = here.spot
+        outer, inbox = spot.actor, actor._pooled_inbox
+        has_begun = actor._pooled_begun
+        what = "start" if not has_begun else describe(_next_of(actor)) if _has_any(actor) else "end"
+        self._entries.append(("run", inbox.name, what))
+        try:
+            more = actor._pooled_run(1 if has_begun else 0, spot)
+        finally:
+            spot.actor = outer
+        if id(actor) in self._paused:
+            return
+        if more:
+            self.ready.append(actor)
+        else:
+            del self.scheduled[id(actor)]
+            if actor._pooled_inbox:
+                self.schedule_rest(actor)
+
+    def advance(self, limit_s: float) -> bool:
+        """Move the clock on to what is due next, up to the limit; False, and it stands at the limit, where nothing is."""
+        due = self.clock.advance(limit_s)
+        self._entries.append(("time", repr(self.clock.now_s)))
+        for timer in due:
+            self.schedule(_Due(timer, self._trace))
+        return bool(due)
+
+    def pause(self, actor: Any) -> None:
+        """From here on it is not run, whatever it is told, until `resume`."""
+        self._paused.add(id(actor))
+
+    def resume(self, actor: Any) -> None:
+        if id(actor) in self._paused:
+            self._paused.discard(id(actor))
+            self.ready.append(actor)
+
+    def retire(self) -> None:
+        pass  # it keeps nothing ready
+
+    def close(self, timeout_s: float = 0.0) -> list[str]:
+        """Nobody runs any more. The names of those who would have."""
+        self._closed = True
+        return [actor._pooled_inbox.name for actor in self.ready]
+
+
+class _Due:
+    """A timer that is due, in the line of those who are ready."""
+
+    _pooled_begun = True
+    _pooled_taken = ()
+
+    def __init__(self, timer: Timer, trace: Trace) -> None:
+        self._timer = timer
+        self._pooled_inbox = Inbox(timer.name, trace)
+        list.append(self._pooled_inbox, "due")
+
+    def _pooled_has_work(self) -> bool:
+        return bool(self._pooled_inbox)
+
+    def _pooled_run(self, _limit: int, _spot: Spot) -> bool:
+        self._pooled_inbox.clear()
+        call, self._timer.call = self._timer.call, None
+        if call is not None:
+            call()
+        return False
+
+
+def _has_any(actor: Any) -> bool:
+    return bool(actor._pooled_taken or actor._pooled_inbox)
+
+
+def _next_of(actor: Any) -> Any:
+    return actor._pooled_taken[-1] if actor._pooled_taken else actor._pooled_inbox[0]

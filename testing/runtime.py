@@ -1,0 +1,85 @@
+"""The runtime of a simulation's channel: the same roles as anywhere, on the simulation's pool and clock."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, ClassVar
+
+import pykka
+
+from lightspeed.actors.pool import ActorPool
+from lightspeed.actors.pooled_actor import PooledActor
+from lightspeed.actors.pooled_future import PooledFuture
+from lightspeed.actors.pooled_handle import PooledHandle
+from lightspeed.actors.runtime import SupervisedRef, Timer
+from lightspeed.actors.topic_actor import TopicActor
+from lightspeed.testing.pool import SimulatedPool
+
+
+class SimulatedRuntime:
+    """A `Runtime`. For the simulation's thread only."""
+
+    def __init__(self, pool: SimulatedPool, draw: Callable[[], float], name: str) -> None:
+        self._pool, self._draw, self._name = pool, draw, name
+        self._classes: dict[type, type[_Simulated]] = {}
+        self._desk = _Desk(pool)
+
+    def start(self, role: type, *args: Any) -> SupervisedRef:
+        if role not in self._classes:
+            self._classes[role] = type(role.__name__, (role, _Simulated), {"home": self._pool, "registered": False})
+        actor = self._classes[role](*args)
+        self._pool.adopt(actor, self._name_of(role, actor))
+        self._pool.note("start", actor._pooled_inbox.name)
+        actor._start_actor_loop()
+        return PooledHandle(actor)
+
+    start_on_thread = start  # nobody blocks anybody: there is one thread, and one message at a time
+
+    def future(self) -> pykka.Future[Any]:
+        return PooledFuture(self._desk)
+
+    def call_later(self, delay_s: float, call: Callable[[], None]) -> Timer:
+        return self._pool.call_later(delay_s, call)
+
+    def monotonic_s(self) -> float:
+        return self._pool.clock.now_s
+
+    def random(self) -> float:
+        return self._draw()
+
+    def blocking(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def retire(self) -> None:
+        pass
+
+    def join(self, _timeout_s: float) -> list[str]:
+        return []
+
+    def _name_of(self, role: type, actor: Any) -> str:
+        if issubclass(role, TopicActor):
+            return f"{self._name}{actor.post.topic}#{actor.post.incarnation}"
+        return f"{self._name}{role.__name__}"
+
+
+class _Simulated(PooledActor):
+    """An actor on the pool of its class."""
+
+    home: ClassVar[SimulatedPool]
+
+    def __init__(self) -> None:
+        super().__init__(pool=self.home)
+
+    def _mortal_fail(self, error: BaseException) -> None:
+        if isinstance(error, KeyboardInterrupt):  # that is for whoever runs the simulation, and no failure of the actor's
+            self.home.broken = error
+        else:
+            super()._mortal_fail(error)
+
+
+class _Desk:
+    """Stands for whoever may answer: who waits for it, waits by its pool."""
+
+    _pooled_waits_for = None
+
+    def __init__(self, pool: ActorPool) -> None:
+        self._pooled_pool = pool

@@ -1,0 +1,247 @@
+"""A simulation: channels, clients and supervisors on one thread, with a seeded scheduler and a clock that is moved by hand."""
+
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Any, Self
+
+import pykka
+from msgspec import Struct
+
+from lightspeed.actors.errors import InvariantBroken, SimulationMisused, SimulationStuck
+from lightspeed.actors.pooled_actor import PooledActor
+from lightspeed.channel import Adapter, Channel, Restarts
+from lightspeed.supervision import ChildSpec, Supervisor, SupervisorRef
+from lightspeed.testing.client import Client
+from lightspeed.testing.pool import SimulatedPool
+from lightspeed.testing.runtime import SimulatedRuntime
+from lightspeed.testing.schedulers import Scheduler, scheduler_of
+from lightspeed.testing.trace import Trace, TracedRandom
+from lightspeed.testing.witness import Witness
+from lightspeed.testing.witnessed import WitnessedRuntime
+
+
+class _Rule(Struct, eq=False):
+    """One that the user has made."""
+
+    name: str
+    holds: Callable[[], object]
+    due_s: float | None = None
+    """When it must have held; None: no such time."""
+    has_held: bool = False
+
+
+class Simulation:
+    """For the thread that made it only.
+
+    Everything stands still until `step`, `run` or `run_for` is called, or somebody waits: a `handle`, a read, a `flush_outbox` or
+    an `ask` runs others until its answer is there. Between two messages any other actor may come in; within one none does, but
+    for what an `ask` waits for.
+
+    Args:
+        seed: what the scheduler's choices and `random` hang on. The same seed, the same run.
+        scheduler: `random` (default), `priority`, `round_robin`, or a `Scheduler`.
+
+    Raises:
+        InvalidOption: there is no such scheduler.
+    """
+
+    def __init__(self, seed: int = 0, *, scheduler: str | Scheduler = "random") -> None:
+        self.seed = seed
+        self.trace = Trace()
+        self.random = TracedRandom(seed, self.trace)
+        """A `random.Random` for whatever in a run is to be drawn by lot."""
+        chosen = scheduler_of(scheduler, seed) if isinstance(scheduler, str) else scheduler
+        self.pool = SimulatedPool(chosen, self.trace)
+        """For actors of your own: `MyActor.start(pool=simulation.pool)`."""
+        self._channels: list[tuple[Channel, Witness]] = []
+        self._supervisors: list[SupervisorRef] = []
+        self._always: list[_Rule] = []
+        self._later: list[_Rule] = []
+        self._is_closed = False
+
+    # What takes part
+
+    def channel(self, adapter: Adapter | None = None, **options: Any) -> Channel:
+        """A channel whose actors take part. Options as of `Channel`, but for the runtime."""
+        self._check_open()
+        name = self.pool.name("channel")
+        runtime = SimulatedRuntime(self.pool, self.random.random, "" if name == "channel" else f"{name} ")
+        restarts = options.get("restarts") or Restarts()
+        witness = Witness(self.pool, restarts, has_ledger=options.get("rejoin") == "supervisor")
+        channel = Channel(adapter, runtime=WitnessedRuntime(runtime, witness), **options)
+        self._channels.append((channel, witness))
+        return channel
+
+    def client(self, channel: Channel, client_id: str, user_id: str | None = None) -> Client:
+        """One that sends events when the scheduler lets it. `user_id`: its own id, unless another is given."""
+        witness = next((witness for ours, witness in self._channels if ours is channel), None)
+        if witness is None:
+            raise SimulationMisused("a client is of a channel of the same simulation")
+        if client_id in witness.clients:
+            raise SimulationMisused(f"there is a client {client_id!r} already")
+        user_id = client_id if user_id is None else user_id
+        client = witness.clients[client_id] = Client(self, channel, client_id, user_id, witness.sent)
+        return client
+
+    def supervisor(self, children: Iterable[ChildSpec] = (), **options: Any) -> SupervisorRef:
+        """A `Supervisor` that takes part, with its clock, its pool and its randomness. Give its children the pool too."""
+        self._check_open()
+        clock = SimulatedRuntime(self.pool, self.random.random, "")
+        ref = Supervisor.start(children, pool=self.pool, clock=clock, randomness=self.random, **options)
+        self._supervisors.append(ref)
+        return ref
+
+    def start(self, actor_class: type[PooledActor], *args: Any, **kwargs: Any) -> pykka.ActorRef[Any]:
+        """An actor of your own. Its `__init__` must hand `pool` on to `PooledActor`'s."""
+        self._check_open()
+        ref: pykka.ActorRef[Any] = actor_class.start(*args, pool=self.pool, **kwargs)
+        return ref
+
+    def every(self, period_s: float, call: Callable[[], object]) -> None:
+        """Call each so many seconds of virtual time, first after one of them."""
+
+        def again() -> None:
+            self.pool.call_later(period_s, again)
+            call()
+
+        self.pool.call_later(period_s, again)
+
+    # Time and turns
+
+    @property
+    def now_s(self) -> float:
+        """Virtual seconds since the simulation began."""
+        return self.pool.clock.now_s
+
+    @property
+    def now_ms(self) -> int:
+        """The same for events, in whole milliseconds."""
+        return int(self.pool.clock.now_s * 1000)
+
+    @property
+    def steps(self) -> int:
+        """How many there were."""
+        return self.pool.steps
+
+    @property
+    def hash(self) -> str:
+        """Of the trace: equal for equal runs, on any machine."""
+        return self.trace.hash
+
+    def step(self) -> bool:
+        """Let one actor, client or timer that is due handle one message. False: none is ready.
+
+        Raises:
+            InvariantBroken: by that step.
+        """
+        if not self.pool.step():
+            return False
+        if self._always or self._later:
+            self._look()
+        return True
+
+    def run(self, most_steps: int = 1_000_000) -> int:
+        """Step until nobody is ready. The clock stands still, so what is put off stays so. How many steps it took.
+
+        Raises:
+            InvariantBroken: on the way, or when all had come to rest.
+            SimulationStuck: it took more steps than `most_steps`.
+        """
+        before = self.pool.steps
+        step = self.step if self._always or self._later else self.pool.step
+        while step():
+            if self.pool.steps - before > most_steps:
+                raise SimulationStuck(f"it is still busy after {most_steps} steps")
+        for _channel, witness in self._channels:
+            witness.check()
+        return self.pool.steps - before
+
+    def run_for(self, seconds: float) -> int:
+        """As `run`, with so many seconds of virtual time in which what was put off comes. How many steps it took."""
+        end_s = self.now_s + seconds
+        steps = self.run()
+        while self.pool.advance(end_s):
+            steps += self.run()
+        self._look()
+        return steps
+
+    # What must be so
+
+    def always(self, holds: Callable[[], object], name: str | None = None) -> None:
+        """After every step from now on `holds()` must be true.
+
+        It must not wait: look at state of your own, at `Client.received`, or at what a sink was given.
+        """
+        self._always.append(_Rule(_name_of(holds, name), holds))
+
+    def eventually(self, holds: Callable[[], object], within_s: float, name: str | None = None) -> None:
+        """Within so many seconds of virtual time from now `holds()` must have been true after some step."""
+        self._later.append(_Rule(_name_of(holds, name), holds, self.now_s + within_s))
+
+    def sometimes(self, holds: Callable[[], object], name: str | None = None) -> None:
+        """After some step before the end `holds()` must have been true: else the run has not tried what it is for."""
+        self._later.append(_Rule(_name_of(holds, name), holds))
+
+    def _look(self) -> None:
+        for rule in self._always:
+            if not rule.holds():
+                raise InvariantBroken(rule.name, f"it did not hold at step {self.steps}, after {self.now_s:g} s")
+        for rule in self._later:
+            rule.has_held = rule.has_held or bool(rule.holds())
+            if not rule.has_held and rule.due_s is not None and self.now_s > rule.due_s:
+                raise InvariantBroken(rule.name, f"it had not held by {rule.due_s:g} s")
+
+    # The end
+
+    def close(self) -> None:
+        """Run until all is at rest, close the channels and stop the supervisors, and look at what must be so in the end.
+
+        Raises:
+            InvariantBroken: something is not.
+        """
+        if self._is_closed:
+            return
+        self._is_closed = True
+        try:
+            self.run()
+            for channel, witness in self._channels:
+                channel.close()
+                witness.check(at_end=True)
+            for ref in reversed(self._supervisors):
+                if ref.is_alive():
+                    ref.stop()
+            self.run()
+            self._look_back()
+        finally:
+            self._drop()
+
+    def _look_back(self) -> None:
+        self._look()
+        for rule in self._later:
+            if not rule.has_held:
+                raise InvariantBroken(rule.name, "it never held")
+
+    def _drop(self) -> None:
+        """Nothing is left that would warn or run, whatever has become of it."""
+        for channel, _witness in self._channels:
+            channel._finalizer.detach()
+        self.pool.close()
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise SimulationMisused("the simulation is closed")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _type: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None) -> None:
+        if error is None:
+            self.close()
+        else:
+            self._is_closed = True
+            self._drop()
+            error.add_note(f"in a simulation with seed {self.seed}, at step {self.steps}, after {self.now_s:g} s")
+
+
+def _name_of(holds: Callable[[], object], name: str | None) -> str:
+    return getattr(holds, "__name__", "a rule") if name is None else name

@@ -1,0 +1,239 @@
+"""A channel as it is seen from beside: what was accepted, who handled it, what came of it; and what must never be otherwise.
+
+It stands between the actors and their outlet, and is told of their beginnings and ends. The rules that it holds them to:
+
+    accounted_for     every event that was accepted is answered, once
+    dead_incarnation  what a dead incarnation does has no effect
+    model             a relay gives out what the rules of a channel say, and its state is what they say
+    one_incarnation   a topic has one living incarnation at a time
+    order             the events of one client to one topic are accepted as they were sent, and handled as they were accepted
+    presence          who is present is the fold of what was given out of joins, rejoins and leaves
+    rejoin            with a ledger, whoever was in a topic when it ended is in it again, and nobody else
+    restarts          a topic is not restarted more often than its options allow
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from typing import Any
+
+from msgspec import Struct, field
+
+from lightspeed.actors.behaved_topic import BehavedTopic
+from lightspeed.actors.errors import InvariantBroken, TopicCrash
+from lightspeed.actors.events import Crash, Leave, Restart
+from lightspeed.actors.outbound import BroadcastMessage, PresenceDiff, PushMessage, Reply, System
+from lightspeed.actors.post import Delivery, Order, Post
+from lightspeed.actors.topic import Messages
+from lightspeed.supervision.options import Restarts
+from lightspeed.supervision.restart_window import RestartWindow
+from lightspeed.testing.client import Client
+from lightspeed.testing.pool import SimulatedPool
+from lightspeed.testing.reference import ReferenceTopic
+
+_Members = dict[str, tuple[str, int]]
+
+
+class _Seen(Struct, eq=False):
+    """What is known of one topic."""
+
+    reference: ReferenceTopic
+    restarts: RestartWindow
+    post: Post | None = None
+    """Of the incarnation that lives, or has not been seen to end."""
+    to_come_back: _Members = {}
+    """With a ledger: who was in it when the last incarnation ended."""
+    last_seq: dict[str, int] = field(default_factory=dict)
+    """By client: the event of its that was handled last."""
+
+
+class Witness:
+    """Of one channel. For the simulation's thread only."""
+
+    def __init__(self, pool: SimulatedPool, restarts: Restarts, *, has_ledger: bool) -> None:
+        self._pool, self._restarts, self._has_ledger = pool, restarts, has_ledger
+        self.clients: dict[str, Client] = {}
+        self.is_closed = False
+        self.open: dict[int, Delivery] = {}
+        """Accepted, and not answered yet."""
+        self._sent: dict[str, deque[Any]] = {}
+        self._coming: Delivery | Order | None = None
+        self._ordered: set[int] = set()
+        self._answered: set[int] = set()
+        self._topics: dict[str, _Seen] = {}
+
+    # What it is told
+
+    def sent(self, event: Any) -> None:
+        """A client hands this over."""
+        if not isinstance(event, (Crash, Restart)):
+            self._sent.setdefault(event.client_id, deque()).append(event)
+
+    def accepting(self, mail: Delivery | Order) -> None:
+        """The supervisor is about to handle it, and to give it its number."""
+        self._coming = mail
+
+    def accepted(self) -> None:
+        """It has."""
+        mail, self._coming = self._coming, None
+        if isinstance(mail, Order):
+            self._ordered.add(mail.seq)
+        elif mail is not None and mail.seq:
+            if mail.seq not in self._answered:
+                self.open[mail.seq] = mail
+            self._check_sent(mail.request)
+
+    def started(self, post: Post) -> None:
+        """A topic actor."""
+        seen = self._topics.get(post.topic)
+        if seen is None:
+            window = RestartWindow(self._restarts.intensity, self._restarts.period_s)
+            seen = self._topics[post.topic] = _Seen(ReferenceTopic(post.topic), window)
+        if seen.post is not None:
+            self._break(
+                "one_incarnation",
+                f"{post.topic}#{post.incarnation} was started while #{seen.post.incarnation} lived",
+            )
+        seen.post, seen.reference = post, ReferenceTopic(post.topic)
+
+    def ended(self, post: Post, error: BaseException | None) -> None:
+        """A topic actor, of this; None: it was stopped."""
+        seen = self._topics[post.topic]
+        if seen.post is not post:
+            return  # it had been given up
+        if error is None or isinstance(error, TopicCrash):
+            self._check_state(seen, post)
+        self._end(seen)
+
+    def abandoned(self, topic: str) -> None:
+        """The supervisor goes on without the topic's actor."""
+        seen = self._topics.get(topic)
+        if seen is not None and seen.post is not None:
+            self._end(seen)
+
+    def put(self, post: Post | None, seq: int, topic: str | None, messages: Messages) -> None:
+        """These were given out, by the incarnation of this post or by the supervisor itself."""
+        if seq in self._answered:
+            self._break("accounted_for", f"number {seq} was answered twice, now with {messages}")
+        self._answered.add(seq)
+        delivery = self.open.pop(seq, None)
+        if delivery is None and isinstance(self._coming, Delivery) and self._coming.seq == seq:
+            delivery = self._coming
+        if post is not None:
+            self._put_by_topic(self._topics[post.topic], post, delivery, messages)
+        else:
+            self._put_by_supervisor(topic, seq, delivery, messages)
+        for message in messages:
+            self._hand_out(message)
+
+    # What it holds them to
+
+    def check(self, *, at_end: bool = False) -> None:
+        """Everything has come to rest: hold what is there against what was seen.
+
+        Raises:
+            InvariantBroken: it is not so.
+        """
+        for seen in self._topics.values():
+            if seen.post is not None and seen.post.settled:
+                self._check_state(seen, seen.post)
+        if at_end and self.open:
+            self._break("accounted_for", f"no answer was given to {[mail.request for mail in self.open.values()]}")
+        if self._pool.broken is not None:
+            broken, self._pool.broken = self._pool.broken, None
+            raise broken
+
+    def _put_by_topic(self, seen: _Seen, post: Post, delivery: Delivery | None, messages: Messages) -> None:
+        if seen.post is not post:
+            self._break("dead_incarnation", f"{post.topic}#{post.incarnation} gave out {messages} after its end")
+            return
+        if delivery is None:
+            self._check_comeback(seen, messages)
+            self._fold(seen, messages)
+            return
+        if seen.to_come_back:
+            self._break("rejoin", f"{list(seen.to_come_back)} did not come back to {post.topic}#{post.incarnation}")
+        event = delivery.request
+        if delivery.seq < seen.last_seq.get(event.client_id, 0):
+            self._break("order", f"{event} was handled after a later one of the same client")
+        seen.last_seq[event.client_id] = delivery.seq
+        if post.behaved is None:
+            expected = seen.reference.handle(event)
+            if expected != messages:
+                self._break("model", f"{event} gave {messages}, where {expected} was due")
+        else:
+            replies = [message for message in messages if isinstance(message, Reply)]
+            if len(replies) > 1:
+                self._break("accounted_for", f"{event} was answered twice: {replies}")
+            self._fold(seen, messages)
+
+    def _end(self, seen: _Seen) -> None:
+        seen.post = None
+        if self._has_ledger:
+            seen.to_come_back = {**seen.to_come_back, **seen.reference.members}
+
+    def _fold(self, seen: _Seen, messages: Messages) -> None:
+        for message in messages:
+            if isinstance(message, PresenceDiff):
+                try:
+                    seen.reference.fold(message.diff)
+                except (KeyError, ValueError):
+                    self._break("presence", f"{message} does not fit {seen.reference.presences}")
+
+    def _check_comeback(self, seen: _Seen, messages: Messages) -> None:
+        if not seen.to_come_back:
+            return
+        diffs = [message.diff for message in messages if isinstance(message, PresenceDiff)]
+        comers = [meta.ref.rpartition(":")[0] for diff in diffs for entry in diff.joins for meta in entry.metas]
+        if comers != list(seen.to_come_back):
+            self._break("rejoin", f"{comers} came back to {seen.reference.topic}, where {list(seen.to_come_back)} were due")
+        seen.to_come_back = {}
+
+    def _put_by_supervisor(self, topic: str | None, seq: int, delivery: Delivery | None, messages: Messages) -> None:
+        if delivery is not None:
+            event = delivery.request
+            if [type(message) for message in messages] != [Reply] or messages[0].status != "error":  # type: ignore[union-attr]
+                self._break("accounted_for", f"the supervisor answered {event} by {messages}")
+            elif isinstance(event, Leave) and event.topic in self._topics and messages[0].payload == "crashed":  # type: ignore[union-attr]
+                self._topics[event.topic].to_come_back.pop(event.client_id, None)
+        elif topic in self._topics and seq not in self._ordered and seq != getattr(self._coming, "seq", None):
+            if System(f"topic_restarted:{topic}") in messages:
+                self._check_restart(self._topics[topic])
+        elif topic in self._topics and System(f"topic_restarted:{topic}") in messages:
+            window = RestartWindow(self._restarts.intensity, self._restarts.period_s)
+            self._topics[topic].restarts = window  # one by order: from here on it counts afresh
+
+    def _check_restart(self, seen: _Seen) -> None:
+        if not seen.restarts.allow(self._pool.clock.now_s):
+            self._break("restarts", f"{seen.reference.topic} was restarted more often than {self._restarts} allows")
+
+    def _check_sent(self, event: Any) -> None:
+        sent = self._sent.get(event.client_id)
+        if not sent or all(event is not other for other in sent):
+            return  # it came by another way than a client
+        if sent.popleft() is not event:
+            self._break("order", f"{event} was accepted before an earlier one of the same client")
+
+    def _check_state(self, seen: _Seen, post: Post) -> None:
+        state = post.state
+        if state is None or (isinstance(state, BehavedTopic) and not state.presences and not seen.reference.members):
+            return
+        if state.subscribers != tuple(seen.reference.members):
+            self._break("model", f"{post.topic} has {state.subscribers}, where {tuple(seen.reference.members)} were due")
+        if state.presences != seen.reference.presences:
+            self._break("presence", f"{post.topic} has {state.presences}, where {seen.reference.presences} was due")
+
+    def _hand_out(self, message: Any) -> None:
+        if isinstance(message, (Reply, PushMessage)):
+            self._hand_to(message, (message.client_id,))
+        elif isinstance(message, BroadcastMessage):
+            self._hand_to(message, message.recipients)
+
+    def _hand_to(self, message: Any, client_ids: Iterable[str]) -> None:
+        if self.clients:
+            for client_id in client_ids:
+                if client_id in self.clients:
+                    self.clients[client_id].received.append(message)
+
+    def _break(self, invariant: str, text: str) -> None:
+        if self._pool.broken is None:
+            self._pool.broken = InvariantBroken(invariant, text)
