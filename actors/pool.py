@@ -16,7 +16,6 @@ from typing import Any, Protocol
 
 from lightspeed.actors.errors import InvalidOption, PoolClosed
 
-
 _SLICE_S = 0.5
 
 
