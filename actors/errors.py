@@ -16,6 +16,7 @@ LightspeedError
 │   └── ChildRestarting
 ├── SupervisorStopped the caller's: a call to a supervisor that is stopping or gone
 ├── RoomMisused       the caller's: a behaviour did what a topic's behaviour can't do
+├── FaultsNotFired    the caller's: a plan with faults that never came about
 ├── InvalidTrace      the peer's: a line of a trace that is no valid event
 ├── ChannelTimeout    the world's: an answer that did not come in time
 ├── SupervisorTimeout the world's: a supervisor's answer that did not come in time
@@ -26,6 +27,7 @@ LightspeedError
 ├── SimulationMisused the caller's: what a simulation can't do
 ├── SimulationStuck   the world's: a simulation in which nothing can go on, or nothing comes to rest
 ├── InvariantBroken   the world's: something was not as it must be in a simulation
+├── InjectedFault     nobody's fault: what a fault plan raises
 ├── TopicCrash        nobody's fault: what `Crash` raises inside each topic actor
 ├── Shutdown          nobody's fault: raised by an actor's own code, which is done
 └── Ignore            nobody's fault: raised in on_start by an actor that is not needed
@@ -136,6 +138,18 @@ class TopicCrash(LightspeedError):
     def __init__(self, topic: str, reason: str) -> None:
         self.topic, self.reason = topic, reason
         super().__init__(f"{topic} was crashed: {reason}")
+
+
+class InjectedFault(LightspeedError):
+    """Raised in an actor by a fault plan."""
+
+
+class FaultsNotFired(LightspeedError, AssertionError):
+    """A fault plan has run, and these of its faults never fired: their places in the plan, and what they are."""
+
+    def __init__(self, faults: dict[int, object]) -> None:
+        self.faults = faults
+        super().__init__("never fired: " + ", ".join(f"{index} {fault!r}" for index, fault in faults.items()))
 
 
 class NotSupervisable(LightspeedError, TypeError):

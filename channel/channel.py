@@ -24,6 +24,9 @@ from lightspeed.supervision import (
     DeadLetter,
     DeadLetters,
     Door,
+    FaultPlan,
+    FaultyRuntime,
+    Injector,
     Options,
     Outbox,
     Restarts,
@@ -63,6 +66,7 @@ class Channel:
             such as its class. Where nothing fits it is the plain relay.
         event_timeout_s: how long a behaviour may take over one event before its actor is given up and replaced. Default 5.
         restarts: what becomes of a topic whose code raised: how often and when it comes up again, and what waits for it.
+        faults: what is to go wrong in this channel, on purpose. None, the default: nothing.
         rejoin: who brings the members of a topic back after its end: `client`, the default, they do by `Rejoin`; `supervisor`, it
             replays who was in it when it ended, which gives presence diffs and no replies.
         runtime: the kind of actor and the clock. Default: `Pool()`, all actors on one worker; `Threads()` gives each a daemon
@@ -86,6 +90,7 @@ class Channel:
         event_timeout_s: float = 5.0,
         restarts: Restarts | None = None,
         rejoin: Literal["client", "supervisor"] = "client",
+        faults: FaultPlan | None = None,
         runtime: Runtime | None = None,
     ) -> None:
         self._adapter = _check_adapter(SingleNode() if adapter is None else adapter)
@@ -101,7 +106,10 @@ class Channel:
         )
         if not (on_outbound is None or callable(on_outbound) or isinstance(on_outbound, pykka.ActorRef)):
             raise InvalidOption("on_outbound", on_outbound, "must be a callable, an ActorRef or None")
+        self._faults = None if faults is None else Injector(faults)
         self._runtime: Runtime = DEFAULT_RUNTIME() if runtime is None else runtime
+        if self._faults is not None:
+            self._runtime = FaultyRuntime(self._runtime, self._faults)
         self._outbox = Outbox()
         outlet: Outbox | SinkLanes = self._outbox if on_outbound is None else SinkLanes(on_outbound, self._runtime)
         self._door = Door()
@@ -205,6 +213,11 @@ class Channel:
     def abandoned_count(self) -> int:
         """How many topic actors were given up since they did not come back in time. Never waits."""
         return self._dead_letters.abandoned
+
+    @property
+    def faults(self) -> Injector | None:
+        """What of the fault plan has fired; None without a plan. Never waits."""
+        return self._faults
 
     def close(self, timeout_s: float | None = None) -> None:
         """Take no more events, handle those accepted, then stop every actor and wait for its thread. Again is harmless.

@@ -5,8 +5,28 @@ from lightspeed.supervision.child_spec import ChildSpec
 from lightspeed.supervision.child_table import ChildCounts, ChildView
 from lightspeed.supervision.dead_letters import DeadLetter, DeadLetters
 from lightspeed.supervision.door import Door
+from lightspeed.supervision.fault import Fault
+from lightspeed.supervision.fault_plan import FaultPlan
+from lightspeed.supervision.faults import (
+    Delay,
+    DelayReply,
+    Drop,
+    Duplicate,
+    FailSupervisor,
+    Full,
+    Hang,
+    Jump,
+    LoseReply,
+    Poison,
+    Raise,
+    Reorder,
+    Slow,
+)
+from lightspeed.supervision.faulty_runtime import FaultyRuntime
+from lightspeed.supervision.injector import Injector
 from lightspeed.supervision.options import Options, Restarts
 from lightspeed.supervision.outbox import Outbox
+from lightspeed.supervision.pauses import Pauses
 from lightspeed.supervision.restart_window import RestartWindow
 from lightspeed.supervision.sink import Sink, SinkActor, SinkLanes
 from lightspeed.supervision.supervisor import Supervisor
@@ -20,14 +40,32 @@ __all__ = [
     "ChildView",
     "DeadLetter",
     "DeadLetters",
+    "Delay",
+    "DelayReply",
     "Door",
+    "Drop",
+    "Duplicate",
+    "FailSupervisor",
+    "Fault",
+    "FaultPlan",
+    "FaultyRuntime",
+    "Full",
+    "Hang",
+    "Injector",
+    "Jump",
+    "LoseReply",
     "Options",
     "Outbox",
+    "Pauses",
+    "Poison",
+    "Raise",
+    "Reorder",
     "RestartWindow",
     "Restarts",
     "Sink",
     "SinkActor",
     "SinkLanes",
+    "Slow",
     "Supervisor",
     "SupervisorRef",
     "TopicSupervisor",
