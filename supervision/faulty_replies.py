@@ -7,15 +7,13 @@ from lightspeed.actors.post import Delivery
 from lightspeed.actors.runtime import Reply
 from lightspeed.actors.topic import Messages
 from lightspeed.supervision.faults import DelayReply, LoseReply
-from lightspeed.supervision.outbox import Outbox
 from lightspeed.supervision.put_off import PutOff
-from lightspeed.supervision.sink import SinkLanes
 
 
 class FaultyOutlet:
     """As the channel's outlet, for one actor and its thread; of the event in hand the replies can be spoilt."""
 
-    def __init__(self, outlet: Outbox | SinkLanes, put_off: PutOff) -> None:
+    def __init__(self, outlet: Any, put_off: PutOff) -> None:
         self._outlet, self._put_off = outlet, put_off
         self._loses, self._delay_s = False, 0.0
 

@@ -53,7 +53,7 @@ class FaultyTopic(_Topic):
         super().__init__(post)
         self._incarnation = self.harm.injector.begin(post.topic)
         self._trial: _Trial | None = None
-        self._outlet = post.outlet = FaultyOutlet(self.harm.outlet, self.harm.put_off)
+        self._outlet = post.outlet = FaultyOutlet(post.outlet, self.harm.put_off)
         self.harm.alive[post] = self.actor_ref
 
     def on_start(self) -> None:

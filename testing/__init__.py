@@ -1,8 +1,42 @@
-"""Breaking it on purpose: simulation, replay and shrinking."""
+"""Breaking it on purpose: simulation, search, replay and shrinking."""
 
+from lightspeed.testing.case import Case, Outcome, Play, play
 from lightspeed.testing.client import Client
+from lightspeed.testing.pytest_file import pytest_file
+from lightspeed.testing.random_scenario import random_scenario
+from lightspeed.testing.recording import Divergence, Replayed, replay, write_recording
+from lightspeed.testing.scenario import Scenario, ScenarioOptions, Sending
 from lightspeed.testing.schedulers import Chosen, Priority, Random, RoundRobin, Scheduler
+from lightspeed.testing.search import every_schedule, search, search_drawn, sweep_crashes
+from lightspeed.testing.shrink import shrink
 from lightspeed.testing.simulation import Simulation
 from lightspeed.testing.trace import Trace
 
-__all__ = ["Chosen", "Client", "Priority", "Random", "RoundRobin", "Scheduler", "Simulation", "Trace"]
+__all__ = [
+    "Case",
+    "Chosen",
+    "Client",
+    "Divergence",
+    "Outcome",
+    "Play",
+    "Priority",
+    "Random",
+    "Replayed",
+    "RoundRobin",
+    "Scenario",
+    "ScenarioOptions",
+    "Scheduler",
+    "Sending",
+    "Simulation",
+    "Trace",
+    "every_schedule",
+    "play",
+    "pytest_file",
+    "random_scenario",
+    "replay",
+    "search",
+    "search_drawn",
+    "shrink",
+    "sweep_crashes",
+    "write_recording",
+]

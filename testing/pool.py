@@ -1,7 +1,7 @@
 """A pool without threads: the simulation runs its actors, one message at a time, in an order that a scheduler chooses."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from lightspeed.actors.errors import PoolClosed, SimulationMisused, SimulationStuck
@@ -46,8 +46,8 @@ class SimulatedPool(ActorPool):
         self.broken: BaseException | None = None
         """What ends the simulation: raised by the step in which it came up."""
         self._choose, self._trace = scheduler.choose, trace
-        self._entries, self._choices = trace.entries, trace.choices
-        self._paused: set[int] = set()
+        self._entries, self._choices, self._widths = trace.entries, trace.choices, trace.widths
+        self._paused: dict[int, tuple[Any, Any]] = {}
         self._names: dict[str, int] = {}
         self._thread = threading.get_ident()
 
@@ -108,6 +108,7 @@ class SimulatedPool(ActorPool):
         if len(ready) > 1:
             index = self._choose(ready)
             self._choices.append(index)
+            self._widths.append(len(ready))
         self._run(ready.pop(index))
         if self.broken is not None:
             broken, self.broken = self.broken, None
@@ -142,14 +143,20 @@ class SimulatedPool(ActorPool):
             self.schedule(_Due(timer, self._trace))
         return bool(due)
 
-    def pause(self, actor: Any) -> None:
-        """From here on it is not run, whatever it is told, until `resume`."""
-        self._paused.add(id(actor))
+    def pause(self, actor: Any, message: Any) -> None:
+        """From here on it is not run, until `resume`; then it gets the message once more, before all others."""
+        self._paused[id(actor)] = actor, message
 
     def resume(self, actor: Any) -> None:
-        if id(actor) in self._paused:
-            self._paused.discard(id(actor))
+        """Harmless where it is not paused."""
+        _actor, message = self._paused.pop(id(actor), (None, None))
+        if message is not None:
+            actor._pooled_taken = [*actor._pooled_taken, message]
             self.ready.append(actor)
+
+    def paused_of(self, classes: Iterable[type]) -> list[Any]:
+        """Those of these classes that are paused."""
+        return [actor for actor, _message in self._paused.values() if isinstance(actor, tuple(classes))]
 
     def retire(self) -> None:
         pass  # it keeps nothing ready

@@ -49,6 +49,17 @@ class SimulatedRuntime:
     def blocking(self) -> AbstractContextManager[None]:
         return nullcontext()
 
+    def pause(self, actor: Any, message: Any, seconds: float | None) -> bool:
+        """As of `Pauses`: the actor is not run until then, and others are."""
+        self._pool.pause(actor, message)
+        if seconds is not None:
+            self._pool.call_later(seconds, lambda: self._pool.resume(actor))
+        return False
+
+    def end_pauses(self) -> None:
+        for actor in self._pool.paused_of(self._classes.values()):
+            self._pool.resume(actor)
+
     def retire(self) -> None:
         pass
 

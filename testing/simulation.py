@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from lightspeed.actors.errors import InvariantBroken, SimulationMisused, SimulationStuck
 from lightspeed.actors.pooled_actor import PooledActor
-from lightspeed.channel import Adapter, Channel, Restarts
+from lightspeed.channel import Adapter, Channel, Event, FaultPlan, Restarts
 from lightspeed.supervision import ChildSpec, Supervisor, SupervisorRef
 from lightspeed.testing.client import Client
 from lightspeed.testing.pool import SimulatedPool
@@ -40,13 +40,28 @@ class Simulation:
     Args:
         seed: what the scheduler's choices and `random` hang on. The same seed, the same run.
         scheduler: `random` (default), `priority`, `round_robin`, or a `Scheduler`.
+        faults: for every channel, beyond its own. None, the default: none.
+        skip: the numbers of events, in the order in which they are sent, from 0, that are not sent. Default: none.
+        asks_for_sometimes: whether `close` raises where a rule of `sometimes` never held. Default True.
 
     Raises:
         InvalidOption: there is no such scheduler.
     """
 
-    def __init__(self, seed: int = 0, *, scheduler: str | Scheduler = "random") -> None:
+    def __init__(
+        self,
+        seed: int = 0,
+        *,
+        scheduler: str | Scheduler = "random",
+        faults: FaultPlan | None = None,
+        skip: frozenset[int] = frozenset(),
+        asks_for_sometimes: bool = True,
+    ) -> None:
         self.seed = seed
+        self.sent = 0
+        """How many events were sent, or skipped."""
+        self._faults = FaultPlan() if faults is None else faults
+        self._skip, self._asks_for_sometimes = skip, asks_for_sometimes
         self.trace = Trace()
         self.random = TracedRandom(seed, self.trace)
         """A `random.Random` for whatever in a run is to be drawn by lot."""
@@ -66,22 +81,25 @@ class Simulation:
         self._check_open()
         name = self.pool.name("channel")
         runtime = SimulatedRuntime(self.pool, self.random.random, "" if name == "channel" else f"{name} ")
-        restarts = options.get("restarts") or Restarts()
-        witness = Witness(self.pool, restarts, has_ledger=options.get("rejoin") == "supervisor")
-        channel = Channel(adapter, runtime=WitnessedRuntime(runtime, witness), **options)
+        options["faults"] = plan = self._plan(options.get("faults"))
+        witness = Witness(
+            self.pool, options.get("restarts") or Restarts(), plan, has_ledger=options.get("rejoin") == "supervisor"
+        )
+        channel = _SimulatedChannel(self, adapter, runtime=WitnessedRuntime(runtime, witness), **options)
+        if channel.faults is not None:
+            channel.faults.on_fire = witness.fired
         self._channels.append((channel, witness))
         return channel
 
     def client(self, channel: Channel, client_id: str, user_id: str | None = None) -> Client:
-        """One that sends events when the scheduler lets it. `user_id`: its own id, unless another is given."""
+        """One that sends events when the scheduler lets it; asked for again, the same. `user_id`: by default as `client_id`."""
         witness = next((witness for ours, witness in self._channels if ours is channel), None)
         if witness is None:
             raise SimulationMisused("a client is of a channel of the same simulation")
-        if client_id in witness.clients:
-            raise SimulationMisused(f"there is a client {client_id!r} already")
-        user_id = client_id if user_id is None else user_id
-        client = witness.clients[client_id] = Client(self, channel, client_id, user_id, witness.sent)
-        return client
+        if client_id not in witness.clients:
+            user_id = client_id if user_id is None else user_id
+            witness.clients[client_id] = Client(self, channel, client_id, user_id, witness.sent)
+        return witness.clients[client_id]
 
     def supervisor(self, children: Iterable[ChildSpec] = (), **options: Any) -> SupervisorRef:
         """A `Supervisor` that takes part, with its clock, its pool and its randomness. Give its children the pool too."""
@@ -106,6 +124,16 @@ class Simulation:
 
         self.pool.call_later(period_s, again)
 
+    def skips(self) -> bool:
+        """Whether the next event is not to be sent. Asked once for each."""
+        self.sent += 1
+        return self.sent - 1 in self._skip
+
+    def _plan(self, own: FaultPlan | None) -> FaultPlan | None:
+        if own is None:
+            return self._faults if self._faults.faults else None
+        return FaultPlan((*own.faults, *self._faults.faults), own.seed)
+
     # Time and turns
 
     @property
@@ -122,6 +150,16 @@ class Simulation:
     def steps(self) -> int:
         """How many there were."""
         return self.pool.steps
+
+    @property
+    def handled(self) -> int:
+        """How many messages topics handled."""
+        return sum(witness.handled for _channel, witness in self._channels)
+
+    @property
+    def seen(self) -> dict[str, bool]:
+        """Of each rule of `sometimes`, whether it has held."""
+        return {rule.name: rule.has_held for rule in self._later if rule.due_s is None}
 
     @property
     def hash(self) -> str:
@@ -218,7 +256,7 @@ class Simulation:
     def _look_back(self) -> None:
         self._look()
         for rule in self._later:
-            if not rule.has_held:
+            if not rule.has_held and (rule.due_s is not None or self._asks_for_sometimes):
                 raise InvariantBroken(rule.name, "it never held")
 
     def _drop(self) -> None:
@@ -241,6 +279,22 @@ class Simulation:
             self._is_closed = True
             self._drop()
             error.add_note(f"in a simulation with seed {self.seed}, at step {self.steps}, after {self.now_s:g} s")
+
+
+class _SimulatedChannel(Channel):
+    """What is told to it outside of a `Client` is counted too, and may be skipped."""
+
+    def __init__(self, simulation: Simulation, adapter: Adapter | None, **options: Any) -> None:
+        self._simulation = simulation
+        super().__init__(adapter, **options)
+
+    def handle(self, event: Event) -> None:
+        if not self._simulation.skips():
+            super().handle(event)
+
+    def tell(self, event: Event) -> None:
+        if not self._simulation.skips():
+            super().tell(event)
 
 
 def _name_of(holds: Callable[[], object], name: str | None) -> str:

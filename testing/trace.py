@@ -28,6 +28,8 @@ class Trace:
         self.entries: list[tuple[str, ...]] = []
         self.choices: list[int] = []
         """What the scheduler chose, wherever there was a choice."""
+        self.widths: list[int] = []
+        """From among how many."""
 
     def __len__(self) -> int:
         return len(self.entries)

@@ -13,7 +13,7 @@ It stands between the actors and their outlet, and is told of their beginnings a
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from typing import Any
 
 from msgspec import Struct, field
@@ -24,11 +24,28 @@ from lightspeed.actors.events import Crash, Leave, Restart
 from lightspeed.actors.outbound import BroadcastMessage, PresenceDiff, PushMessage, Reply, System
 from lightspeed.actors.post import Delivery, Order, Post
 from lightspeed.actors.topic import Messages
+from lightspeed.supervision import (
+    Delay,
+    DelayReply,
+    Drop,
+    Duplicate,
+    FailSupervisor,
+    Fault,
+    FaultPlan,
+    Full,
+    Jump,
+    LoseReply,
+    Reorder,
+)
 from lightspeed.supervision.options import Restarts
 from lightspeed.supervision.restart_window import RestartWindow
 from lightspeed.testing.client import Client
 from lightspeed.testing.pool import SimulatedPool
 from lightspeed.testing.reference import ReferenceTopic
+
+_ON_WAY = frozenset((Delay, Drop, Duplicate, Reorder))
+_SPOIL_REPLIES = frozenset((DelayReply, LoseReply))
+_ANSWER_TWICE = frozenset((DelayReply, Full))  # the reply comes by itself
 
 _Members = dict[str, tuple[str, int]]
 
@@ -49,8 +66,13 @@ class _Seen(Struct, eq=False):
 class Witness:
     """Of one channel. For the simulation's thread only."""
 
-    def __init__(self, pool: SimulatedPool, restarts: Restarts, *, has_ledger: bool) -> None:
+    def __init__(self, pool: SimulatedPool, restarts: Restarts, plan: FaultPlan | None, *, has_ledger: bool) -> None:
         self._pool, self._restarts, self._has_ledger = pool, restarts, has_ledger
+        self._kinds = [] if plan is None else [type(fault) for fault in plan.faults]
+        self._faulted: dict[int, set[type[Fault]]] = {}  # events that faults have got at, by number
+        self._has_failed = False  # the supervisor, by plan
+        self.handled = 0
+        """How many messages topics handled."""
         self.clients: dict[str, Client] = {}
         self.is_closed = False
         self.open: dict[int, Delivery] = {}
@@ -112,6 +134,9 @@ class Witness:
 
     def put(self, post: Post | None, seq: int, topic: str | None, messages: Messages) -> None:
         """These were given out, by the incarnation of this post or by the supervisor itself."""
+        faults = self._faulted.get(seq, frozenset())
+        if seq in self._answered and faults & _ANSWER_TWICE:
+            return
         if seq in self._answered:
             self._break("accounted_for", f"number {seq} was answered twice, now with {messages}")
         self._answered.add(seq)
@@ -119,11 +144,20 @@ class Witness:
         if delivery is None and isinstance(self._coming, Delivery) and self._coming.seq == seq:
             delivery = self._coming
         if post is not None:
-            self._put_by_topic(self._topics[post.topic], post, delivery, messages)
+            self._put_by_topic(self._topics[post.topic], post, delivery, messages, faults)
         else:
             self._put_by_supervisor(topic, seq, delivery, messages)
         for message in messages:
             self._hand_out(message)
+
+    def fired(self, index: int, topic: str) -> None:
+        """A fault of the plan acts now: what follows of it is no breach."""
+        kind = self._kinds[index]
+        self._has_failed = self._has_failed or kind is FailSupervisor
+        seen = self._topics.get(topic)
+        mail = None if seen is None or seen.post is None else seen.post.in_hand.get(seen.post)
+        if mail is not None:
+            self._faulted.setdefault(mail.seq, set()).add(kind)
 
     # What it holds them to
 
@@ -136,13 +170,15 @@ class Witness:
         for seen in self._topics.values():
             if seen.post is not None and seen.post.settled:
                 self._check_state(seen, seen.post)
-        if at_end and self.open:
+        if at_end and self.open and not self._has_failed:
             self._break("accounted_for", f"no answer was given to {[mail.request for mail in self.open.values()]}")
         if self._pool.broken is not None:
             broken, self._pool.broken = self._pool.broken, None
             raise broken
 
-    def _put_by_topic(self, seen: _Seen, post: Post, delivery: Delivery | None, messages: Messages) -> None:
+    def _put_by_topic(
+        self, seen: _Seen, post: Post, delivery: Delivery | None, messages: Messages, faults: Set[type[Fault]]
+    ) -> None:
         if seen.post is not post:
             self._break("dead_incarnation", f"{post.topic}#{post.incarnation} gave out {messages} after its end")
             return
@@ -156,8 +192,13 @@ class Witness:
         if delivery.seq < seen.last_seq.get(event.client_id, 0):
             self._break("order", f"{event} was handled after a later one of the same client")
         seen.last_seq[event.client_id] = delivery.seq
+        self.handled += 1
+        if Full in faults:
+            return
         if post.behaved is None:
             expected = seen.reference.handle(event)
+            if faults & _SPOIL_REPLIES:
+                expected = tuple(message for message in expected if not isinstance(message, Reply))
             if expected != messages:
                 self._break("model", f"{event} gave {messages}, where {expected} was due")
         else:
@@ -184,9 +225,16 @@ class Witness:
             return
         diffs = [message.diff for message in messages if isinstance(message, PresenceDiff)]
         comers = [meta.ref.rpartition(":")[0] for diff in diffs for entry in diff.joins for meta in entry.metas]
-        if comers != list(seen.to_come_back):
+        unsure = self._leaving(seen.reference.topic)  # whether they were refused, and stay away, shows when they are answered
+        sure = [client for client in seen.to_come_back if client not in unsure]
+        if [client for client in comers if client not in unsure] != sure or not seen.to_come_back.keys() >= set(comers):
             self._break("rejoin", f"{comers} came back to {seen.reference.topic}, where {list(seen.to_come_back)} were due")
         seen.to_come_back = {}
+
+    def _leaving(self, topic: str) -> set[str]:
+        """Who has asked to leave, and has no answer yet."""
+        events = [mail.request for mail in self.open.values()]
+        return {event.client_id for event in events if isinstance(event, Leave) and event.topic == topic}
 
     def _put_by_supervisor(self, topic: str | None, seq: int, delivery: Delivery | None, messages: Messages) -> None:
         if delivery is not None:
@@ -203,14 +251,14 @@ class Witness:
             self._topics[topic].restarts = window  # one by order: from here on it counts afresh
 
     def _check_restart(self, seen: _Seen) -> None:
-        if not seen.restarts.allow(self._pool.clock.now_s):
+        if not seen.restarts.allow(self._pool.clock.now_s) and Jump not in self._kinds:
             self._break("restarts", f"{seen.reference.topic} was restarted more often than {self._restarts} allows")
 
     def _check_sent(self, event: Any) -> None:
         sent = self._sent.get(event.client_id)
         if not sent or all(event is not other for other in sent):
             return  # it came by another way than a client
-        if sent.popleft() is not event:
+        if sent.popleft() is not event and not _ON_WAY.intersection(self._kinds):
             self._break("order", f"{event} was accepted before an earlier one of the same client")
 
     def _check_state(self, seen: _Seen, post: Post) -> None:

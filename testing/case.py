@@ -1,0 +1,86 @@
+"""A case: a scenario, and all that a run of it hangs on. Played again it does the same again."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from lightspeed.actors.errors import InvariantBroken
+from lightspeed.channel import FaultPlan
+from lightspeed.testing.scenario import Scenario
+from lightspeed.testing.schedulers import Chosen
+from lightspeed.testing.simulation import Simulation
+from lightspeed.testing.trace import Trace
+
+Play = Callable[[Simulation], object]
+"""A function that plays in a simulation: makes channels and clients, lets them run, asserts what it likes."""
+
+
+class Case(Struct, frozen=True):
+    """One run, before it is made."""
+
+    scenario: Scenario | Play
+    seed: int = 0
+    scheduler: str = "random"
+    choices: tuple[int, ...] | None = None
+    """What is chosen, wherever there is a choice; behind their end, whoever has waited longest. None: the scheduler's own."""
+    skip: frozenset[int] = frozenset()
+    """The numbers of events, as they are sent, from 0, that are not to be sent."""
+    plan: FaultPlan = FaultPlan()
+    """Faults for every channel, beyond its own."""
+
+
+class Outcome(Struct, frozen=True):
+    """What came of a run."""
+
+    case: Case
+    error: Exception | None
+    """What it failed of; None: it did not."""
+    trace: Trace
+    sent: int
+    """How many events were sent, or skipped."""
+    handled: int
+    """How many messages topics handled."""
+    seen: dict[str, bool]
+    """Of each rule of `Simulation.sometimes`, whether it has held."""
+
+    @property
+    def failure(self) -> str:
+        """What kind it is, by which others are known as the same: the invariant, or the kind of exception and its function."""
+        if isinstance(self.error, InvariantBroken):
+            return self.error.invariant
+        place = self.error.__traceback__ if self.error is not None else None
+        while place is not None and place.tb_next is not None:
+            place = place.tb_next
+        where = "" if place is None else f" in {place.tb_frame.f_code.co_name}"
+        return f"{type(self.error).__name__}{where}"
+
+    @property
+    def exact(self) -> Case:
+        """The case with the choices that were made: it does not hang on the scheduler any more."""
+        return replace(self.case, choices=tuple(self.trace.choices))
+
+
+def play(case: Case, *, asks_for_sometimes: bool = True) -> Outcome:
+    """Play the case to its end, or to its failure.
+
+    Args:
+        asks_for_sometimes: whether it fails where a rule of `Simulation.sometimes` never held. Default True.
+    """
+    scheduler = case.scheduler if case.choices is None else Chosen(case.choices)
+    simulation = Simulation(
+        case.seed, scheduler=scheduler, faults=case.plan, skip=case.skip, asks_for_sometimes=asks_for_sometimes
+    )
+    error: Exception | None = None
+    try:
+        with simulation:
+            case.scenario(simulation)
+    except Exception as failure:  # the scenario is the user's, and whatever it raises is what came of it
+        error = failure
+    return Outcome(case, error, simulation.trace, simulation.sent, simulation.handled, simulation.seen)
+
+
+def without(items: Iterable[Any], indices: frozenset[int]) -> tuple[Any, ...]:
+    """All but those."""
+    return tuple(item for index, item in enumerate(items) if index not in indices)

@@ -1,0 +1,96 @@
+"""Scenarios that are drawn by lot: few clients, few topics, much that goes wrong."""
+
+import random
+from collections.abc import Callable
+
+from lightspeed.channel import Backoff, Broadcast, Crash, Event, FaultPlan, Join, Leave, Push, Rejoin, Restart, Restarts
+from lightspeed.supervision import (
+    Delay,
+    DelayReply,
+    Drop,
+    Duplicate,
+    Fault,
+    Full,
+    Hang,
+    Jump,
+    LoseReply,
+    Poison,
+    Raise,
+    Reorder,
+    Slow,
+)
+from lightspeed.testing.scenario import Scenario, ScenarioOptions, Sending
+
+_CLIENTS = ("a1", "a2", "b1", "c1")  # two of them are one user's
+_TOPICS = ("x", "y", "z")
+
+
+def random_scenario(seed: int, events: int = 40, *, faults: bool = True) -> Scenario:
+    """The same for the same seed, on any machine.
+
+    Args:
+        events: how many are sent, from 0 up. Default 40.
+        faults: whether things go wrong beyond crashes and restarts. Default True.
+    """
+    rng = random.Random(f"scenario {seed}")
+    moments = sorted(rng.choice((0.0, 0.0, rng.uniform(0, 20))) for _ in range(events))
+    sendings = tuple(Sending(_event(rng, int(at_s * 1000)), at_s) for at_s in moments)
+    plan = FaultPlan(tuple(_fault(rng) for _ in range(rng.randrange(4))), rng.randrange(2**32)) if faults else FaultPlan()
+    return Scenario(sendings, plan, _options(rng))
+
+
+def _event(rng: random.Random, now_ms: int) -> Event:
+    client, topic = rng.choice(_CLIENTS), rng.choice(_TOPICS)
+    time_ms = max(0, now_ms - rng.choice((0, 0, 0, 500)))  # some come late
+    makes: list[tuple[int, Callable[[], Event]]] = [
+        (6, lambda: Join(client, topic, client[0], time_ms)),
+        (6, lambda: Rejoin(client, topic, client[0], time_ms)),
+        (3, lambda: Leave(client, topic)),
+        (4, lambda: Broadcast(client, topic, "b")),
+        (4, lambda: Push(client, topic, "e", "p")),
+        (1, lambda: Crash("one", topic)),
+        (1, lambda: Restart(topic)),
+        (1, lambda: Crash("all")),
+        (2, lambda: Restart()),
+    ]
+    (_, make) = rng.choices(makes, weights=[weight for weight, _ in makes])[0]
+    return make()
+
+
+def _options(rng: random.Random) -> ScenarioOptions:
+    restarts = Restarts(
+        intensity=rng.choice((0, 1, 3, 1000)),
+        period_s=rng.choice((1.0, 5.0)),
+        backoff=rng.choice((None, None, Backoff(floor_s=0.5, cap_s=4.0))),
+        channel_intensity=rng.choice((None, None, 5)),
+        waiting=rng.choice(("redeliver", "redeliver", "answer")),
+        max_waiting=rng.choice((1000, 2)),
+    )
+    return ScenarioOptions(
+        rejoin=rng.choice(("client", "supervisor")), restarts=restarts, rejoin_window_s=rng.choice((30.0, 2.0))
+    )
+
+
+def _fault(rng: random.Random) -> Fault:
+    trigger: dict[str, object] = {"topic": rng.choice((*_TOPICS, "*")), "times": rng.choice((1, 2, 5))}
+    trigger |= rng.choice(({"at": rng.randrange(1, 8)}, {"every": rng.randrange(2, 6)}, {"probability": rng.choice((0.1, 0.4))}))
+    seconds = rng.choice((0.1, 1.0, 7.0))
+    kind: Callable[..., Fault] = rng.choice(
+        (Raise, Raise, Raise, _in_hook, Slow, Hang, Full, Poison, LoseReply, DelayReply, Drop, Delay, Duplicate, Reorder, Jump)
+    )
+    if kind is Raise:
+        return Raise(hook=rng.choice(("before", "after")), **trigger)
+    if kind is _in_hook:
+        return _in_hook(rng, str(trigger["topic"]))
+    if kind is Jump:
+        return Jump(by_s=rng.choice((-5.0, 3.0, 100.0)), at_s=rng.uniform(0, 20))
+    own: dict[object, dict[str, object]] = {
+        **{kind: {"seconds": seconds} for kind in (Slow, DelayReply, Delay)},
+        Poison: {"payload": "poisoned"},
+        Reorder: {"window": rng.randrange(1, 4)},
+    }
+    return kind(**own.get(kind, {}), **trigger)
+
+
+def _in_hook(rng: random.Random, topic: str) -> Raise:
+    return Raise(hook=rng.choice(("on_start", "on_failure", "on_stop")), restart=rng.choice((None, 1, 2)), topic=topic, times=2)

@@ -1,0 +1,139 @@
+"""A scenario as data: who sends what and when, to a channel of which options, and what is to go wrong."""
+
+from collections.abc import Callable, Iterable
+from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import msgspec
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from lightspeed.actors.errors import InvalidOption
+from lightspeed.channel import Event, FaultPlan, Restarts, check_event
+
+if TYPE_CHECKING:
+    from lightspeed.testing.simulation import Simulation
+
+OPERATOR = "operator"
+"""Who sends crashes and restarts."""
+
+
+class Sending(Struct, frozen=True, omit_defaults=True):
+    """One event, sent by its client, or by the operator where it has none."""
+
+    event: Event
+    at_s: float = 0.0
+    """Not before this moment of virtual time. Events of one sender are sent in their order all the same."""
+
+    @property
+    def sender(self) -> str:
+        return getattr(self.event, "client_id", OPERATOR)
+
+
+class ScenarioOptions(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Of the channel; each as of `Channel`."""
+
+    rejoin: Literal["client", "supervisor"] = "client"
+    restarts: Restarts = Restarts()
+    rejoin_window_s: float = 30.0
+    crash_timeout_s: float = 5.0
+    event_timeout_s: float = 5.0
+    behaviours: dict[str, str] = {}
+    """For each pattern the name of what makes the behaviour, as `module:name`."""
+
+
+class Scenario(Struct, frozen=True, omit_defaults=True):
+    """What `run` does in a simulation, and with the same seed always in the same way.
+
+    Raises:
+        InvalidEvent: one of the events breaks a rule.
+    """
+
+    sendings: tuple[Sending, ...]
+    """In order."""
+    plan: FaultPlan = FaultPlan()
+    options: ScenarioOptions = field(default_factory=ScenarioOptions)
+    rest_s: float = 60.0
+    """How much virtual time it is given after the last event, in which what was put off comes. Default 60."""
+
+    def __post_init__(self) -> None:
+        for sending in self.sendings:
+            check_event(sending.event)
+
+    @classmethod
+    def of(cls, events: Iterable[Event], plan: FaultPlan | None = None, **options: Any) -> Self:
+        """All events at once, each sender's in order. Options as of `ScenarioOptions`."""
+        sendings = tuple(Sending(event) for event in events)
+        return cls(sendings, FaultPlan() if plan is None else plan, ScenarioOptions(**options))
+
+    @classmethod
+    def from_json(cls, text: bytes | str) -> Self:
+        """What `to_json` wrote.
+
+        Raises:
+            InvalidOption: it is no JSON, or no scenario.
+        """
+        try:
+            fields = msgspec.json.decode(text)
+            plan = FaultPlan.from_json(msgspec.json.encode(fields.pop("plan", {})))
+            return replace(msgspec.convert(fields, cls), plan=plan)
+        except (msgspec.MsgspecError, AttributeError, UnicodeError, RecursionError) as error:
+            raise InvalidOption("scenario", text, f"must be a scenario as JSON ({error})") from None
+
+    def to_json(self) -> bytes:
+        """One line, without the line's end.
+
+        Raises:
+            InvalidOption: the plan holds a callable that can't be found by a name.
+        """
+        plan = msgspec.json.decode(self.plan.to_json())
+        fields = msgspec.to_builtins(replace(self, plan=FaultPlan()))
+        return msgspec.json.encode({**fields, **({"plan": plan} if plan else {})})
+
+    def __call__(self, simulation: "Simulation") -> None:
+        """Play it: all clients send, and then it rests."""
+        options = {name: getattr(self.options, name) for name in ScenarioOptions.__struct_fields__}
+        options["behaviours"] = {pattern: find(path) for pattern, path in self.options.behaviours.items()}
+        channel = simulation.channel(faults=self.plan if self.plan.faults else None, **options)
+        last_s = 0.0
+        for sending in self.sendings:
+            simulation.client(channel, sending.sender).send(sending.event, after_s=sending.at_s)
+            last_s = max(last_s, sending.at_s)
+        simulation.run_for(last_s + self.rest_s)
+
+
+def find(path: str) -> Callable[..., Any]:
+    """What `module:name` names, or `file.py:name`.
+
+    Raises:
+        InvalidOption: there is nothing of that name.
+    """
+    module, _, name = path.rpartition(":")
+    try:
+        found: Any = _load(module) if module.endswith(".py") else import_module(module)
+        for part in name.split("."):
+            found = getattr(found, part)
+    except (ImportError, OSError, AttributeError, ValueError) as error:
+        raise InvalidOption("name", path, f"must name something as module:name ({error})") from None
+    return found  # type: ignore[no-any-return]
+
+
+def _load(path: str) -> ModuleType:
+    spec = spec_from_file_location(Path(path).stem, path)
+    assert spec is not None  # it ends in .py
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def name_of(thing: Any) -> str | None:
+    """The name by which `find` would find it; None where it wouldn't."""
+    path = f"{getattr(thing, '__module__', '')}:{getattr(thing, '__qualname__', '')}"
+    try:
+        return path if find(path) is thing else None
+    except InvalidOption:
+        return None

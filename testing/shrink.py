@@ -1,0 +1,157 @@
+"""Cutting a failing case down to what it takes to fail: events, faults, options, and turns of the scheduler.
+
+Each cut is tried with the choices that are left, with whoever has waited longest in turn, and with the choices of some seeds. It
+stands where the case still fails in the same way.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from msgspec import structs
+
+from lightspeed.channel import FaultPlan
+from lightspeed.testing.case import Case, Outcome, Play, without
+from lightspeed.testing.scenario import Scenario, ScenarioOptions, Sending
+from lightspeed.testing.search import first_failing, reseeded
+
+# So many other orders are tried after each cut: of bugs that need one change of turns more than half show within these.
+_SEEDS = range(8)
+
+
+def shrink(found: Outcome, *, progress: Callable[[Outcome], object] | None = None) -> Outcome:
+    """The smallest case that was found to fail in the same way, and its outcome.
+
+    Args:
+        found: one that failed.
+        progress: called with each smaller one.
+    """
+    return _Shrinking(found, progress).smallest()
+
+
+class _Shrinking:
+    def __init__(self, found: Outcome, progress: Callable[[Outcome], object] | None) -> None:
+        assert found.error is not None
+        self._best, self._failure, self._progress = found, found.failure, progress
+
+    def smallest(self) -> Outcome:
+        self._try(found for found in [self._best.exact])
+        size = None
+        while size != (size := self._size()):
+            self._cut_events()
+            self._cut_faults()
+            self._cut_options()
+        self._cut_times()
+        self._cut_turns()
+        return self._best
+
+    def _size(self) -> tuple[int, ...]:
+        case = self._best.case
+        return len(self._events()), len(_faults_of(case)), len(_changed(case.scenario))
+
+    def _cut_events(self) -> None:
+        """Ever smaller pieces, from the last to the first. Source: delta debugging, Zeller and Hildebrandt 2002."""
+        length = len(self._events())
+        while length:
+            events = self._events()
+            for start in reversed(range(0, len(events), length)):  # the last first: where one goes, those behind it move up
+                piece = frozenset(events[start : start + length])
+                self._try(_orders(_skipping(self._best.case, piece)))
+            length //= 2
+
+    def _events(self) -> list[int]:
+        """Numbers of those that are left."""
+        case = self._best.case
+        if isinstance(case.scenario, Scenario):
+            return list(range(len(case.scenario.sendings)))
+        return [number for number in range(self._best.sent) if number not in case.skip]
+
+    def _cut_times(self) -> None:
+        """All at once, and no longer than that."""
+        scenario = self._best.case.scenario
+        if isinstance(scenario, Scenario):
+            for change in (_at_once(scenario), structs.replace(scenario, rest_s=0.0)):
+                self._try(_orders(structs.replace(self._best.case, scenario=change)))
+
+    def _cut_faults(self) -> None:
+        for index in reversed(range(len(_faults_of(self._best.case)))):
+            self._try(_orders(_less_faulty(self._best.case, index)))
+
+    def _cut_options(self) -> None:
+        scenario = self._best.case.scenario
+        if isinstance(scenario, Scenario):
+            for option in _changed(scenario):
+                current = self._best.case.scenario
+                assert isinstance(current, Scenario)
+                plain = structs.replace(current.options, **{option: getattr(ScenarioOptions(), option)})
+                self._try(_orders(structs.replace(self._best.case, scenario=structs.replace(current, options=plain))))
+
+    def _cut_turns(self) -> None:
+        """To where whoever has waited longest comes next, as often as can be."""
+        if self._try([structs.replace(self._best.case, choices=())]):
+            return
+        self._try([self._best.exact])
+        choices = list(self._best.case.choices or ())
+        length = len(choices)
+        while length:
+            for start in range(0, len(choices), length):
+                piece = choices[start : start + length]
+                if any(piece):
+                    plain = (*choices[:start], *[0] * len(piece), *choices[start + length :])
+                    if self._try([structs.replace(self._best.case, choices=plain)]):
+                        choices = list(plain)
+            length //= 2
+        while choices and not choices[-1]:
+            choices.pop()
+        self._try([structs.replace(self._best.case, choices=tuple(choices))])
+
+    def _try(self, cases: Any) -> bool:
+        outcome = first_failing(cases, self._failure)
+        if outcome is None:
+            return False
+        self._best = outcome
+        if self._progress is not None:
+            self._progress(outcome)
+        return True
+
+
+def _orders(case: Case) -> Iterator[Case]:
+    """The case with the choices that it has, with none, and with those of seeds."""
+    yield case
+    yield structs.replace(case, choices=())
+    yield from reseeded(case, _SEEDS)
+
+
+def _skipping(case: Case, numbers: frozenset[int]) -> Case:
+    if isinstance(case.scenario, Scenario):
+        left = without(case.scenario.sendings, numbers)
+        return structs.replace(case, scenario=structs.replace(case.scenario, sendings=left))
+    return structs.replace(case, skip=case.skip | numbers)
+
+
+def _at_once(scenario: Scenario) -> Scenario:
+    return structs.replace(scenario, sendings=tuple(Sending(sending.event) for sending in scenario.sendings))
+
+
+def _faults_of(case: Case) -> Sequence[Any]:
+    own = case.scenario.plan.faults if isinstance(case.scenario, Scenario) else ()
+    return (*own, *case.plan.faults)
+
+
+def _less_faulty(case: Case, index: int) -> Case:
+    if not isinstance(case.scenario, Scenario):
+        return structs.replace(case, plan=_less(case.plan, index))
+    own = len(case.scenario.plan.faults)
+    if index >= own:
+        return structs.replace(case, plan=_less(case.plan, index - own))
+    return structs.replace(case, scenario=structs.replace(case.scenario, plan=_less(case.scenario.plan, index)))
+
+
+def _less(plan: FaultPlan, index: int) -> FaultPlan:
+    return FaultPlan(without(plan.faults, frozenset([index])), plan.seed)
+
+
+def _changed(scenario: Scenario | Play) -> list[str]:
+    if not isinstance(scenario, Scenario):
+        return []
+    plain = ScenarioOptions()
+    return [name for name in ScenarioOptions.__struct_fields__ if getattr(scenario.options, name) != getattr(plain, name)]

@@ -1,0 +1,101 @@
+"""Bugs, planted in the runtime for as long as a `with` lasts: each is one that such a runtime could well have."""
+
+from contextlib import contextmanager
+from unittest.mock import patch
+
+from lightspeed.actors.events import Rejoin
+from lightspeed.actors.post import Delivery
+from lightspeed.actors.presence import Entry, Meta, Presence
+from lightspeed.actors.topic_actor import TopicActor
+from lightspeed.supervision.aftermath import Aftermath
+from lightspeed.supervision.children import Children
+
+
+@contextmanager
+def lost_rejoin_during_restart():
+    """A rejoin that comes while the topic's next actor waits to be started is lost."""
+    start = Children.start
+
+    def lose(children, child):
+        if child.restores:
+            child.waiting = [mail for mail in child.waiting if type(getattr(mail, "request", None)) is not Rejoin]
+        start(children, child)
+
+    with patch.object(Children, "start", lose):
+        yield
+
+
+@contextmanager
+def member_not_replayed():
+    """The ledger forgets the last of several members."""
+    from lightspeed.supervision.ledger import Ledger
+
+    take = Ledger.take
+    with patch.object(Ledger, "take", lambda ledger, topic: take(ledger, topic)[:2]):
+        yield
+
+
+@contextmanager
+def key_left_after_its_last_device():
+    """A user who had several devices stays present when the last of them has left."""
+
+    def untrack(presence, client_id, key):
+        present = presence._metas[key]
+        if isinstance(present, Meta):
+            del presence._metas[key]
+            return Entry(key, (present,))
+        return Entry(key, (present.pop(client_id),))
+
+    with patch.object(Presence, "untrack", untrack):
+        yield
+
+
+@contextmanager
+def handled_by_the_dead():
+    """A topic's actor that failed still handles what stands in its inbox."""
+    on_end = TopicActor.on_end
+
+    def handle_the_rest(actor, error):
+        if error is not None:
+            for mail in list(actor._pooled_inbox):
+                if type(mail) is Delivery:
+                    actor._pooled_inbox.remove(mail)
+                    actor.on_receive(mail)
+        on_end(actor, error)
+
+    with patch.object(TopicActor, "on_end", handle_the_rest):
+        yield
+
+
+@contextmanager
+def double_reply():
+    """The event that a topic failed on is answered, and then handed to the next actor all the same."""
+    after = Aftermath._after
+
+    def answer_and_go_on(aftermath, child, *, unasked, error=None):
+        in_hand = child.post.in_hand.get(child.post)
+        if unasked and type(in_hand) is Delivery:
+            child.keep(in_hand)
+        after(aftermath, child, unasked=unasked, error=error)
+
+    with patch.object(Aftermath, "_after", answer_and_go_on):
+        yield
+
+
+@contextmanager
+def order_broken_by_a_race():
+    """What had gathered in a failed actor's inbox is handed to the next one the wrong way round."""
+    take_left = Children.take_left
+    with patch.object(Children, "take_left", lambda children, child: take_left(children, child)[::-1]):
+        yield
+
+
+BUGS = {
+    "lost rejoin during restart": (lost_rejoin_during_restart, "accounted_for"),
+    "member not replayed": (member_not_replayed, "rejoin"),
+    "key left after its last device": (key_left_after_its_last_device, "presence"),
+    "handled by the dead": (handled_by_the_dead, "dead_incarnation"),
+    "double reply": (double_reply, "accounted_for"),
+    "order broken by a race": (order_broken_by_a_race, "order"),
+}
+"""Each with the invariant that it breaks."""

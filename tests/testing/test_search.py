@@ -1,0 +1,24 @@
+"""Planted bugs are found by seeds, and cut down to few events."""
+
+import time
+
+import pytest
+from planted import BUGS
+
+from lightspeed.testing import play, random_scenario, search_drawn, shrink
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", BUGS)
+def test_a_planted_bug_is_found_by_seeds_within_ten_seconds_and_shrunk_to_ten_events(name):
+    plant, invariant = BUGS[name]
+    with plant():
+        started_s = time.monotonic()
+        found = search_drawn(random_scenario, range(100_000), within_s=10)
+        assert found is not None
+        small = shrink(found)
+        assert time.monotonic() - started_s < 20
+        assert (found.failure, small.failure) == (invariant, invariant)
+        assert len(small.case.scenario.sendings) <= 10
+        assert play(small.case).failure == invariant
+    assert play(small.case).error is None
