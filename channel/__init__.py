@@ -41,7 +41,7 @@ from lightspeed.channel.adapter import Adapter, ClusterReady, SingleNode
 from lightspeed.channel.channel import Channel, new_cluster_ready, new_single_node
 from lightspeed.channel.codec import decode_event, encode
 from lightspeed.channel.trace import read_batches, read_trace
-from lightspeed.supervision import Backoff, DeadLetter, Restarts, Sink
+from lightspeed.supervision import Backoff, DeadLetter, Restarts, Sink, Tree
 
 __all__ = [
     "Adapter",
@@ -85,6 +85,7 @@ __all__ = [
     "Threads",
     "TopicCrash",
     "TopicStuck",
+    "Tree",
     "check_event",
     "decode_event",
     "encode",
