@@ -25,7 +25,7 @@ class Gathering:
 
     def __init__(self, top: PooledRef) -> None:
         self._top = top
-        self._done = PooledFuture()
+        self._done = PooledFuture(top._actor)
         self._latch = Latch(self._done)
         self._lock = threading.Lock()
         self._branches: dict[PooledRef, Branch | None] = {}  # who has answered; None: was found dead
@@ -58,16 +58,17 @@ class Gathering:
             if ref in self._branches:
                 return
             self._branches[ref] = branch
-            below = {view.ref for view in branch.children if _is_asked(view)} - self._asked if branch is not None else set()
+            below = (_supervisors(branch) if branch is not None else set()) - self._asked
             self._asked |= below
         for supervisor in below:
             self._ask(supervisor, here=False)
         self._latch.set()
 
-    def _ask(self, ref: Any, *, here: bool) -> None:
+    def _ask(self, ref: PooledRef, *, here: bool) -> None:
         """`here`: an idle one may answer in this thread. Not for those below, or a deep tree would fill the stack."""
         self._latch.part()
-        envelope = Envelope(WhichBranch(), reply_to=_Answer(self, ref))
+        answer: Any = _Answer(self, ref)
+        envelope = Envelope(WhichBranch(), reply_to=answer)
         try:
             if not (here and PooledHandle(ref._actor).tell_here(envelope)):
                 ref._actor._pooled_put(envelope)
@@ -88,8 +89,8 @@ class _Answer:
         self._gathering.told(self._ref, None)
 
 
-def _is_asked(view: ChildView) -> bool:
-    return view.is_supervisor and isinstance(view.ref, PooledRef)
+def _supervisors(branch: Branch) -> set[PooledRef]:
+    return {view.ref for view in branch.children if view.is_supervisor and isinstance(view.ref, PooledRef)}
 
 
 def _trees(branch: Branch, branches: dict[PooledRef, Branch | None]) -> tuple[Tree, ...]:
@@ -97,9 +98,8 @@ def _trees(branch: Branch, branches: dict[PooledRef, Branch | None]) -> tuple[Tr
 
 
 def _tree(view: ChildView, branches: dict[PooledRef, Branch | None]) -> Tree:
-    if not _is_asked(view):
+    if not (view.is_supervisor and isinstance(view.ref, PooledRef)):
         return Tree(view.id, "supervisor" if view.is_supervisor else "worker", view.phase, restarts=view.restarts)
-    assert isinstance(view.ref, PooledRef)
     if view.ref not in branches:
         return Tree(view.id, "supervisor", "silent", restarts=view.restarts)
     branch = branches[view.ref]

@@ -24,7 +24,7 @@ class Tree(Struct, frozen=True, gc=False):
     """As of a `ChildView`; `silent` too, a supervisor that did not answer in time: what is below it is not known.
 
     Of a channel: `running` or `crashed`. Of a topic: `running`; `starting`, as soon as the actor before it is down; `restarting`,
-    when its backoff is over; `stopping`; `crashed`, by name, or `given_up`, both until `Restart(topic)`; `down` with the channel,
+    when its backoff is over; `stopping`; `crashed`, by name, or `given_up`, both until it is restarted; `down` with the channel,
     and it comes up with it.
     """
     incarnation: int | None = None

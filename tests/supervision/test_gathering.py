@@ -3,10 +3,10 @@
 import threading
 
 import pytest
-from stage import Stage, end, in_phase, ref_of, until
+from stage import end, in_phase, ref_of, until
 
 from lightspeed.actors import Ignore
-from lightspeed.actors.errors import SupervisorStopped, SupervisorTimeout
+from lightspeed.actors.errors import AskRing, StartFailed, SupervisorStopped, SupervisorTimeout
 from lightspeed.supervision import Backoff, ChildSpec, Supervisor
 from lightspeed.supervision.child_table import Branch, Phase
 from lightspeed.supervision.gathering import Gathering
@@ -66,6 +66,7 @@ def test_a_supervisor_that_waits_for_its_restart_has_no_children(pooled_stage):
     assert str(sup.tree()).splitlines()[1:] == ["`- inner [restarting] supervisor, 1 restart"]
 
 
+@pytest.mark.slow
 def test_a_supervisor_below_that_does_not_answer_is_silent_and_hides_no_other(pooled_stage):
     stage = pooled_stage
     inside, go_on = threading.Event(), threading.Event()
@@ -80,7 +81,7 @@ def test_a_supervisor_below_that_does_not_answer_is_silent_and_hides_no_other(po
     stuck = ref_of(ref_of(sup, "branch"), "stuck")
     starting = stage.soon(stuck.start_child, ChildSpec("blocks", blocks))
     assert inside.wait(20)
-    assert str(sup.tree(timeout_s=0.3)) == (
+    assert str(sup.tree(timeout_s=2)) == (
         "Supervisor [running] supervisor\n"
         "|- branch [running] supervisor\n"
         "|  |- first [running] supervisor\n"
@@ -118,6 +119,14 @@ def test_a_supervisor_that_is_gone_has_no_tree(pooled_stage):
             sup.tree()
 
 
+def test_a_tree_is_refused_to_what_its_own_supervisor_is_just_running(pooled_stage):
+    sup = pooled_stage.start("a")
+    with pytest.raises(StartFailed) as caught:
+        sup.start_child(ChildSpec("looks", lambda: sup.tree(timeout_s=20)))
+    assert isinstance(caught.value.error, AskRing)
+    assert below(sup.tree()).keys() == {"a"}
+
+
 def test_a_supervisor_that_stops_shows_what_it_waits_for(pooled_stage):
     stage = pooled_stage
     sup = stage.start("a", "b")
@@ -130,16 +139,13 @@ def test_a_supervisor_that_stops_shows_what_it_waits_for(pooled_stage):
     assert stopping.result(20)
 
 
-def test_many_children_and_a_deep_tree_are_no_trouble():
-    stage = Stage()
-    try:
-        spec = stage.spec("leaf")
-        for depth in range(150):
-            spec = ChildSpec(depth, (Supervisor, (), stage.options(children=[spec])))
-        tree = stage.start(children=[spec]).tree()
-        depth = 0
-        while tree.children:
-            (tree,), depth = tree.children, depth + 1
-        assert (tree.id, depth) == ("leaf", 151)
-    finally:
-        stage.close()
+def test_a_deep_tree_is_no_trouble(pooled_stage):
+    stage = pooled_stage
+    spec = stage.spec("leaf")
+    for depth in range(50):
+        spec = ChildSpec(depth, (Supervisor, (), stage.options(children=[spec])))
+    tree = stage.start(children=[spec]).tree()
+    depth = 0
+    while tree.children:
+        (tree,), depth = tree.children, depth + 1
+    assert (tree.id, depth) == ("leaf", 51)

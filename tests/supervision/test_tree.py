@@ -1,9 +1,13 @@
 """A supervision tree as text."""
 
+from pathlib import Path
+
 import pytest
 
 from lightspeed.actors.errors import InvalidOption
 from lightspeed.supervision import Tree
+
+DOCS = Path(__file__).parent.parent.parent / "docs"
 
 
 def topic(name, phase="running", **fields):
@@ -104,3 +108,26 @@ class Rude:
 )
 def test_a_name_is_one_line_whatever_it_holds(name, shown):
     assert str(channel_of(topic(name))).splitlines()[1:] == [f"`- {shown} [running] topic"]
+
+
+def test_the_texts_in_the_docs_are_such_texts():
+    channel = channel_of(
+        topic("room:1", incarnation=1, members=2),
+        topic("room:2", "restarting", incarnation=5, members=0, restarts=2),
+        topic("room:3", incarnation=3, members=1, is_at_work=True),
+        topic("room:4", "given_up", members=0),
+    )
+    web = (Tree(1, "worker", "running", restarts=0), Tree(2, "worker", "restarting", restarts=3))
+    any_actors = Tree(
+        "Supervisor",
+        "supervisor",
+        "running",
+        children=(Tree("db", "worker", "running", restarts=1), Tree("web", "supervisor", "running", children=web)),
+    )
+    for page, tree in (("model.md", channel), ("supervision.md", any_actors)):
+        assert f"```text\n{tree}\n```" in (DOCS / page).read_text(encoding="utf-8")
+
+
+def test_every_field_stands_in_the_docs():
+    page = (DOCS / "model.md").read_text(encoding="utf-8")
+    assert [field for field in Tree.__struct_fields__ if field != "children" and f"`{field}`" not in page] == []
