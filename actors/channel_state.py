@@ -4,6 +4,8 @@
 actors: what the actors do is this, spread over them.
 """
 
+from typing import Literal
+
 from lightspeed.actors.events import Crash, Event, Join, Rejoin, Restart
 from lightspeed.actors.outbound import System, error
 from lightspeed.actors.presence import Entry
@@ -26,8 +28,8 @@ class ChannelLife:
 
     def __init__(self) -> None:
         self.crashed = False
-        self.down: set[str] = set()
-        """Topics that are down by themselves."""
+        self.down: dict[str, Literal["crashed", "given_up"]] = {}
+        """Topics that are down by themselves, and why."""
 
     def answer(self, event: Event, *, topic_exists: bool) -> Messages | None:
         """What the event gives out where no topic has a say in it; None where its topic must handle it.
@@ -53,8 +55,8 @@ class ChannelLife:
         return None if topic_exists else (System(f"unknown_topic:{event.topic}"),)
 
     def _restart(self, topic: str | None) -> str:
-        if topic in self.down:
-            self.down.discard(topic)
+        if topic is not None and topic in self.down:
+            del self.down[topic]
             return f"topic_restarted:{topic}"
         if topic is not None or not self.crashed:
             return "already_running"
@@ -100,7 +102,7 @@ class ChannelState:
     def _let_topic_handle(self, topic: str, event: Event) -> Messages:
         assert not isinstance(event, Restart)
         if isinstance(event, Crash):
-            self._life.down.add(topic)
+            self._life.down[topic] = "crashed"
             return crash_messages(topic, self._topics.pop(topic).subscribers, event.reason)
         state = self._topics.setdefault(topic, TopicState(topic))
         messages = state.handle(event)

@@ -62,6 +62,7 @@ from lightspeed.supervision import (
     Restarts,
     Sink,
     Slow,
+    Tree,
 )
 
 __all__ = [
@@ -122,6 +123,7 @@ __all__ = [
     "Threads",
     "TopicCrash",
     "TopicStuck",
+    "Tree",
     "check_event",
     "decode_event",
     "encode",

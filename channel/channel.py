@@ -34,8 +34,9 @@ from lightspeed.supervision import (
     SinkActor,
     SinkLanes,
     TopicSupervisor,
+    Tree,
 )
-from lightspeed.supervision.messages import AskCensus, AskCrashed, AskTopic, Close, Flush
+from lightspeed.supervision.messages import AskCensus, AskCrashed, AskTopic, AskTree, Close, Flush
 
 DEFAULT_RUNTIME: type[Runtime] = Pool
 
@@ -199,6 +200,15 @@ class Channel:
         """The topic's presence entries, keys in the order in which they appeared; empty for an unknown topic."""
         answer: tuple[Entry, ...] = self._ask_topic("presences", topic)
         return answer
+
+    def tree(self) -> Tree:
+        """The supervisor, and below it every topic that has an actor, comes up or is down, sorted by name; `str` of it is a text.
+
+        It waits for no topic: `members` is as of the last event that a topic is done with.
+        """
+        phase, topics = self._ask("tree", AskTree)
+        children = tuple(topics[topic] for topic in sorted(topics))
+        return Tree(self._adapter.label, "supervisor", phase, children=children)
 
     def dead_letters(self) -> tuple[DeadLetter, ...]:
         """The last 1,000 messages that came from topic actors which had been given up, the oldest first. Never waits."""

@@ -32,6 +32,7 @@ from lightspeed.supervision.sink import Sink, SinkActor, SinkLanes
 from lightspeed.supervision.supervisor import Supervisor
 from lightspeed.supervision.supervisor_ref import SupervisorRef
 from lightspeed.supervision.topic_supervisor import TopicSupervisor
+from lightspeed.supervision.tree import Tree
 
 __all__ = [
     "Backoff",
@@ -69,4 +70,5 @@ __all__ = [
     "Supervisor",
     "SupervisorRef",
     "TopicSupervisor",
+    "Tree",
 ]

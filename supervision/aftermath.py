@@ -209,6 +209,14 @@ class Aftermath:
         still_dying = [topic for topic, leaving in self._children.leaving.items() if leaving.last.crashed]
         return list(dict.fromkeys([*had_members, *still_dying, *self._ledger.topics]))
 
+    @property
+    def topics_down(self) -> list[str]:
+        """Those that a restart of a crashed channel starts again, as far as it is known."""
+        return [*self._had_members, *self._ledger.topics]
+
+    def restarts_of(self, topic: str) -> int:
+        return self._histories.restarts(topic)
+
     def rejoin_window_closed(self, message: RejoinWindowClosed) -> None:
         for child in message.children:
             if child.awaits_rejoin and self._children.live.get(child.post.topic) is child:
@@ -255,7 +263,7 @@ class Aftermath:
             self._owner.crash_channel(f"topics failed too often, {topic} last")
 
     def _give_up(self, topic: str, left: list[Mail]) -> None:
-        self._life.down.add(topic)
+        self._life.down[topic] = "given_up"
         self._owner.emit_unasked(topic, (System(f"topic_given_up:{topic}"),))
         for mail in left:
             self._children.answer(mail, "topic_crashed")

@@ -53,6 +53,15 @@ class ChildView(Struct, frozen=True):
     """`running`, `starting`, `stopping`, `stopped`, `restarting`, or `ended`, which lasts until the supervisor has seen to it."""
     kind: Kind
     is_supervisor: bool
+    restarts: int
+    """How often its end had it restarted so far, or tried to be. Restarts for another's sake don't count."""
+
+
+class Branch(Struct, frozen=True):
+    """A supervisor and its children, as it sees them itself."""
+
+    phase: Phase
+    children: list[ChildView]
 
 
 class ChildCounts(Struct, frozen=True):
@@ -129,4 +138,4 @@ def is_supervisor(child: SupervisedChild) -> bool:
 
 def view_of(child: SupervisedChild) -> ChildView:
     """It as others may see it."""
-    return ChildView(child.spec.id, child.ref, child.phase.value, child.spec.kind, is_supervisor(child))
+    return ChildView(child.spec.id, child.ref, child.phase.value, child.spec.kind, is_supervisor(child), child.tries)

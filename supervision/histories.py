@@ -25,6 +25,7 @@ class _History(Struct):
     window: RestartWindow
     failed_s: float = 0.0
     backoff: BackoffState | None = None
+    restarts: int = 0
 
 
 class Histories:
@@ -47,11 +48,16 @@ class Histories:
         if not history.window.allow(now_s):
             del self._topics[topic]  # a restart by order begins afresh
             return Verdict(None, 0, channel_fails=False)
+        history.restarts += 1
         channel_fails = self._channel is not None and not self._channel.allow(now_s)
         delay_s = 0.0
         if self._restarts.backoff is not None:
             delay_s, history.backoff = self._restarts.backoff.next(history.backoff, now_s, self._randomness)
         return Verdict(delay_s, history.window.left(now_s), channel_fails)
+
+    def restarts(self, topic: str) -> int:
+        """How often it was to come up again, since it was given up last; 0 where its failures are forgotten."""
+        return self._topics[topic].restarts if topic in self._topics else 0
 
     def _sweep(self, now_s: float) -> None:
         if len(self._topics) >= self._sweep_at:

@@ -36,6 +36,12 @@ class AskCensus(Struct, frozen=True):
     reply: Reply
 
 
+class AskTree(Struct, frozen=True):
+    """Reply with the channel's phase, and a dict of topic to `Tree`."""
+
+    reply: Reply
+
+
 class Close(Struct, frozen=True):
     """Handle what was accepted, stop every topic actor, then stop. Whoever is busy after the timeout is abandoned."""
 

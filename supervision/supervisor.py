@@ -30,7 +30,7 @@ from lightspeed.actors.watching import Down, Up
 from lightspeed.supervision.backoff import Backoff, Randomness
 from lightspeed.supervision.child_spec import ChildSpec
 from lightspeed.supervision.child_steps import ChildSteps
-from lightspeed.supervision.child_table import ChildCounts, ChildTable, ChildView, Phase, SupervisedChild, view_of
+from lightspeed.supervision.child_table import Branch, ChildCounts, ChildTable, ChildView, Phase, SupervisedChild, view_of
 from lightspeed.supervision.crash_report import report_given_up
 from lightspeed.supervision.deadlines import Clock, Deadlines
 from lightspeed.supervision.lanes import Job, Lanes, Steps, fail
@@ -45,6 +45,7 @@ from lightspeed.supervision.supervisor_messages import (
     Retry,
     StartChild,
     TerminateChild,
+    WhichBranch,
     WhichChild,
     WhichChildren,
 )
@@ -245,6 +246,10 @@ class Supervisor(PooledActor):
     def _which_children(self, _message: WhichChildren) -> list[ChildView]:
         return [view_of(child) for child in self._table]
 
+    def _which_branch(self, _message: WhichBranch) -> Branch:
+        phase = Phase.STOPPING if self._is_ending else Phase.UP if self._is_up else Phase.STARTING
+        return Branch(phase, self._which_children(WhichChildren()))
+
     def _count_children(self, _message: CountChildren) -> ChildCounts:
         return self._table.counts()
 
@@ -374,6 +379,7 @@ _JOBS: dict[type, Callable[[Supervisor, Any], Steps]] = {
 _HANDLERS: dict[type, Callable[[Supervisor, Any], object]] = {
     WhichChild: Supervisor._which_child,
     WhichChildren: Supervisor._which_children,
+    WhichBranch: Supervisor._which_branch,
     CountChildren: Supervisor._count_children,
     Up: Supervisor._up,
     Down: Supervisor._down,

@@ -47,6 +47,10 @@ class CountChildren(Struct, frozen=True):
     pass
 
 
+class WhichBranch(Struct, frozen=True):
+    pass
+
+
 class AllUp(Struct, frozen=True):
     """The first start is done: what waited for it goes on."""
 

@@ -12,6 +12,7 @@ from lightspeed.actors.pooled_ref import PooledRef
 from lightspeed.actors.pykka_inside import Envelope
 from lightspeed.supervision.child_spec import ChildSpec
 from lightspeed.supervision.child_table import ChildCounts, ChildView
+from lightspeed.supervision.gathering import Gathering
 from lightspeed.supervision.supervisor_messages import (
     CountChildren,
     DeleteChild,
@@ -21,6 +22,7 @@ from lightspeed.supervision.supervisor_messages import (
     WhichChild,
     WhichChildren,
 )
+from lightspeed.supervision.tree import Tree
 
 TIMEOUT_S = 30.0
 """How long a call waits unless it is told otherwise."""
@@ -99,6 +101,13 @@ class SupervisorRef(PooledRef):
         """How many there are. Answered at once, whatever else is under way."""
         counts: ChildCounts = self._call("count_children", CountChildren(), timeout_s)
         return counts
+
+    def tree(self, *, timeout_s: float | None = TIMEOUT_S) -> Tree:
+        """All that it supervises, down into supervisors; `str` of it is a text. Answered at once, whatever else is under way.
+
+        A supervisor below that is gone is `ended` in it. One that does not answer in time is `silent`, and this takes that long.
+        """
+        return Gathering(self).tree(timeout_s)
 
     def _call(self, what: str, request: Any, timeout_s: float | None) -> Any:
         future = PooledFuture(self._actor)

@@ -23,12 +23,13 @@ from lightspeed.supervision.children import Child, Children
 from lightspeed.supervision.counts import Counts
 from lightspeed.supervision.dead_letters import DeadLetters
 from lightspeed.supervision.door import Door
-from lightspeed.supervision.latch import Census, Latch, Told
+from lightspeed.supervision.latch import Latch, Told
 from lightspeed.supervision.ledger import Ledger
 from lightspeed.supervision.messages import (
     AskCensus,
     AskCrashed,
     AskTopic,
+    AskTree,
     Close,
     ComeUp,
     Counted,
@@ -39,6 +40,7 @@ from lightspeed.supervision.messages import (
 )
 from lightspeed.supervision.options import Options
 from lightspeed.supervision.outbox import Outbox
+from lightspeed.supervision.questions import Questions
 from lightspeed.supervision.reminders import Reminders
 from lightspeed.supervision.sink import SinkLanes
 
@@ -72,6 +74,7 @@ class TopicSupervisor(_Role):
         """Neither crashed nor closing, and nothing waits: then an event goes straight to its topic."""
         self._reminders = Reminders(runtime, self.actor_ref)
         self._aftermath = Aftermath(runtime, options, self._children, self._life, outlet, self, dead_letters, self._ledger)
+        self._questions = Questions(self._children, self._counts, self._life, outlet, self._aftermath)
 
     def on_receive(self, message: Any) -> Any:
         if type(message) is Delivery and self._is_plain:  # nearly everything is: the shortest way
@@ -176,7 +179,7 @@ class TopicSupervisor(_Role):
         self._change(order, order.request, counted=True)
         for mail in others:
             if isinstance(mail, Question):
-                self._question(message.topic, mail)
+                self._questions.put(message.topic, mail)
             elif isinstance(mail, (Delivery, Order)):
                 self._handle(mail)
         for waiting in self._counts.release():
@@ -192,7 +195,7 @@ class TopicSupervisor(_Role):
     def _crash_one(self, child: Child, order: Order, event: Crash, latch: Latch | None) -> None:
         topic = child.post.topic
         logger.bind(topic=topic, incarnation=child.post.incarnation).info("topic {} crashed: {}", topic, event.reason)
-        self._life.down.add(topic)
+        self._life.down[topic] = "crashed"
         members = () if child.post.state is None else child.post.state.subscribers
         messages = crash_messages(topic, members, event.reason)
         self._children.emit(order.seq, topic, messages, latch.part() if latch is not None else None)
@@ -261,7 +264,7 @@ class TopicSupervisor(_Role):
             if isinstance(mail.reply, Told):  # that was to count, and must not wait for itself
                 mail.reply.set()
             else:
-                self._question(topic, mail)
+                self._questions.put(topic, mail)
         elif type(mail) is Delivery:
             self._route(mail)
 
@@ -273,40 +276,6 @@ class TopicSupervisor(_Role):
         """Nobody is on his way down any more."""
         if self._closing and not (self._children.leaving or self._children.live) and self.actor_ref.is_alive():
             self.stop()
-
-    # Questions
-
-    def _flush(self, message: Flush) -> None:
-        latch = Latch(message.reply, self._seq)
-        self._children.settle(latch)
-        self._outlet.settle(latch)
-        latch.close()
-
-    def _ask_topic(self, message: AskTopic) -> None:
-        if self._counts.are_waited_for and self._counts.hold_all(message):
-            return
-        self._question(message.topic, Question(message.ask, message.reply))
-
-    def _question(self, topic: str, question: Question) -> None:
-        child = self._children.live.get(topic)
-        if self._counts.holds(topic, question):
-            return
-        if child is None:
-            self._children.answer(question, "")
-        else:
-            self._children.deliver(child, question)
-
-    def _ask_crashed(self, message: AskCrashed) -> None:
-        message.reply.set(self._life.crashed)
-
-    def _ask_census(self, message: AskCensus) -> None:
-        census = Census(message.reply)
-        for topic, child in list(self._children.live.items()):
-            if child.is_busy:
-                self._children.deliver(child, Question(len, census.part(topic)))
-            else:
-                census.add(topic, child.post.members)
-        census.close()
 
     # The end
 
@@ -368,10 +337,11 @@ _OF_ALL_TOPICS = frozenset((Flush, AskCensus, AskCrashed, Close))
 _HANDLERS: dict[type, Callable[[TopicSupervisor, Any], object]] = {
     Delivery: TopicSupervisor._accept,
     Order: TopicSupervisor._accept,
-    Flush: TopicSupervisor._flush,
-    AskTopic: TopicSupervisor._ask_topic,
-    AskCensus: TopicSupervisor._ask_census,
-    AskCrashed: TopicSupervisor._ask_crashed,
+    Flush: lambda supervisor, message: supervisor._questions.flush(message, supervisor._seq),
+    AskTopic: lambda supervisor, message: supervisor._questions.ask_topic(message),
+    AskCensus: lambda supervisor, message: supervisor._questions.ask_census(message),
+    AskCrashed: lambda supervisor, message: supervisor._questions.ask_crashed(message),
+    AskTree: lambda supervisor, message: supervisor._questions.ask_tree(message),
     Close: TopicSupervisor._close,
     Counted: TopicSupervisor._on_counted,
     TopicEmpty: TopicSupervisor._topic_empty,

@@ -13,7 +13,7 @@ PURE = [
     *("actors.errors", "actors.exits", "actors.events", "actors.outbound", "actors.patterns", "actors.presence"),
     *("actors.recipients", "actors.topic", "actors.channel_state"),
     *("testing.clock", "testing.reference"),
-    *("supervision.backoff", "supervision.restart_window", "supervision.rules"),
+    *("supervision.backoff", "supervision.restart_window", "supervision.rules", "supervision.tree"),
 ]
 IMPURE = {"pykka", "threading", "queue", "time", "socket", "random", "logging", "loguru", "asyncio", "datetime", "uuid", "os"}
 SOURCES = [path for floor in FLOORS for path in sorted((ROOT / floor).glob("**/*.py"))]

@@ -14,7 +14,7 @@ PAGE = (ROOT / "docs" / "supervision.md").read_text(encoding="utf-8")
 
 
 def block(language):
-    (found,) = re.findall(rf"^```{language}\n(.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL)
+    found, *_ = re.findall(rf"^```{language}\n(.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL)
     return found
 
 

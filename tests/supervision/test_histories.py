@@ -64,3 +64,11 @@ def test_the_histories_of_topics_that_have_been_quiet_are_thrown_out():
 def test_an_option_of_a_wrong_value_is_refused(options):
     with pytest.raises(InvalidOption):
         Restarts(**options)
+
+
+def test_restarts_are_counted_until_the_topic_is_given_up():
+    histories = Histories(Restarts(intensity=2))
+    assert histories.restarts("x") == 0
+    for expected in (1, 2, 0, 1):
+        histories.judge("x", 1.0)
+        assert (histories.restarts("x"), histories.restarts("y")) == (expected, 0)
