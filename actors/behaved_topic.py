@@ -45,10 +45,9 @@ class BehavedTopic(TopicState, eq=False, gc=True):
         del self._timers[name]
         return self._call(None, "on_timer", name)[1]
 
-    def end(self) -> None:
+    def end(self) -> Messages:
         """The topic is stopped."""
-        if self._behaviour is not None:
-            self._call(None, "on_stop")
+        return () if self._behaviour is None else self._call(None, "on_stop")[1]
 
     def take_timers(self) -> list[tuple[str, object, float | None]]:
         """What is to become of timers: name, the key to ring with, and the delay; None: it is cancelled."""

@@ -3,7 +3,7 @@
 from typing import Any
 
 from lightspeed.actors.behaved_topic import BehavedTopic
-from lightspeed.actors.post import Post, TimerFired
+from lightspeed.actors.post import Errand, Post, TimerFired, TopicLate
 from lightspeed.actors.runtime import Timer
 from lightspeed.actors.topic import TopicState
 from lightspeed.actors.topic_actor import TopicActor
@@ -28,15 +28,24 @@ class BehavedTopicActor(TopicActor):
 
     def on_stop(self) -> None:
         assert self.post.behaved is not None
-        assert isinstance(self.state, BehavedTopic)
-        with self.post.behaved.blocking():
-            self.state.end()
+        if not self.post.behaved.is_given_up:
+            with self.post.behaved.blocking():
+                self._end()
 
     def on_end(self, error: BaseException | None) -> None:
         for timer in self.timers.values():
             timer.cancel()
         self.timers.clear()
         super().on_end(error)
+
+    def _end(self) -> None:
+        post, state = self.post, self.state
+        assert isinstance(state, BehavedTopic)
+        post.in_hand[post] = Errand(lambda _state: state.end())  # so that it is seen if it does not come back
+        messages = state.end()
+        post.in_hand.pop(post, None)
+        if messages:
+            post.report(TopicLate(post, messages, "stopped"))
 
     def _set_timers(self) -> None:
         assert isinstance(self.state, BehavedTopic)

@@ -44,5 +44,5 @@ class Behaviour:
     def on_stop(self, room: Room) -> None:
         """The topic is stopped, since nobody is in it or the channel is closed. Not called where it fails or is crashed.
 
-        What is given out here reaches nobody.
+        What is given out here reaches nobody, and is a dead letter.
         """

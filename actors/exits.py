@@ -1,4 +1,4 @@
-"""Why an actor ended, as a value. Source: the exit reasons of OTP, with `normal`, `shutdown` and any other."""
+"""Why an actor ended, as a value and in words. Source: the exit reasons of OTP, with `normal`, `shutdown` and any other."""
 
 from typing import Literal
 
@@ -26,6 +26,15 @@ class ExitReason(Struct, frozen=True):
 
 NORMAL = ExitReason("normal")
 """It was stopped, by itself or from outside."""
+
+
+def text_of(error: BaseException) -> str:
+    """The class of what was raised, and its text, which is the user's: it may fail, and hold what UTF-8 can't encode."""
+    try:
+        text = str(error)
+    except Exception:  # user code
+        text = "it has no text"
+    return f"{type(error).__name__}: {text}".encode(errors="backslashreplace").decode()
 
 
 def reason_of(error: BaseException | None, *, in_start: bool = False) -> ExitReason:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pykka
 
 from lightspeed.actors.pooled_future import PooledFuture
-from lightspeed.actors.pooled_handle import NOT_HERE
+from lightspeed.actors.pooled_handle import NOT_HERE, PooledHandle
 from lightspeed.actors.pykka_inside import Envelope
 
 if TYPE_CHECKING:
@@ -74,6 +74,10 @@ class PooledInbox:
     def get(self) -> Envelope[Any]:
         message = self._actor._pooled_next()
         return message if type(message) is Envelope else Envelope(message)
+
+    def left_over(self) -> list[Any]:
+        """As of `PooledHandle`."""
+        return PooledHandle(self._actor).left_over()
 
     def empty(self) -> bool:
         return not (self._actor._pooled_taken or self._actor._pooled_inbox)

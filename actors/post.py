@@ -8,11 +8,11 @@ supervisor when the actor has settled all that it was sent, or is dead.
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
-from lightspeed.actors.events import Crash, Restart, TopicEvent
+from lightspeed.actors.events import Crash, Rejoin, Restart, TopicEvent
 from lightspeed.actors.runtime import Reply, Timer
 from lightspeed.actors.topic import Messages, TopicState
 
@@ -54,6 +54,8 @@ class Errand(Struct, gc=False):
     reply: None = None
     seq: int = 0
     """As of a `Delivery`."""
+    rejoins: tuple[Rejoin, ...] = ()
+    """Whom it takes back, where it does that: if the actor ends before it has, they are not forgotten."""
 
 
 Mail = Delivery | Order | Question | Errand
@@ -85,10 +87,12 @@ class TopicDown(Struct, frozen=True, gc=False):
 
 
 class TopicLate(Struct, frozen=True, gc=False):
-    """What a topic actor gave out after it had been given up."""
+    """What a topic actor gave out that reaches nobody: a dead letter."""
 
     post: "Post"
     messages: Messages
+    why: Literal["late", "stopped"]
+    """As of a `DeadLetter`."""
 
 
 class TimerFired(Struct, frozen=True):
@@ -99,7 +103,7 @@ class TimerFired(Struct, frozen=True):
     key: object
 
 
-class Behaved(Struct, frozen=True):
+class Behaved(Struct):
     """What the actor of a topic with a behaviour needs besides."""
 
     make: Callable[[], Any]
@@ -109,6 +113,8 @@ class Behaved(Struct, frozen=True):
     call_later: Callable[[float, Callable[[], None]], Timer]
     blocking: Callable[[], AbstractContextManager[None]]
     """As of the runtime."""
+    is_given_up: bool = False
+    """Another one has its place: when it comes back it must not end as if it still were the topic."""
 
 
 class Post(Struct, eq=False, gc=False):

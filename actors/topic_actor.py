@@ -57,7 +57,7 @@ class TopicActor(_Role):
             return
         if post.in_hand.pop(post, None) is None:
             if messages:  # abandoned meanwhile, and answered by the supervisor
-                post.report(TopicLate(post, messages))
+                post.report(TopicLate(post, messages, "late"))
             return
         members = post.members = len(state.users)
         # Of an event that leaves the topic empty the supervisor tells the reply, when the actor is down.

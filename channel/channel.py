@@ -112,9 +112,12 @@ class Channel:
         if self._faults is not None:
             self._runtime = FaultyRuntime(self._runtime, self._faults)
         self._outbox = Outbox()
-        outlet: Outbox | SinkLanes = self._outbox if on_outbound is None else SinkLanes(on_outbound, self._runtime)
-        self._door = Door()
         self._dead_letters = DeadLetters()
+        outlet: Outbox | SinkLanes = self._outbox
+        if on_outbound is not None:
+            outlet = SinkLanes(on_outbound, self._runtime, self._dead_letters)
+        self._outlet = outlet
+        self._door = Door()
         self._done = self._runtime.future()
         try:
             self._supervisor = self._runtime.start(
@@ -132,6 +135,7 @@ class Channel:
             InvalidEvent: it is no event or breaks a rule; nothing was changed.
             InsideActor: called inside an actor, of any class, or a sink.
             ChannelTimeout: it did not take effect in `timeout_s`; it still may.
+            ChannelClosed: besides after a close, if the channel's own supervisor failed over the event.
         """
         actor = current_actor()
         if actor is not None:
@@ -211,7 +215,7 @@ class Channel:
         return Tree(self._adapter.label, "supervisor", phase, children=children)
 
     def dead_letters(self) -> tuple[DeadLetter, ...]:
-        """The last 1,000 messages that came from topic actors which had been given up, the oldest first. Never waits."""
+        """The last 1,000 of what was accepted or given out and reached nobody, the oldest first. Never waits."""
         return self._dead_letters.read()
 
     @property
@@ -285,6 +289,7 @@ class Channel:
             raise ChannelTimeout(call, timeout_s) from None
         busy = self._runtime.join(max(0.0, deadline_s - self._runtime.monotonic_s()))
         if busy:
+            self._outlet.give_up()
             raise ChannelTimeout(f"{call}, which abandoned {', '.join(busy)},", timeout_s)
 
 

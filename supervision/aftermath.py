@@ -4,6 +4,7 @@ An end is asked for (a crash, a stop) or not (its code raised, it was stopped fr
 else calls it.
 """
 
+from collections import deque
 from collections.abc import Iterable
 from typing import Any, Protocol
 
@@ -12,14 +13,17 @@ import pykka
 from lightspeed.actors.channel_state import ChannelLife
 from lightspeed.actors.errors import TopicStuck
 from lightspeed.actors.events import Crash
+from lightspeed.actors.exits import text_of
 from lightspeed.actors.logs import logger
 from lightspeed.actors.outbound import System
-from lightspeed.actors.post import Mail, Post, Question, TopicDown, TopicLate
+from lightspeed.actors.post import Errand, Mail, Post, Question, TopicDown
 from lightspeed.actors.runtime import Runtime
 from lightspeed.actors.topic import Messages, crash_messages
 from lightspeed.supervision.children import Child, Children
-from lightspeed.supervision.dead_letters import DeadLetter, DeadLetters
+from lightspeed.supervision.dead_letters import DeadLetters
+from lightspeed.supervision.ending import in_turn, kept
 from lightspeed.supervision.histories import Histories
+from lightspeed.supervision.latch import Latch
 from lightspeed.supervision.ledger import Ledger
 from lightspeed.supervision.messages import ComeUp, LookForStuck, Overdue, RejoinWindowClosed
 from lightspeed.supervision.options import Options
@@ -76,6 +80,18 @@ class Aftermath:
         if self._children.crash(child, seq, event):
             self.down(TopicDown(child.post, None))
 
+    def crash_all(self, seq: int, event: Crash, latch: Latch | None) -> None:
+        logger.info("channel crashed: {}; topic actors: {}", event.reason, len(self._children.live))
+        self.rejoin_windows.cancel()
+        for child in self._children.each_live():
+            if child.is_put_off:
+                self.drop(child)
+            else:
+                self.crash(child, seq, event)
+        if latch is not None:
+            self._children.wait_for_leaving(latch)
+        self.watch_leaving(self._children.everyone_leaving())
+
     def stop(self, child: Child) -> None:
         if self._children.stop(child):
             self.down(TopicDown(child.post, None))
@@ -100,21 +116,13 @@ class Aftermath:
         in_hand = post.in_hand.pop(post, None)
         if in_hand is not None:
             self._children.answer(in_hand, "topic_crashed")
-        left = self._children.take_left(child)
-        self._remember(child, unasked=unasked)
-        if not unasked:
-            if error is not None:
-                report = logger.bind(topic=post.topic, incarnation=post.incarnation).opt(exception=error)
-                report.error("topic {} failed on its way down: {}", post.topic, error)
-            for mail in left:
-                self._children.answer(mail, "crashed")
-        elif error is None:
-            logger.bind(topic=post.topic, incarnation=post.incarnation).error("topic {} ended unasked", post.topic)
-            if post.topic in self._ledger:
-                self.start_again([post.topic])
-            self._go_on(post.topic, left)
-        else:
-            self._heal(post, error, left)
+        left = deque(self._children.take_left(child))
+        self._remember(child, (in_hand, *left), unasked=unasked)
+        with kept(left, self._dead_letters):
+            if unasked:
+                self._replace(post, error, left)
+            else:
+                self._let_go(post, error, left)
         self._children.release(child)
         self._children.start_successor(child)
         for latch in child.latches:
@@ -123,10 +131,21 @@ class Aftermath:
             self._deadlines.cancel()
         self._owner.after_the_last()
 
-    def late(self, message: TopicLate) -> None:
-        post = message.post
-        for what in message.messages:
-            self._dead_letters.add(DeadLetter(post.topic, post.incarnation, "late", what))
+    def _let_go(self, post: Post, error: BaseException | None, left: deque[Mail]) -> None:
+        if error is not None:
+            report = logger.bind(topic=post.topic, incarnation=post.incarnation).opt(exception=error)
+            report.error("topic {} failed on its way down: {}", post.topic, text_of(error))
+        for mail in in_turn(left):
+            self._children.answer(mail, "crashed")
+
+    def _replace(self, post: Post, error: BaseException | None, left: deque[Mail]) -> None:
+        if error is not None:
+            self._heal(post, error, left)
+            return
+        logger.bind(topic=post.topic, incarnation=post.incarnation).error("topic {} ended unasked", post.topic)
+        if post.topic in self._ledger:
+            self.start_again([post.topic])
+        self._go_on(post.topic, left)
 
     def give_up_the_stuck(self) -> None:
         """Whoever has been at work on one thing for `event_timeout_s`, in a behaviour's code, has failed."""
@@ -138,14 +157,12 @@ class Aftermath:
                 at_work[post] = before if before is not None and before[0] is mail else (mail, now_s)
         self._at_work = at_work
         for post, (_mail, since_s) in at_work.items():
-            child = self._children.live.get(post.topic)
-            if now_s - since_s >= timeout_s and child is not None and child.post is post:
-                self._children.remove(post)
-                self._outlet.abandon(post.topic)
-                self._dead_letters.abandoned += 1
-                self._after(child, unasked=True, error=TopicStuck(post.topic, timeout_s))
-                if child.ref is not None:
-                    child.ref.stop_soon()
+            if now_s - since_s >= timeout_s:
+                live, leaving = self._children.live.get(post.topic), self._children.leaving.get(post.topic)
+                if live is not None and live.post is post:
+                    self.abandon(live, TopicStuck(post.topic, timeout_s))
+                elif leaving is not None and leaving.post is post:
+                    self.abandon(leaving)
         self._watch.later(timeout_s / 4, LookForStuck())
 
     def overdue(self, message: Overdue) -> None:
@@ -156,7 +173,7 @@ class Aftermath:
             return
         late = [child for child in leaving if child in message.children]
         rest_s = self._last_down_s + self._options.crash_timeout_s - self._runtime.monotonic_s()
-        if rest_s <= 0:  # else others of them still get there: ten thousand actors take seconds to fail
+        if rest_s <= 0 or len(late) == len(message.children):  # else others of them still get there: ten thousand take seconds
             stuck, late = [c for c in late if c.ref is not None], [c for c in late if c.ref is None]
             for child in stuck:  # whoever waited for one of them is started by this, and gets its turn
                 self.abandon(child)
@@ -164,16 +181,32 @@ class Aftermath:
         if late:
             self._deadlines.later(rest_s, Overdue(frozenset(late)))
 
-    def abandon(self, child: Child) -> None:
-        """Go on without a child that does not end: from here on its reports count no more, and its post gives it nothing."""
+    def abandon(self, child: Child, stuck: TopicStuck | None = None) -> None:
+        """Go on without a child that does not end: from here on its reports count no more, and its post gives it nothing.
+
+        With an error, it has failed of that, and is replaced.
+        """
         post = child.post
-        logger.bind(topic=post.topic, incarnation=post.incarnation).error("topic {} is abandoned", post.topic)
+        if stuck is None:
+            logger.bind(topic=post.topic, incarnation=post.incarnation).error("topic {} is abandoned", post.topic)
+        if post.behaved is not None:
+            post.behaved.is_given_up = True
         self._dead_letters.abandoned += 1
         self._children.remove(post)
         self._outlet.abandon(post.topic)
-        self._after(child, unasked=False)
+        self._after(child, unasked=stuck is not None, error=stuck)
         if child.ref is not None:
             child.ref.stop_soon()  # when it comes back it finds nothing else to do
+
+    def wait_for_end(self, child: Child, deadline_s: float) -> None:
+        """For a supervisor that is ending itself: nobody can tell it of another's end any more."""
+        assert child.ref is not None  # the first to leave was started
+        try:
+            child.ref.stop_within(max(0.0, deadline_s - self._runtime.monotonic_s()))
+        except pykka.Timeout:
+            self.abandon(child)
+        else:
+            self.down(TopicDown(child.post, None))
 
     # Coming up
 
@@ -227,24 +260,27 @@ class Aftermath:
         for reminders in (self.rejoin_windows, self._put_off, self._deadlines, self._watch):
             reminders.cancel()
 
-    def _remember(self, child: Child, *, unasked: bool) -> None:
+    def _remember(self, child: Child, mails: Iterable[Mail | None], *, unasked: bool) -> None:
         post, topic = child.post, child.post.topic
         is_last = topic not in self._children.leaving and topic not in self._children.live
         if child.crashed and post.members and is_last and topic not in self._life.down:
             self._had_members[topic] = post.incarnation
         if child.crashed or unasked:
             self._ledger.note(post.state)
+            for mail in mails:
+                if type(mail) is Errand and mail.rejoins:
+                    self._ledger.put_back(topic, mail.rejoins)
 
-    def _heal(self, post: Post, error: BaseException, left: list[Mail]) -> None:
+    def _heal(self, post: Post, error: BaseException, left: deque[Mail]) -> None:
         """A topic's code raised: its members are told, and it comes up again, unless it did so too often."""
         topic, now_s = post.topic, self._runtime.monotonic_s()
         verdict = self._histories.judge(topic, now_s)
         report = logger.bind(
             topic=topic, incarnation=post.incarnation, restarts_left=verdict.restarts_left, inbox_length=len(left)
         )
-        report.opt(exception=error).error("topic {} failed: {}", topic, error)
+        reason = text_of(error)
+        report.opt(exception=error).error("topic {} failed: {}", topic, reason)
         members = () if post.state is None else post.state.subscribers
-        reason = f"{type(error).__name__}: {error}"
         self._children.died_of(topic, reason)
         self._owner.emit_unasked(topic, crash_messages(topic, members, reason))
         if verdict.delay_s is None:
@@ -262,15 +298,15 @@ class Aftermath:
         if verdict.channel_fails:
             self._owner.crash_channel(f"topics failed too often, {topic} last")
 
-    def _give_up(self, topic: str, left: list[Mail]) -> None:
+    def _give_up(self, topic: str, left: deque[Mail]) -> None:
         self._life.down[topic] = "given_up"
         self._owner.emit_unasked(topic, (System(f"topic_given_up:{topic}"),))
-        for mail in left:
+        for mail in in_turn(left):
             self._children.answer(mail, "topic_crashed")
 
-    def _go_on(self, topic: str, left: list[Mail]) -> None:
-        """With what had been accepted and not been handled."""
-        for mail in left:
+    def _go_on(self, topic: str, left: deque[Mail]) -> None:
+        """With what had been accepted and not been handled. Of errands, timers are dropped: nobody waits for them."""
+        for mail in in_turn(left):
             if self._options.restarts.waiting == "redeliver" or isinstance(mail, Question):
                 self._owner.route_again(topic, mail)
             else:

@@ -170,7 +170,8 @@ class Children:
         rejoins = self._ledger.take(child.post.topic)
         if rejoins and child.restores:
             child.awaits_rejoin = False
-            child.waiting = [Errand(lambda state: state.replay(rejoins), None, self._next_number()), *child.waiting]
+            replay = Errand(lambda state: state.replay(rejoins), None, self._next_number(), rejoins)
+            child.waiting = [replay, *child.waiting]
             child.sent += 1
             self._touched[child] = None
 
@@ -253,6 +254,7 @@ class Children:
             self._put_out(mail.seq, event.topic, (error(event.client_id, event.topic, why),), mail.reply)
         elif type(mail) is Question:
             mail.reply.set(mail.request(TopicState("")))
+        # An errand is nobody's: a timer, or a replay of members, whom the ledger has back.
 
     def emit(self, seq: int, topic: str | None, messages: Messages, reply: Reply | None) -> None:
         """Put out what no topic actor emits; behind all that the topic's actors, if any, have yet to emit."""
@@ -323,6 +325,8 @@ class Children:
         child.post.members = 0
         self.remove(child.post)
         for mail in self.take_left(child):
+            if type(mail) is Errand and mail.rejoins:
+                self._ledger.put_back(child.post.topic, mail.rejoins)
             self.answer(mail, "unavailable")
         self.release(child)
         for latch in child.latches:

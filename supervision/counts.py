@@ -25,6 +25,15 @@ class Counts:
         """Whether something that concerns all topics waits, and so whatever comes must wait behind it."""
         return self._behind is not None
 
+    @property
+    def topics(self) -> list[str]:
+        """Those that are being counted."""
+        return list(self._topics)
+
+    def is_for(self, topic: str, seq: int) -> bool:
+        """Whether the topic is being counted for the order of this number."""
+        return topic in self._topics and self._topics[topic][0].seq == seq
+
     def start(self, topic: str, order: Order) -> None:
         """The topic is being counted for this order."""
         self._topics[topic] = [order]

@@ -26,6 +26,11 @@ class Ledger:
             struck = self._struck.get(state.topic, ())
             self._rejoins[state.topic] = {r.client_id: r for r in state.rejoins if r.client_id not in struck}
 
+    def put_back(self, topic: str, rejoins: tuple[Rejoin, ...]) -> None:
+        """The actor that was to take them back ended before it had; it had handled nothing else."""
+        struck = self._struck.get(topic, ())
+        self._rejoins[topic] = {rejoin.client_id: rejoin for rejoin in rejoins if rejoin.client_id not in struck}
+
     def strike(self, event: TopicEvent) -> None:
         """Whoever asks to leave a topic that is down is refused, and does not come back with it."""
         if self._is_kept and isinstance(event, Leave):

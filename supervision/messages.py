@@ -52,6 +52,17 @@ class Counted(Struct, frozen=True):
     """The topic has handled all that it was sent before somebody asked to crash it: it is known who is in it."""
 
     topic: str
+    seq: int
+    """Of the order to crash it."""
+
+
+class CountOverdue(Struct, frozen=True):
+    """The topic has had the time of a crash for that. If it has handled nothing meanwhile, it is taken as it is."""
+
+    topic: str
+    seq: int
+    settled: int
+    """How much it had handled at the beginning."""
 
 
 class ComeUp(Struct, frozen=True):

@@ -17,6 +17,7 @@ from lightspeed.actors.logs import logger
 from lightspeed.actors.outbound import Outbound
 from lightspeed.actors.runtime import Reply, Runtime
 from lightspeed.actors.topic import Messages
+from lightspeed.supervision.dead_letters import DeadLetter, DeadLetters
 from lightspeed.supervision.latch import Latch
 
 if TYPE_CHECKING:
@@ -27,20 +28,24 @@ else:
 Sink = Callable[[Outbound], object] | pykka.ActorRef[Any]
 
 
+_Call = tuple[Outbound, None, None] | tuple[None, Reply, Any]
+"""A message for the sink, or a reply that is given the value when it comes to it."""
+
+
 class _Lane:
     __slots__ = ("busy", "calls")
 
     def __init__(self) -> None:
-        self.calls: deque[Callable[[], object]] = deque()
+        self.calls: deque[_Call] = deque()
         self.busy = False
 
 
 class SinkLanes:
     """One lock guards the table of lanes and what is in them; no user code runs under it."""
 
-    def __init__(self, sink: Sink, runtime: Runtime) -> None:
+    def __init__(self, sink: Sink, runtime: Runtime, dead_letters: DeadLetters) -> None:
         self._sink = sink.tell if isinstance(sink, pykka.ActorRef) else sink
-        self._runtime = runtime
+        self._runtime, self._dead_letters = runtime, dead_letters
         self._lock = threading.Lock()
         self._lanes: dict[str | None, _Lane] = {}
         self._actor = runtime.start(SinkActor, self)
@@ -49,9 +54,9 @@ class SinkLanes:
         with self._lock:
             lane = self._lanes.setdefault(topic, _Lane())
             for message in messages:
-                lane.calls.append(lambda message=message: self._hand_over(message))  # type: ignore[misc]
+                lane.calls.append((message, None, None))
             if reply is not None:
-                lane.calls.append(lambda: reply.set(value))
+                lane.calls.append((None, reply, value))
             return not lane.busy
 
     def deliver(self, topic: str | None) -> None:
@@ -67,8 +72,11 @@ class SinkLanes:
                 if not lane.calls:
                     del self._lanes[topic]
                     return
-                call = lane.calls.popleft()
-            call()
+                message, reply, value = lane.calls.popleft()
+            if message is not None:
+                self._hand_over(topic, message)
+            elif reply is not None:
+                reply.set(value)
 
     def ring(self, topic: str | None) -> None:
         """Have the sink actor deliver: this does not block. Only where that actor was stopped from outside, deliver here."""
@@ -81,8 +89,7 @@ class SinkLanes:
         """Have the latch wait for all that is in the lanes now."""
         with self._lock:
             for lane in self._lanes.values():
-                part = latch.part()
-                lane.calls.append(part.set)
+                lane.calls.append((None, latch.part(), None))
 
     def abandon(self, topic: str) -> None:
         """Leave the call that does not return to itself; what waited behind it goes on in a lane of its own."""
@@ -98,13 +105,25 @@ class SinkLanes:
         """Stop the sink actor when it has delivered what it was rung for."""
         self._actor.stop_soon()
 
-    def _hand_over(self, message: Outbound) -> None:
+    def give_up(self) -> None:
+        """The channel is closed, and somebody has not come back from the sink: what waits behind that goes nowhere."""
+        with self._lock:
+            lanes, self._lanes = self._lanes, {}
+        for topic, lane in lanes.items():
+            for message, reply, value in lane.calls:
+                if message is not None:
+                    self._dead_letters.add(DeadLetter(topic, 0, "undelivered", message))
+                elif reply is not None:
+                    reply.set(value)
+
+    def _hand_over(self, topic: str | None, message: Outbound) -> None:
         try:
             with self._runtime.blocking():
                 self._sink(message)
         # User code. A BaseException would have Pykka stop every actor of the process.
         except BaseException as error:
             logger.opt(exception=error).error("the sink failed on {}", message)
+            self._dead_letters.add(DeadLetter(topic, 0, "undelivered", message))
 
 
 class SinkActor(_Role):

@@ -4,6 +4,7 @@ It never waits: what must come later reaches it as a message. Only when it is st
 `ActorRegistry.stop_all()`, it waits in `on_stop`, up to a deadline, for topic actors to end.
 """
 
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from types import TracebackType
@@ -23,6 +24,7 @@ from lightspeed.supervision.children import Child, Children
 from lightspeed.supervision.counts import Counts
 from lightspeed.supervision.dead_letters import DeadLetters
 from lightspeed.supervision.door import Door
+from lightspeed.supervision.ending import in_turn, kept, lose, tried
 from lightspeed.supervision.latch import Latch, Told
 from lightspeed.supervision.ledger import Ledger
 from lightspeed.supervision.messages import (
@@ -33,6 +35,7 @@ from lightspeed.supervision.messages import (
     Close,
     ComeUp,
     Counted,
+    CountOverdue,
     Flush,
     LookForStuck,
     Overdue,
@@ -62,7 +65,7 @@ class TopicSupervisor(_Role):
     ) -> None:
         super().__init__()
         self._runtime, self._outlet, self._door, self._options = runtime, outlet, door, options
-        self._done = done
+        self._done, self._dead_letters = done, dead_letters
         """Told when nothing is left of this supervisor but the end of its own thread."""
         self._seq = 0
         self._life = ChannelLife()
@@ -77,20 +80,24 @@ class TopicSupervisor(_Role):
         self._questions = Questions(self._children, self._counts, self._life, outlet, self._aftermath)
 
     def on_receive(self, message: Any) -> Any:
-        if type(message) is Delivery and self._is_plain:  # nearly everything is: the shortest way
-            message.seq = self._seq = self._seq + 1
-            child = self._children.live.get(message.request.topic)
-            if child is None or child.awaits_rejoin:
-                self._route(message)
-            else:
-                self._children.deliver(child, message)
-            return None
-        handler = _HANDLERS.get(type(message))
-        if handler is None:
-            return super().on_receive(message)  # logs that it is unexpected
-        if type(message) in _OF_ALL_TOPICS and self._counts.hold_all(message):
-            return None
-        return handler(self, message)
+        try:
+            if type(message) is Delivery and self._is_plain:  # nearly everything is: the shortest way
+                message.seq = self._seq = self._seq + 1
+                child = self._children.live.get(message.request.topic)
+                if child is None or child.awaits_rejoin:
+                    self._route(message)
+                else:
+                    self._children.deliver(child, message)
+                return None
+            handler = _HANDLERS.get(type(message))
+            if handler is None:
+                return super().on_receive(message)  # logs that it is unexpected
+            if type(message) in _OF_ALL_TOPICS and self._counts.hold_all(message):
+                return None
+            return handler(self, message)
+        except Exception:  # a bug, or a runtime's failure, and the end of the channel
+            lose(message, self._dead_letters)
+            raise
 
     def on_stop(self) -> None:
         try:
@@ -121,9 +128,9 @@ class TopicSupervisor(_Role):
         else:
             self._route(mail)
 
-    def _route(self, delivery: Delivery) -> None:
+    def _route(self, delivery: Delivery, *, again: bool = False) -> None:
         topic = delivery.request.topic
-        if self._counts.holds(topic, delivery):
+        if not again and self._counts.holds(topic, delivery):
             return
         child = None if self._life.crashed else self._children.live.get(topic)
         if child is None:
@@ -132,7 +139,7 @@ class TopicSupervisor(_Role):
                 self._ledger.strike(delivery.request)
                 self._children.emit(delivery.seq, topic, answer, delivery.reply)
                 return
-            child = self._children.add(topic)
+            child = self._children.add(topic, restores=topic in self._ledger)  # no actor could be started before
         if child.awaits_rejoin and type(delivery.request) in _BRING_MEMBERS:
             child.awaits_rejoin = False
         self._children.deliver(child, delivery)
@@ -156,7 +163,7 @@ class TopicSupervisor(_Role):
         elif child is not None:
             self._crash_one(child, order, event, latch)
         else:
-            self._crash(order.seq, event, latch)
+            self._aftermath.crash_all(order.seq, event, latch)
         if latch is not None:
             latch.close()
 
@@ -170,23 +177,40 @@ class TopicSupervisor(_Role):
         if child is None or child.is_put_off or not child.is_busy or not isinstance(order.request, Crash):
             return False
         self._counts.start(topic, order)
-        self._children.deliver(child, Question(len, Told(self._report, Counted(topic))))
+        self._reminders.later(self._options.crash_timeout_s, CountOverdue(topic, order.seq, child.post.settled))
+        self._children.deliver(child, Question(len, Told(self._report, Counted(topic, order.seq))))
         return True
 
     def _on_counted(self, message: Counted) -> None:
-        order, *others = self._counts.finish(message.topic)
+        if self._counts.is_for(message.topic, message.seq):  # else its time was over before
+            self._go_on_after_count(message.topic)
+
+    def _on_count_overdue(self, message: CountOverdue) -> None:
+        topic, seq = message.topic, message.seq
+        child = self._children.live.get(topic)
+        if not self._counts.is_for(topic, seq):
+            return
+        if child is None or child.post.settled == message.settled:
+            self._go_on_after_count(topic)
+        else:  # it still gets there
+            self._reminders.later(self._options.crash_timeout_s, CountOverdue(topic, seq, child.post.settled))
+
+    def _go_on_after_count(self, topic: str) -> None:
+        order, *others = self._counts.finish(topic)
         assert isinstance(order, Order)
-        self._change(order, order.request, counted=True)
-        for mail in others:
-            if isinstance(mail, Question):
-                self._questions.put(message.topic, mail)
-            elif isinstance(mail, (Delivery, Order)):
-                self._handle(mail)
-        for waiting in self._counts.release():
-            if not isinstance(waiting, (Delivery, Order)):
-                self.on_receive(waiting)
-            elif not (self._counts.are_waited_for and self._counts.hold_all(waiting)):
-                self._handle(waiting)
+        with kept(deque([order, *others]), self._dead_letters) as held:
+            self._change(held.popleft(), order.request, counted=True)
+            for mail in in_turn(held):
+                if isinstance(mail, Question):
+                    self._questions.put(topic, mail)
+                else:
+                    self._handle(mail)
+        with kept(deque(self._counts.release()), self._dead_letters) as behind:
+            for waiting in in_turn(behind):
+                if not isinstance(waiting, (Delivery, Order)):
+                    self.on_receive(waiting)
+                elif not (self._counts.are_waited_for and self._counts.hold_all(waiting)):
+                    self._handle(waiting)
         self._is_plain = self._seems_plain()
 
     def _seems_plain(self) -> bool:
@@ -206,18 +230,6 @@ class TopicSupervisor(_Role):
         if latch is not None:
             self._children.wait_for_leaving(latch, topic)
         self._aftermath.watch_leaving([child])
-
-    def _crash(self, seq: int, event: Crash, latch: Latch | None) -> None:
-        logger.info("channel crashed: {}; topic actors: {}", event.reason, len(self._children.live))
-        self._aftermath.rejoin_windows.cancel()
-        for child in self._children.each_live():
-            if child.is_put_off:
-                self._aftermath.drop(child)
-            else:
-                self._aftermath.crash(child, seq, event)
-        if latch is not None:
-            self._children.wait_for_leaving(latch)
-        self._aftermath.watch_leaving(self._children.everyone_leaving())
 
     def _restart(self, topic: str | None, latch: Latch | None) -> None:
         logger.info("restarted: {}", "the channel" if topic is None else topic)
@@ -259,14 +271,15 @@ class TopicSupervisor(_Role):
         self._children.emit(self.next_number(), topic, messages, None)
 
     def route_again(self, topic: str, mail: Mail) -> None:
-        """Under its old number, to the topic's next actor."""
-        if type(mail) is Question:
-            if isinstance(mail.reply, Told):  # that was to count, and must not wait for itself
-                mail.reply.set()
+        """Under its old number, to the topic's next actor, ahead of all that waits until the topic has been counted."""
+        if type(mail) is Delivery:
+            self._route(mail, again=True)
+        elif type(mail) is Question:
+            child = self._children.live.get(topic)
+            if child is None or (child.is_put_off and isinstance(mail.reply, Told)):  # to count does not wait for a backoff
+                self._children.answer(mail, "")
             else:
-                self._questions.put(topic, mail)
-        elif type(mail) is Delivery:
-            self._route(mail)
+                self._children.deliver(child, mail)
 
     def crash_channel(self, reason: str) -> None:
         """As by `Crash`: too many topics failed."""
@@ -291,36 +304,29 @@ class TopicSupervisor(_Role):
     def _end(self) -> None:
         """The end, whoever brought it: handle what was accepted, then wait for the topic actors."""
         self._door.shut()
-        while not self.actor_inbox.empty():
-            envelope = self.actor_inbox.get()
-            if type(envelope.message) in _HANDLERS:
-                self.on_receive(envelope.message)
-            elif envelope.reply_to is not None:
-                envelope.reply_to.set(None)  # another stop
+        while left := self.actor_inbox.left_over():
+            for message in left:
+                if type(message) in _HANDLERS:
+                    tried(self.on_receive, message)
+        while self._counts:  # who is in these topics is not waited for any more
+            tried(self._go_on_after_count, self._counts.topics[0])
         for child in self._children.each_live():
             child.is_put_off = False
-            self._aftermath.stop(child)
+            tried(self._aftermath.stop, child)
         deadline_s = self._runtime.monotonic_s() + self._options.crash_timeout_s
         while leaving := self._children.everyone_leaving():
-            self._wait_for_end(leaving[0], deadline_s - self._runtime.monotonic_s())
-        self._reminders.cancel()
-        self._aftermath.cancel()
-        self._outlet.close()
-        self._runtime.retire()
-
-    def _wait_for_end(self, child: Child, timeout_s: float) -> None:
-        assert child.ref is not None  # the first to leave was started
-        try:
-            child.ref.stop_within(max(0.0, timeout_s))
-        except pykka.Timeout:
-            self._aftermath.abandon(child)
-        else:
-            self._aftermath.down(TopicDown(child.post, None))
+            tried(self._aftermath.wait_for_end, leaving[0], deadline_s)
+            self._children.remove(leaving[0].post)
+        for end in (self._reminders.cancel, self._aftermath.cancel, self._outlet.close, self._runtime.retire):
+            tried(end)
 
     # Messages to itself
 
-    def _report(self, what: TopicEmpty | TopicDown) -> None:
+    def _report(self, what: TopicEmpty | TopicDown | TopicLate) -> None:
         """Called on the topic actors' threads."""
+        if type(what) is TopicLate:
+            self._dead_letters.take(what)
+            return
         if type(what) is TopicDown and self._children.is_expected(what):
             return
         try:
@@ -344,10 +350,10 @@ _HANDLERS: dict[type, Callable[[TopicSupervisor, Any], object]] = {
     AskTree: lambda supervisor, message: supervisor._questions.ask_tree(message),
     Close: TopicSupervisor._close,
     Counted: TopicSupervisor._on_counted,
+    CountOverdue: TopicSupervisor._on_count_overdue,
     TopicEmpty: TopicSupervisor._topic_empty,
     TimerFired: TopicSupervisor._on_timer,
     LookForStuck: lambda supervisor, message: supervisor._aftermath.give_up_the_stuck(),
-    TopicLate: lambda supervisor, message: supervisor._aftermath.late(message),
     ComeUp: lambda supervisor, message: supervisor._aftermath.come_up(message),
     TopicDown: lambda supervisor, message: supervisor._aftermath.down(message),
     Overdue: lambda supervisor, message: supervisor._aftermath.overdue(message),

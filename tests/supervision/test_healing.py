@@ -1,15 +1,16 @@
 """One topic fails, one topic heals, and nobody else notices."""
 
-import itertools
 import random
 import threading
 
 import pytest
+from clock import Clock
 from naive import NaiveChannel
 
-from lightspeed.actors import Pool, TopicState
+from lightspeed.actors import Pool, TopicActor, TopicState
 from lightspeed.channel import (
     Backoff,
+    Behaviour,
     Broadcast,
     Channel,
     Crash,
@@ -47,37 +48,6 @@ FAILED = [
     System("topic_crashed:x"),
     PushMessage("a", "x", "topic_crashed", "ValueError: planted"),
 ]
-
-
-class Clock(Pool):
-    """Real actors, and a clock that a test moves on."""
-
-    def __init__(self):
-        super().__init__()
-        self.now_s, self.calls, self.numbers = 0.0, [], itertools.count()
-
-    def monotonic_s(self):
-        return self.now_s
-
-    def call_later(self, delay_s, call):
-        entry = (self.now_s + delay_s, next(self.numbers), call)
-        self.calls.append(entry)
-        return ClockTimer(self.calls, entry)
-
-    def run_for(self, span_s):
-        self.now_s += span_s
-        for entry in sorted(entry for entry in self.calls if entry[0] <= self.now_s):
-            self.calls.remove(entry)
-            entry[2]()
-
-
-class ClockTimer:
-    def __init__(self, calls, entry):
-        self.calls, self.entry = calls, entry
-
-    def cancel(self):
-        if self.entry in self.calls:
-            self.calls.remove(self.entry)
 
 
 def joined(**options):
@@ -402,3 +372,138 @@ def test_a_topic_whose_count_was_broken_off_by_ctrl_c_can_still_be_crashed():
         child.sent += 1  # as a KeyboardInterrupt between the count and the hand-over leaves it
         channel.handle(Crash("r", "x"))
         assert channel.topics() == ()
+
+
+def test_members_are_not_lost_where_the_next_incarnation_fails_too():
+    class Weak(Behaviour):
+        failures = 2
+
+        def on_restart(self, room, reason):
+            type(self).failures -= 1
+            if self.failures >= 0:
+                raise ValueError("planted again")
+
+        def on_push(self, room, client_id, event, payload):
+            raise ValueError("planted")
+
+    with Channel(rejoin="supervisor", behaviours={"*": Weak}) as channel:
+        for client in "abc":
+            channel.handle(Join(client, "x", "u", 1))
+        channel.handle(POISON)
+        assert channel.subscribers("x") == ("a", "b", "c")
+        assert Weak.failures == -1
+        Weak.failures = 9
+        channel.handle(POISON)
+        channel.handle(Leave("b", "x"))
+        assert channel.topics() == ()
+        Weak.failures = 0
+        channel.handle(Restart("x"))
+        assert channel.subscribers("x") == ("a", "c")
+
+
+def test_members_are_not_lost_where_no_actor_can_be_started_for_a_while():
+    class Short(Pool):
+        is_short = False
+
+        def start(self, role, *args):
+            if self.is_short and role is TopicActor:
+                raise RuntimeError("can't start new thread")
+            return super().start(role, *args)
+
+    runtime = Short()
+    with joined(rejoin="supervisor", runtime=runtime) as channel:
+        runtime.is_short = True
+        channel.handle(POISON)
+        channel.handle(Join("b", "x", "u", 2))
+        assert channel.flush_outbox()[-1] == Reply("b", "x", "error", "unavailable")
+        runtime.is_short = False
+        channel.handle(Join("b", "x", "u", 3))
+        assert channel.subscribers("x") == ("a", "b")
+
+
+class Wordless(Exception):
+    def __str__(self):
+        raise RuntimeError("planted")
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [(Wordless(), "Wordless: it has no text"), (ValueError("\udc80"), "ValueError: \\udc80")],
+    ids=["no text", "a text that can't be encoded"],
+)
+def test_a_failure_whose_text_is_none_hurts_its_topic_only(monkeypatch, error, text):
+    def fail(state, event):
+        if isinstance(event, Push):
+            raise error
+        return handle(state, event)
+
+    handle = TopicState.handle
+    monkeypatch.setattr(TopicState, "handle", fail)
+    with joined() as channel:
+        channel.handle(POISON)
+        channel.handle(Join("a", "y", "u", 1))
+        assert channel.flush_outbox()[2] == PushMessage("a", "x", "topic_crashed", text)
+
+
+def hung_in_its_sink(clock, **options):
+    inside, go_on = threading.Event(), threading.Event()
+
+    def sink(message):
+        if isinstance(message, PushMessage) and message.payload == "hang":
+            inside.set()
+            assert go_on.wait(20)
+
+    channel = Channel(on_outbound=sink, runtime=clock, crash_timeout_s=5, **options)
+    channel.handle(Join("a", "x", "u", 1))
+    channel.tell(Push("a", "x", "e", "hang"))
+    assert inside.wait(5)
+    return channel, go_on
+
+
+def test_a_topic_that_hangs_in_its_sink_can_be_crashed_within_the_deadlines():
+    clock = Clock()
+    channel, go_on = hung_in_its_sink(clock)
+    with channel:
+        crashing = threading.Thread(target=channel.handle, args=(Crash("r", "x"),))
+        crashing.start()
+        while not channel.abandoned_count:
+            clock.run_for(1)
+            channel.subscribers("y")
+        crashing.join(20)
+        assert not crashing.is_alive()
+        assert clock.now_s < 20  # one time to see who is in it, one to end
+        channel.handle(Restart("x"))
+        go_on.set()
+        channel.handle(Join("b", "x", "u", 2))
+        assert channel.subscribers("x") == ("b",)
+
+
+def test_the_ends_of_others_do_not_put_off_that_a_topic_is_given_up():
+    clock = Clock()
+    channel, go_on = hung_in_its_sink(clock)
+    with channel:
+        channel.tell(Crash("r", "x"))
+        for now_ms in range(20):
+            clock.run_for(1)
+            channel.handle(Join("a", "y", "u", now_ms))
+            channel.handle(Leave("a", "y"))
+        assert channel.abandoned_count == 1
+        go_on.set()
+
+
+def test_a_topic_that_only_has_much_to_do_is_waited_for_before_it_is_crashed(held):
+    clock = Clock()
+    with joined(runtime=clock, own_thread=["*"], crash_timeout_s=5) as channel:
+        channel.tell(Push("a", "x", "e", "hold"))
+        assert held.inside.wait(5)
+        channel.tell(Join("b", "x", "u", 2))
+        channel.tell(Crash("r", "x"))
+        channel.subscribers("y")
+        child = channel._supervisor.actor._children.live["x"]
+        child.sent, child.post.settled = child.sent + 1, child.post.settled + 1  # as if something had been handled
+        clock.run_for(6)
+        channel.subscribers("y")
+        held.go_on.set()
+        labels = [message for message in channel.flush_outbox() if not isinstance(message, PresenceDiff)]
+        assert [message.client_id for message in labels if getattr(message, "event", "") == "topic_crashed"] == ["a", "b"]
+    assert channel.abandoned_count == 0
