@@ -8,6 +8,7 @@ import subprocess
 import sys
 import termios
 import time
+from importlib.metadata import metadata
 from pathlib import Path
 
 import pytest
@@ -173,6 +174,7 @@ def test_help_names_the_keys_and_the_extra():
     words = " ".join(run(HEAL, "--help").stdout.split())
     assert "1 to 5, that room fails; c, the channel crashes" in words
     assert "pip install '.[demo]'" in words
+    assert "demo" in metadata("lightspeed-channels").get_all("Provides-Extra")
 
 
 def test_a_script_needs_no_rich():
