@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import field
 
 from lightspeed.actors.behaviour import Behaviour
-from lightspeed.actors.errors import RoomMisused
+from lightspeed.actors.errors import RoomMisused, Shutdown, TopicCrash
 from lightspeed.actors.events import Broadcast, Join, Leave, Rejoin, TopicEvent
 from lightspeed.actors.outbound import Outbound, Reply
 from lightspeed.actors.room import Room
@@ -63,7 +63,7 @@ class BehavedTopic(TopicState, eq=False, gc=True):
         if self._behaviour is not None:
             return ()
         self._room = Room(self.topic, self.users, lambda: self.presences)
-        behaviour = self.make()
+        behaviour = _failing("its making", self.make)
         if not isinstance(behaviour, Behaviour):
             raise RoomMisused(f"a behaviour must be a Behaviour, got {behaviour!r}")
         self._behaviour = behaviour
@@ -103,9 +103,17 @@ class BehavedTopic(TopicState, eq=False, gc=True):
     def _call(self, client_id: str | None, hook: str, *args: Any, gone: str | None = None) -> _Given:
         self._room.open_for(client_id, gone=gone)
         try:
-            value = getattr(self._behaviour, hook)(self._room, *args)
+            value = _failing(hook, getattr(self._behaviour, hook), self._room, *args)
         finally:
             given: _Given = self._room.close()
         if value is not None:  # such as the coroutine of an async def, which nobody would await
             raise RoomMisused(f"{hook} must return None, got {value!r}")
         return given
+
+
+def _failing(what: str, call: Callable[..., Any], *args: Any) -> Any:
+    """The user's code. By what would end another actor in good order, a topic fails as by anything else."""
+    try:
+        return call(*args)
+    except (Shutdown, TopicCrash) as error:
+        raise RoomMisused(f"{what} raised {type(error).__name__}, by which no topic ends") from error
