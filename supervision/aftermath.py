@@ -16,7 +16,7 @@ from lightspeed.actors.events import Crash
 from lightspeed.actors.exits import text_of
 from lightspeed.actors.logs import logger
 from lightspeed.actors.outbound import System
-from lightspeed.actors.post import Errand, Mail, Post, Question, TopicDown
+from lightspeed.actors.post import Delivery, Errand, Mail, Post, Question, TopicDown
 from lightspeed.actors.runtime import Runtime
 from lightspeed.actors.topic import Messages, crash_messages
 from lightspeed.supervision.children import Child, Children
@@ -136,7 +136,7 @@ class Aftermath:
             report = logger.bind(topic=post.topic, incarnation=post.incarnation).opt(exception=error)
             report.error("topic {} failed on its way down: {}", post.topic, text_of(error))
         for mail in in_turn(left):
-            self._children.answer(mail, "crashed")
+            self._refuse(mail)
 
     def _replace(self, post: Post, error: BaseException | None, left: deque[Mail]) -> None:
         if error is not None:
@@ -230,7 +230,7 @@ class Aftermath:
     def drop(self, child: Child) -> None:
         """It was put off, and is not wanted any more."""
         for mail in self._children.drop(child):
-            self._children.answer(mail, "crashed")
+            self._refuse(mail)
         if child.post.topic in self._ledger and child.post.topic not in self._life.down:
             self._had_members[child.post.topic] = child.post.incarnation
 
@@ -251,9 +251,13 @@ class Aftermath:
         return self._histories.restarts(topic)
 
     def rejoin_window_closed(self, message: RejoinWindowClosed) -> None:
-        for child in message.children:
-            if child.awaits_rejoin and self._children.live.get(child.post.topic) is child:
+        waiting = [c for c in message.children if c.awaits_rejoin and self._children.live.get(c.post.topic) is c]
+        for child in waiting:
+            if child.ref is not None:
                 self.stop(child)
+        early = tuple(child for child in waiting if child.ref is None)
+        if early:  # the one before has not ended: whom it had, and would come back, is not known yet
+            self.rejoin_windows.later(self._options.rejoin_window_s, RejoinWindowClosed(early))
 
     def cancel(self) -> None:
         """The end: nothing more is to come of this."""
@@ -297,6 +301,12 @@ class Aftermath:
             self._go_on(topic, left)
         if verdict.channel_fails:
             self._owner.crash_channel(f"topics failed too often, {topic} last")
+
+    def _refuse(self, mail: Mail) -> None:
+        """The topic is down; whoever wanted to leave it does not come back with it."""
+        if type(mail) is Delivery:
+            self._ledger.strike(mail.request)
+        self._children.answer(mail, "crashed")
 
     def _give_up(self, topic: str, left: deque[Mail]) -> None:
         self._life.down[topic] = "given_up"

@@ -47,6 +47,7 @@ class SimulatedPool(ActorPool):
         """What ends the simulation: raised by the step in which it came up."""
         self._choose, self._trace = scheduler.choose, trace
         self._entries, self._choices, self._widths = trace.entries, trace.choices, trace.widths
+        self._resumed: dict[int, Any] = {}  # what they get once more; till then it is in nobody's inbox, since it is in hand
         self._paused: dict[int, tuple[Any, Any]] = {}
         self._names: dict[str, int] = {}
         self._thread = threading.get_ident()
@@ -120,6 +121,8 @@ class SimulatedPool(ActorPool):
         spot = here.spot
         outer, inbox = spot.actor, actor._pooled_inbox
         has_begun = actor._pooled_begun
+        if id(actor) in self._resumed:
+            actor._pooled_taken = [*actor._pooled_taken, self._resumed.pop(id(actor))]
         what = "start" if not has_begun else describe(_next_of(actor)) if _has_any(actor) else "end"
         self._entries.append(("run", inbox.name, what))
         try:
@@ -151,7 +154,7 @@ class SimulatedPool(ActorPool):
         """Harmless where it is not paused."""
         _actor, message = self._paused.pop(id(actor), (None, None))
         if message is not None:
-            actor._pooled_taken = [*actor._pooled_taken, message]
+            self._resumed[id(actor)] = message
             self.ready.append(actor)
 
     def paused_of(self, classes: Iterable[type]) -> list[Any]:
