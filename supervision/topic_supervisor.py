@@ -304,7 +304,8 @@ class TopicSupervisor(_Role):
     def _end(self) -> None:
         """The end, whoever brought it: handle what was accepted, then wait for the topic actors."""
         self._door.shut()
-        while left := self.actor_inbox.left_over():
+        inbox: Any = self.actor_inbox  # of either kind
+        while left := inbox.left_over():
             for message in left:
                 if type(message) in _HANDLERS:
                     tried(self.on_receive, message)
