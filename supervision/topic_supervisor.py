@@ -136,7 +136,7 @@ class TopicSupervisor(_Role):
         if child is None:
             answer = self._life.answer(delivery.request, topic_exists=False)
             if answer is not None:
-                self._ledger.strike(delivery.request)
+                self._ledger.strike(delivery.request, self._children.incarnation)
                 self._children.emit(delivery.seq, topic, answer, delivery.reply)
                 return
             child = self._children.add(topic, restores=topic in self._ledger)  # no actor could be started before
