@@ -13,6 +13,7 @@ PURE = [
     *("actors.errors", "actors.exits", "actors.events", "actors.outbound", "actors.patterns", "actors.presence"),
     *("actors.recipients", "actors.topic", "actors.channel_state"),
     *("supervision.backoff", "supervision.restart_window", "supervision.rules"),
+    *("supervision.fault", "supervision.faults", "supervision.fault_plan"),
 ]
 IMPURE = {"pykka", "threading", "queue", "time", "socket", "random", "logging", "loguru", "asyncio", "datetime", "uuid", "os"}
 SOURCES = [path for floor in FLOORS for path in sorted((ROOT / floor).glob("**/*.py"))]
