@@ -64,6 +64,7 @@ def test_at_a_time_idle_topics_that_are_meant_raise_and_heal(runtime):
         clock.run_for(4.9)
         assert channel.topics() == ("x1", "x2", "y")
         clock.run_for(0.2)
+        assert (channel.subscribers("x1"), channel.subscribers("x2"), channel.subscribers("y")) == ((), (), ("a",))
     labels = sorted(message.label for message in channel.flush_outbox() if isinstance(message, System))
     assert labels == ["topic_crashed:x1", "topic_crashed:x2", "topic_restarted:x1", "topic_restarted:x2"]
     assert channel.faults.fired == (2, 0)

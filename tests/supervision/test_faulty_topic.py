@@ -50,9 +50,9 @@ def outcome(plan, *events, told=False, **options):
         for event in events:
             (channel.tell if told else channel.handle)(event)
         channel.handle(Join("b", "other", "v", 1))  # whatever happened, the channel goes on
-        messages = [message for message in out(channel) if getattr(message, "topic", "x") != "other"]
-        channel.faults.expect_all()
-        return messages
+        channel.subscribers("x")  # whoever failed on the way here has been seen to
+    channel.faults.expect_all()
+    return [message for message in out(channel) if getattr(message, "topic", "x") != "other"]
 
 
 def both(*plan):
@@ -74,7 +74,7 @@ def test_a_topic_that_raises_after_the_last_member_left_answers_all_the_same():
     assert Reply("a", "x", "ok", "left") in outcome((Raise("after", at=2),), JOIN, Leave("a", "x"))
 
 
-@pytest.mark.parametrize(("plan", "told"), both(Raise("on_start", restart=0)))
+@pytest.mark.parametrize(("plan", "told"), both(Raise("on_start", topic="x", restart=0)))
 def test_a_topic_that_fails_in_on_start_heals_and_handles_what_waited(plan, told):
     healed = [System("topic_crashed:x"), System("topic_restarted:x")]
     assert sorted(map(str, outcome(plan, JOIN, PUSH, told=told))) == sorted(map(str, [*healed, JOINED, PUSHED]))
@@ -195,6 +195,7 @@ def test_a_behaviour_that_does_not_come_back_is_given_up_and_its_event_is_answer
         assert has_fired.wait(10)
         for _ in range(6):
             clock.run_for(1)
+            assert not channel.crashed  # by then the supervisor has looked
         channel.handle(Rejoin("a", "x", "u", 2))
         messages = out(channel)
         assert messages[1] == Reply("a", "x", "error", "topic_crashed")

@@ -117,9 +117,11 @@ def test_a_double_can_be_late_and_a_dropped_one_is_not_doubled(runtime):
 
 
 def test_orders_and_questions_go_straight_on():
-    with joined(Drop(at_s=0, every=1), Drop(every=1, at=99)) as channel:
+    with Channel(faults=FaultPlan((Drop(),))) as channel:
+        channel.tell(Join("a", "x", "u", 1))
         channel.handle(Crash("r"))
         assert channel.crashed
+        assert channel.faults.fired == (1,)
 
 
 def test_with_real_timers_a_delayed_event_arrives():
