@@ -3,14 +3,17 @@
 from lightspeed.actors import ChannelState, Pool, Runtime, Threads
 from lightspeed.actors.behaviour import Behaviour
 from lightspeed.actors.errors import (
+    CapsuleRefused,
     ChannelClosed,
     ChannelTimeout,
     InsideActor,
+    InvalidCapsule,
     InvalidEvent,
     InvalidOption,
     InvalidTrace,
     LightspeedError,
     RoomMisused,
+    TokenUsed,
     TopicCrash,
     TopicStuck,
 )
@@ -41,7 +44,7 @@ from lightspeed.channel.adapter import Adapter, ClusterReady, SingleNode
 from lightspeed.channel.channel import Channel, new_cluster_ready, new_single_node
 from lightspeed.channel.codec import decode_event, encode
 from lightspeed.channel.trace import read_batches, read_trace
-from lightspeed.supervision import Backoff, DeadLetter, Restarts, Sink
+from lightspeed.supervision import Backoff, Capsules, DeadLetter, Restarts, Sink
 
 __all__ = [
     "Adapter",
@@ -49,6 +52,8 @@ __all__ = [
     "Behaviour",
     "Broadcast",
     "BroadcastMessage",
+    "CapsuleRefused",
+    "Capsules",
     "Channel",
     "ChannelClosed",
     "ChannelState",
@@ -60,6 +65,7 @@ __all__ = [
     "Entry",
     "Event",
     "InsideActor",
+    "InvalidCapsule",
     "InvalidEvent",
     "InvalidOption",
     "InvalidTrace",
@@ -83,6 +89,7 @@ __all__ = [
     "Sink",
     "System",
     "Threads",
+    "TokenUsed",
     "TopicCrash",
     "TopicStuck",
     "check_event",

@@ -21,11 +21,13 @@ from lightspeed.actors.runtime import Pool, Runtime, SupervisedRef
 from lightspeed.actors.topic_actor import TopicActor
 from lightspeed.channel.adapter import Adapter, ClusterReady, SingleNode
 from lightspeed.supervision import (
+    Capsules,
     DeadLetter,
     DeadLetters,
     Door,
     Options,
     Outbox,
+    Recorded,
     Restarts,
     Sink,
     SinkActor,
@@ -65,6 +67,7 @@ class Channel:
         restarts: what becomes of a topic whose code raised: how often and when it comes up again, and what waits for it.
         rejoin: who brings the members of a topic back after its end: `client`, the default, they do by `Rejoin`; `supervisor`, it
             replays who was in it when it ended, which gives presence diffs and no replies.
+        capsules: where a topic that fails leaves a file by which the failure can be repeated. None, the default: nowhere.
         runtime: the kind of actor and the clock. Default: `Pool()`, all actors on one worker; `Threads()` gives each a daemon
             thread. It must be the channel's own: it ends with it.
 
@@ -86,6 +89,7 @@ class Channel:
         event_timeout_s: float = 5.0,
         restarts: Restarts | None = None,
         rejoin: Literal["client", "supervisor"] = "client",
+        capsules: Capsules | None = None,
         runtime: Runtime | None = None,
     ) -> None:
         self._adapter = _check_adapter(SingleNode() if adapter is None else adapter)
@@ -101,7 +105,11 @@ class Channel:
         )
         if not (on_outbound is None or callable(on_outbound) or isinstance(on_outbound, pykka.ActorRef)):
             raise InvalidOption("on_outbound", on_outbound, "must be a callable, an ActorRef or None")
+        if not (capsules is None or isinstance(capsules, Capsules)):
+            raise InvalidOption("capsules", capsules, "must be a Capsules or None")
         self._runtime: Runtime = DEFAULT_RUNTIME() if runtime is None else runtime
+        if capsules is not None:
+            self._runtime = Recorded(self._runtime, capsules)
         self._outbox = Outbox()
         outlet: Outbox | SinkLanes = self._outbox if on_outbound is None else SinkLanes(on_outbound, self._runtime)
         self._door = Door()

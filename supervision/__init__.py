@@ -5,8 +5,9 @@ from lightspeed.supervision.child_spec import ChildSpec
 from lightspeed.supervision.child_table import ChildCounts, ChildView
 from lightspeed.supervision.dead_letters import DeadLetter, DeadLetters
 from lightspeed.supervision.door import Door
-from lightspeed.supervision.options import Options, Restarts
+from lightspeed.supervision.options import Capsules, Options, Restarts
 from lightspeed.supervision.outbox import Outbox
+from lightspeed.supervision.recorded import Recorded
 from lightspeed.supervision.restart_window import RestartWindow
 from lightspeed.supervision.sink import Sink, SinkActor, SinkLanes
 from lightspeed.supervision.supervisor import Supervisor
@@ -15,6 +16,7 @@ from lightspeed.supervision.topic_supervisor import TopicSupervisor
 
 __all__ = [
     "Backoff",
+    "Capsules",
     "ChildCounts",
     "ChildSpec",
     "ChildView",
@@ -23,6 +25,7 @@ __all__ = [
     "Door",
     "Options",
     "Outbox",
+    "Recorded",
     "RestartWindow",
     "Restarts",
     "Sink",

@@ -7,6 +7,7 @@ then what the successor is sent waits with it.
 
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pykka
@@ -170,7 +171,7 @@ class Children:
         rejoins = self._ledger.take(child.post.topic)
         if rejoins and child.restores:
             child.awaits_rejoin = False
-            child.waiting = [Errand(lambda state: state.replay(rejoins), None, self._next_number()), *child.waiting]
+            child.waiting = [Errand(partial(TopicState.replay, rejoins=rejoins), None, self._next_number()), *child.waiting]
             child.sent += 1
             self._touched.add(child)
 
