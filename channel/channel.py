@@ -27,7 +27,6 @@ from lightspeed.supervision import (
     Door,
     Options,
     Outbox,
-    Recorded,
     Restarts,
     Sink,
     SinkActor,
@@ -109,6 +108,8 @@ class Channel:
             raise InvalidOption("capsules", capsules, "must be a Capsules or None")
         self._runtime: Runtime = DEFAULT_RUNTIME() if runtime is None else runtime
         if capsules is not None:
+            from lightspeed.supervision.recorded import Recorded  # whoever wants no capsules need not load what pickles them
+
             self._runtime = Recorded(self._runtime, capsules)
         self._outbox = Outbox()
         outlet: Outbox | SinkLanes = self._outbox if on_outbound is None else SinkLanes(on_outbound, self._runtime)

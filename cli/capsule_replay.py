@@ -6,7 +6,8 @@ from importlib.metadata import version
 from lightspeed.actors.errors import InvalidCapsule, InvalidOption
 from lightspeed.cli.capsule_show import printable
 from lightspeed.supervision import capsule_file
-from lightspeed.supervision.capsule_replay import difference, replay as run
+from lightspeed.supervision.capsule_replay import difference
+from lightspeed.supervision.capsule_replay import replay as run
 
 
 def replay(path: str, timeout_s: float, *, run_untrusted_code: bool) -> int:

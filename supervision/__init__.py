@@ -7,7 +7,6 @@ from lightspeed.supervision.dead_letters import DeadLetter, DeadLetters
 from lightspeed.supervision.door import Door
 from lightspeed.supervision.options import Capsules, Options, Restarts
 from lightspeed.supervision.outbox import Outbox
-from lightspeed.supervision.recorded import Recorded
 from lightspeed.supervision.restart_window import RestartWindow
 from lightspeed.supervision.sink import Sink, SinkActor, SinkLanes
 from lightspeed.supervision.supervisor import Supervisor
@@ -25,7 +24,6 @@ __all__ = [
     "Door",
     "Options",
     "Outbox",
-    "Recorded",
     "RestartWindow",
     "Restarts",
     "Sink",

@@ -30,7 +30,7 @@ from lightspeed.actors.presence import Presence
 from lightspeed.actors.recipients import Roster
 from lightspeed.actors.room import Room
 from lightspeed.actors.topic import TopicState
-from lightspeed.supervision.redaction import REDACTED, looks_secret, redact_json
+from lightspeed.supervision.redaction import REDACTED, looks_secret, may_be_secret, redact_json
 from lightspeed.supervision.token import Token
 
 # They could be pickled, but not so that it means anything elsewhere.
@@ -51,11 +51,7 @@ _OUR_VALUES = frozenset(
     )
 )
 
-# They hold no value of the user's, whatever their name.
-_CODE = (
-    *(types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.ModuleType, type, property, staticmethod),
-    *(classmethod, types.MemberDescriptorType, types.GetSetDescriptorType),
-)
+_CODE = (types.BuiltinFunctionType, types.ModuleType, type)
 
 # In a class: by name of field what is no value.
 _ABOUT_FIELDS = ("__annotations__", "__dataclass_fields__")
@@ -143,7 +139,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             return
         owner = self._owners.get(id(obj), "")
         for key, value in list(obj.items()):
-            if looks_secret(key) and value and value is not True and not isinstance(value, (*_CODE, Token)):
+            if looks_secret(key) and _is_to_go(value):
                 self._secret_pairs[id(key), id(value)] = owner + str(key)
 
     def _redact(self, name: str, value: Any) -> tuple[str, Any]:
@@ -185,6 +181,8 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             reduced = super().reducer_override(obj)
             if reduced is NotImplemented and kind is not types.ModuleType:
                 return reduced
+            if isinstance(reduced, tuple):
+                self._plain.update(id(arg) for arg in reduced[1] if type(arg) is dict)  # the members of an Enum, by name
             return self._owned(obj.__name__, reduced if reduced is not NotImplemented else self.dispatch_table[kind](obj))
         if _is_tied(kind):
             return self._token(obj)
@@ -235,7 +233,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
 
     def _cell(self, cell: Any) -> Any:
         name = self._secret_cells.get(id(cell))
-        if name is not None and cell.cell_contents and not isinstance(cell.cell_contents, (*_CODE, Token)):
+        if name is not None and cell != types.CellType() and _is_to_go(cell.cell_contents):
             return types.CellType, (self._redact(name, cell.cell_contents)[1],)
         return self.dispatch_table[types.CellType](cell)
 
@@ -292,6 +290,11 @@ _OWN: dict[type, Any] = {
     Push: _Pickler._push,
     type(user_logger): _Pickler._logger,
 }
+
+
+def _is_to_go(value: Any) -> bool:
+    """Of what stands under a name that looks secret. Code is none, nor what stands for an attribute, as a property."""
+    return may_be_secret(value) and not isinstance(value, (*_CODE, Token)) and not hasattr(type(value), "__get__")
 
 
 def _in_place_of(name: str, value: Any) -> Any:

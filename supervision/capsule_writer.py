@@ -46,7 +46,7 @@ class CapsuleWriter:
     """Any thread may call it, and none waits for it but in `join`."""
 
     def __init__(self, options: Capsules) -> None:
-        self._options, self._directory = options, Path(os.fspath(options.directory))
+        self._options, self._directory = options, Path(options.directory).absolute()
         self._lock = threading.Lock()
         self._finds: deque[Find] = deque()
         self._thread: threading.Thread | None = None

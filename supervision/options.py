@@ -66,7 +66,11 @@ class Capsules(Struct, frozen=True):
     """A snapshot of a topic's state is taken each time that it has handled so many messages. Default 100."""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.directory, (str, os.PathLike)) or not os.fspath(self.directory):
+        if (
+            not isinstance(self.directory, (str, os.PathLike))
+            or type(os.fspath(self.directory)) is not str
+            or self.directory == ""
+        ):
             raise InvalidOption("directory", self.directory, "must be a path")
         for option in ("max_bytes", "max_files", "every"):
             value = getattr(self, option)

@@ -6,6 +6,7 @@ The actor's own thread writes it. The supervisor reads it when the actor is dead
 import sys
 import threading
 import traceback
+from contextlib import nullcontext
 from typing import Any
 
 from lightspeed.actors.behaved_topic import BehavedTopic
@@ -16,7 +17,7 @@ from lightspeed.supervision.capsule import Failure
 from lightspeed.supervision.capsule_pickle import Pickled, pickled
 from lightspeed.supervision.steps import Step, Stop, step_of
 
-# So many steps are kept at most, where no snapshot can be taken; with one more they are given up, and the failure can't be repeated.
+# So many steps are kept at most where no snapshot can be taken. Then they are given up, and the failure can't be repeated.
 MOST_STEPS = 10_000
 
 _logged: set[str] = set()  # of which behaviours it was said that they can't be pickled
@@ -95,8 +96,12 @@ class Record:
         return f"{getattr(of, '__module__', '?')}.{getattr(of, '__qualname__', type(of).__qualname__)}"
 
     def _take_snapshot(self, state: TopicState) -> None:
+        behaved = self.post.behaved
         try:
-            self.snapshot = pickled(state)
+            with (
+                nullcontext() if behaved is None else behaved.blocking()
+            ):  # values of the user's may be pickled by their own code
+                self.snapshot = pickled(state)
         except Exception as error:  # the user's values, which may have a way of their own to be pickled
             self._go_on_without(error)
         else:

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from lightspeed.actors.errors import Shutdown, TopicCrash
-from lightspeed.actors.post import Post
 from lightspeed.actors.runtime import Runtime, SupervisedRef
 from lightspeed.actors.runtime_over import RuntimeOver
 from lightspeed.actors.topic_actor import TopicActor
@@ -27,12 +26,18 @@ _IN_GOOD_ORDER = (TopicCrash, Shutdown)
 class RecordedTopic(_Role):
     """A mixin for a topic's actor. It sees what any class below it raises."""
 
-    def __init__(self, post: Post, record: Record) -> None:
-        super().__init__(post)
-        self.record = record
+    record: Record
+
+    def __init__(self, *args: Any) -> None:
+        *others, self.record = args
+        super().__init__(*others)
 
     def on_receive(self, mail: Any) -> None:
-        self.record.begin(mail, self.state)
+        try:
+            self.record.begin(mail, self.state)
+        except BaseException:  # a KeyboardInterrupt: whoever waits for the mail is answered
+            self.post.in_hand[self.post] = mail
+            raise
         super().on_receive(mail)
         self.record.finish()
 
@@ -79,9 +84,8 @@ class Recorded(RuntimeOver):
             return start(role, *args)
         if role not in self._classes:
             self._classes[role] = type(role.__name__, (RecordedTopic, role), {"__module__": role.__module__})
-        (post,) = args
-        record = Record(post, self._every)
-        return RecordedRef(start(self._classes[role], post, record), record, self._write)
+        record = Record(args[0], self._every)
+        return RecordedRef(start(self._classes[role], *args, record), record, self._write)
 
     def join(self, timeout_s: float) -> list[str]:
         deadline_s = self.monotonic_s() + timeout_s

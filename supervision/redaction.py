@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import lru_cache
 from typing import Any
 
 REDACTED = "[redacted]"
@@ -19,6 +20,9 @@ _NO_LETTER_OR_DIGIT = re.compile(r"[^a-z0-9]+")
 _TEXT = r'"(?:[^"\\]|\\.)*"'
 _PAIR = re.compile(rf"(?P<key>{_TEXT})(?:(?P<between>\s*:\s*)(?P<value>{_TEXT}|-?\d[\d.eE+-]*))?")
 
+# Limits and counts are named after what they limit; what has less than four digits is soon guessed.
+_SMALL = 1000
+
 # A shorter one would be found by chance in any text.
 _SHORTEST_TO_FIND = 4
 
@@ -27,10 +31,22 @@ def looks_secret(name: object) -> bool:
     """Whether what stands under such a name is better not shown."""
     if isinstance(name, bytes):
         name = name.decode("latin-1")
-    if not isinstance(name, str):
-        return False
+    return isinstance(name, str) and _looks_secret(name)
+
+
+@lru_cache(maxsize=10_000)
+def _looks_secret(name: str) -> bool:
     plain = _NO_LETTER_OR_DIGIT.sub("", name.lower())
     return plain in _WHOLE or any(part in plain for part in _PARTS)
+
+
+def may_be_secret(value: object) -> bool:
+    """Whether such a value under such a name is one: None, a truth, a number below 1,000 and what is empty are not."""
+    if value is None or isinstance(value, bool):
+        return False
+    if isinstance(value, (int, float)):
+        return not -_SMALL < value < _SMALL
+    return not isinstance(value, (str, bytes, bytearray, list, tuple, dict, set, frozenset)) or len(value) > 0
 
 
 def redact_json(text: str) -> tuple[str, list[str], list[str]] | None:
@@ -66,7 +82,7 @@ def redact_text(text: str, secrets: set[str]) -> str:
 def _find(value: Any, names: list[str], secrets: list[str]) -> bool:
     if isinstance(value, dict):
         for key, inner in value.items():
-            if looks_secret(key) and inner not in (None, True, False, "", REDACTED) and inner != [] and inner != {}:
+            if looks_secret(key) and may_be_secret(inner) and inner != REDACTED:
                 names.append(key)
                 secrets += _leaves(inner)
             else:
@@ -86,7 +102,7 @@ def _leaves(value: Any) -> list[str]:
 
 
 def _without_value(pair: "re.Match[str]") -> str:
-    if pair["value"] is None or not looks_secret(json.loads(pair["key"])) or pair["value"] == '""':
+    if pair["value"] is None or not looks_secret(json.loads(pair["key"])) or not may_be_secret(json.loads(pair["value"])):
         return pair[0]
     return f'{pair["key"]}{pair["between"]}"{REDACTED}"'
 
