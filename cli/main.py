@@ -100,12 +100,12 @@ def _play(options: argparse.Namespace) -> int:
 
 
 def _show(options: argparse.Namespace) -> int:
-    from lightspeed.cli.capsule_show import show
+    from lightspeed.cli.capsule import show
 
     return show(options.file, as_json=options.json)
 
 
 def _replay(options: argparse.Namespace) -> int:
-    from lightspeed.cli.capsule_replay import replay
+    from lightspeed.cli.capsule import replay
 
     return replay(options.file, options.timeout, run_untrusted_code=options.run_untrusted_code)

@@ -18,7 +18,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
+import cloudpickle  # type: ignore[import-untyped]
 import msgspec
 import pykka
 from loguru import logger as user_logger
@@ -184,7 +184,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             if isinstance(reduced, tuple):
                 self._plain.update(id(arg) for arg in reduced[1] if type(arg) is dict)  # the members of an Enum, by name
             return self._owned(obj.__name__, reduced if reduced is not NotImplemented else self.dispatch_table[kind](obj))
-        if _is_tied(kind):
+        if _is_tied(kind):  # type: ignore[arg-type]
             return self._token(obj)
         if isinstance(obj, msgspec.Struct) and any(map(looks_secret, kind.__struct_fields__)):
             return _make_struct, (kind, {name: getattr(obj, name) for name in kind.__struct_fields__})

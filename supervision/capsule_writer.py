@@ -124,7 +124,7 @@ def capsule_of(find: Find, key: bytes | None, *, with_waiting: bool) -> bytes:
     steps = pickled((find.post.topic, find.since, find.failed_on))
     waiting = pickled(find.waiting) if with_waiting and find.waiting else empty
     parts = (state, steps, waiting)
-    secrets = {secret for part in parts for secret in part.secrets}
+    secrets = {secret for part in parts for secret in part.secrets} | _secrets_of(find.post)
     failure = find.failure if isinstance(find.failure, Failure) else _told(find.failure)
     start = "start" if find.post.behaved is None or find.handled == len(find.since) else "state"
     header = Header(
@@ -165,6 +165,14 @@ def find_of(record: Any, left: list[Any]) -> Find:
         waiting=tuple(step_of(mail, nothing) for mail in left if type(mail) in (Delivery, Errand)),
         at=datetime.now(UTC),
     )
+
+
+def _secrets_of(post: Post) -> frozenset[str]:
+    """What the state held under names that look secret when it failed: the exception may speak of it."""
+    try:
+        return pickled(post.state).secrets
+    except Exception:  # the user's values, which may have a way of their own to be pickled
+        return frozenset()
 
 
 def _told(error: BaseException) -> Failure:
