@@ -12,7 +12,7 @@ FLOORS = ["actors", "supervision", "channel", "cli"]  # from the ground up
 PURE = [
     *("actors.errors", "actors.exits", "actors.events", "actors.outbound", "actors.patterns", "actors.presence"),
     *("actors.recipients", "actors.topic", "actors.channel_state"),
-    *("supervision.backoff", "supervision.restart_window", "supervision.rules"),
+    *("supervision.backoff", "supervision.restart_window", "supervision.rules", "supervision.redaction", "supervision.capsule"),
 ]
 IMPURE = {"pykka", "threading", "queue", "time", "socket", "random", "logging", "loguru", "asyncio", "datetime", "uuid", "os"}
 SOURCES = [path for floor in FLOORS for path in sorted((ROOT / floor).glob("**/*.py"))]

@@ -87,8 +87,8 @@ def test_what_is_no_whole_capsule_is_refused_with_the_reason(put, content, why):
 
 
 def test_a_missing_file_and_a_directory_are_the_systems_errors(tmp_path):
-    for path in (tmp_path / "none", tmp_path):
-        with pytest.raises(OSError):
+    for path, error in ((tmp_path / "none", FileNotFoundError), (tmp_path, IsADirectoryError)):
+        with pytest.raises(error):
             capsule_file.read(str(path))
 
 

@@ -9,8 +9,10 @@ from lightspeed.supervision.redaction import REDACTED, looks_secret, may_be_secr
 
 @pytest.mark.parametrize(
     "name",
-    ["password", "userPassword", "PASSWD", "client_secret", "X-Api-Key", "apikey", "Authorization", "aws_credentials"]
-    + ["privateKey", "Set-Cookie", "session_id", "refresh_token", "auth", b"token"],
+    [
+        *("password", "userPassword", "PASSWD", "client_secret", "X-Api-Key", "apikey", "Authorization", "aws_credentials"),
+        *("privateKey", "Set-Cookie", "session_id", "refresh_token", "auth", b"token"),
+    ],
 )
 def test_names_that_look_secret_in_any_way_of_writing(name):
     assert looks_secret(name)
