@@ -6,6 +6,7 @@ imported. The standard library, installed packages and lightspeed itself go by n
 
 import asyncio
 import concurrent.futures
+import functools
 import io
 import marshal
 import os
@@ -14,6 +15,7 @@ import sys
 import sysconfig
 import threading
 import types
+import typing
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -193,6 +195,8 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             reduced = obj.__reduce_ex__(5) if reduce is None else reduce(obj)
         except Exception:  # the object's own code, which says so if it can't be pickled
             return self._token(obj)
+        if isinstance(reduced, str) and _is_users_name(getattr(obj, "__module__", None)):
+            return self._token(obj)  # by name, it would be missed where it can't be imported
         return self._owned(kind.__name__, reduced)
 
     def _owned(self, owner: str, reduced: Any) -> Any:
@@ -265,6 +269,17 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             payload = self._redact(f"payload of push {push.event}", payload)[1]
         return Push, (push.client_id, push.topic, push.event, payload)
 
+    def _cached_property(self, cached: "functools.cached_property[Any]") -> Any:
+        return _make_cached_property, (cached.func, cached.attrname)  # it holds a lock until Python 3.12
+
+    def _lru_cache(self, cached: Any) -> Any:
+        if not _is_users_name(cached.__module__):
+            return cached.__reduce__()
+        return _make_lru_cache, (cached.__wrapped__, cached.cache_parameters())
+
+    def _new_type(self, new_type: Any) -> Any:
+        return typing.NewType, (new_type.__name__, new_type.__supertype__)
+
     def _logger(self, _logger: Any) -> Any:
         return _loguru, ()
 
@@ -289,6 +304,9 @@ _OWN: dict[type, Any] = {
     Roster: _Pickler._roster,
     Push: _Pickler._push,
     type(user_logger): _Pickler._logger,
+    functools.cached_property: _Pickler._cached_property,
+    type(lru_cache(lambda: None)): _Pickler._lru_cache,
+    typing.NewType: _Pickler._new_type,
 }
 
 
@@ -319,6 +337,12 @@ def _is_tied(kind: type) -> bool:
 _STANDARD = tuple(Path(path).resolve() for key in ("stdlib", "platstdlib") if (path := sysconfig.get_path(key)))
 
 
+def _is_users_name(name: object) -> bool:
+    """Whether what is defined in the module of that name goes by value."""
+    module = sys.modules.get(name) if isinstance(name, str) else None
+    return name == "__main__" or (module is not None and _is_the_users(module))
+
+
 def _is_the_users(module: types.ModuleType) -> bool:
     """Neither lightspeed's, nor the standard library's, nor an installed package's."""
     name, file = module.__name__, getattr(module, "__file__", None)
@@ -342,6 +366,16 @@ def _fill(state: TopicState, fields: dict[str, Any]) -> None:
 
 def _make_struct(kind: type, fields: dict[str, Any]) -> Any:
     return kind(**fields)
+
+
+def _make_cached_property(function: Any, name: str | None) -> "functools.cached_property[Any]":
+    cached = functools.cached_property(function)
+    cached.attrname = name
+    return cached
+
+
+def _make_lru_cache(function: Any, parameters: dict[str, Any]) -> Any:
+    return lru_cache(**parameters)(function)
 
 
 def _loguru() -> Any:
