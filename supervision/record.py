@@ -15,7 +15,7 @@ from lightspeed.actors.post import Post
 from lightspeed.actors.topic import TopicState
 from lightspeed.supervision.capsule import Failure
 from lightspeed.supervision.capsule_pickle import Pickled, pickled
-from lightspeed.supervision.steps import Step, Stop, step_of
+from lightspeed.supervision.steps import Other, Step, Stop, step_of
 
 # So many steps are kept at most where no snapshot can be taken. Then they are given up, and the failure can't be repeated.
 MOST_STEPS = 10_000
@@ -68,10 +68,10 @@ class Record:
 
     def finish(self) -> None:
         """The actor has handled it."""
-        if self.in_hand is not None:
+        if type(self.in_hand) is not Other and self.in_hand is not None:
             self.since.append(self.in_hand)
-            self.in_hand = None
             self.handled += 1
+        self.in_hand = None
 
     def begin_stop(self) -> None:
         self.thread = threading.get_ident()

@@ -5,7 +5,9 @@ import threading
 
 import pytest
 
+from lightspeed.actors.runtime_over import RuntimeOver
 from lightspeed.actors.topic import TopicState
+from lightspeed.actors.topic_actor import TopicActor
 from lightspeed.channel import (
     Behaviour,
     Capsules,
@@ -15,8 +17,10 @@ from lightspeed.channel import (
     InvalidOption,
     Join,
     Leave,
+    Pool,
     Push,
     Rejoin,
+    Reply,
     Restart,
     Restarts,
     Threads,
@@ -24,6 +28,7 @@ from lightspeed.channel import (
 from lightspeed.supervision import capsule_file
 from lightspeed.supervision.capsule_pickle import unpickled
 from lightspeed.supervision.capsule_replay import difference, run
+from lightspeed.supervision.recorded import Recorded
 from lightspeed.supervision.steps import Return, Ring, Stop
 
 pytestmark = pytest.mark.usefixtures("runtime")
@@ -334,6 +339,51 @@ def test_a_topic_with_a_thread_of_its_own_is_recorded_too(tmp_path):
         channel.handle(Join("a", "x", "u", 1))
         push(channel, "fail")
     assert replayed(*capsules_in(tmp_path)) == ""
+
+
+def test_what_a_runtime_over_it_injects_is_seen(tmp_path):
+    class Injects:
+        def on_receive(self, mail):
+            if getattr(getattr(mail, "request", None), "payload", "") == "inject":
+                self.post.in_hand[self.post] = mail  # as it does before it handles it
+                raise LookupError("injected")
+            super().on_receive(mail)
+
+    class Faulty(RuntimeOver):
+        def begin(self, start, role, args):
+            return start(type(role.__name__, (Injects, role), {}) if issubclass(role, TopicActor) else role, *args)
+
+    for topic, behaviours in (("relay", {}), ("room", {"*": Touchy})):
+        folder = tmp_path / topic
+        with Channel(behaviours=behaviours, runtime=Faulty(Recorded(Pool(), Capsules(folder)))) as channel:
+            channel.handle(Join("a", topic, "u", 1))
+            channel.handle(Push("a", topic, "e", "inject"))
+        (capsule,) = capsules_in(folder)
+        assert (capsule.header.failure.text, capsule.header.failed_on) == ("injected", "push")
+        assert replayed(capsule).startswith("it raised nothing in 2 steps")
+
+
+def test_an_interrupt_while_a_snapshot_is_taken_leaves_nobody_without_an_answer(tmp_path, monkeypatch):
+    def interrupted(_state):
+        raise KeyboardInterrupt
+
+    with Channel(behaviours={"*": Touchy}, capsules=Capsules(tmp_path, every=2)) as channel, monkeypatch.context() as patch:
+        channel.handle(Join("a", "x", "u", 1))
+        channel.handle(Push("a", "x", "e", "p"))
+        patch.setattr("lightspeed.supervision.record.pickled", interrupted)
+        channel.handle(Push("a", "x", "e", "p"))
+        patch.undo()
+        assert [m.payload for m in channel.flush_outbox() if isinstance(m, Reply)] == ["joined", "topic_crashed"]
+
+
+def test_reads_are_no_steps(tmp_path):
+    with Channel(behaviours={"*": Touchy}, capsules=Capsules(tmp_path)) as channel:
+        channel.handle(Join("a", "x", "u", 1))
+        for _ in range(5):
+            assert channel.subscribers("x") == ("a",)
+        push(channel, "fail")
+    (capsule,) = capsules_in(tmp_path)
+    assert (capsule.header.handled, capsule.header.since) == (1, 1)
 
 
 def test_steps_are_kept_as_values(tmp_path):
