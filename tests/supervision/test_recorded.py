@@ -196,6 +196,7 @@ def test_what_waited_in_the_inbox_is_in_it(tmp_path, held):
         waiting = [Push("a", "x", "e", str(number)) for number in range(3)]
         for event in waiting:
             channel.tell(event)
+        assert not channel.crashed  # the supervisor has passed them on
         held.go_on.set()
         (capsule,) = wait_for(channel, tmp_path)
     assert capsule.header.waiting == 3
@@ -295,6 +296,7 @@ def test_one_that_is_too_large_goes_without_what_waited_and_says_so(tmp_path, he
         channel.tell(Push("a", "x", "hold", "planted"))
         assert held.inside.wait(20)
         channel.tell(Push("a", "x", "e", "p" * 100_000))
+        assert not channel.crashed  # the supervisor has passed it on
         held.go_on.set()
         (capsule,) = wait_for(channel, tmp_path)
     assert (capsule.header.cut, capsule.header.waiting, capsule.header.sizes.waiting) == (("waiting",), 1, 0)
