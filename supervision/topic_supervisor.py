@@ -96,6 +96,7 @@ class TopicSupervisor(_Role):
                 return None
             return handler(self, message)
         except Exception:  # a bug, or a runtime's failure, and the end of the channel
+            self._door.shut()  # who is told that the channel is closed finds it so
             lose(message, self._dead_letters)
             raise
 
