@@ -30,9 +30,9 @@ class WitnessedRuntime(RuntimeOver):
             runtime, outlet, *others = args
             return start(self._seen(role, _SeenSupervisor), runtime, _SeenOutlet(outlet, None, self._witness), *others)
         if issubclass(role, TopicActor):
-            (post,) = args
+            post = args[0]
             post.outlet = _SeenOutlet(post.outlet.inner, post, self._witness)
-            return start(self._seen(role, _SeenTopic), post)
+            return start(self._seen(role, _SeenTopic), *args)
         return start(role, *args)
 
     def _seen(self, role: type, mixin: type) -> type:
@@ -44,9 +44,9 @@ class WitnessedRuntime(RuntimeOver):
 class _SeenTopic(_Topic):
     witness: ClassVar[Witness]
 
-    def __init__(self, post: Post) -> None:
+    def __init__(self, post: Post, *others: Any) -> None:
         self.witness.started(post)
-        super().__init__(post)
+        super().__init__(post, *others)
 
     def on_end(self, error: BaseException | None) -> None:
         self.witness.ended(self.post, error)
