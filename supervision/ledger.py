@@ -10,7 +10,7 @@ class Ledger:
     def __init__(self, *, is_kept: bool) -> None:
         self._is_kept = is_kept
         self._rejoins: dict[str, tuple[Rejoin, ...]] = {}  # topic -> how to take its members back, in subscription order
-        self._struck: dict[str, dict[str, int]] = {}  # topic -> who wanted to leave while it was down, and at which incarnation
+        self._struck: dict[str, set[tuple[str, int]]] = {}  # topic -> who wanted to leave while it was down, at which incarnation
 
     def __contains__(self, topic: str) -> bool:
         return bool(self._rejoins.get(topic))
@@ -33,13 +33,13 @@ class Ledger:
     def strike(self, event: TopicEvent, incarnation: int) -> None:
         """Whoever asks to leave a topic that is down is refused, and comes back to no incarnation later than this."""
         if self._is_kept and isinstance(event, Leave):
-            self._struck.setdefault(event.topic, {})[event.client_id] = incarnation
+            self._struck.setdefault(event.topic, set()).add((event.client_id, incarnation))
 
     def take(self, topic: str, incarnation: int) -> tuple[Rejoin, ...]:
         """Whom this incarnation of the topic, which is about to start, is to take back; what it needs no more is forgotten."""
-        struck = self._struck.pop(topic, {})
-        later = {client_id: since for client_id, since in struck.items() if since >= incarnation}
+        struck = self._struck.pop(topic, set())
+        gone = {client_id for client_id, since in struck if since < incarnation}
+        later = {(client_id, since) for client_id, since in struck if since >= incarnation}
         if later:
             self._struck[topic] = later
-        rejoins = self._rejoins.pop(topic, ())
-        return tuple(rejoin for rejoin in rejoins if rejoin.client_id not in struck or rejoin.client_id in later)
+        return tuple(rejoin for rejoin in self._rejoins.pop(topic, ()) if rejoin.client_id not in gone)

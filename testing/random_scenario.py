@@ -21,6 +21,7 @@ from lightspeed.supervision import (
 )
 from lightspeed.testing.scenario import Scenario, ScenarioOptions, Sending
 
+_MOODY = "lightspeed.testing.moody:Moody"
 _CLIENTS = ("a1", "a2", "b1", "c1")  # two of them are one user's
 _TOPICS = ("x", "y", "z")
 
@@ -34,7 +35,9 @@ def random_scenario(seed: int, events: int = 40, *, faults: bool = True) -> Scen
     """
     rng = random.Random(f"scenario {seed}")
     moments = sorted(rng.choice((0.0, 0.0, rng.uniform(0, 20))) for _ in range(events))
-    sendings = tuple(Sending(_event(rng, int(at_s * 1000)), at_s) for at_s in moments)
+    crowd = range(33) if rng.random() < 0.05 else ()  # from 32 members on a topic keeps its recipients in another way
+    guests = [Sending(Join(f"guest {number}", "x", "guest", 0)) for number in crowd]
+    sendings = (*guests, *(Sending(_event(rng, int(at_s * 1000)), at_s) for at_s in moments))
     plan = FaultPlan(tuple(_fault(rng) for _ in range(rng.randrange(4))), rng.randrange(2**32)) if faults else FaultPlan()
     return Scenario(sendings, plan, _options(rng))
 
@@ -67,7 +70,10 @@ def _options(rng: random.Random) -> ScenarioOptions:
         max_waiting=rng.choice((1000, 2)),
     )
     return ScenarioOptions(
-        rejoin=rng.choice(("client", "supervisor")), restarts=restarts, rejoin_window_s=rng.choice((30.0, 2.0))
+        behaviours=rng.choice(({}, {}, {"x": _MOODY}, {"*": _MOODY})),
+        rejoin=rng.choice(("client", "supervisor")),
+        restarts=restarts,
+        rejoin_window_s=rng.choice((30.0, 2.0)),
     )
 
 

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from lightspeed.actors.errors import InvariantBroken, SimulationMisused, SimulationStuck
 from lightspeed.actors.pooled_actor import PooledActor
-from lightspeed.channel import Adapter, Channel, Event, FaultPlan, Restarts
+from lightspeed.channel import Adapter, Channel, Event, FaultPlan, Outbound, Restarts
 from lightspeed.supervision import ChildSpec, Supervisor, SupervisorRef
 from lightspeed.testing.client import Client
 from lightspeed.testing.pool import SimulatedPool
@@ -83,9 +83,13 @@ class Simulation:
         runtime = SimulatedRuntime(self.pool, self.random.random, "" if name == "channel" else f"{name} ")
         options["faults"] = plan = self._plan(options.get("faults"))
         witness = Witness(
-            self.pool, options.get("restarts") or Restarts(), plan, has_ledger=options.get("rejoin") == "supervisor"
+            self.pool,
+            options.get("restarts") or Restarts(),
+            plan,
+            has_ledger=options.get("rejoin") == "supervisor",
+            has_outbox=options.get("on_outbound") is None,
         )
-        channel = _SimulatedChannel(self, adapter, runtime=WitnessedRuntime(runtime, witness), **options)
+        channel = _SimulatedChannel(self, witness, adapter, runtime=WitnessedRuntime(runtime, witness), **options)
         if channel.faults is not None:
             channel.faults.on_fire = witness.fired
         self._channels.append((channel, witness))
@@ -244,6 +248,7 @@ class Simulation:
             self.run()
             for channel, witness in self._channels:
                 channel.close()
+                channel.flush_outbox()
                 witness.check(at_end=True)
             for ref in reversed(self._supervisors):
                 if ref.is_alive():
@@ -284,8 +289,8 @@ class Simulation:
 class _SimulatedChannel(Channel):
     """What is told to it outside of a `Client` is counted too, and may be skipped."""
 
-    def __init__(self, simulation: Simulation, adapter: Adapter | None, **options: Any) -> None:
-        self._simulation = simulation
+    def __init__(self, simulation: Simulation, witness: Witness, adapter: Adapter | None, **options: Any) -> None:
+        self._simulation, self._witness = simulation, witness
         super().__init__(adapter, **options)
 
     def handle(self, event: Event) -> None:
@@ -295,6 +300,11 @@ class _SimulatedChannel(Channel):
     def tell(self, event: Event) -> None:
         if not self._simulation.skips():
             super().tell(event)
+
+    def flush_outbox(self) -> list[Outbound]:
+        messages = super().flush_outbox()
+        self._witness.books.flush(messages)
+        return messages
 
 
 def _name_of(holds: Callable[[], object], name: str | None) -> str:

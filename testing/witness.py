@@ -4,9 +4,11 @@ It stands between the actors and their outlet, and is told of their beginnings a
 
     accounted_for     every event that was accepted is answered, once
     dead_incarnation  what a dead incarnation does has no effect
+    life              what is accepted while the channel or the topic is down is refused
     model             a relay gives out what the rules of a channel say, and its state is what they say
     one_incarnation   a topic has one living incarnation at a time
     order             the events of one client to one topic are accepted as they were sent, and handled as they were accepted
+    outbox            what is flushed is all that was given out, in the order of acceptance, once
     presence          who is present is the fold of what was given out of joins, rejoins and leaves
     rejoin            with a ledger, whoever was in a topic when it ended is in it again, and nobody else
     restarts          a topic is not restarted more often than its options allow
@@ -39,6 +41,7 @@ from lightspeed.supervision import (
 )
 from lightspeed.supervision.options import Restarts
 from lightspeed.supervision.restart_window import RestartWindow
+from lightspeed.testing.books import Books
 from lightspeed.testing.client import Client
 from lightspeed.testing.pool import SimulatedPool
 from lightspeed.testing.reference import ReferenceTopic
@@ -66,15 +69,17 @@ class _Seen(Struct, eq=False):
 class Witness:
     """Of one channel. For the simulation's thread only."""
 
-    def __init__(self, pool: SimulatedPool, restarts: Restarts, plan: FaultPlan | None, *, has_ledger: bool) -> None:
-        self._pool, self._restarts, self._has_ledger = pool, restarts, has_ledger
+    def __init__(
+        self, pool: SimulatedPool, restarts: Restarts, plan: FaultPlan | None, *, has_ledger: bool, has_outbox: bool
+    ) -> None:
+        self._pool, self._restarts, self._has_ledger, self._has_outbox = pool, restarts, has_ledger, has_outbox
         self._kinds = [] if plan is None else [type(fault) for fault in plan.faults]
         self._faulted: dict[int, set[type[Fault]]] = {}  # events that faults have got at, by number
         self._has_failed = False  # the supervisor, by plan
         self.handled = 0
         """How many messages topics handled."""
         self.clients: dict[str, Client] = {}
-        self.is_closed = False
+        self.books = Books()
         self.open: dict[int, Delivery] = {}
         """Accepted, and not answered yet."""
         self._sent: dict[str, deque[Any]] = {}
@@ -140,8 +145,9 @@ class Witness:
         if seq in self._answered:
             self._break("accounted_for", f"number {seq} was answered twice, now with {messages}")
         self._answered.add(seq)
+        self.books.give(seq, messages, by_order=seq in self._ordered or self._is_coming(seq))
         delivery = self.open.pop(seq, None)
-        if delivery is None and isinstance(self._coming, Delivery) and self._coming.seq == seq:
+        if delivery is None and isinstance(self._coming, Delivery) and self._is_coming(seq):
             delivery = self._coming
         if post is not None:
             self._put_by_topic(self._topics[post.topic], post, delivery, messages, faults)
@@ -172,9 +178,19 @@ class Witness:
                 self._check_state(seen, seen.post)
         if at_end and self.open and not self._has_failed:
             self._break("accounted_for", f"no answer was given to {[mail.request for mail in self.open.values()]}")
+        if at_end:
+            self._check_books()
         if self._pool.broken is not None:
             broken, self._pool.broken = self._pool.broken, None
             raise broken
+
+    def _check_books(self) -> None:
+        wrong = self.books.handled_while_down()
+        if wrong is not None:
+            self._break("life", wrong)
+        lost = self.books.lost() if DelayReply not in self._kinds else None
+        if lost is not None and self._has_outbox:
+            self._break("outbox", lost)
 
     def _put_by_topic(
         self, seen: _Seen, post: Post, delivery: Delivery | None, messages: Messages, faults: Set[type[Fault]]
@@ -195,6 +211,7 @@ class Witness:
         if delivery.seq < seen.last_seq.get(event.client_id, 0):
             self._break("order", f"{event} was handled after a later one of the same client")
         seen.last_seq[event.client_id] = delivery.seq
+        self.books.handle(delivery.seq, event.topic)
         self.handled += 1
         if Full in faults:
             return
@@ -246,16 +263,21 @@ class Witness:
                 self._break("accounted_for", f"the supervisor answered {event} by {messages}")
             elif isinstance(event, Leave) and event.topic in self._topics and messages[0].payload == "crashed":  # type: ignore[union-attr]
                 self._topics[event.topic].to_come_back.pop(event.client_id, None)
-        elif topic in self._topics and seq not in self._ordered and seq != getattr(self._coming, "seq", None):
-            if System(f"topic_restarted:{topic}") in messages:
-                self._check_restart(self._topics[topic])
-        elif topic in self._topics and System(f"topic_restarted:{topic}") in messages:
-            window = RestartWindow(self._restarts.intensity, self._restarts.period_s)
-            self._topics[topic].restarts = window  # one by order: from here on it counts afresh
+        elif topic in self._topics:
+            self._see_restarts(self._topics[topic], messages, by_order=seq in self._ordered or self._is_coming(seq))
 
-    def _check_restart(self, seen: _Seen) -> None:
+    def _is_coming(self, seq: int) -> bool:
+        return self._coming is not None and self._coming.seq == seq
+
+    def _see_restarts(self, seen: _Seen, messages: Messages, *, by_order: bool) -> None:
+        topic = seen.reference.topic
+        if System(f"topic_given_up:{topic}") in messages:  # its failures are forgotten with that
+            seen.restarts = RestartWindow(self._restarts.intensity, self._restarts.period_s)
+            return
+        if System(f"topic_restarted:{topic}") not in messages or by_order:
+            return
         if not seen.restarts.allow(self._pool.clock.now_s) and Jump not in self._kinds:
-            self._break("restarts", f"{seen.reference.topic} was restarted more often than {self._restarts} allows")
+            self._break("restarts", f"{topic} was restarted more often than {self._restarts} allows")
 
     def _check_sent(self, event: Any) -> None:
         sent = self._sent.get(event.client_id)

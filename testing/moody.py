@@ -1,0 +1,57 @@
+"""A behaviour for random scenarios: it does all that one may, and fails now and then, by what it has seen and nothing else."""
+
+from lightspeed.channel import Behaviour, Room
+
+
+class Moody(Behaviour):
+    """Every seventh event is too many for it."""
+
+    def __init__(self) -> None:
+        self.events, self.ticks = 0, 0
+
+    def on_start(self, room: Room) -> None:
+        room.start_timer("tick", 1.0)
+
+    def on_restart(self, room: Room, reason: str) -> None:
+        self.events = len(reason) % 7
+        room.start_timer("tick", 0.5)
+
+    def on_join(self, room: Room, client_id: str, user_id: str) -> None:
+        self._count()
+        if len(room.members) > 3:
+            room.refuse("full")
+            return
+        room.reply(f"welcome, {user_id}")
+        room.broadcast(f"{client_id} is here", but=client_id)
+
+    def on_leave(self, room: Room, client_id: str) -> None:
+        self._count()
+        room.broadcast(f"{client_id} is gone")
+
+    def on_broadcast(self, room: Room, client_id: str, payload: str) -> None:
+        self._count()
+        if self.events % 2:
+            room.broadcast(payload.upper())
+        else:
+            room.refuse("quiet, please")
+
+    def on_push(self, room: Room, client_id: str, event: str, payload: str) -> None:
+        self._count()
+        room.reply(payload)
+        for member in room.members:
+            room.push(member, event, payload)
+        if self.events % 3 == 0:
+            room.cancel_timer("tick")
+
+    def on_timer(self, room: Room, name: str) -> None:
+        self.ticks += 1
+        room.broadcast(name)
+        if self.ticks < 5:
+            room.start_timer(name, self.ticks)
+        elif self.ticks == 5 and self.events % 2:
+            raise RuntimeError("five ticks are enough")
+
+    def _count(self) -> None:
+        self.events += 1
+        if self.events % 7 == 0:
+            raise RuntimeError("the seventh is too many")
