@@ -9,12 +9,14 @@ from msgspec import Struct
 
 from lightspeed.actors.errors import InvariantBroken, SimulationMisused, SimulationStuck
 from lightspeed.actors.pooled_actor import PooledActor
+from lightspeed.actors.pooled_ref import PooledRef
 from lightspeed.channel import Adapter, Channel, Event, FaultPlan, Restarts
-from lightspeed.supervision import ChildSpec, Supervisor, SupervisorRef
+from lightspeed.supervision import ChildSpec, SupervisorRef
 from lightspeed.testing.client import Client
 from lightspeed.testing.pool import SimulatedPool
 from lightspeed.testing.runtime import SimulatedRuntime
 from lightspeed.testing.schedulers import Scheduler, scheduler_of
+from lightspeed.testing.supervised import SimulatedSupervisor
 from lightspeed.testing.trace import Trace, TracedRandom
 from lightspeed.testing.witness import Witness
 from lightspeed.testing.witnessed import WitnessedRuntime
@@ -69,7 +71,7 @@ class Simulation:
         self.pool = SimulatedPool(chosen, self.trace)
         """For actors of your own: `MyActor.start(pool=simulation.pool)`."""
         self._channels: list[tuple[Channel, Witness]] = []
-        self._supervisors: list[SupervisorRef] = []
+        self._refs: list[pykka.ActorRef[Any]] = []
         self._always: list[_Rule] = []
         self._later: list[_Rule] = []
         self._is_closed = False
@@ -102,17 +104,18 @@ class Simulation:
         return witness.clients[client_id]
 
     def supervisor(self, children: Iterable[ChildSpec] = (), **options: Any) -> SupervisorRef:
-        """A `Supervisor` that takes part, with its clock, its pool and its randomness. Give its children the pool too."""
+        """A `Supervisor` that takes part, and those among its children. Give other children the pool: `pool=simulation.pool`."""
         self._check_open()
         clock = SimulatedRuntime(self.pool, self.random.random, "")
-        ref = Supervisor.start(children, pool=self.pool, clock=clock, randomness=self.random, **options)
-        self._supervisors.append(ref)
+        ref = SimulatedSupervisor.start(children, pool=self.pool, clock=clock, randomness=self.random, **options)
+        self._refs.append(ref)
         return ref
 
     def start(self, actor_class: type[PooledActor], *args: Any, **kwargs: Any) -> pykka.ActorRef[Any]:
-        """An actor of your own. Its `__init__` must hand `pool` on to `PooledActor`'s."""
+        """An actor of your own. Its `__init__` must hand `pool` on to `PooledActor`'s. It is stopped at the end."""
         self._check_open()
         ref: pykka.ActorRef[Any] = actor_class.start(*args, pool=self.pool, **kwargs)
+        self._refs.append(ref)
         return ref
 
     def every(self, period_s: float, call: Callable[[], object]) -> None:
@@ -192,6 +195,7 @@ class Simulation:
                 raise SimulationStuck(f"it is still busy after {most_steps} steps")
         for _channel, witness in self._channels:
             witness.check()
+        self.pool.check_at_rest()
         return self.pool.steps - before
 
     def run_for(self, seconds: float) -> int:
@@ -232,7 +236,7 @@ class Simulation:
     # The end
 
     def close(self) -> None:
-        """Run until all is at rest, close the channels and stop the supervisors, and look at what must be so in the end.
+        """Run until all is at rest, close the channels, stop supervisors and actors, the last first, and see to what must be so.
 
         Raises:
             InvariantBroken: something is not.
@@ -245,7 +249,7 @@ class Simulation:
             for channel, witness in self._channels:
                 channel.close()
                 witness.check(at_end=True)
-            for ref in reversed(self._supervisors):
+            for ref in reversed(self._refs):
                 if ref.is_alive():
                     ref.stop()
             self.run()
@@ -264,6 +268,9 @@ class Simulation:
         for channel, _witness in self._channels:
             channel._finalizer.detach()
         self.pool.close()
+        for ref in pykka.ActorRegistry.get_all():
+            if isinstance(ref, PooledRef) and ref._actor._pooled_pool is self.pool:
+                pykka.ActorRegistry.unregister(ref)
 
     def _check_open(self) -> None:
         if self._is_closed:

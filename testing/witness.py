@@ -134,7 +134,7 @@ class Witness:
 
     def put(self, post: Post | None, seq: int, topic: str | None, messages: Messages) -> None:
         """These were given out, by the incarnation of this post or by the supervisor itself."""
-        faults = self._faulted.get(seq, frozenset())
+        faults: Set[type[Fault]] = self._faulted.get(seq, frozenset())
         if seq in self._answered and faults & _ANSWER_TWICE:
             return
         if seq in self._answered:
