@@ -257,6 +257,12 @@ class Simulation:
         finally:
             self._drop()
 
+    def abandon(self) -> None:
+        """End it where it stands, and ask for nothing. Harmless where it is closed."""
+        if not self._is_closed:
+            self._is_closed = True
+            self._drop()
+
     def _look_back(self) -> None:
         self._look()
         for rule in self._later:
@@ -283,8 +289,7 @@ class Simulation:
         if error is None:
             self.close()
         else:
-            self._is_closed = True
-            self._drop()
+            self.abandon()
             error.add_note(f"in a simulation with seed {self.seed}, at step {self.steps}, after {self.now_s:g} s")
 
 
