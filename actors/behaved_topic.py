@@ -62,7 +62,7 @@ class BehavedTopic(TopicState, eq=False, gc=True):
     def _begin(self) -> Messages:
         if self._behaviour is not None:
             return ()
-        self._room = Room(self.topic, self.users, lambda: self.presences)
+        self._room = Room(self.topic, self.users, self._presence.entries)
         behaviour = _failing("its making", self.make)
         if not isinstance(behaviour, Behaviour):
             raise RoomMisused(f"a behaviour must be a Behaviour, got {behaviour!r}")

@@ -18,6 +18,8 @@ LightspeedError
 ├── RoomMisused       the caller's: a behaviour did what a topic's behaviour can't do
 ├── FaultsNotFired    the caller's: a plan with faults that never came about
 ├── InvalidTrace      the peer's: a line of a trace that is no valid event
+├── InvalidCapsule    the peer's: a file that is no whole crash capsule, or of another version
+├── CapsuleRefused    the peer's: a capsule that nobody vouches for, and that is not run
 ├── ChannelTimeout    the world's: an answer that did not come in time
 ├── SupervisorTimeout the world's: a supervisor's answer that did not come in time
 ├── StartTimeout      the world's: an actor whose on_start did not return in time
@@ -27,6 +29,7 @@ LightspeedError
 ├── SimulationMisused the caller's: what a simulation can't do
 ├── SimulationStuck   the world's: a simulation in which nothing can go on, or nothing comes to rest
 ├── InvariantBroken   the world's: something was not as it must be in a simulation
+├── TokenUsed         the world's: in a replay, what stands for something that could not go into the capsule
 ├── InjectedFault     nobody's fault: what a fault plan raises
 ├── TopicCrash        nobody's fault: what `Crash` raises inside each topic actor
 ├── Shutdown          nobody's fault: raised by an actor's own code, which is done
@@ -96,6 +99,30 @@ class InvalidTrace(LightspeedError, ValueError):
     def __init__(self, source: str, line: int, reason: str) -> None:
         self.source, self.line, self.reason = source, line, reason
         super().__init__(f"{source}:{line}: {reason}")
+
+
+class InvalidCapsule(LightspeedError, ValueError):
+    """A file is no crash capsule, or not a whole one, or can't be read by this version."""
+
+    def __init__(self, source: str, reason: str) -> None:
+        self.source, self.reason = source, reason
+        super().__init__(f"{source}: {reason}")
+
+
+class CapsuleRefused(LightspeedError):
+    """A capsule is not replayed, since nobody vouches for the code in it."""
+
+    def __init__(self, source: str, reason: str) -> None:
+        self.source, self.reason = source, reason
+        super().__init__(f"{source}: {reason}")
+
+
+class TokenUsed(LightspeedError, RuntimeError):
+    """A replay came to something that could not go into the capsule, or was not to: a token stands for it."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        super().__init__(f"the replay used what is not in the capsule: {what}")
 
 
 class ChannelTimeout(LightspeedError, TimeoutError):

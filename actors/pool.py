@@ -227,12 +227,14 @@ class ActorPool:
         me, signal = threading.current_thread(), threading.Lock()
         signal.acquire()
         ready, running, scheduled, throughput = self._ready, self._running, self.scheduled, self.throughput
+        actor: Runnable | None
         while True:
             if self._crowded and self._leave(me):
                 return
             try:
                 actor = ready.popleft()
             except IndexError:
+                actor = None  # a worker that has nothing to do keeps nobody alive
                 if not self._park(me, signal):
                     return
                 continue

@@ -10,13 +10,16 @@ from lightspeed.actors.runtime import Runtime, SupervisedRef, Timer
 
 
 class RuntimeOver:
-    """As the runtime that it stands over, until a subclass says otherwise."""
+    """As the runtime that it stands over, until a subclass says otherwise.
+
+    What is not there costs nothing: no hook is left in the actors.
+    """
 
     def __init__(self, under: Runtime) -> None:
         self.under = under
 
     def begin(self, start: Callable[..., SupervisedRef], role: type, args: tuple[Any, ...]) -> SupervisedRef:
-        """Start an actor by the other's `start` or `start_on_thread`: the place to change its role, arguments or reference."""
+        """Start an actor by the other's `start` or `start_on_thread`: here its role, arguments or reference may be changed."""
         return start(role, *args)
 
     def start(self, role: type, *args: Any) -> SupervisedRef:

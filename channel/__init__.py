@@ -3,16 +3,19 @@
 from lightspeed.actors import ChannelState, Pool, Runtime, Threads
 from lightspeed.actors.behaviour import Behaviour
 from lightspeed.actors.errors import (
+    CapsuleRefused,
     ChannelClosed,
     ChannelTimeout,
     FaultsNotFired,
     InjectedFault,
     InsideActor,
+    InvalidCapsule,
     InvalidEvent,
     InvalidOption,
     InvalidTrace,
     LightspeedError,
     RoomMisused,
+    TokenUsed,
     TopicCrash,
     TopicStuck,
 )
@@ -45,6 +48,7 @@ from lightspeed.channel.codec import decode_event, encode
 from lightspeed.channel.trace import read_batches, read_trace
 from lightspeed.supervision import (
     Backoff,
+    Capsules,
     DeadLetter,
     Delay,
     DelayReply,
@@ -71,6 +75,8 @@ __all__ = [
     "Behaviour",
     "Broadcast",
     "BroadcastMessage",
+    "CapsuleRefused",
+    "Capsules",
     "Channel",
     "ChannelClosed",
     "ChannelState",
@@ -92,6 +98,7 @@ __all__ = [
     "Hang",
     "InjectedFault",
     "InsideActor",
+    "InvalidCapsule",
     "InvalidEvent",
     "InvalidOption",
     "InvalidTrace",
@@ -121,6 +128,7 @@ __all__ = [
     "Slow",
     "System",
     "Threads",
+    "TokenUsed",
     "TopicCrash",
     "TopicStuck",
     "Tree",

@@ -21,6 +21,7 @@ from lightspeed.actors.runtime import Pool, Runtime, SupervisedRef
 from lightspeed.actors.topic_actor import TopicActor
 from lightspeed.channel.adapter import Adapter, ClusterReady, SingleNode
 from lightspeed.supervision import (
+    Capsules,
     DeadLetter,
     DeadLetters,
     Door,
@@ -70,6 +71,7 @@ class Channel:
         faults: what is to go wrong in this channel, on purpose. None, the default: nothing.
         rejoin: who brings the members of a topic back after its end: `client`, the default, they do by `Rejoin`; `supervisor`, it
             replays who was in it when it ended, which gives presence diffs and no replies.
+        capsules: where a topic that fails leaves a file by which the failure can be repeated. None, the default: nowhere.
         runtime: the kind of actor and the clock. Default: `Pool()`, all actors on one worker; `Threads()` gives each a daemon
             thread. It must be the channel's own: it ends with it.
 
@@ -92,6 +94,7 @@ class Channel:
         restarts: Restarts | None = None,
         rejoin: Literal["client", "supervisor"] = "client",
         faults: FaultPlan | None = None,
+        capsules: Capsules | None = None,
         runtime: Runtime | None = None,
     ) -> None:
         self._adapter = _check_adapter(SingleNode() if adapter is None else adapter)
@@ -107,8 +110,14 @@ class Channel:
         )
         if not (on_outbound is None or callable(on_outbound) or isinstance(on_outbound, pykka.ActorRef)):
             raise InvalidOption("on_outbound", on_outbound, "must be a callable, an ActorRef or None")
+        if not (capsules is None or isinstance(capsules, Capsules)):
+            raise InvalidOption("capsules", capsules, "must be a Capsules or None")
         self._faults = None if faults is None else Injector(faults)
         self._runtime: Runtime = DEFAULT_RUNTIME() if runtime is None else runtime
+        if capsules is not None:
+            from lightspeed.supervision.recorded import Recorded  # whoever wants no capsules need not load what pickles them
+
+            self._runtime = Recorded(self._runtime, capsules)
         if self._faults is not None:
             self._runtime = FaultyRuntime(self._runtime, self._faults)
         self._outbox = Outbox()

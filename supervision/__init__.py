@@ -24,7 +24,7 @@ from lightspeed.supervision.faults import (
 )
 from lightspeed.supervision.faulty_runtime import FaultyRuntime
 from lightspeed.supervision.injector import Injector
-from lightspeed.supervision.options import Options, Restarts
+from lightspeed.supervision.options import Capsules, Options, Restarts
 from lightspeed.supervision.outbox import Outbox
 from lightspeed.supervision.pauses import Pauses
 from lightspeed.supervision.restart_window import RestartWindow
@@ -36,6 +36,7 @@ from lightspeed.supervision.tree import Tree
 
 __all__ = [
     "Backoff",
+    "Capsules",
     "ChildCounts",
     "ChildSpec",
     "ChildView",

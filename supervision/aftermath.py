@@ -136,7 +136,7 @@ class Aftermath:
             report = logger.bind(topic=post.topic, incarnation=post.incarnation).opt(exception=error)
             report.error("topic {} failed on its way down: {}", post.topic, text_of(error))
         for mail in in_turn(left):
-            self._refuse(mail)
+            self._refuse(post, mail)
 
     def _replace(self, post: Post, error: BaseException | None, left: deque[Mail]) -> None:
         if error is not None:
@@ -230,7 +230,7 @@ class Aftermath:
     def drop(self, child: Child) -> None:
         """It was put off, and is not wanted any more."""
         for mail in self._children.drop(child):
-            self._refuse(mail)
+            self._refuse(child.post, mail)
         if child.post.topic in self._ledger and child.post.topic not in self._life.down:
             self._had_members[child.post.topic] = child.post.incarnation
 
@@ -302,10 +302,10 @@ class Aftermath:
         if verdict.channel_fails:
             self._owner.crash_channel(f"topics failed too often, {topic} last")
 
-    def _refuse(self, mail: Mail) -> None:
+    def _refuse(self, post: Post, mail: Mail) -> None:
         """The topic is down; whoever wanted to leave it does not come back with it."""
         if type(mail) is Delivery:
-            self._ledger.strike(mail.request)
+            self._ledger.strike(mail.request, post.incarnation)
         self._children.answer(mail, "crashed")
 
     def _give_up(self, topic: str, left: deque[Mail]) -> None:

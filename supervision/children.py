@@ -7,6 +7,7 @@ then what the successor is sent waits with it.
 
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pykka
@@ -101,7 +102,8 @@ class Children:
         self.in_hand: dict[Post, Mail] = {}
         self._behaviours = options.behaviours if options.behaviours else None
         self._died_of: dict[str, str] = {}
-        self._incarnation = 0
+        self.incarnation = 0
+        """The last that was given."""
         self._touched: dict[Child, None] = {}  # sent something since the last settle, in that order
         self._ends_here: tuple[Post, int] | None = None  # whose end is being ordered, and in which thread
         self.live: dict[str, Child] = {}
@@ -113,8 +115,8 @@ class Children:
 
         One that `restores` stands for one that ended: its members come back to it.
         """
-        self._incarnation += 1
-        post = Post(topic, self._incarnation, self._outlet, self._report, self.in_hand, behaved=self._behaved(topic))
+        self.incarnation += 1
+        post = Post(topic, self.incarnation, self._outlet, self._report, self.in_hand, behaved=self._behaved(topic))
         child = self.live[topic] = Child(post, restores, restores, self._is_ours_alone and post.behaved is None)
         return child
 
@@ -167,10 +169,10 @@ class Children:
 
     def _take_back_members(self, child: Child) -> None:
         """Before anything that waits, if it was started to take the place of one that ended."""
-        rejoins = self._ledger.take(child.post.topic)
+        rejoins = self._ledger.take(child.post.topic, child.post.incarnation)
         if rejoins and child.restores:
             child.awaits_rejoin = False
-            replay = Errand(lambda state: state.replay(rejoins), None, self._next_number(), rejoins)
+            replay = Errand(partial(TopicState.replay, rejoins=rejoins), None, self._next_number(), rejoins)
             child.waiting = [replay, *child.waiting]
             child.sent += 1
             self._touched[child] = None

@@ -47,8 +47,8 @@ class Fault(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="do
     match: dict[str, str | int] | None = None
     """At an event with all these fields, `type` (join, rejoin, leave, broadcast, push) among them."""
     when: Any = None
-    """Where this holds: a callable of (event, members) that gives a bool, or its name as `module:function`. In a hook the event is
-    None. How many members there are is known in the topic and in its hooks; elsewhere it is 0."""
+    """Where this holds: a callable of (event, members) that gives a bool, or its name as `module:function`. In a hook there is
+    no event: None. How many members there are is known in the topic and in its hooks; elsewhere it is 0."""
     times: int | None = None
     """It acts at most so often. None, the default: any number of times."""
     per: Literal["topic", "all"] = "topic"

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from hashlib import blake2b
+from types import MethodType
 from typing import Any, Self
 
 import msgspec
@@ -89,7 +90,9 @@ def _check_fields(what: str, cls: type[Struct], fields: object) -> None:
 def _named(when: str | Callable[..., Any] | None) -> str | None:
     if when is None or isinstance(when, str):
         return when
-    path = f"{getattr(when, '__module__', '')}:{getattr(when, '__qualname__', '')}"
-    if "<" in path or path[0] == ":" or path[-1] == ":":
+    module, name = getattr(when, "__module__", None), getattr(when, "__qualname__", "<none>")
+    if (
+        module is None or "<" in name or isinstance(when, MethodType)
+    ):  # a lambda's name is <lambda>, an inner function's has <locals>
         raise InvalidOption("when", when, "must be a function of a module to be written as JSON")
-    return path
+    return f"{module}:{name}"

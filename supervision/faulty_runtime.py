@@ -91,10 +91,14 @@ class FaultyRuntime(RuntimeOver):
     # What comes at a time
 
     def _set_times(self, supervisor: SupervisedRef) -> None:
-        for index, fault in self._injector.of(Raise, Jump, FailSupervisor):
+        acts: dict[type[Fault], Callable[[int, Fault], None]] = {
+            Raise: self._strike_topics,
+            Jump: self._jump,
+            FailSupervisor: partial(_strike, supervisor),
+        }
+        for index, fault in self._injector.of(*acts):
             if fault.at_s is not None and not fault.needs_event:
-                act = {Raise: self._strike_topics, Jump: self._jump, FailSupervisor: partial(_strike, supervisor)}[type(fault)]
-                self._put_off.later(fault.at_s, partial(act, index, fault), counts=False)
+                self._put_off.later(fault.at_s, partial(acts[type(fault)], index, fault), counts=False)
 
     def _strike_topics(self, index: int, fault: Fault) -> None:
         for post, ref in self._alive.copy().items():

@@ -19,26 +19,31 @@ class FaultySupervisor(_Supervisor):
     """It fails within its own handling of an event, where any bug of it would show, and once: its end is orderly."""
 
     harm: ClassVar[Harm]
-    _dooms: tuple[Delivery, str] | None = None
-    """At which event it fails, and with what text."""
+    _doom: tuple[Delivery, Exception] | None = None
+    """At which event it fails, and of what."""
 
     def on_receive(self, message: Any) -> Any:
         if type(message) is Strike:
-            if self._dooms is None and self.harm.injector.fire(message.index, ""):
+            if self._doom is None and self.harm.injector.fire(message.index, ""):
                 raise InjectedFault(message.fault.text)
             return None
-        if type(message) is Delivery and self._dooms is None and not self._closing:
-            self._judge(message)
+        if type(message) is Delivery and self._doom is None and not self._closing:
+            failure = self._judge(message)
+            if failure is not None:
+                self._doom, self._is_plain = (message, failure), False
         return super().on_receive(message)
 
-    def _judge(self, delivery: Delivery) -> None:
+    def _judge(self, delivery: Delivery) -> Exception | None:
         request = delivery.request
-        for fault in self.harm.injector.due("supervisor", request.topic, lambda: request, self.harm.elapsed_s()):
-            assert isinstance(fault, FailSupervisor)
-            self._dooms, self._is_plain = (delivery, fault.text), False
-            return
+        try:
+            for fault in self.harm.injector.due("supervisor", request.topic, lambda: request, self.harm.elapsed_s()):
+                assert isinstance(fault, FailSupervisor)
+                return InjectedFault(fault.text)
+        except Exception as error:  # what a `when` of the user's raised
+            return error
+        return None
 
     def _handle(self, mail: Delivery | Order) -> None:
-        if self._dooms is not None and self._dooms[0] is mail:
-            raise InjectedFault(self._dooms[1])
+        if self._doom is not None and self._doom[0] is mail:
+            raise self._doom[1]
         super()._handle(mail)

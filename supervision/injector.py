@@ -27,8 +27,8 @@ class Injector:
             raise InvalidOption("faults", plan, "must be a FaultPlan or None")
         self.plan = plan
         self.on_fire: Callable[[int, str], object] | None = None
-        """Called whenever a fault fires, with its place in the plan and the topic, on the thread on which it does. It must not wait.
-        The topic is empty where the time has come for the supervisor or the clock."""
+        """Called whenever a fault fires, with its place in the plan and the topic, in the thread in which it does. The topic is
+        empty where the time has come for the supervisor or the clock. It must not wait."""
         self.lost = 0
         """How many events and replies were delayed beyond the end of the channel."""
         self._fired = [0] * len(plan.faults)

@@ -9,8 +9,8 @@ class Ledger:
 
     def __init__(self, *, is_kept: bool) -> None:
         self._is_kept = is_kept
-        self._rejoins: dict[str, dict[str, Rejoin]] = {}  # topic -> client_id -> how to take it back, in subscription order
-        self._struck: dict[str, set[str]] = {}  # topic -> who left while it was down, or on its way there
+        self._rejoins: dict[str, tuple[Rejoin, ...]] = {}  # topic -> how to take its members back, in subscription order
+        self._struck: dict[str, dict[str, int]] = {}  # topic -> who wanted to leave while it was down, and at which incarnation
 
     def __contains__(self, topic: str) -> bool:
         return bool(self._rejoins.get(topic))
@@ -22,22 +22,24 @@ class Ledger:
 
     def note(self, state: TopicState | None) -> None:
         """The topic's actor has ended, with this state; None: it had not started."""
-        if self._is_kept and state is not None:
-            struck = self._struck.get(state.topic, ())
-            self._rejoins[state.topic] = {r.client_id: r for r in state.rejoins if r.client_id not in struck}
+        if state is not None:
+            self.put_back(state.topic, state.rejoins)
 
     def put_back(self, topic: str, rejoins: tuple[Rejoin, ...]) -> None:
         """The actor that was to take them back ended before it had; it had handled nothing else."""
-        struck = self._struck.get(topic, ())
-        self._rejoins[topic] = {rejoin.client_id: rejoin for rejoin in rejoins if rejoin.client_id not in struck}
+        if self._is_kept:
+            self._rejoins[topic] = rejoins
 
-    def strike(self, event: TopicEvent) -> None:
-        """Whoever asks to leave a topic that is down is refused, and does not come back with it."""
+    def strike(self, event: TopicEvent, incarnation: int) -> None:
+        """Whoever asks to leave a topic that is down is refused, and comes back to no incarnation later than this."""
         if self._is_kept and isinstance(event, Leave):
-            self._struck.setdefault(event.topic, set()).add(event.client_id)
-            self._rejoins.get(event.topic, {}).pop(event.client_id, None)
+            self._struck.setdefault(event.topic, {})[event.client_id] = incarnation
 
-    def take(self, topic: str) -> tuple[Rejoin, ...]:
-        """Whom the topic's next actor, which is about to start, is to take back; all is forgotten here."""
-        self._struck.pop(topic, None)
-        return tuple(self._rejoins.pop(topic, {}).values())
+    def take(self, topic: str, incarnation: int) -> tuple[Rejoin, ...]:
+        """Whom this incarnation of the topic, which is about to start, is to take back; what it needs no more is forgotten."""
+        struck = self._struck.pop(topic, {})
+        later = {client_id: since for client_id, since in struck.items() if since >= incarnation}
+        if later:
+            self._struck[topic] = later
+        rejoins = self._rejoins.pop(topic, ())
+        return tuple(rejoin for rejoin in rejoins if rejoin.client_id not in struck or rejoin.client_id in later)

@@ -16,7 +16,8 @@ class Pauses(Protocol):
 
         Returns:
             True when the time is over: the actor goes on. False at once, where the actor is to return: it gets the message again,
-            before any other, when the time is over, and nothing until then.
+            before any other, when the time is over, and nothing until then. Meanwhile `left_over` must not give that message:
+            the supervisor has it, and answers it where the actor is given up.
         """
 
     def end_pauses(self) -> None:

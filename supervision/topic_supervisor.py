@@ -96,6 +96,7 @@ class TopicSupervisor(_Role):
                 return None
             return handler(self, message)
         except Exception:  # a bug, or a runtime's failure, and the end of the channel
+            self._door.shut()  # who is told that the channel is closed finds it so
             lose(message, self._dead_letters)
             raise
 
@@ -136,7 +137,7 @@ class TopicSupervisor(_Role):
         if child is None:
             answer = self._life.answer(delivery.request, topic_exists=False)
             if answer is not None:
-                self._ledger.strike(delivery.request)
+                self._ledger.strike(delivery.request, self._children.incarnation)
                 self._children.emit(delivery.seq, topic, answer, delivery.reply)
                 return
             child = self._children.add(topic, restores=topic in self._ledger)  # no actor could be started before
@@ -304,7 +305,8 @@ class TopicSupervisor(_Role):
     def _end(self) -> None:
         """The end, whoever brought it: handle what was accepted, then wait for the topic actors."""
         self._door.shut()
-        while left := self.actor_inbox.left_over():
+        inbox: Any = self.actor_inbox  # of either kind
+        while left := inbox.left_over():
             for message in left:
                 if type(message) in _HANDLERS:
                     tried(self.on_receive, message)

@@ -187,7 +187,10 @@ class Witness:
             self._fold(seen, messages)
             return
         if seen.to_come_back:
-            self._break("rejoin", f"{list(seen.to_come_back)} did not come back to {post.topic}#{post.incarnation}")
+            missing = seen.to_come_back.keys() - self._leaving(post.topic)
+            if missing:
+                self._break("rejoin", f"{sorted(missing)} did not come back to {post.topic}#{post.incarnation}")
+            seen.to_come_back = {}
         event = delivery.request
         if delivery.seq < seen.last_seq.get(event.client_id, 0):
             self._break("order", f"{event} was handled after a later one of the same client")

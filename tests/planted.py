@@ -31,7 +31,7 @@ def member_not_replayed():
     from lightspeed.supervision.ledger import Ledger
 
     take = Ledger.take
-    with patch.object(Ledger, "take", lambda ledger, topic: take(ledger, topic)[:2]):
+    with patch.object(Ledger, "take", lambda ledger, *topic: take(ledger, *topic)[:2]):
         yield
 
 

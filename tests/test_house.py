@@ -14,6 +14,8 @@ PURE = [
     *("actors.recipients", "actors.topic", "actors.channel_state"),
     *("testing.clock", "testing.reference"),
     *("supervision.backoff", "supervision.restart_window", "supervision.rules", "supervision.tree"),
+    *("supervision.fault", "supervision.faults", "supervision.fault_plan"),
+    *("supervision.redaction", "supervision.capsule"),
 ]
 IMPURE = {"pykka", "threading", "queue", "time", "socket", "random", "logging", "loguru", "asyncio", "datetime", "uuid", "os"}
 SOURCES = [path for floor in FLOORS for path in sorted((ROOT / floor).glob("**/*.py"))]

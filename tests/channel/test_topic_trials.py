@@ -5,7 +5,7 @@ import random
 import threading
 
 import pytest
-from clock import Clock
+from moved_clock import MovedPool as Clock
 from wild import DEEDS, HOOKS, Accounts, Misdeeds, assert_nothing_is_left, trial, wild
 
 from lightspeed.channel import Backoff, Broadcast, Channel, ChannelTimeout, Crash, Join, Leave, Push, Rejoin, Restart, Restarts

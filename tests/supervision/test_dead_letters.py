@@ -4,7 +4,7 @@ import threading
 
 import pykka
 import pytest
-from clock import Clock
+from moved_clock import MovedPool as Clock
 
 from lightspeed.channel import (
     Behaviour,

@@ -82,7 +82,7 @@ def test_what_was_told_and_stood_behind_that_is_handled_or_lost_but_not_forgotte
 def test_who_asks_a_supervisor_that_fails_is_told_at_once(monkeypatch, ask):
     for name in ("answer", "settle"):
         monkeypatch.setattr(Children, name, fail)
-    monkeypatch.setattr("lightspeed.supervision.topic_supervisor.Census", fail)
+    monkeypatch.setattr("lightspeed.supervision.questions.Census", fail)
     channel = Channel()
     try:
         assert ask(channel) == []  # a flush gives what there is

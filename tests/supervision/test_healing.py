@@ -4,7 +4,7 @@ import random
 import threading
 
 import pytest
-from clock import Clock
+from moved_clock import MovedPool as Clock
 from naive import NaiveChannel
 
 from lightspeed.actors import Pool, TopicActor, TopicState

@@ -67,7 +67,7 @@ def test_an_option_of_a_wrong_value_is_refused(options):
 
 
 def test_restarts_are_counted_until_the_topic_is_given_up():
-    histories = Histories(Restarts(intensity=2))
+    histories = Histories(Restarts(intensity=2), Half())
     assert histories.restarts("x") == 0
     for expected in (1, 2, 0, 1):
         histories.judge("x", 1.0)

@@ -1,0 +1,96 @@
+"""`lightspeed capsule`: look into a crash capsule without running any of it, or repeat its failure in a process of its own."""
+
+import sys
+from importlib.metadata import version
+
+from lightspeed.actors.errors import InvalidCapsule, InvalidOption
+from lightspeed.supervision import capsule_file, capsule_replay
+from lightspeed.supervision.capsule import Header
+
+_SIGNATURES = {
+    "unsigned": "no",
+    "no key": f"yes; not checked, since {capsule_file.KEY} is not set",
+    "other key": f"yes, with another key than {capsule_file.KEY} has",
+    "altered": "yes, and altered since",
+    "good": f"yes, with the key in {capsule_file.KEY}",
+}
+
+
+def show(path: str, *, as_json: bool) -> int:
+    """Print the header of the capsule; returns the exit status.
+
+    Raises:
+        InvalidCapsule: it is none.
+        OSError: it can't be read.
+    """
+    capsule = capsule_file.read(path)
+    if as_json:
+        sys.stdout.write(capsule.line.decode())
+        return 0
+    for name, value in _rows(capsule.header, _SIGNATURES[capsule.signature]):
+        print(f"{name:<12}{printable(value)}")
+    print()
+    print(printable(capsule.header.failure.traceback.rstrip("\n")))
+    return 0
+
+
+def replay(path: str, timeout_s: float, *, run_untrusted_code: bool) -> int:
+    """Repeat it; returns the exit status.
+
+    Raises:
+        CapsuleRefused: nobody vouches for it, and `run_untrusted_code` is not given.
+        InvalidCapsule: it is no capsule, or can't be replayed here.
+        InvalidOption: a timeout that can't be.
+        OSError: it can't be read.
+    """
+    if not 0 < timeout_s <= 31_536_000:
+        raise InvalidOption("--timeout", timeout_s, "must be a number of seconds above 0 and at most a year")
+    capsule = capsule_file.read(path)
+    if not run_untrusted_code:
+        capsule.check_signature()
+    header, here = capsule.header, version("lightspeed-channels")
+    if header.library != here:
+        print(f"lightspeed: the capsule was written by lightspeed {header.library}, and this is {here}", file=sys.stderr)
+    outcome = capsule_replay.replay(capsule, timeout_s)
+    if outcome.broken:
+        raise InvalidCapsule(path, f"what is in it can't be loaded: {printable(outcome.broken)}")
+    differs = capsule_replay.difference(capsule, outcome)
+    if outcome.failure is not None and outcome.failure.traceback:
+        print(printable(outcome.failure.traceback.rstrip("\n")))
+    elif outcome.failure is not None:
+        print(printable(f"{outcome.failure.type}: {outcome.failure.text}"))
+    if differs:
+        print(printable(f"not the same: {differs}"))
+        for name in (*header.tokens, *header.redactions):
+            print(printable(f"  not in the capsule: {name}"))
+        return 1
+    print(printable(f"the same failure as in topic {header.topic}, on {header.failed_on}, {header.time}"))
+    return 0
+
+
+def printable(text: str) -> str:
+    """Without what a terminal would obey."""
+    return "".join(char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in text)
+
+
+def _rows(header: Header, signature: str) -> list[tuple[str, str]]:
+    behaviour = "none: the plain relay" if header.behaviour is None else header.behaviour
+    state = {"start": "at its start", "state": "from a snapshot"}.get(header.snapshot, header.snapshot)
+    waiting = f"{header.waiting}{', left out for their size' if 'waiting' in header.cut else ''}"
+    return [
+        ("topic", header.topic),
+        ("incarnation", str(header.incarnation)),
+        ("behaviour", behaviour),
+        ("time", header.time),
+        ("exception", f"{header.failure.type}: {header.failure.text}"),
+        ("failed on", header.failed_on),
+        ("state", state),
+        ("messages", f"{header.handled} handled, the last {header.since} of them in the file"),
+        ("waiting", waiting),
+        ("tokens", ", ".join(header.tokens) or "none"),
+        ("redacted", ", ".join(header.redactions) or "nothing"),
+        ("python", header.python),
+        ("lightspeed", header.library),
+        ("bytes", f"{header.sizes.state} state, {header.sizes.steps} messages, {header.sizes.waiting} waiting"),
+        ("signed", signature),
+    ]

@@ -1,0 +1,183 @@
+"""Capsules are written here: on a thread of its own, which is there while there is something to write."""
+
+import os
+import platform
+import re
+import threading
+import traceback
+from collections import deque
+from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from lightspeed.actors.logs import logger
+from lightspeed.actors.post import Delivery, Errand, Post
+from lightspeed.actors.topic import TopicState
+from lightspeed.supervision import capsule_file
+from lightspeed.supervision.capsule import Failure, Header, Sizes, failure_of
+from lightspeed.supervision.capsule_pickle import Pickled, pickled
+from lightspeed.supervision.options import Capsules
+from lightspeed.supervision.redaction import redact_text
+from lightspeed.supervision.steps import Step, label_of, step_of
+
+_NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_.-]+")
+
+
+class Find(Struct, frozen=True):
+    """What is known of one failure, when nothing more will be."""
+
+    post: Post
+    behaviour: str | None
+    snapshot: Pickled | None
+    why_none: str
+    since: tuple[Step, ...]
+    failed_on: Step | None
+    handled: int
+    failure: Failure | BaseException
+    waiting: tuple[Any, ...]
+    at: datetime
+
+
+class CapsuleWriter:
+    """Any thread may call it, and none waits for it but in `join`."""
+
+    def __init__(self, options: Capsules) -> None:
+        self._options, self._directory = options, Path(options.directory).absolute()
+        self._lock = threading.Lock()
+        self._finds: deque[Find] = deque()
+        self._thread: threading.Thread | None = None
+        self._written = 0
+
+    def put(self, find: Find) -> None:
+        """Have it written. Where more wait than there may be files, the oldest is dropped: its file would be deleted anyway."""
+        with self._lock:
+            self._finds.append(find)
+            if len(self._finds) > self._options.max_files:
+                dropped = self._finds.popleft()
+                logger.warning("a crash capsule of {} is not written: too many topics fail at once", dropped.post.topic)
+            if self._thread is None:
+                self._start()
+
+    def join(self, timeout_s: float) -> list[str]:
+        """Wait until all is written; its name, if it is still busy after the timeout."""
+        thread = self._thread
+        if thread is None or thread is threading.current_thread():
+            return []
+        thread.join(timeout_s)
+        return [thread.name] if thread.is_alive() else []
+
+    def _start(self) -> None:
+        self._thread = threading.Thread(target=self._work, name="capsule writer", daemon=True)
+        try:
+            self._thread.start()
+        except RuntimeError:  # no more threads; the next failure tries again
+            self._thread = None
+            logger.warning("no crash capsule is written: no thread could be started")
+
+    def _work(self) -> None:
+        while True:
+            with self._lock:
+                if not self._finds:
+                    self._thread = None
+                    return
+                find = self._finds.popleft()
+            try:
+                self._write(find)
+            except Exception as error:  # the world's, or the user's values: a capsule is a gift, and its lack hurts nobody
+                logger.warning("no crash capsule of {} is written: {}: {}", find.post.topic, type(error).__name__, error)
+
+    def _write(self, find: Find) -> None:
+        key = capsule_file.key_of_environment()
+        content = self._fit(lambda with_waiting: capsule_of(find, key, with_waiting=with_waiting))
+        if content is None:
+            limit = self._options.max_bytes
+            logger.warning("no crash capsule of {} is written: it would be larger than {} bytes", find.post.topic, limit)
+            return
+        self._written += 1
+        topic = _NOT_IN_A_NAME.sub("_", find.post.topic)[:60]
+        stamp = f"{find.at:%Y%m%dT%H%M%S%fZ}"
+        name = f"{stamp}-{topic}-{find.post.incarnation}-{os.getpid()}-{self._written}{capsule_file.SUFFIX}"
+        path = capsule_file.write(self._directory, name, content)
+        capsule_file.prune(self._directory, self._options.max_files)
+        logger.bind(topic=find.post.topic, incarnation=find.post.incarnation).info("crash capsule: {}", path)
+
+    def _fit(self, make: Callable[[bool], bytes]) -> bytes | None:
+        for with_waiting in (True, False):
+            content = make(with_waiting)
+            if len(content) <= self._options.max_bytes:
+                return content
+        return None
+
+
+def capsule_of(find: Find, key: bytes | None, *, with_waiting: bool) -> bytes:
+    """The content of its file.
+
+    Raises:
+        Exception: a step can't be pickled.
+    """
+    empty = Pickled(b"")
+    state = empty if find.snapshot is None else find.snapshot
+    steps = pickled((find.post.topic, find.since, find.failed_on))
+    waiting = pickled(find.waiting) if with_waiting and find.waiting else empty
+    parts = (state, steps, waiting)
+    secrets = {secret for part in parts for secret in part.secrets} | _secrets_of(find.post)
+    failure = find.failure if isinstance(find.failure, Failure) else _told(find.failure)
+    start = "start" if find.post.behaved is None or find.handled == len(find.since) else "state"
+    header = Header(
+        library=version("lightspeed-channels"),
+        python=platform.python_version(),
+        time=find.at.isoformat(timespec="milliseconds"),
+        topic=find.post.topic,
+        incarnation=find.post.incarnation,
+        behaviour=find.behaviour,
+        handled=find.handled,
+        since=len(find.since),
+        waiting=len(find.waiting),
+        failed_on=label_of(find.failed_on),
+        failure=Failure(failure.type, redact_text(failure.text, secrets), redact_text(failure.traceback, secrets), failure.stuck),
+        snapshot=f"none: {find.why_none}" if find.why_none else start,
+        tokens=tuple(dict.fromkeys(token for part in parts for token in part.tokens)),
+        redactions=tuple(dict.fromkeys(name for part in parts for name in part.redactions)),
+        cut=("waiting",) if find.waiting and not with_waiting else (),
+        sizes=Sizes(len(state.data), len(steps.data), len(waiting.data)),
+        signed=key is not None,
+        key_id=capsule_file.key_id(key),
+    )
+    return capsule_file.encode(header, b"".join(part.data for part in parts), key)
+
+
+def find_of(record: Any, left: list[Any]) -> Find:
+    """What the record has, and what the supervisor found in the inbox."""
+    nothing = TopicState("")
+    return Find(
+        post=record.post,
+        behaviour=record.behaviour,
+        snapshot=record.snapshot,
+        why_none=record.why_none,
+        since=tuple(record.since),
+        failed_on=record.in_hand,
+        handled=record.handled,
+        failure=record.where_it_is() if record.error is None else record.error,
+        waiting=tuple(step_of(mail, nothing) for mail in left if type(mail) in (Delivery, Errand)),
+        at=datetime.now(UTC),
+    )
+
+
+def _secrets_of(post: Post) -> frozenset[str]:
+    """What the state held under names that look secret when it failed: the exception may speak of it."""
+    try:
+        return pickled(post.state).secrets
+    except Exception:  # the user's values, which may have a way of their own to be pickled
+        return frozenset()
+
+
+def _told(error: BaseException) -> Failure:
+    try:
+        lines = traceback.format_exception(error)
+    except Exception:  # the user's code: an exception that can't be shown
+        lines = traceback.format_tb(error.__traceback__)
+    return failure_of(error, "".join(lines))

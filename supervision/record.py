@@ -1,0 +1,125 @@
+"""What is kept of one topic's actor while it lives, so that its failure can be repeated: a snapshot, and the steps since.
+
+The actor's own thread writes it. The supervisor reads it when the actor is dead or was given up.
+"""
+
+import sys
+import threading
+import traceback
+from contextlib import nullcontext
+from typing import Any
+
+from lightspeed.actors.behaved_topic import BehavedTopic
+from lightspeed.actors.logs import logger
+from lightspeed.actors.post import Post
+from lightspeed.actors.topic import TopicState
+from lightspeed.supervision.capsule import Failure
+from lightspeed.supervision.capsule_pickle import Pickled, pickled
+from lightspeed.supervision.steps import Other, Step, Stop, step_of
+
+# So many steps are kept at most where no snapshot can be taken. Then they are given up, and the failure can't be repeated.
+MOST_STEPS = 10_000
+
+_logged: set[str] = set()  # of which behaviours it was said that they can't be pickled
+
+
+class Record:
+    """Of one incarnation."""
+
+    __slots__ = (
+        "_due",
+        "_every",
+        "error",
+        "handled",
+        "has_ended",
+        "in_hand",
+        "is_closed",
+        "post",
+        "since",
+        "snapshot",
+        "thread",
+        "why_none",
+    )
+
+    def __init__(self, post: Post, every: int) -> None:
+        self.post, self._every = post, every
+        self._due = 0 if post.behaved is not None else every  # a relay's start is known
+        self.snapshot: Pickled | None = None
+        """The state before `since`. None: it is a relay's at its start, or `why_none` says why there is none."""
+        self.why_none = ""
+        self.since: list[Step] = []
+        """What was handled after it."""
+        self.in_hand: Step | None = None
+        self.handled = 0
+        self.thread = 0
+        """Where it was at work last."""
+        self.error: BaseException | None = None
+        """What it died of; None as long as it has not failed."""
+        self.has_ended = False
+        self.is_closed = False
+        """What there is to be known of it was asked for."""
+
+    def begin(self, mail: Any, state: TopicState) -> None:
+        """The actor is about to handle it."""
+        if len(self.since) >= self._due:
+            self._take_snapshot(state)
+        self.thread = threading.get_ident()
+        self.in_hand = step_of(mail, state)
+
+    def finish(self) -> None:
+        """The actor has handled it."""
+        if type(self.in_hand) is not Other and self.in_hand is not None:
+            self.since.append(self.in_hand)
+            self.handled += 1
+        self.in_hand = None
+
+    def begin_stop(self) -> None:
+        self.thread = threading.get_ident()
+        self.in_hand = Stop()
+
+    def where_it_is(self) -> Failure:
+        """For one that does not come back: the place in its code."""
+        frame = sys._current_frames().get(self.thread)
+        lines = [] if frame is None else traceback.format_stack(frame)
+        return Failure(
+            "lightspeed.actors.errors.TopicStuck", "it did not come back, and was given up", "".join(lines), stuck=True
+        )
+
+    @property
+    def behaviour(self) -> str | None:
+        """The name of the behaviour's class, or until there is one of what makes it."""
+        if self.post.behaved is None:
+            return None
+        state = self.post.state
+        made = state._behaviour if isinstance(state, BehavedTopic) else None
+        of: Any = self.post.behaved.make if made is None else type(made)
+        return f"{getattr(of, '__module__', '?')}.{getattr(of, '__qualname__', type(of).__qualname__)}"
+
+    def _take_snapshot(self, state: TopicState) -> None:
+        behaved = self.post.behaved
+        try:
+            with (
+                nullcontext() if behaved is None else behaved.blocking()
+            ):  # values of the user's may be pickled by their own code
+                self.snapshot = pickled(state)
+        except Exception as error:  # the user's values, which may have a way of their own to be pickled
+            self._go_on_without(error)
+        else:
+            self.since, self.why_none = [], ""
+        self._due = len(self.since) + self._every
+
+    def _go_on_without(self, error: Exception) -> None:
+        """The snapshot before, and all that was handled since, is as good, as long as it does not become too much."""
+        reason = f"{type(error).__name__}: {error}"
+        if not self.handled and self.post.behaved is not None:
+            self.why_none = reason
+        elif len(self.since) >= MOST_STEPS:
+            self.snapshot, self.since = None, []
+            self.why_none = f"none could be taken for {MOST_STEPS} messages: {reason}"
+        self._log_once(error)
+
+    def _log_once(self, error: Exception) -> None:
+        name = self.behaviour or "the relay"
+        if name not in _logged:
+            _logged.add(name)
+            logger.opt(exception=error).warning("no snapshot of {} can be taken for a crash capsule", name)

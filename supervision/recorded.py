@@ -1,0 +1,97 @@
+"""A runtime that records what topics do, so that one that fails leaves a crash capsule.
+
+It stands over another. A topic's actor gets a `RecordedTopic` as its outermost class, and its reference tells when the supervisor
+takes what is left in the inbox: then nothing more will come of the actor, and the capsule is handed to its writer.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from lightspeed.actors.errors import Shutdown, TopicCrash
+from lightspeed.actors.runtime import Runtime, SupervisedRef
+from lightspeed.actors.runtime_over import RuntimeOver
+from lightspeed.actors.topic_actor import TopicActor
+from lightspeed.supervision.capsule_writer import CapsuleWriter, find_of
+from lightspeed.supervision.options import Capsules
+from lightspeed.supervision.record import Record
+
+if TYPE_CHECKING:
+    _Role = TopicActor
+else:
+    _Role = object
+
+_IN_GOOD_ORDER = (TopicCrash, Shutdown)
+
+
+class RecordedTopic(_Role):
+    """A mixin for a topic's actor. It sees what any class below it raises."""
+
+    record: Record
+
+    def __init__(self, *args: Any) -> None:
+        *others, self.record = args
+        super().__init__(*others)
+
+    def on_receive(self, mail: Any) -> None:
+        try:
+            self.record.begin(mail, self.state)
+        except BaseException:  # a KeyboardInterrupt: whoever waits for the mail is answered
+            self.post.in_hand[self.post] = mail
+            raise
+        super().on_receive(mail)
+        self.record.finish()
+
+    def on_stop(self) -> None:
+        self.record.begin_stop()
+        super().on_stop()
+
+    def on_end(self, error: BaseException | None) -> None:
+        self.record.error = error
+        self.record.has_ended = True
+        super().on_end(error)
+
+
+class RecordedRef:
+    """As the reference that it stands for. What it takes over costs no call more than it did."""
+
+    __slots__ = ("_ref", "_write", "is_alive", "record", "stop_soon", "stop_within", "tell", "tell_here")
+
+    def __init__(self, ref: SupervisedRef, record: Record, write: Callable[[Record, list[Any]], None]) -> None:
+        self._ref, self.record, self._write = ref, record, write
+        self.tell, self.tell_here, self.is_alive = ref.tell, ref.tell_here, ref.is_alive
+        self.stop_soon, self.stop_within = ref.stop_soon, ref.stop_within
+
+    def left_over(self) -> list[Any]:
+        """As the other's. The supervisor asks it once, when the actor is dead or was given up."""
+        left = self._ref.left_over()
+        if not self.record.is_closed:
+            self.record.is_closed = True
+            self._write(self.record, left)
+        return left
+
+
+class Recorded(RuntimeOver):
+    """What is not a topic's actor it starts as it is."""
+
+    def __init__(self, under: Runtime, options: Capsules) -> None:
+        super().__init__(under)
+        self._every = options.every
+        self._writer = CapsuleWriter(options)
+        self._classes: dict[type, type] = {}
+
+    def begin(self, start: Callable[..., SupervisedRef], role: type, args: tuple[Any, ...]) -> SupervisedRef:
+        if not issubclass(role, TopicActor):
+            return start(role, *args)
+        if role not in self._classes:
+            self._classes[role] = type(role.__name__, (RecordedTopic, role), {"__module__": role.__module__})
+        record = Record(args[0], self._every)
+        return RecordedRef(start(self._classes[role], *args, record), record, self._write)
+
+    def join(self, timeout_s: float) -> list[str]:
+        deadline_s = self.monotonic_s() + timeout_s
+        return super().join(timeout_s) + self._writer.join(max(0.0, deadline_s - self.monotonic_s()))
+
+    def _write(self, record: Record, left: list[Any]) -> None:
+        has_failed = record.error is not None and not isinstance(record.error, _IN_GOOD_ORDER)
+        if has_failed or (not record.has_ended and record.in_hand is not None):
+            self._writer.put(find_of(record, left))

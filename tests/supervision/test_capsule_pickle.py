@@ -1,0 +1,306 @@
+import asyncio
+import collections
+import concurrent.futures
+import contextlib
+import enum
+import functools
+import os
+import pickle
+import socket
+import sys
+import threading
+import types
+from dataclasses import dataclass
+
+import cloudpickle
+import msgspec
+import pykka
+import pytest
+
+from lightspeed.actors.behaved_topic import BehavedTopic
+from lightspeed.actors.errors import TokenUsed
+from lightspeed.actors.pooled_future import PooledFuture
+from lightspeed.actors.topic import TopicState
+from lightspeed.channel import Behaviour, Broadcast, Channel, Join, Leave, Push, Rejoin
+from lightspeed.supervision.capsule_pickle import pickled, unpickled
+from lightspeed.supervision.redaction import REDACTED
+from lightspeed.supervision.token import Token
+
+
+def there_and_back(value):
+    return unpickled(pickled(value).data)
+
+
+MODULE = """
+import functools, typing
+
+Word = typing.NewType("Word", str)
+
+class Thing:
+    def say(self) -> Word:
+        return word()
+
+@functools.lru_cache
+def word():
+    return Word("hello")
+"""
+
+
+class Vault:
+    def __init__(self, **values):
+        self.__dict__.update(values)
+
+
+class Slotted:
+    __slots__ = ("password",)
+
+
+class Config(msgspec.Struct, frozen=True):
+    name: str
+    password: str
+
+
+@dataclass
+class Account:
+    name: str
+    password: str = ""
+
+
+class Kind(enum.Enum):
+    SESSION = "session"
+
+
+class Counting(Behaviour):
+    def __init__(self):
+        self.seen = []
+
+    def on_start(self, room):
+        room.start_timer("session", 5)
+
+    def on_push(self, room, client_id, event, payload):
+        self.seen.append(payload)
+        room.reply(str(len(self.seen)))
+
+
+def crowd(state, count):
+    for number in range(count):
+        state.handle(Join(f"session:{number}", "t", f"token{number % 7}", number))
+    state.handle(Leave("session:3", "t"))
+    state.handle(Broadcast("session:4", "t", "p"))
+    state.handle(Rejoin("session:5", "t", "other", 5000))
+    return state
+
+
+@pytest.mark.parametrize("count", [6, 31, 33, 200])
+def test_a_relays_state_comes_back_with_members_presence_and_roster_whatever_they_are_called(count):
+    state = crowd(TopicState("t"), count)
+    made = pickled(state)
+    back = unpickled(made.data)
+    assert (made.tokens, made.redactions) == ((), ())
+    assert (back.rejoins, back.presences, back.subscribers) == (state.rejoins, state.presences, state.subscribers)
+    for event in (Broadcast("session:4", "t", "q"), Leave("session:1", "t"), Join("n", "t", "u", 1), Broadcast("n", "t", "r")):
+        assert back.handle(event) == state.handle(event)
+
+
+def test_a_behaviours_state_comes_back_with_its_room_and_its_timers():
+    state = crowd(BehavedTopic("t", make=Counting), 40)
+    ((name, key, delay_s),) = state.take_timers()
+    assert (name, delay_s) == ("session", 5)
+    back = there_and_back(state)
+    assert back._room._users is back.users
+    assert back._timers["session"] is not key
+    assert type(back._timers["session"]) is object
+    push = Push("session:4", "t", "e", "p")
+    assert back.handle(push) == state.handle(push)
+    assert back._behaviour.seen == ["p"]
+    assert back.ring("session", object()) == ()
+    assert back.ring("session", back._timers["session"]) == ()
+    assert "session" not in back._timers
+
+
+def test_a_snapshot_is_of_its_moment_also_in_what_a_closure_holds():
+    def make():
+        seen = []
+
+        class Room(Behaviour):
+            def on_push(self, room, client_id, event, payload):
+                seen.append(payload)
+                room.reply(",".join(seen))
+
+        return Room
+
+    state = BehavedTopic("t", make=make())
+    state.handle(Join("a", "t", "u", 1))
+    data = pickled(state).data
+    assert state.handle(Push("a", "t", "e", "one"))[0].payload == "one"
+    assert unpickled(data).handle(Push("a", "t", "e", "two"))[0].payload == "two"
+
+
+def test_what_is_tied_to_the_process_becomes_a_token_that_is_named():
+    loop = asyncio.new_event_loop()
+    here, there = socket.socketpair()
+    with contextlib.closing(loop), here, there, open(os.devnull) as file, Channel() as channel:
+        held = Vault(
+            lock=threading.Lock(),
+            event=threading.Event(),
+            thread=threading.current_thread(),
+            local=threading.local(),
+            file=file,
+            socket=here,
+            future=concurrent.futures.Future(),
+            answer=pykka.ThreadingFuture(),
+            pooled=PooledFuture(),
+            loop=loop,
+            channel=channel,
+            supervisor=channel._supervisor,
+            generator=(number for number in ()),
+            environ=os.environ,
+            innocent=[1, 2],
+        )
+        made = pickled(held)
+    back = unpickled(made.data).__dict__
+    assert back.pop("innocent") == [1, 2]
+    assert {type(value) for value in back.values()} == {Token}
+    assert [token.split(":")[0] for token in made.tokens] == [f"Vault.{name}" for name in back]
+    with pytest.raises(TokenUsed, match=r"Vault\.lock: _thread\.lock"):
+        back["lock"].__enter__()
+
+
+def test_a_token_within_a_list_is_named_by_its_kind_alone():
+    assert pickled(["hunter2", threading.Lock()]).tokens == ("_thread.lock",)
+
+
+class Unwilling:
+    def __reduce__(self):
+        raise RuntimeError("no")
+
+
+def test_what_refuses_to_be_pickled_becomes_a_token():
+    made = pickled({"a": Unwilling(), "b": 1})
+    assert unpickled(made.data)["b"] == 1
+    assert made.tokens == (f"a: {__name__}.Unwilling",)
+
+
+def test_what_claims_to_be_pickled_and_can_not_is_an_error():
+    class Liar:
+        def __reduce__(self):
+            return (len,)
+
+    with pytest.raises(pickle.PicklingError):
+        pickled(Liar())
+
+
+SECRET = "hunter2-" + "x" * 3
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"deep": [{"Password": SECRET}]},
+        {b"cookie": SECRET.encode()},
+        Vault(api_key=SECRET),
+        Vault(credentials={"user": SECRET, "more": [SECRET]}),
+        Vault(secret=Vault(raw=SECRET)),
+        collections.defaultdict(list, token=SECRET),
+        collections.OrderedDict(session=SECRET),
+        Config("n", SECRET),
+        Account("n", SECRET),
+        Push("a", "t", "e", '{"password":"' + SECRET + '"}'),
+        Push("a", "t", "set_password", SECRET),
+        Vault(last='[null,"1",{"token": "' + SECRET + '"}]'),
+        types.SimpleNamespace(passwd=SECRET),
+    ],
+    ids=repr,
+)
+def test_what_stands_under_a_name_that_looks_secret_does_not_go_along(value):
+    made = pickled(value)
+    assert SECRET.encode() not in made.data
+    assert made.redactions
+    unpickled(made.data)
+
+
+def test_slots_closures_globals_and_class_attributes_are_looked_at_too():
+    slotted = Slotted()
+    slotted.password = SECRET
+
+    def outer(token):
+        return lambda: (token, GLOBAL_TOKEN, slotted)
+
+    of_class = type("Made", (), {"secret": SECRET, "session": property(lambda self: 1)})
+    made = pickled((slotted, outer(SECRET), of_class))
+    assert SECRET.encode() not in made.data
+    assert set(made.redactions) == {"Slotted.password", "token", "GLOBAL_TOKEN", "Made.secret"}
+    back, function, of_class = unpickled(made.data)
+    assert (back.password, function()[:2], of_class.secret, of_class().session) == (REDACTED, (REDACTED, REDACTED), REDACTED, 1)
+
+
+GLOBAL_TOKEN = SECRET
+
+
+def test_a_redacted_value_keeps_its_kind_where_that_says_nothing():
+    made = pickled(Vault(token="abcd", pin=123_456, otp=b"x", session=[1], password=None, cookie="", auth=True, secret=7))
+    back = unpickled(made.data)
+    assert (back.token, back.pin, back.otp) == (REDACTED, 0, REDACTED.encode())
+    assert (back.password, back.cookie, back.auth, back.secret) == (None, "", True, 7)
+    with pytest.raises(TokenUsed, match=r"Vault\.session: it was redacted"):
+        len(back.session)
+    assert made.redactions == ("Vault.token", "Vault.pin", "Vault.otp", "Vault.session")
+    assert made.secrets == {"abcd", "123456", "x", "1"}
+
+
+def test_enumerations_methods_and_fields_are_code_whatever_their_name():
+    kind, account = there_and_back((Kind, Account("a")))
+    assert kind.SESSION.value == "session"
+    assert repr(account).endswith("Account(name='a', password='')")
+    assert pickled(Kind.SESSION).redactions == ()
+
+
+class Cached:
+    def __init__(self):
+        self.count = 0
+
+    @functools.cached_property
+    def token(self):
+        self.count += 1
+        return "t"
+
+    @functools.lru_cache(maxsize=3)  # noqa: B019
+    def session(self, name):
+        return name
+
+
+def test_what_functools_makes_of_a_method_works_as_before():
+    cached = there_and_back(Cached())
+    assert (cached.token, cached.token, cached.count, cached.session("n")) == ("t", "t", 1, "n")
+    assert type(cached).session.cache_parameters() == {"maxsize": 3, "typed": False}
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    (tmp_path / "only_here.py").write_text(MODULE)
+    monkeypatch.syspath_prepend(tmp_path)
+    import only_here
+
+    yield only_here
+    del sys.modules["only_here"]
+
+
+def test_a_module_of_the_users_goes_by_value_and_others_by_name(module, monkeypatch):
+    data = pickled((module.Thing(), functools.partial(module.word), Join("a", "t", "u", 1), collections.Counter("a"))).data
+    assert not cloudpickle.list_registry_pickle_by_value()
+    monkeypatch.delitem(sys.modules, "only_here")
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if "test_a_module" not in path])
+    thing, word, join, counter = unpickled(data)
+    assert (thing.say(), word()) == ("hello", "hello")
+    assert type(join) is Join
+    assert type(counter) is collections.Counter
+    sys.modules["only_here"] = module
+
+
+def test_what_the_user_had_registered_stays_registered(module):
+    cloudpickle.register_pickle_by_value(module)
+    try:
+        pickled(module.Thing())
+        assert cloudpickle.list_registry_pickle_by_value() == {"only_here"}
+    finally:
+        cloudpickle.unregister_pickle_by_value(module)
