@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from lightspeed.actors.errors import PoolClosed, SimulationMisused, SimulationStuck
+from lightspeed.actors.exits import ExitReason
 from lightspeed.actors.pool import ActorPool, Runnable, Spot, here
 from lightspeed.actors.pykka_inside import Envelope
 from lightspeed.testing.asks import Asks
@@ -142,6 +143,9 @@ class SimulatedPool(ActorPool):
             del self.scheduled[id(actor)]
             if actor._pooled_inbox:
                 self.schedule_rest(actor)
+            reason = getattr(actor, "_mortal_exit", None)
+            if isinstance(reason, ExitReason) and isinstance(reason.error, KeyboardInterrupt):
+                self.broken = reason.error  # that is for whoever runs the simulation
 
     def advance(self, limit_s: float) -> bool:
         """Move the clock on to what is due next, up to the limit; False, and it stands at the limit, where nothing is."""

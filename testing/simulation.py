@@ -160,6 +160,11 @@ class Simulation:
         return sum(witness.handled for _channel, witness in self._channels)
 
     @property
+    def fired(self) -> int:
+        """How often faults have acted."""
+        return sum(sum(channel.faults.fired) for channel, _witness in self._channels if channel.faults is not None)
+
+    @property
     def seen(self) -> dict[str, bool]:
         """Of each rule of `sometimes`, whether it has held."""
         return {rule.name: rule.has_held for rule in self._later if rule.due_s is None}

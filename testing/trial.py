@@ -10,7 +10,7 @@ from typing import Any
 
 from lightspeed.actors.errors import InvalidOption, InvariantBroken
 from lightspeed.channel import FaultPlan
-from lightspeed.testing.case import Case, Outcome
+from lightspeed.testing.case import Case, Outcome, outcome_of
 from lightspeed.testing.recording import Recording, divergence_of, read_recording, write_recording
 from lightspeed.testing.schedulers import Chosen
 from lightspeed.testing.simulation import Simulation
@@ -127,7 +127,7 @@ class Trial:
         simulation = self.simulation
         failure = error if isinstance(error, Exception) or error is None else RuntimeError(repr(error))
         case = Case(_of_a_test, simulation.seed)  # the test brings all else
-        outcome = Outcome(case, failure, simulation.trace, simulation.sent, simulation.handled, simulation.seen)
+        outcome = outcome_of(case, failure, simulation)
         path = folder / f"{_file_name(self._node_id)}.trace"
         _make(folder)
         write_recording(outcome, path, play_name=self._node_id)

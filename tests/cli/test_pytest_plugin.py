@@ -57,7 +57,7 @@ def test_with_as_many_seeds_as_are_asked_for_and_a_failing_one_says_how_to_repea
 
 def test_traces_go_where_they_are_wanted(pytester):
     pytester.makepyfile(FAILS_AT.format(seed=0))
-    pytester.runpytest("--sim-traces", "kept/here").assert_outcomes(failed=1)
+    pytester.runpytest("--sim-traces=kept/here").assert_outcomes(failed=1)
     (name,) = traces_in(pytester.path / "kept" / "here")
     header, lines = read_recording(pytester.path / "kept" / "here" / name)
     assert (header.seed, "::test_room[seed-0]" in header.play) == (0, True)
@@ -69,7 +69,7 @@ def test_a_trace_is_replayed_to_the_letter_by_the_test_that_wrote_it_alone(pytes
     pytester.makepyfile(FAILS_AT.format(seed=3), test_other=FAILS_AT.format(seed=-1))
     pytester.runpytest("--sim-seeds", "5")
     (trace,) = (pytester.path / ".lightspeed").glob("*.trace")
-    result = pytester.runpytest("--sim-replay", trace)
+    result = pytester.runpytest(f"--sim-replay={trace}")
     result.assert_outcomes(failed=1, deselected=1)
     result.stdout.fnmatch_lines(["*replay of a simulation*", "it went the same way, * lines"])
 
@@ -79,7 +79,7 @@ def test_a_test_that_goes_another_way_is_shown_where(pytester):
     pytester.runpytest()
     (trace,) = (pytester.path / ".lightspeed").glob("*.trace")
     file.write_text(FAILS_AT.format(seed=0).replace('"abc"', '"abd"'))
-    result = pytester.runpytest("--sim-replay", trace)
+    result = pytester.runpytest(f"--sim-replay={trace}")
     result.stdout.fnmatch_lines(
         ["it goes another way at line * of the trace:", "*recorded: *client c*", "*this time: *client d*"]
     )
