@@ -95,13 +95,18 @@ class Simulation:
 
     def client(self, channel: Channel, client_id: str, user_id: str | None = None) -> Client:
         """One that sends events when the scheduler lets it; asked for again, the same. `user_id`: by default as `client_id`."""
-        witness = next((witness for ours, witness in self._channels if ours is channel), None)
-        if witness is None:
-            raise SimulationMisused("a client is of a channel of the same simulation")
+        witness = self.witness_of(channel)
         if client_id not in witness.clients:
             user_id = client_id if user_id is None else user_id
             witness.clients[client_id] = Client(self, channel, client_id, user_id, witness.sent)
         return witness.clients[client_id]
+
+    def witness_of(self, channel: Channel) -> Witness:
+        """Who sees to it that the channel keeps its rules."""
+        witness = next((witness for ours, witness in self._channels if ours is channel), None)
+        if witness is None:
+            raise SimulationMisused("the channel must be one of this simulation")
+        return witness
 
     def supervisor(self, children: Iterable[ChildSpec] = (), **options: Any) -> SupervisorRef:
         """A `Supervisor` that takes part, and those among its children. Give other children the pool: `pool=simulation.pool`."""
@@ -239,6 +244,11 @@ class Simulation:
                 raise InvariantBroken(rule.name, f"it had not held by {rule.due_s:g} s")
 
     # The end
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing runs in it any more."""
+        return self._is_closed
 
     def close(self) -> None:
         """Run until all is at rest, close the channels, stop supervisors and actors, the last first, and see to what must be so.
