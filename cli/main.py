@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from lightspeed.channel import LightspeedError
+from lightspeed.cli.simulations import add_simulations
 
 INTERRUPTED = 130  # 128 and the number of SIGINT, as shells have it
 
@@ -57,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     play.add_argument("--summary", action="store_true", help="print a table of what happened to standard error")
     play.set_defaults(run=_play)
     _add_capsule(commands)
+    add_simulations(commands)
     return parser
 
 

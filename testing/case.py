@@ -42,6 +42,9 @@ class Outcome(Struct, frozen=True):
     """How many events were sent, or skipped."""
     handled: int
     """How many messages topics handled."""
+    steps: int
+    fired: int
+    """How often faults acted."""
     seen: dict[str, bool]
     """Of each rule of `Simulation.sometimes`, whether it has held."""
 
@@ -78,7 +81,13 @@ def play(case: Case, *, asks_for_sometimes: bool = True) -> Outcome:
             case.scenario(simulation)
     except Exception as failure:  # the scenario is the user's, and whatever it raises is what came of it
         error = failure
-    return Outcome(case, error, simulation.trace, simulation.sent, simulation.handled, simulation.seen)
+    return outcome_of(case, error, simulation)
+
+
+def outcome_of(case: Case, error: Exception | None, simulation: Simulation) -> Outcome:
+    """What came of the case, played in this simulation."""
+    counts = (simulation.sent, simulation.handled, simulation.steps, simulation.fired)
+    return Outcome(case, error, simulation.trace, *counts, simulation.seen)
 
 
 def without(items: Iterable[Any], indices: frozenset[int]) -> tuple[Any, ...]:

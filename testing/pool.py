@@ -5,7 +5,10 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from lightspeed.actors.errors import PoolClosed, SimulationMisused, SimulationStuck
+from lightspeed.actors.exits import ExitReason
 from lightspeed.actors.pool import ActorPool, Runnable, Spot, here
+from lightspeed.actors.pykka_inside import Envelope
+from lightspeed.testing.asks import Asks
 from lightspeed.testing.clock import Timer, VirtualClock
 from lightspeed.testing.schedulers import Scheduler
 from lightspeed.testing.trace import Trace, describe
@@ -17,13 +20,15 @@ _FOR_EVER_S = 86_400.0
 class Inbox(list[Any]):
     """An actor's inbox, in the trace."""
 
-    __slots__ = ("_entries", "name")
+    __slots__ = ("_actor", "_asks", "_entries", "name")
 
-    def __init__(self, name: str, trace: Trace) -> None:
-        self.name, self._entries = name, trace.entries
+    def __init__(self, name: str, actor: Any, trace: Trace, asks: Asks) -> None:
+        self.name, self._actor, self._entries, self._asks = name, actor, trace.entries, asks
 
     def append(self, message: Any) -> None:
         self._entries.append(("put", self.name, describe(message)))
+        if type(message) is Envelope and message.reply_to is not None:
+            self._asks.put(self._actor, self.name, message)
         super().append(message)
 
 
@@ -50,6 +55,7 @@ class SimulatedPool(ActorPool):
         self._resumed: dict[int, Any] = {}  # what they get once more; till then it is in nobody's inbox, since it is in hand
         self._paused: dict[int, tuple[Any, Any]] = {}
         self._names: dict[str, int] = {}
+        self._asks = Asks()
         self._thread = threading.get_ident()
 
     def name(self, kind: str) -> str:
@@ -83,7 +89,7 @@ class SimulatedPool(ActorPool):
 
     def adopt(self, actor: Any, name: str) -> None:
         """From here on what it is told stands in the trace, under this name."""
-        inbox = Inbox(name, self._trace)
+        inbox = Inbox(name, actor, self._trace, self._asks)
         for message in actor._pooled_inbox:
             inbox.append(message)
         actor._pooled_inbox = inbox
@@ -137,14 +143,25 @@ class SimulatedPool(ActorPool):
             del self.scheduled[id(actor)]
             if actor._pooled_inbox:
                 self.schedule_rest(actor)
+            reason = getattr(actor, "_mortal_exit", None)
+            if isinstance(reason, ExitReason) and isinstance(reason.error, KeyboardInterrupt):
+                self.broken = reason.error  # that is for whoever runs the simulation
 
     def advance(self, limit_s: float) -> bool:
         """Move the clock on to what is due next, up to the limit; False, and it stands at the limit, where nothing is."""
         due = self.clock.advance(limit_s)
         self._entries.append(("time", repr(self.clock.now_s)))
         for timer in due:
-            self.schedule(_Due(timer, self._trace))
+            self.schedule(_Due(timer, Inbox(timer.name, None, self._trace, self._asks)))
         return bool(due)
+
+    def check_at_rest(self) -> None:
+        """Nobody is ready.
+
+        Raises:
+            InvariantBroken: an ask should have been answered.
+        """
+        self._asks.check(set(self._paused), more_comes=not self.clock.is_idle)
 
     def pause(self, actor: Any, message: Any) -> None:
         """From here on it is not run, until `resume`; then it gets the message once more, before all others."""
@@ -176,9 +193,9 @@ class _Due:
     _pooled_begun = True
     _pooled_taken = ()
 
-    def __init__(self, timer: Timer, trace: Trace) -> None:
+    def __init__(self, timer: Timer, inbox: Inbox) -> None:
         self._timer = timer
-        self._pooled_inbox = Inbox(timer.name, trace)
+        self._pooled_inbox: list[Any] = inbox
         list.append(self._pooled_inbox, "due")
 
     def _pooled_has_work(self) -> bool:

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from typing import Any
 
 from lightspeed.channel import Backoff, Broadcast, Crash, Event, FaultPlan, Join, Leave, Push, Rejoin, Restart, Restarts
 from lightspeed.supervision import (
@@ -78,7 +79,7 @@ def _options(rng: random.Random) -> ScenarioOptions:
 
 
 def _fault(rng: random.Random) -> Fault:
-    trigger: dict[str, object] = {"topic": rng.choice((*_TOPICS, "*")), "times": rng.choice((1, 2, 5))}
+    trigger: dict[str, Any] = {"topic": rng.choice((*_TOPICS, "*")), "times": rng.choice((1, 2, 5))}
     trigger |= rng.choice(({"at": rng.randrange(1, 8)}, {"every": rng.randrange(2, 6)}, {"probability": rng.choice((0.1, 0.4))}))
     seconds = rng.choice((0.1, 1.0, 7.0))
     kind: Callable[..., Fault] = rng.choice(
@@ -87,7 +88,7 @@ def _fault(rng: random.Random) -> Fault:
     if kind is Raise:
         return Raise(hook=rng.choice(("before", "after")), **trigger)
     if kind is _in_hook:
-        return _in_hook(rng, str(trigger["topic"]))
+        return _in_hook(rng, trigger["topic"])
     if kind is Jump:
         return Jump(by_s=rng.choice((-5.0, 3.0, 100.0)), at_s=rng.uniform(0, 20))
     own: dict[object, dict[str, object]] = {

@@ -3,6 +3,7 @@
 from importlib.metadata import version
 from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -29,12 +30,13 @@ class Recording(Struct, frozen=True):
     choices: tuple[int, ...]
     error: str | None
     """What the run failed of, in words."""
-    scenario: msgspec.Raw | None = None
+    scenario: Any = None
     """As `Scenario.to_json`; None: it was a function."""
     play: str | None = None
     """The function, as `module:name`, or a test, as pytest calls it (`tests/test_room.py::test_join`)."""
     skip: tuple[int, ...] = ()
-    plan: msgspec.Raw | None = None
+    plan: Any = None
+    """As `FaultPlan.to_json`; None: there was none."""
 
 
 class Divergence(Struct, frozen=True):
@@ -114,14 +116,14 @@ def case_of(header: Recording, scenario: Play | None = None) -> Case:
     """
     played: Scenario | Play
     if header.scenario is not None:
-        played = Scenario.from_json(bytes(header.scenario))
+        played = Scenario.from_json(msgspec.json.encode(header.scenario))
     elif scenario is not None:
         played = scenario
     elif header.play is not None and "::" not in header.play:
         played = find_by_name(header.play)
     else:
         raise InvalidOption("recording", header.play, "must name a function that can be imported, as module:name")
-    plan = FaultPlan() if header.plan is None else FaultPlan.from_json(bytes(header.plan))
+    plan = FaultPlan() if header.plan is None else FaultPlan.from_json(msgspec.json.encode(header.plan))
     return Case(played, header.seed, choices=header.choices, skip=frozenset(header.skip), plan=plan)
 
 
@@ -133,10 +135,11 @@ def replay(path: str | Path, scenario: Play | None = None) -> Replayed:
     """
     header, recorded = read_recording(path)
     outcome = play(case_of(header, scenario))
-    return Replayed(outcome, _divergence(recorded, list(outcome.trace)))
+    return Replayed(outcome, divergence_of(recorded, list(outcome.trace)))
 
 
-def _divergence(recorded: list[str], again: list[str]) -> Divergence | None:
+def divergence_of(recorded: list[str], again: list[str]) -> Divergence | None:
+    """Where two traces part; None: nowhere."""
     for number, (before, now) in enumerate(zip_longest(recorded, again), start=1):
         if before != now:
             return Divergence(number, before, now)

@@ -27,8 +27,9 @@ class SimulatedRuntime:
         if role not in self._classes:
             self._classes[role] = type(role.__name__, (role, _Simulated), {"home": self._pool, "registered": False})
         actor = self._classes[role](*args)
-        self._pool.adopt(actor, self._name_of(role, actor))
-        self._pool.note("start", actor._pooled_inbox.name)
+        name = self._name_of(role, actor)
+        self._pool.adopt(actor, name)
+        self._pool.note("start", name)
         actor._start_actor_loop()
         return PooledHandle(actor)
 

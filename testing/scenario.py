@@ -12,6 +12,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from lightspeed.actors.errors import InvalidOption
+from lightspeed.actors.exits import text_of
 from lightspeed.channel import Event, FaultPlan, Restarts, check_event
 
 if TYPE_CHECKING:
@@ -116,8 +117,8 @@ def find(path: str) -> Callable[..., Any]:
         found: Any = _load(module) if module.endswith(".py") else import_module(module)
         for part in name.split("."):
             found = getattr(found, part)
-    except (ImportError, OSError, AttributeError, ValueError) as error:
-        raise InvalidOption("name", path, f"must name something as module:name ({error})") from None
+    except Exception as error:  # a module runs the user's code
+        raise InvalidOption("name", path, f"must name something as module:name ({text_of(error)})") from error
     return found  # type: ignore[no-any-return]
 
 

@@ -69,46 +69,80 @@ def _search(cases: Iterable[Case], within_s: float | None, progress: Callable[[O
     return None
 
 
-def sweep_crashes(scenario: Scenario | Play, *, seed: int = 0, scheduler: str = "random", hook: str = "before") -> Outcome | None:
+def sweep_crashes(
+    scenario: Scenario | Play,
+    *,
+    seed: int = 0,
+    scheduler: str = "random",
+    hook: str = "before",
+    plan: FaultPlan | None = None,
+    progress: Callable[[Outcome], object] | None = None,
+) -> Outcome | None:
     """Play it once as it is, and then once for each message that its topics handled, with a crash of the topic there.
 
     Args:
         hook: where each crash lies: `before` the message is handled, the default, or `after`.
+        plan: faults for every channel, beyond its own and that crash.
+        progress: called with each outcome.
 
     Returns:
         The first that failed, the one without a crash among them; None if none did.
     """
     if hook not in ("before", "after"):
         raise InvalidOption("hook", hook, "must be before or after")
-    first = play(Case(scenario, seed, scheduler))
+    plan = FaultPlan() if plan is None else plan
+    whole = Case(scenario, seed, scheduler, plan=plan)
+    first = play(whole)
+    if progress is not None:
+        progress(first)
     if first.error is not None:
         return first
-    for number in range(1, first.handled + 1):
-        crash = Raise(hook=hook, at=number, per="all", times=1)  # type: ignore[arg-type]
-        outcome = play(Case(scenario, seed, scheduler, plan=FaultPlan((crash,))), asks_for_sometimes=False)
-        if outcome.error is not None:
-            return outcome
-    return None
+    crashes = (Raise(hook=hook, at=number, per="all", times=1) for number in range(1, first.handled + 1))  # type: ignore[arg-type]
+    cases = (replace(whole, plan=FaultPlan((*plan.faults, crash), plan.seed)) for crash in crashes)
+    return _first(cases, progress)
 
 
-def every_schedule(scenario: Scenario | Play, *, seed: int = 0, bound: int = 2, most: int = 10_000) -> Outcome | None:
+def every_schedule(
+    scenario: Scenario | Play,
+    *,
+    seed: int = 0,
+    bound: int = 2,
+    most: int = 10_000,
+    plan: FaultPlan | None = None,
+    progress: Callable[[Outcome], object] | None = None,
+) -> Outcome | None:
     """Play it in every order in which at most `bound` times somebody else is chosen than who has waited longest.
 
     Args:
         bound: from 0 up. Default 2, by which most known bugs show; the number of orders grows with its power.
         most: it ends after so many orders. Default 10,000.
+        plan: faults for every channel, beyond its own.
+        progress: called with each outcome.
 
     Returns:
         The first that failed; None if none did.
     """
     choices: tuple[int, ...] | None = ()
+    plan = FaultPlan() if plan is None else plan
     for _ in range(most):
-        outcome = play(Case(scenario, seed, choices=choices), asks_for_sometimes=False)
+        outcome = play(Case(scenario, seed, choices=choices, plan=plan), asks_for_sometimes=False)
+        if progress is not None:
+            progress(outcome)
         if outcome.error is not None:
             return outcome
         choices = _next_order(outcome.trace.choices, outcome.trace.widths, bound)
         if choices is None:
             return None
+    return None
+
+
+def _first(cases: Iterable[Case], progress: Callable[[Outcome], object] | None) -> Outcome | None:
+    for case in cases:
+        outcome = play(case, asks_for_sometimes=False)
+        if progress is not None:
+            progress(outcome)
+        if outcome.error is not None:
+            return outcome
     return None
 
 

@@ -9,12 +9,14 @@ from msgspec import Struct
 
 from lightspeed.actors.errors import InvariantBroken, SimulationMisused, SimulationStuck
 from lightspeed.actors.pooled_actor import PooledActor
+from lightspeed.actors.pooled_ref import PooledRef
 from lightspeed.channel import Adapter, Channel, Event, FaultPlan, Outbound, Restarts
-from lightspeed.supervision import ChildSpec, Supervisor, SupervisorRef
+from lightspeed.supervision import ChildSpec, SupervisorRef
 from lightspeed.testing.client import Client
 from lightspeed.testing.pool import SimulatedPool
 from lightspeed.testing.runtime import SimulatedRuntime
 from lightspeed.testing.schedulers import Scheduler, scheduler_of
+from lightspeed.testing.supervised import SimulatedSupervisor
 from lightspeed.testing.trace import Trace, TracedRandom
 from lightspeed.testing.witness import Witness
 from lightspeed.testing.witnessed import WitnessedRuntime
@@ -69,7 +71,7 @@ class Simulation:
         self.pool = SimulatedPool(chosen, self.trace)
         """For actors of your own: `MyActor.start(pool=simulation.pool)`."""
         self._channels: list[tuple[Channel, Witness]] = []
-        self._supervisors: list[SupervisorRef] = []
+        self._refs: list[pykka.ActorRef[Any]] = []
         self._always: list[_Rule] = []
         self._later: list[_Rule] = []
         self._is_closed = False
@@ -97,26 +99,32 @@ class Simulation:
 
     def client(self, channel: Channel, client_id: str, user_id: str | None = None) -> Client:
         """One that sends events when the scheduler lets it; asked for again, the same. `user_id`: by default as `client_id`."""
-        witness = next((witness for ours, witness in self._channels if ours is channel), None)
-        if witness is None:
-            raise SimulationMisused("a client is of a channel of the same simulation")
+        witness = self.witness_of(channel)
         if client_id not in witness.clients:
             user_id = client_id if user_id is None else user_id
             witness.clients[client_id] = Client(self, channel, client_id, user_id, witness.sent)
         return witness.clients[client_id]
 
+    def witness_of(self, channel: Channel) -> Witness:
+        """Who sees to it that the channel keeps its rules."""
+        witness = next((witness for ours, witness in self._channels if ours is channel), None)
+        if witness is None:
+            raise SimulationMisused("the channel must be one of this simulation")
+        return witness
+
     def supervisor(self, children: Iterable[ChildSpec] = (), **options: Any) -> SupervisorRef:
-        """A `Supervisor` that takes part, with its clock, its pool and its randomness. Give its children the pool too."""
+        """A `Supervisor` that takes part, and those among its children. Give other children the pool: `pool=simulation.pool`."""
         self._check_open()
         clock = SimulatedRuntime(self.pool, self.random.random, "")
-        ref = Supervisor.start(children, pool=self.pool, clock=clock, randomness=self.random, **options)
-        self._supervisors.append(ref)
+        ref = SimulatedSupervisor.start(children, pool=self.pool, clock=clock, randomness=self.random, **options)
+        self._refs.append(ref)
         return ref
 
     def start(self, actor_class: type[PooledActor], *args: Any, **kwargs: Any) -> pykka.ActorRef[Any]:
-        """An actor of your own. Its `__init__` must hand `pool` on to `PooledActor`'s."""
+        """An actor of your own. Its `__init__` must hand `pool` on to `PooledActor`'s. It is stopped at the end."""
         self._check_open()
         ref: pykka.ActorRef[Any] = actor_class.start(*args, pool=self.pool, **kwargs)
+        self._refs.append(ref)
         return ref
 
     def every(self, period_s: float, call: Callable[[], object]) -> None:
@@ -161,6 +169,11 @@ class Simulation:
         return sum(witness.handled for _channel, witness in self._channels)
 
     @property
+    def fired(self) -> int:
+        """How often faults have acted."""
+        return sum(sum(channel.faults.fired) for channel, _witness in self._channels if channel.faults is not None)
+
+    @property
     def seen(self) -> dict[str, bool]:
         """Of each rule of `sometimes`, whether it has held."""
         return {rule.name: rule.has_held for rule in self._later if rule.due_s is None}
@@ -196,6 +209,7 @@ class Simulation:
                 raise SimulationStuck(f"it is still busy after {most_steps} steps")
         for _channel, witness in self._channels:
             witness.check()
+        self.pool.check_at_rest()
         return self.pool.steps - before
 
     def run_for(self, seconds: float) -> int:
@@ -235,8 +249,13 @@ class Simulation:
 
     # The end
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing runs in it any more."""
+        return self._is_closed
+
     def close(self) -> None:
-        """Run until all is at rest, close the channels and stop the supervisors, and look at what must be so in the end.
+        """Run until all is at rest, close the channels, stop supervisors and actors, the last first, and see to what must be so.
 
         Raises:
             InvariantBroken: something is not.
@@ -250,12 +269,18 @@ class Simulation:
                 channel.close()
                 channel.flush_outbox()
                 witness.check(at_end=True)
-            for ref in reversed(self._supervisors):
+            for ref in reversed(self._refs):
                 if ref.is_alive():
                     ref.stop()
             self.run()
             self._look_back()
         finally:
+            self._drop()
+
+    def abandon(self) -> None:
+        """End it where it stands, and ask for nothing. Harmless where it is closed."""
+        if not self._is_closed:
+            self._is_closed = True
             self._drop()
 
     def _look_back(self) -> None:
@@ -269,6 +294,9 @@ class Simulation:
         for channel, _witness in self._channels:
             channel._finalizer.detach()
         self.pool.close()
+        for ref in pykka.ActorRegistry.get_all():
+            if isinstance(ref, PooledRef) and ref._actor._pooled_pool is self.pool:
+                pykka.ActorRegistry.unregister(ref)
 
     def _check_open(self) -> None:
         if self._is_closed:
@@ -281,8 +309,7 @@ class Simulation:
         if error is None:
             self.close()
         else:
-            self._is_closed = True
-            self._drop()
+            self.abandon()
             error.add_note(f"in a simulation with seed {self.seed}, at step {self.steps}, after {self.now_s:g} s")
 
 

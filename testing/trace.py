@@ -67,7 +67,7 @@ class TracedRandom(random.Random):
     """Every number that is drawn stands in the trace."""
 
     def __new__(cls, seed: object, _trace: Trace) -> "TracedRandom":
-        return super().__new__(cls, str(seed))
+        return super().__new__(cls, str(seed))  # type: ignore[call-arg]
 
     def __init__(self, seed: object, trace: Trace) -> None:
         self._entries = trace.entries

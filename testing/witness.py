@@ -15,14 +15,14 @@ It stands between the actors and their outlet, and is told of their beginnings a
 """
 
 from collections import deque
-from collections.abc import Iterable, Set
+from collections.abc import Callable, Iterable, Set
 from typing import Any
 
 from msgspec import Struct, field
 
 from lightspeed.actors.behaved_topic import BehavedTopic
 from lightspeed.actors.errors import InvariantBroken, TopicCrash
-from lightspeed.actors.events import Crash, Leave, Restart
+from lightspeed.actors.events import Crash, Event, Leave, Restart
 from lightspeed.actors.outbound import BroadcastMessage, PresenceDiff, PushMessage, Reply, System
 from lightspeed.actors.post import Delivery, Order, Post
 from lightspeed.actors.topic import Messages
@@ -78,6 +78,10 @@ class Witness:
         self._has_failed = False  # the supervisor, by plan
         self.handled = 0
         """How many messages topics handled."""
+        self.failures = 0
+        """How many topics' actors ended otherwise than by a stop or a crash that was ordered, or were given up."""
+        self.on_accept: Callable[[Event], object] | None = None
+        """Called with each event when the supervisor has given it its number."""
         self.clients: dict[str, Client] = {}
         self.books = Books()
         self.open: dict[int, Delivery] = {}
@@ -102,6 +106,8 @@ class Witness:
     def accepted(self) -> None:
         """It has."""
         mail, self._coming = self._coming, None
+        if mail is not None and mail.seq and self.on_accept is not None:
+            self.on_accept(mail.request)
         if isinstance(mail, Order):
             self._ordered.add(mail.seq)
         elif mail is not None and mail.seq:
@@ -129,17 +135,20 @@ class Witness:
             return  # it had been given up
         if error is None or isinstance(error, TopicCrash):
             self._check_state(seen, post)
+        else:
+            self.failures += 1
         self._end(seen)
 
     def abandoned(self, topic: str) -> None:
         """The supervisor goes on without the topic's actor."""
         seen = self._topics.get(topic)
         if seen is not None and seen.post is not None:
+            self.failures += 1
             self._end(seen)
 
     def put(self, post: Post | None, seq: int, topic: str | None, messages: Messages) -> None:
         """These were given out, by the incarnation of this post or by the supervisor itself."""
-        faults = self._faulted.get(seq, frozenset())
+        faults: Set[type[Fault]] = self._faulted.get(seq, frozenset())
         if seq in self._answered and faults & _ANSWER_TWICE:
             return
         if seq in self._answered:

@@ -12,7 +12,8 @@ from lightspeed.supervision import TopicSupervisor
 from lightspeed.testing.witness import Witness
 
 if TYPE_CHECKING:
-    _Topic, _Supervisor = TopicActor, TopicSupervisor
+    _Topic = TopicActor
+    _Supervisor = TopicSupervisor
 else:
     _Topic = _Supervisor = object  # each is mixed into its role
 

@@ -9,7 +9,6 @@ from lightspeed.channel import (
     Diff,
     Entry,
     Join,
-    Leave,
     Meta,
     PresenceDiff,
     Push,
@@ -19,6 +18,7 @@ from lightspeed.channel import (
     Restart,
     System,
 )
+from lightspeed.testing import strategies
 
 
 class NaiveChannel:
@@ -118,15 +118,8 @@ class NaiveChannel:
 
 clients, topics, users = st.sampled_from("abcd"), st.sampled_from(["x", "y", "z"]), st.sampled_from(["u", "v"])
 times, texts = st.integers(0, 5), st.text(max_size=3)
-topic_events = st.one_of(
-    st.builds(Join, clients, topics, users, times),
-    st.builds(Rejoin, clients, topics, users, times),
-    st.builds(Leave, clients, topics),
-    st.builds(Broadcast, clients, topics, texts),
-    st.builds(Push, clients, topics, texts, texts),
-)
-one_topic = st.one_of(st.builds(Crash, texts, topics), st.builds(Restart, topics))
-events = st.one_of(topic_events, topic_events, topic_events, one_topic, st.builds(Crash, texts), st.builds(Restart))
+topic_events = strategies.topic_events("abcd", "xyz", "uv")
+events = strategies.events("abcd", "xyz", "uv")
 
 
 def state_of(channel, topics="xyz"):

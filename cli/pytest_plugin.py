@@ -1,0 +1,140 @@
+"""The plugin of pytest: the fixture `simulation`, its options and its marker.
+
+Every run of pytest in the environment loads it, so nothing of ours is imported before a test asks for a simulation.
+"""
+
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from lightspeed.testing.simulation import Simulation
+    from lightspeed.testing.trial import Trial, Trials
+
+_TRIAL: "pytest.StashKey[Trial]" = pytest.StashKey()
+_TRIALS: "pytest.StashKey[Trials]" = pytest.StashKey()
+_MARKER = (
+    "simulation(scheduler, faults, seeds): for the fixture of this name: `random`, `priority` or `round_robin`; "
+    "a FaultPlan for every channel; with how many seeds this test runs where --sim-seeds does not say"
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("simulation", "simulation (lightspeed)")
+    group.addoption(
+        "--sim-seeds", type=_count, metavar="N", help="run each test that asks for `simulation` with N seeds; default 1"
+    )
+    group.addoption("--sim-seed", type=int, metavar="S", help="run each with this seed alone")
+    group.addoption(
+        "--sim-traces", metavar="DIR", help="where traces of tests that fail go; default .lightspeed in the root folder"
+    )
+    group.addoption(
+        "--sim-replay", metavar="TRACE", help="run the test that wrote this trace once more, and say where it diverges"
+    )
+
+
+def _count(text: str) -> int:
+    if int(text) < 1:
+        raise ValueError(text)
+    return int(text)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", _MARKER)
+    given = [name for name in ("--sim-seeds", "--sim-seed", "--sim-replay") if config.getoption(name) is not None]
+    if len(given) > 1:
+        raise pytest.UsageError(f"{' and '.join(given)} can't go together")
+    if config.getoption("--sim-replay") is not None:
+        _trials(config)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "simulation" in metafunc.fixturenames:
+        seeds = _seeds(metafunc.config, metafunc.definition.get_closest_marker("simulation"))
+        metafunc.parametrize("simulation", seeds, indirect=True, ids=[f"seed-{seed}" for seed in seeds])
+
+
+def _seeds(config: pytest.Config, marker: pytest.Mark | None) -> list[int]:
+    if config.getoption("--sim-replay") is not None:
+        return [_trials(config).replayed_seed]
+    if config.getoption("--sim-seed") is not None:
+        return [config.getoption("--sim-seed")]
+    count = config.getoption("--sim-seeds")
+    if count is None:
+        count = 1 if marker is None else marker.kwargs.get("seeds", 1)
+    if type(count) is not int or count < 1:
+        raise pytest.UsageError(f"seeds of the marker simulation must be an int from 1 up, got {count!r}")
+    return list(range(count))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--sim-replay") is not None:
+        others = [item for item in items if item.nodeid != _trials(config).replayed_test]
+        items[:] = [item for item in items if item.nodeid == _trials(config).replayed_test]
+        config.hook.pytest_deselected(items=others)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    asking = [item for item in session.items if "simulation" in getattr(item, "fixturenames", ())]
+    if asking:
+        _trials(session.config).expect(item.nodeid for item in asking)
+
+
+@pytest.fixture
+def simulation(request: pytest.FixtureRequest) -> Iterator["Simulation"]:
+    """A `Simulation` with a seed of its own. When the test has returned it is closed, which holds it to its invariants."""
+    seed = getattr(request, "param", None)  # not there for a test that asks for it by `getfixturevalue`
+    config = request.config
+    seed = _seeds(config, None)[0] if seed is None else seed
+    marker = request.node.get_closest_marker("simulation") or pytest.mark.simulation.mark
+    trial = _trials(config).begin(request.node.nodeid, seed, marker.args, marker.kwargs)
+    request.node.stash[_TRIAL] = trial
+    yield trial.simulation
+    trial.simulation.abandon()  # harmless where it was closed
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
+    try:
+        result = yield
+    except BaseException as error:
+        if _TRIAL in item.stash:
+            item.stash[_TRIAL].fail(error)
+        raise
+    if _TRIAL in item.stash:
+        item.stash[_TRIAL].close()  # here, and not in the fixture's end, where it would be an error and no failure of the test
+    return result
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
+    report: Any = yield
+    trial = item.stash.get(_TRIAL, None)
+    if trial is not None and not trial.is_written and (report.failed or (trial.is_replay and report.when == "call")):
+        error = None if call.excinfo is None else call.excinfo.value
+        report.sections.append(("simulation", trial.write(_folder(item.config), error)))
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    if config.getoption("--sim-replay") is not None:
+        terminalreporter.section("replay of a simulation")
+        terminalreporter.write_line(_trials(config).verdict)
+
+
+def _folder(config: pytest.Config) -> Path:
+    given = config.getoption("--sim-traces")
+    return config.rootpath / ".lightspeed" if given is None else Path(given)
+
+
+def _trials(config: pytest.Config) -> "Trials":
+    if _TRIALS not in config.stash:
+        from lightspeed.testing.trial import Trials  # with all that a simulation takes
+
+        try:
+            config.stash[_TRIALS] = Trials(config.getoption("--sim-replay"))
+        except (OSError, ValueError) as error:
+            raise pytest.UsageError(f"--sim-replay: {error}") from None
+    return config.stash[_TRIALS]

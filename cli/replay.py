@@ -1,0 +1,52 @@
+"""`lightspeed replay`: the trace of a simulation is played again, and held beside what happens now."""
+
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from lightspeed.actors.errors import InvalidOption
+from lightspeed.cli.seeds import load
+from lightspeed.testing import replay as play_again
+from lightspeed.testing.recording import Divergence, Recording, divergence_of, read_recording
+from lightspeed.testing.scenario import Scenario
+
+
+def replay(trace: str, scenario: str | None) -> int:
+    """Play it, and say how it went; returns the exit status. `scenario`: the function's name now; None: as in the trace.
+
+    Raises:
+        InvalidOption: the trace is none, or what was played is not to be found.
+        OSError: it can't be read.
+    """
+    header, lines = read_recording(trace)
+    if scenario is None and "::" in (header.play or ""):
+        divergence, error = _by_pytest(trace, header, lines)
+    else:
+        name = header.play if scenario is None else scenario
+        played = None if name is None or header.scenario is not None else load(name)
+        if isinstance(played, Scenario):
+            raise InvalidOption("--scenario", scenario, "must name the function that was played")
+        again = play_again(trace, played)
+        found = again.outcome.error
+        divergence, error = again.divergence, None if found is None else f"{type(found).__name__}: {found}"
+    if divergence is not None:
+        print(divergence)
+        return 1
+    print(f"it went the same way, {len(lines):,} lines; {'nothing failed' if error is None else f'it failed: {error}'}")
+    return 0
+
+
+def _by_pytest(trace: str, header: Recording, lines: list[str]) -> tuple[Divergence | None, str | None]:
+    assert header.play is not None
+    with TemporaryDirectory() as folder:
+        # With a blank instead of the equals sign pytest would look for its root folder there.
+        options = [f"--sim-replay={Path(trace).absolute()}", f"--sim-traces={folder}", "-p", "no:cacheprovider"]
+        command = [sys.executable, "-m", "pytest", header.play, *options]
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+        written = list(Path(folder).glob("*.trace"))
+        if len(written) != 1:
+            print(done.stdout, done.stderr, sep="\n", file=sys.stderr)
+            raise InvalidOption("recording", header.play, "must name a test that pytest finds from here, with a simulation")
+        again, lines_now = read_recording(written[0])
+    return divergence_of(lines, lines_now), again.error

@@ -1,0 +1,97 @@
+import subprocess
+import sys
+
+import pytest
+from planted import double_reply
+from tqdm import tqdm
+
+from lightspeed.cli.main import main
+from lightspeed.testing import Case, play, random_scenario, search_drawn, write_recording
+
+FIRST = """
+def first(simulation):
+    channel = simulation.channel()
+    for name in "abc":
+        simulation.client(channel, name).join("x")
+    simulation.run()
+    assert channel.subscribers("x")[0] == "a", "another was first"
+"""
+
+
+@pytest.fixture
+def replay(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tqdm, "monitor_interval", 0)  # no thread of tqdm's outlives a test
+    (tmp_path / "first.py").write_text(FIRST)
+
+    def run(*arguments, command="replay"):
+        try:
+            status = main([command, *map(str, arguments)])
+        except SystemExit as end:
+            status = end.code
+        return status, *capsys.readouterr()
+
+    return run
+
+
+def test_a_run_that_goes_the_same_way_says_so_with_status_0(replay):
+    write_recording(play(Case(random_scenario(5), 5)), "five.trace")
+    status, out, err = replay("five.trace")
+    assert (status, err) == (0, "")
+    assert out.startswith("it went the same way, ")
+    assert out.endswith("nothing failed\n")
+
+
+def test_a_failure_is_told_again(replay):
+    with double_reply():
+        write_recording(search_drawn(random_scenario, range(500)), "double.trace")
+        status, out, _err = replay("double.trace")
+    assert status == 0
+    assert "; it failed: InvariantBroken: accounted_for: " in out
+    status, out, _err = replay("double.trace")  # the bug is not there any more
+    assert status == 1
+    assert out.startswith("it goes another way at line ")
+
+
+def test_what_simulate_wrote_of_a_function_in_a_file_is_replayed(replay, tmp_path):
+    assert replay("first.py:first", "--trace", "first.trace", command="simulate")[0] == 1
+    status, out, _err = replay("first.trace")
+    assert (status, "it failed: AssertionError: another was first" in out) == (0, True)
+    (tmp_path / "first.py").rename(tmp_path / "second.py")
+    assert replay("first.trace")[0] == 2
+    assert replay("first.trace", "--scenario", "second.py:first")[0] == 0
+    (tmp_path / "second.py").write_text(FIRST.replace('"abc"', '"abcd"'))
+    status, out, _err = replay("first.trace", "--scenario", "second.py:first")
+    assert status == 1
+    assert "\n  this time: " in out
+
+
+@pytest.mark.slow
+def test_what_a_test_wrote_is_replayed_by_that_test(replay, tmp_path):
+    (tmp_path / "test_first.py").write_text("from first import first\n\ndef test_first(simulation):\n    first(simulation)\n")
+    command = [sys.executable, "-m", "pytest", "-q", "--sim-seeds", "5", "-p", "no:cacheprovider"]
+    assert subprocess.run(command, capture_output=True, timeout=60, check=False).returncode == 1
+    trace = next((tmp_path / ".lightspeed").glob("*.trace"))
+    status, out, _err = replay(trace)
+    assert (status, "it failed: AssertionError" in out) == (0, True)
+    (tmp_path / "first.py").write_text(FIRST.replace('"abc"', '"abcd"'))
+    status, out, _err = replay(trace)
+    assert (status, out[:27]) == (1, "it goes another way at line")
+    (tmp_path / "test_first.py").unlink()
+    status, _out, err = replay(trace)
+    assert (status, "must name a test that pytest finds from here" in err) == (2, True)
+
+
+@pytest.mark.parametrize("arguments", [("missing.trace",), ("bad.trace",), ("empty.trace",), ("five.trace", "--speed"), ()])
+def test_bad_input_is_refused_with_status_2(replay, tmp_path, arguments):
+    (tmp_path / "bad.trace").write_text('{"lightspeed_trace": 99}\n')
+    (tmp_path / "empty.trace").write_text("")
+    status, _out, err = replay(*arguments)
+    assert status == 2
+    assert err
+
+
+def test_a_trace_of_a_function_without_a_name_asks_for_one(replay):
+    write_recording(play(Case(lambda simulation: None)), "nameless.trace")
+    status, _out, err = replay("nameless.trace")
+    assert (status, "must name a function" in err) == (2, True)

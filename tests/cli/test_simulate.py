@@ -1,0 +1,200 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from planted import BUGS
+from tqdm import tqdm
+
+from lightspeed.channel import FaultPlan, Join, Leave
+from lightspeed.cli.main import main
+from lightspeed.supervision import Raise
+from lightspeed.testing import Scenario, random_scenario
+from lightspeed.testing.recording import read_recording
+
+COMMAND = [sys.executable, "-c", "import sys; from lightspeed.cli.main import main; sys.exit(main())"]
+
+RACE = """
+def race(simulation):
+    channel = simulation.channel()
+    for name in "abcd":
+        simulation.client(channel, name).join("x")
+    simulation.run()
+    assert channel.subscribers("x")[:1] != ("b",), "b was first"
+
+def order(simulation):
+    channel = simulation.channel()
+    for name in "ab":
+        simulation.client(channel, name).join("x")
+    simulation.run()
+    assert channel.subscribers("x") == ("a", "b")
+
+def crash(simulation):
+    channel = simulation.channel()
+    client = simulation.client(channel, "a")
+    for _ in range(5):
+        client.join("x")
+        client.leave("x")
+    simulation.run()
+    assert "topic_crashed" not in [getattr(message, "payload", "") for message in client.received]
+
+def dull(simulation):
+    simulation.sometimes(lambda: False, name="something happens")
+
+number = 3
+"""
+
+
+@pytest.fixture
+def simulate(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tqdm, "monitor_interval", 0)  # no thread of tqdm's outlives a test
+    (tmp_path / "race.py").write_text(RACE)
+
+    def run(*arguments):
+        try:
+            status = main(["simulate", *map(str, arguments)])
+        except SystemExit as end:
+            status = end.code
+        return status, *capsys.readouterr()
+
+    return run
+
+
+def test_left_to_itself_it_plays_random_scenarios_and_says_what_was_played(simulate):
+    status, out, err = simulate("--seeds", "20")
+    assert (status, err) == (0, "")
+    assert out.startswith("20 seeds, 20 runs, ")
+    assert out.endswith("nothing failed\n")
+
+
+@pytest.mark.slow
+def test_two_processes_play_the_same_as_one(simulate):
+    one, two = (simulate("--seeds", "120", "--jobs", jobs)[1].split(", ")[:3] for jobs in (1, 2))
+    assert one == two
+
+
+def test_a_planted_bug_is_found_cut_down_and_written_as_trace_and_test(simulate, tmp_path):
+    plant, invariant = BUGS["double reply"]
+    with plant():
+        status, out, _err = simulate("--seeds", "500", "--test", "test_found.py")
+        assert status == 1
+        *events, last = out.splitlines()
+        seed = int(last.split()[3].rstrip(":"))
+        assert last == f"failed with seed {seed}: InvariantBroken: {last.split('Broken: ')[1]}"
+        assert f"InvariantBroken: {invariant}: " in last
+        assert len(events) <= 10
+        assert last.endswith(f"; trace: lightspeed-{seed}.trace")
+        assert read_recording(tmp_path / f"lightspeed-{seed}.trace")[0].seed in range(500)
+        again, out, _err = simulate("--seed", seed, "--no-shrink", "--trace", "whole.trace")
+        assert (again, f"failed with seed {seed}" in out) == (1, True)
+    assert simulate("--seed", seed)[0] == 0
+    assert "def test_accounted_for():" in (tmp_path / "test_found.py").read_text()
+
+
+@pytest.mark.parametrize("name", ["race:race", "race.py:race", "./race.py:race"])
+def test_a_function_is_found_by_its_module_and_by_its_file(simulate, name, monkeypatch):
+    monkeypatch.delitem(sys.modules, "race", raising=False)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    status, out, _err = simulate(name)
+    assert status == 1
+    assert "AssertionError: b was first" in out
+
+
+def test_a_test_of_a_function_that_no_module_has_is_not_written_and_the_failure_is_told_all_the_same(simulate, tmp_path):
+    status, out, err = simulate("race.py:race", "--test", "test_found.py")
+    assert (status, "b was first" in out) == (1, True)
+    assert "test_found.py was not written" in err
+    assert not (tmp_path / "test_found.py").exists()
+
+
+def test_a_scenario_is_read_from_json(simulate, tmp_path):
+    (tmp_path / "three.json").write_bytes(random_scenario(3).to_json())
+    status, out, _err = simulate("three.json", "--seeds", "3", "--from", "7", "--scheduler", "priority")
+    assert (status, out[:15]) == (0, "3 seeds, 3 runs")
+
+
+def test_a_sweep_crashes_at_each_message(simulate, tmp_path):
+    events = [event for _ in range(10) for event in (Join("a", "x", "u", 1), Leave("a", "x"))]
+    (tmp_path / "ten.json").write_bytes(Scenario.of(events).to_json())
+    status, out, _err = simulate("ten.json", "--sweep")
+    assert status == 0
+    assert out.startswith("1 seed, 21 runs, ")
+    assert ", 20 faults fired" in out
+    status, out, _err = simulate("race.py:crash", "--sweep")
+    assert (status, "Raise(" in out) == (1, True)
+
+
+def test_every_order_is_played_within_a_bound(simulate):
+    assert simulate("race.py:order", "--exhaust", "0")[0] == 0
+    status, out, _err = simulate("race.py:order", "--exhaust", "1")
+    assert (status, "AssertionError" in out) == (1, True)
+
+
+def test_a_plan_is_for_every_channel(simulate, tmp_path):
+    (tmp_path / "plan.json").write_bytes(FaultPlan((Raise(at=2),)).to_json())
+    assert simulate("race.py:crash", "--seeds", "3")[0] == 0
+    assert simulate("race.py:crash", "--seeds", "3", "--plan", "plan.json")[0] == 1
+
+
+def test_what_never_happens_with_any_seed_is_a_failure(simulate):
+    status, out, _err = simulate("race.py:dull", "--seeds", "3")
+    assert (status, out) == (1, "failed: something happens never held, with any of 3 seeds\n")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("missing.json",),
+        ("missing.py:race",),
+        ("race.py:missing",),
+        ("race.py:number",),
+        ("no_such_module:race",),
+        ("bad.json",),
+        ("broken.py:race",),
+        ("race.py:race", "--plan", "missing.json"),
+        ("race.py:race", "--plan", "bad.json"),
+        ("race.py:race", "--trace", "no/such/folder"),
+        ("--seeds", "0"),
+        ("--seed", "-1"),
+        ("--seed", "1", "--seeds", "2"),
+        ("--sweep", "--exhaust", "1"),
+        ("--scheduler", "best"),
+        ("--jobs", "0"),
+    ],
+)
+def test_bad_input_is_refused_with_status_2(simulate, tmp_path, arguments):
+    (tmp_path / "bad.json").write_text("{")
+    (tmp_path / "broken.py").write_text("1 / 0")
+    status, _out, err = simulate(*arguments)
+    assert status == 2
+    assert "Traceback" not in err
+    assert err
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_it_with_status_130_even_within_an_actor(tmp_path):
+    (tmp_path / "endless.py").write_text(
+        """
+from lightspeed.actors import PooledActor
+
+class Endless(PooledActor):
+    def on_receive(self, message):
+        print("begun", flush=True)
+        while True:
+            pass
+
+def scenario(simulation):
+    simulation.start(Endless).tell("begin")
+    simulation.run()
+"""
+    )
+    command = [*COMMAND, "simulate", "endless.py:scenario"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"begun\n"
+        started_s = time.monotonic()
+        os.kill(process.pid, signal.SIGINT)
+        assert process.wait(timeout=20) == 130
+        assert time.monotonic() - started_s < 10

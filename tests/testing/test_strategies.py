@@ -1,0 +1,60 @@
+import subprocess
+import sys
+
+from hypothesis import find, given, settings
+from hypothesis import strategies as st
+
+from lightspeed.channel import Crash, FaultPlan, Join, Restart, check_event, event_label
+from lightspeed.testing import Case, Scenario, play, strategies
+
+
+def test_every_kind_of_event_is_drawn_and_none_that_breaks_a_rule():
+    kinds = set()
+
+    @settings(max_examples=500, derandomize=True)
+    @given(strategies.events())
+    def see(event):
+        check_event(event)
+        kinds.add(event_label(event))
+
+    see()
+    assert kinds == {"join", "rejoin", "leave", "broadcast", "push", "crash", "restart"}
+
+
+@given(strategies.topic_events(["me"], ["here"], ["u"], most_ms=0, longest=0))
+def test_events_are_of_those_clients_topics_and_times_that_are_asked_for(event):
+    assert (event.client_id, event.topic, getattr(event, "now_ms", 0)) == ("me", "here", 0)
+    assert getattr(event, "payload", "") == ""
+
+
+@given(strategies.operator_events(["here"]))
+def test_an_operator_crashes_and_restarts_only(event):
+    assert isinstance(event, (Crash, Restart))
+    assert event.topic in (None, "here")
+
+
+@given(strategies.plans(most_faults=2))
+def test_a_plan_goes_to_json_and_back(plan):
+    assert len(plan.faults) <= 2
+    assert FaultPlan.from_json(plan.to_json()) == plan
+
+
+@settings(max_examples=50)
+@given(strategies.scenarios(most_events=15), st.integers(0, 3))
+def test_the_runtime_keeps_its_rules_in_every_scenario(scenario, seed):
+    outcome = play(Case(scenario, seed))
+    if outcome.error is not None:
+        raise outcome.error
+
+
+def test_scenarios_shrink_to_what_it_takes():
+    joins = find(strategies.scenarios(), lambda scenario: any(type(sending.event) is Join for sending in scenario.sendings))
+    assert joins == Scenario.of([Join("a", "x", "u", 0)])
+
+
+def test_where_hypothesis_is_missing_the_error_says_how_to_get_it():
+    for module in ("strategies", "machine"):
+        code = f"import sys; sys.modules['hypothesis'] = None; import lightspeed.testing.{module}"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
+        assert done.returncode == 1
+        assert 'need Hypothesis: pip install "lightspeed-channels[testing]"' in done.stderr
