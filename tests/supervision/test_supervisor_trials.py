@@ -1,4 +1,4 @@
-"""What races, four thousand times each: a supervisor answers within its deadlines, and in the end nobody is left."""
+"""What races, thousands of times each: a supervisor answers within its deadlines, and in the end nobody is left."""
 
 import random
 from functools import partial
@@ -12,7 +12,8 @@ from lightspeed.actors.errors import ChildError, LightspeedError, StartFailed, S
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
-TRIALS = 4000
+# A quarter of them runs with the rest of the suite, all of them with `pytest -m long`.
+TRIALS = [pytest.param(1000, id="some"), pytest.param(4000, id="all", marks=pytest.mark.long)]
 ANSWER_S = 20
 HOOKS = ["on_start", "on_stop", "on_failure", "on_end"]
 ERRORS = [ValueError, SystemExit, Shutdown]
@@ -60,9 +61,10 @@ def answer_to(call):
         return error
 
 
-def test_stops_race_with_crashes(stage):
+@pytest.mark.parametrize("trials", TRIALS)
+def test_stops_race_with_crashes(stage, trials):
     rng = random.Random(1)
-    for _ in range(TRIALS):
+    for _ in range(trials):
         sup = stage.start("a", "b", strategy=rng.choice(["one_for_one", "one_for_all", "rest_for_one"]), intensity=3)
         refs = [view.ref for view in sup.which_children()]
         for _ in range(rng.randrange(3)):
@@ -72,7 +74,8 @@ def test_stops_race_with_crashes(stage):
         all_ended(stage)
 
 
-def test_requests_race_with_crashes(stage):
+@pytest.mark.parametrize("trials", TRIALS)
+def test_requests_race_with_crashes(stage, trials):
     """Each of OTP's calls, on a child that is being crashed."""
     rng = random.Random(2)
     sup = stage.start("a", "b", intensity=10**6, period_s=1e-6)
@@ -82,7 +85,7 @@ def test_requests_race_with_crashes(stage):
         lambda: sup.delete_child("a", timeout_s=ANSWER_S),
         lambda: sup.start_child(stage.spec("a"), timeout_s=ANSWER_S),
     ]
-    for _ in range(TRIALS):
+    for _ in range(trials):
         ref = views(sup).get("a") and ref_of(sup, "a")
         if ref is not None:
             tell(ref, raiser(rng.choice(ERRORS)()))
@@ -94,9 +97,10 @@ def test_requests_race_with_crashes(stage):
     all_ended(stage)
 
 
-def test_asks_race_with_crashes_and_are_all_answered(stage):
+@pytest.mark.parametrize("trials", TRIALS)
+def test_asks_race_with_crashes_and_are_all_answered(stage, trials):
     sup = stage.start("a", intensity=10**6, period_s=1e-6)
-    for _ in range(TRIALS):
+    for _ in range(trials):
         stage.book.wait_for("on_start", "a")
         stage.book.lines.clear()
         stage.clock.advance(1)
@@ -116,9 +120,10 @@ def answer_of(future):
 
 
 @pytest.mark.parametrize("hook", HOOKS)
-def test_crashes_in_each_hook(stage, hook):
+@pytest.mark.parametrize("trials", TRIALS)
+def test_crashes_in_each_hook(stage, hook, trials):
     rng = random.Random(3)
-    for _ in range(TRIALS // 4):
+    for _ in range(trials // 4):
         sup, ear = stage.start("a", "b", strategy=rng.choice(["one_for_one", "one_for_all"]), intensity=2), Ear()
         watch(sup, ear)
         ref = ref_of(sup, "a")
@@ -134,10 +139,11 @@ def test_crashes_in_each_hook(stage, hook):
         stage.book.lines.clear()
 
 
-def test_crashes_during_a_restart(stage):
+@pytest.mark.parametrize("trials", TRIALS)
+def test_crashes_during_a_restart(stage, trials):
     """Whoever is there, of three, crashes while others are restarted."""
     rng = random.Random(4)
-    for number in range(TRIALS):
+    for number in range(trials):
         strategy = ["one_for_one", "one_for_all", "rest_for_one"][number % 3]
         sup = stage.start("a", "b", "c", strategy=strategy, intensity=100)
         for _ in range(4):
@@ -150,9 +156,10 @@ def test_crashes_during_a_restart(stage):
 
 
 @pytest.mark.parametrize("hook", ["on_start", "on_stop", "on_receive"])
-def test_a_child_that_blocks_for_ever(stage, hook):
+@pytest.mark.parametrize("trials", TRIALS)
+def test_a_child_that_blocks_for_ever(stage, hook, trials):
     """Others are served at once; what concerns the child is over at its deadline; and so is a stop of all."""
-    for number in range(TRIALS // 4):
+    for number in range(trials // 4):
         sup = stage.start("a", start_timeout_s=5)
         starting = None
         if hook == "on_start":
@@ -185,10 +192,11 @@ def test_a_child_that_blocks_for_ever(stage, hook):
         all_ended(stage)
 
 
-def test_threaded_children_race_too():
+@pytest.mark.parametrize("trials", TRIALS)
+def test_threaded_children_race_too(trials):
     stage = Stage(ThreadedEnds)
     rng = random.Random(5)
-    for _ in range(TRIALS // 4):
+    for _ in range(trials // 4):
         sup = stage.start("a", "b", strategy=rng.choice(["one_for_one", "one_for_all", "rest_for_one"]), intensity=3)
         refs = [view.ref for view in sup.which_children()]
         for _ in range(rng.randrange(3)):
@@ -199,10 +207,11 @@ def test_threaded_children_race_too():
     stage.close()
 
 
-def test_trees_race_too(stage):
+@pytest.mark.parametrize("trials", TRIALS)
+def test_trees_race_too(stage, trials):
     """A supervisor that gives up races with its own stop by the one above."""
     rng = random.Random(6)
-    for _ in range(TRIALS // 4):
+    for _ in range(trials // 4):
         top = stage.start(
             stage.spec_of_supervisor("one", "a", "b", intensity=0), stage.spec_of_supervisor("two", "c"), intensity=2
         )
