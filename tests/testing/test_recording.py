@@ -1,0 +1,69 @@
+import pytest
+from planted import double_reply
+
+from lightspeed.actors.errors import InvalidOption
+from lightspeed.channel import FaultPlan, Join, Raise
+from lightspeed.testing import Case, play, random_scenario, replay, search_drawn, write_recording
+
+
+def join_twice(simulation):
+    channel = simulation.channel()
+    for name in "ab":
+        simulation.client(channel, name).join("x")
+    simulation.run()
+
+
+def test_what_was_recorded_is_played_again_to_the_letter(tmp_path):
+    for seed in range(10):
+        outcome = play(Case(random_scenario(seed), seed))
+        write_recording(outcome, tmp_path / "trace")
+        again = replay(tmp_path / "trace")
+        assert again.divergence is None
+        assert again.outcome.trace.hash == outcome.trace.hash
+
+
+def test_a_failure_is_repeated_and_without_its_bug_goes_another_way(tmp_path):
+    with double_reply():
+        found = search_drawn(random_scenario)
+        write_recording(found, tmp_path / "trace")
+        again = replay(tmp_path / "trace")
+        assert (again.divergence, str(again.outcome.error)) == (None, str(found.error))
+    healed = replay(tmp_path / "trace")
+    assert healed.outcome.error is None
+    assert "it goes another way at line" in str(healed.divergence)
+
+
+def test_a_play_is_found_by_its_name_or_given(tmp_path):
+    plan = FaultPlan((Raise(at=1),))
+    outcome = play(Case(join_twice, 3, skip=frozenset([1]), plan=plan))
+    write_recording(outcome, tmp_path / "trace")
+    assert replay(tmp_path / "trace", join_twice).divergence is None
+    assert replay(tmp_path / "trace", lambda simulation: simulation.channel().tell(Join("c", "y", "u", 1))).divergence.line > 1
+
+
+def test_an_altered_trace_differs_at_its_line(tmp_path):
+    file = tmp_path / "trace"
+    write_recording(play(Case(random_scenario(1), 1)), file)
+    lines = file.read_text().splitlines()
+    lines[5] = "run\tnobody\tnothing"
+    file.write_text("\n".join(lines) + "\n")
+    assert replay(file).divergence.line == 5
+    file.write_text("\n".join(lines[:5]) + "\n")
+    assert replay(file).divergence.recorded is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\n",
+        b"{}",
+        b"\xff\xfe",
+        b"[1]",
+        b'{"lightspeed_trace":99,"version":"","hash":"","seed":0,"choices":[],"error":null}',
+    ],
+)
+def test_what_is_no_recording_is_refused(tmp_path, content):
+    (tmp_path / "trace").write_bytes(content)
+    with pytest.raises(InvalidOption, match="recording"):
+        replay(tmp_path / "trace")

@@ -1,0 +1,153 @@
+import time
+
+import pytest
+
+from lightspeed.actors import PooledActor
+from lightspeed.actors.errors import InvariantBroken, SimulationMisused, SimulationStuck
+from lightspeed.channel import Backoff, Broadcast, BroadcastMessage, Crash, FaultPlan, Join, Push, Raise, Reply, Restarts
+from lightspeed.supervision import ChildSpec
+from lightspeed.testing import Simulation
+
+
+def test_a_channel_works_as_any_and_one_thread_runs_it():
+    with Simulation(1) as simulation:
+        channel = simulation.channel()
+        channel.handle(Join("a", "x", "u", 1))
+        channel.tell(Broadcast("a", "x", "hello"))
+        assert channel.subscribers("x") == ("a",)
+        assert channel.flush_outbox()[-1] == BroadcastMessage("x", "hello", ("a",))
+        assert channel.membership_count == 1
+
+
+def test_a_step_is_one_message_and_run_goes_on_until_nobody_is_ready():
+    with Simulation(1) as simulation:
+        client = simulation.client(simulation.channel(), "a")
+        client.join("x")
+        assert client.received == []
+        assert simulation.step()
+        assert simulation.run() > 0
+        assert not simulation.step()
+        assert client.received == [Reply("a", "x", "ok", "joined")]
+
+
+def test_time_passes_only_where_it_is_let():
+    plan = FaultPlan((Raise(at=2),))
+    with Simulation(1) as simulation:
+        channel = simulation.channel(faults=plan, restarts=Restarts(backoff=Backoff(floor_s=10, cap_s=10, jitter=0)))
+        channel.handle(Join("a", "x", "u", 1))
+        channel.tell(Push("a", "x", "e", "p"))
+        channel.tell(Join("b", "x", "u", 2))
+        simulation.run()
+        assert simulation.now_s == 0
+        simulation.run_for(9.9)
+        assert channel.tree().children[0].phase == "restarting"
+        simulation.run_for(0.2)
+        assert channel.subscribers("x") == ("b",)
+        assert simulation.now_s == pytest.approx(10.1)
+
+
+@pytest.mark.slow
+def test_a_day_of_heartbeats_of_ten_clients_takes_seconds():
+    started_s = time.monotonic()
+    with Simulation(1) as simulation:
+        channel = simulation.channel()
+        clients = [simulation.client(channel, f"c{number}") for number in range(10)]
+        for client in clients:
+            client.join("x")
+            simulation.every(30, lambda client=client: client.push("x", "heartbeat", ""))
+        simulation.run_for(86_400)
+        assert sum(len(client.received) for client in clients) == 10 + 28_800
+    assert time.monotonic() - started_s < 20  # a quarter of it on a machine that does nothing else
+
+
+def test_a_call_that_waits_in_vain_ends_at_its_timeout_in_no_time():
+    with Simulation(1) as simulation:
+        channel = simulation.channel(
+            faults=FaultPlan((Raise("on_start"),)), restarts=Restarts(intensity=1000, period_s=1), timeout_s=5
+        )
+        simulation.pool.clock.now_s = 100.0
+        channel.tell(Join("a", "x", "u", 1))
+        with pytest.raises(SimulationStuck):
+            simulation.run(most_steps=200)  # it fails for ever, at once
+        channel.handle(Crash("enough"))
+
+
+def test_what_must_always_hold_is_looked_at_after_every_step():
+    with pytest.raises(InvariantBroken, match="few: it did not hold at step") as broken, Simulation(1) as simulation:
+        client = simulation.client(simulation.channel(), "a")
+        simulation.always(lambda: len(client.received) < 2, "few")
+        client.join("x")
+        client.broadcast("x", "hello")
+        simulation.run()
+    assert "in a simulation with seed 1" in broken.value.__notes__[0]
+
+
+def test_what_must_come_about_has_its_time():
+    with Simulation(1) as simulation:
+        client = simulation.client(simulation.channel(), "a")
+        simulation.eventually(lambda: client.received, within_s=5, name="an answer")
+        client.join("x")
+        simulation.run_for(10)
+    with pytest.raises(InvariantBroken, match="an answer: it had not held by 5 s"), Simulation(1) as simulation:
+        client = simulation.client(simulation.channel(), "a")
+        simulation.eventually(lambda: client.received, within_s=5, name="an answer")
+        simulation.run_for(10)
+
+
+def test_what_a_run_is_for_must_have_happened():
+    with pytest.raises(InvariantBroken, match="a crash: it never held"), Simulation(1) as simulation:
+        simulation.sometimes(lambda: False, "a crash")
+    with Simulation(1, asks_for_sometimes=False) as simulation:
+        simulation.sometimes(lambda: False, "a crash")
+    assert simulation.seen == {"a crash": False}
+
+
+class Worker(PooledActor):
+    def __init__(self, *, pool):
+        super().__init__(pool=pool)
+
+    def on_receive(self, message):
+        raise ValueError(message)
+
+
+def test_a_supervisor_restarts_its_children_in_virtual_time():
+    with Simulation(1) as simulation:
+        spec = ChildSpec("a", (Worker, (), {"pool": simulation.pool}))
+        supervisor = simulation.supervisor([spec], intensity=2, period_s=5, backoff=Backoff(floor_s=3, cap_s=3, jitter=0))
+        for _ in range(3):
+            supervisor.which_child("a").ref.tell("planted")
+            simulation.run()
+            assert supervisor.which_child("a").phase == "restarting"
+            simulation.run_for(3)
+            assert supervisor.which_child("a").phase == "running"
+
+
+def test_an_event_can_be_skipped_by_its_number():
+    with Simulation(1, skip=frozenset([1])) as simulation:
+        channel = simulation.channel()
+        channel.handle(Join("a", "x", "u", 1))
+        channel.handle(Join("b", "x", "u", 1))
+        channel.tell(Join("c", "x", "u", 1))
+        assert channel.subscribers("x") == ("a", "c")
+        assert simulation.sent == 3
+
+
+def test_what_it_can_not_do_is_refused():
+    other = Simulation(2)
+    with Simulation(1) as simulation:
+        with pytest.raises(SimulationMisused, match="a channel of the same simulation"):
+            simulation.client(other.channel(), "a")
+        channel = simulation.channel()
+        assert simulation.client(channel, "a") is simulation.client(channel, "a")
+    simulation.close()
+    for call in (simulation.channel, simulation.supervisor, lambda: simulation.start(Worker)):
+        with pytest.raises(SimulationMisused, match="closed"):
+            call()
+    other.close()
+
+
+def test_an_error_in_the_body_is_told_with_the_seed_and_leaves_nothing_behind():
+    with pytest.raises(ZeroDivisionError) as error, Simulation(77) as simulation:
+        simulation.channel().tell(Join("a", "x", "u", 1))
+        1 / 0  # noqa: B018
+    assert "seed 77" in error.value.__notes__[0]
