@@ -81,7 +81,7 @@ class Scenario(Struct, frozen=True, omit_defaults=True):
             fields = msgspec.json.decode(text)
             plan = FaultPlan.from_json(msgspec.json.encode(fields.pop("plan", {})))
             return replace(msgspec.convert(fields, cls), plan=plan)
-        except (msgspec.MsgspecError, AttributeError, UnicodeError, RecursionError) as error:
+        except (msgspec.MsgspecError, AttributeError, TypeError, UnicodeError, RecursionError) as error:
             raise InvalidOption("scenario", text, f"must be a scenario as JSON ({error})") from None
 
     def to_json(self) -> bytes:

@@ -1,3 +1,4 @@
+from itertools import pairwise
 from types import SimpleNamespace
 
 import pytest
@@ -33,7 +34,7 @@ def test_round_robin_takes_whoever_has_waited_longest():
 def test_priority_stays_with_one_until_a_change_puts_him_last():
     scheduler = Priority(1, changes=1, steps=20)
     chosen = [scheduler.choose(crowd(*"abc")) for _ in range(20)]
-    turns = [chosen[0], *(after for before, after in zip(chosen, chosen[1:], strict=False) if after != before)]
+    turns = [chosen[0], *(after for before, after in pairwise(chosen) if after != before)]
     assert len(turns) == 2
     assert turns[0] != turns[1]
 

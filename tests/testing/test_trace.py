@@ -16,13 +16,8 @@ print(*(play(Case(random_scenario(seed), seed)).trace.hash for seed in range(5))
 def test_the_same_seed_gives_the_same_hash_under_any_hash_seed_of_python():
     ours = " ".join(play(Case(random_scenario(seed), seed)).trace.hash for seed in range(5))
     for hash_seed in ("0", "1", "4242"):
-        done = subprocess.run(
-            [sys.executable, "-c", HASHES],
-            env={**os.environ, "PYTHONHASHSEED": hash_seed},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
+        environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
+        done = subprocess.run([sys.executable, "-c", HASHES], env=environment, capture_output=True, text=True, check=True)
         assert done.stdout.strip() == ours
 
 
