@@ -56,7 +56,7 @@ def _seconds(text: str) -> float:
 
 
 def _count(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and 1 <= int(text[:8]) and len(text) <= 7):
+    if not (text.isascii() and text.isdecimal() and int(text[:8]) >= 1 and len(text) <= 7):
         raise argparse.ArgumentTypeError(f"must be a whole number from 1 to 9999999, got {text!r}")
     return int(text)
 

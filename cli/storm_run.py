@@ -30,7 +30,7 @@ from lightspeed.cli.storm_pulse import Heals, Pulse
 LOOK_S = 0.05  # between two looks at what came out; in so long a sink has been given a few thousand messages
 _WAITS_S = 0.25  # for the answer to a `handle`, which may be lost on purpose
 _CLOSES_S = 10.0
-_HANDLES = 20  # of so many events one is waited for, so that no thread runs far ahead of the topics
+_HANDLES = 1000  # of so many events one is waited for, so that no thread runs far ahead of the topics
 
 
 class Settings(Struct, frozen=True, kw_only=True):
