@@ -7,6 +7,7 @@ from importlib.metadata import version
 
 from lightspeed.channel import LightspeedError
 from lightspeed.cli.simulations import add_simulations
+from lightspeed.cli.storm_options import add_storm
 
 INTERRUPTED = 130  # 128 and the number of SIGINT, as shells have it
 
@@ -59,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     play.set_defaults(run=_play)
     _add_capsule(commands)
     add_simulations(commands)
+    add_storm(commands).set_defaults(run=_storm)
     return parser
 
 
@@ -111,3 +113,9 @@ def _replay(options: argparse.Namespace) -> int:
     from lightspeed.cli.capsule import replay
 
     return replay(options.file, options.timeout, run_untrusted_code=options.run_untrusted_code)
+
+
+def _storm(options: argparse.Namespace) -> int:
+    from lightspeed.cli.storm import storm
+
+    return storm(options)
