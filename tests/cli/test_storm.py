@@ -1,0 +1,51 @@
+"""A storm in small: it ends, and accounts for every event."""
+
+import json
+from unittest.mock import patch
+from xml.etree import ElementTree
+
+import pytest
+
+from lightspeed.channel import FaultPlan
+from lightspeed.cli.main import main
+from lightspeed.supervision.children import Children
+
+pytestmark = pytest.mark.slow
+
+
+def storm(*arguments):
+    return main(["storm", "--seconds", "0.5", "--topics", "20", "--clients", "40", "--threads", "2", "--quiet", *arguments])
+
+
+@pytest.mark.parametrize("rejoin", ["client", "supervisor"])
+def test_every_event_is_accounted_for(tmp_path, capsys, rejoin):
+    assert storm("--rejoin", rejoin, "--json", str(tmp_path / "r.json"), "--chart", str(tmp_path / "r.svg")) == 0
+    assert "unaccounted for" in capsys.readouterr().out
+    report = json.loads((tmp_path / "r.json").read_bytes())
+    assert report["account"]["sent"] > 0
+    assert sum(report["faults"].values()) > 0
+    assert ElementTree.parse(tmp_path / "r.svg").getroot().tag.endswith("svg")
+
+
+def test_an_event_that_vanishes_is_told_and_fails_the_storm(capsys):
+    with patch.object(Children, "answer", lambda *_: None):  # whatever no topic can handle is answered by nobody
+        assert storm() == 1
+    assert "some of the events unaccounted for" in capsys.readouterr().out
+
+
+def test_it_prints_a_plan_that_it_reads_again(tmp_path, capsys):
+    assert main(["storm", "--print-plan"]) == 0
+    text = capsys.readouterr().out
+    assert FaultPlan.from_json(text).faults
+    (tmp_path / "plan.json").write_text(text)
+    assert storm("--plan", str(tmp_path / "plan.json")) == 0
+
+
+@pytest.mark.parametrize("arguments", [["--seconds", "0"], ["--topics", "none"], ["--rejoin", "never"], ["--plan", "no.json"]])
+def test_bad_input_is_refused(arguments, capsys):
+    try:
+        status = main(["storm", *arguments])
+    except SystemExit as exit_:
+        status = exit_.code
+    assert status == 2
+    assert capsys.readouterr().err
