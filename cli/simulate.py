@@ -90,7 +90,7 @@ def _report(player: Player, seed: int, options: argparse.Namespace) -> int:
         print(line)
     if options.test is not None:
         try:
-            Path(options.test).write_text(pytest_file(found), encoding="utf-8", errors="surrogatepass")
+            Path(options.test).write_text(pytest_file(found, options.scenario), encoding="utf-8", errors="surrogatepass")
         except InvalidOption as error:  # what failed is to be told all the same
             print(f"lightspeed: {options.test} was not written: {error}", file=sys.stderr)
     print(f"failed with seed {seed}: {_flat(found.error)}; trace: {trace}")

@@ -28,8 +28,11 @@ def test_{name}():
 '''
 
 
-def pytest_file(outcome: Outcome) -> str:
+def pytest_file(outcome: Outcome, play_name: str | None = None) -> str:
     """The text of a file with one test, which plays the case again.
+
+    Args:
+        play_name: of a play that is to be found otherwise than as `module:name`: `file.py:name`, from where pytest is run.
 
     Raises:
         InvalidOption: the case hangs on a function, or a plan on a callable, that can't be found by a name.
@@ -40,7 +43,7 @@ def pytest_file(outcome: Outcome) -> str:
         imports.append("Scenario")
         more_imports, scenario = "", _scenario(case.scenario)
     else:
-        more_imports, scenario = _play(case)
+        more_imports, scenario = _play(case, play_name)
     if case.skip:
         more += f"\n            skip=frozenset({sorted(case.skip)}),"
     if case.plan.faults:
@@ -67,8 +70,10 @@ def _scenario(scenario: Scenario) -> str:
     return f"Scenario.from_json(\n    r'''\n{text}\n'''\n)" if "'''" not in text else f"Scenario.from_json({text!r})"
 
 
-def _play(case: Case) -> tuple[str, str]:
-    path = name_of(case.scenario)
+def _play(case: Case, play_name: str | None) -> tuple[str, str]:
+    if play_name is not None and play_name.rpartition(":")[0].endswith(".py"):
+        return "from lightspeed.testing.scenario import find\n", f"find({play_name!r})"
+    path = name_of(case.scenario) if play_name is None else play_name
     if path is None:
         raise InvalidOption("scenario", case.scenario, "must be a function of a module, to be called from a file")
     module, _, name = path.partition(":")
