@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from lightspeed.cli.storm_run import Storm
 
@@ -42,7 +43,7 @@ def _now_and_then(period_s: float, show: Show) -> Show:
     return shown
 
 
-def painted(storm: Storm) -> object:
+def painted(storm: Storm) -> Any:
     """For rich."""
     from rich.table import Table
 

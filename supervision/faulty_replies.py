@@ -36,7 +36,7 @@ class FaultyOutlet:
             messages = tuple(message for message in messages if not isinstance(message, ReplyMessage))
             if replies and not self._loses:
                 self._put_off.later(self._delay_s, lambda: self._put_late(seq, topic, replies))
-        return self._outlet.put(seq, topic, messages, reply, value)
+        return bool(self._outlet.put(seq, topic, messages, reply, value))
 
     def deliver(self, topic: str | None) -> None:
         self._outlet.deliver(topic)
