@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from lightspeed.channel import FaultPlan
+from lightspeed.channel import FaultPlan, Raise
 from lightspeed.cli.main import main
 from lightspeed.supervision.children import Children
 
@@ -27,9 +27,10 @@ def test_every_event_is_accounted_for(tmp_path, capsys, rejoin):
     assert ElementTree.parse(tmp_path / "r.svg").getroot().tag.endswith("svg")
 
 
-def test_an_event_that_vanishes_is_told_and_fails_the_storm(capsys):
-    with patch.object(Children, "answer", lambda *_: None):  # whatever no topic can handle is answered by nobody
-        assert storm() == 1
+def test_an_event_that_vanishes_is_told_and_fails_the_storm(tmp_path, capsys):
+    (tmp_path / "plan.json").write_bytes(FaultPlan((Raise(every=3),)).to_json())
+    with patch.object(Children, "answer", lambda *_: None):  # what a topic failed on is answered by nobody
+        assert storm("--plan", str(tmp_path / "plan.json")) == 1
     assert "some of the events unaccounted for" in capsys.readouterr().out
 
 
