@@ -115,7 +115,9 @@ class Channel:
         self._faults = None if faults is None else Injector(faults)
         self._runtime: Runtime = DEFAULT_RUNTIME() if runtime is None else runtime
         if capsules is not None:
-            from lightspeed.supervision.recorded import Recorded  # whoever wants no capsules need not load what pickles them
+            from lightspeed.supervision.capsules.recorded import (
+                Recorded,  # whoever wants no capsules need not load what pickles them
+            )
 
             self._runtime = Recorded(self._runtime, capsules)
         if self._faults is not None:

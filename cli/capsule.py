@@ -4,8 +4,8 @@ import sys
 from importlib.metadata import version
 
 from lightspeed.actors.errors import InvalidCapsule, InvalidOption
-from lightspeed.supervision import capsule_file, capsule_replay
-from lightspeed.supervision.capsule import Header
+from lightspeed.supervision.capsules import capsule_file, capsule_replay
+from lightspeed.supervision.capsules.capsule import Header
 
 _SIGNATURES = {
     "unsigned": "no",

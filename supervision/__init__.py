@@ -5,9 +5,11 @@ from lightspeed.supervision.child_spec import ChildSpec
 from lightspeed.supervision.child_table import ChildCounts, ChildView
 from lightspeed.supervision.dead_letters import DeadLetter, DeadLetters
 from lightspeed.supervision.door import Door
-from lightspeed.supervision.fault import Fault
-from lightspeed.supervision.fault_plan import FaultPlan
-from lightspeed.supervision.faults import (
+from lightspeed.supervision.faults.fault import Fault
+from lightspeed.supervision.faults.fault_plan import FaultPlan
+from lightspeed.supervision.faults.faulty_runtime import FaultyRuntime
+from lightspeed.supervision.faults.injector import Injector
+from lightspeed.supervision.faults.kinds import (
     Delay,
     DelayReply,
     Drop,
@@ -22,11 +24,9 @@ from lightspeed.supervision.faults import (
     Reorder,
     Slow,
 )
-from lightspeed.supervision.faulty_runtime import FaultyRuntime
-from lightspeed.supervision.injector import Injector
+from lightspeed.supervision.faults.pauses import Pauses
 from lightspeed.supervision.options import Capsules, Options, Restarts
 from lightspeed.supervision.outbox import Outbox
-from lightspeed.supervision.pauses import Pauses
 from lightspeed.supervision.restart_window import RestartWindow
 from lightspeed.supervision.sink import Sink, SinkActor, SinkLanes
 from lightspeed.supervision.supervisor import Supervisor

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from lightspeed.channel import FaultPlan, Raise, Slow
-from lightspeed.supervision.fault import Fault
-from lightspeed.supervision.faults import KINDS
+from lightspeed.supervision.faults.fault import Fault
+from lightspeed.supervision.faults.kinds import KINDS
 
 PAGE = (Path(__file__).parent.parent / "docs" / "faults.md").read_text(encoding="utf-8")
 

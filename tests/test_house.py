@@ -14,10 +14,11 @@ PURE = [
     *("actors.recipients", "actors.topic", "actors.channel_state"),
     *("testing.books", "testing.clock", "testing.reference"),
     *("supervision.backoff", "supervision.restart_window", "supervision.rules", "supervision.tree"),
-    *("supervision.fault", "supervision.faults", "supervision.fault_plan"),
-    *("supervision.redaction", "supervision.capsule"),
+    *("supervision.faults.fault", "supervision.faults.kinds", "supervision.faults.fault_plan"),
+    *("supervision.capsules.redaction", "supervision.capsules.capsule"),
 ]
 IMPURE = {"pykka", "threading", "queue", "time", "socket", "random", "logging", "loguru", "asyncio", "datetime", "uuid", "os"}
+APART = ("lightspeed.supervision.faults", "lightspeed.supervision.capsules")  # they come in by the runtime
 SOURCES = [path for floor in FLOORS for path in sorted((ROOT / floor).glob("**/*.py"))]
 
 
@@ -52,6 +53,12 @@ def test_what_decides_imports_nothing_that_waits_draws_or_logs(name):
                 pure = ".".join(parts[1:])
                 waiting += [pure] if pure not in seen else []
     assert seen <= set(PURE)
+
+
+def test_supervision_knows_of_no_fault_and_no_capsule():
+    for path in (ROOT / "supervision").glob("*.py"):
+        if path.name != "__init__.py":
+            assert not [name for name in imports_of(path) if name.startswith(APART)], path
 
 
 def test_a_topics_life_imports_no_thread():

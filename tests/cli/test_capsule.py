@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from lightspeed.supervision import capsule_file
+from lightspeed.supervision.capsules import capsule_file
 
 COMMAND = [sys.executable, "-c", "import sys; from lightspeed.cli.main import main; sys.exit(main())", "capsule"]
 pytestmark = pytest.mark.slow  # each starts a Python

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightspeed.supervision.redaction import REDACTED, looks_secret, may_be_secret, redact_json, redact_text
+from lightspeed.supervision.capsules.redaction import REDACTED, looks_secret, may_be_secret, redact_json, redact_text
 
 
 @pytest.mark.parametrize(

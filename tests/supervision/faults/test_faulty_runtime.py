@@ -4,7 +4,7 @@ from moved_clock import MOVED
 from lightspeed.actors import Pool, TopicActor
 from lightspeed.channel import Channel, FaultPlan, Hang, InvalidOption, Join, Jump, Push, PushMessage, Raise, Restarts, System
 from lightspeed.supervision import TopicSupervisor
-from lightspeed.supervision.faulty_topic import FaultyTopic
+from lightspeed.supervision.faults.faulty_topic import FaultyTopic
 
 pytestmark = pytest.mark.usefixtures("runtime")
 

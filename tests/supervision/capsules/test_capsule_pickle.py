@@ -22,9 +22,9 @@ from lightspeed.actors.errors import TokenUsed
 from lightspeed.actors.pooled_future import PooledFuture
 from lightspeed.actors.topic import TopicState
 from lightspeed.channel import Behaviour, Broadcast, Channel, Join, Leave, Push, Rejoin
-from lightspeed.supervision.capsule_pickle import pickled, unpickled
-from lightspeed.supervision.redaction import REDACTED
-from lightspeed.supervision.token import Token
+from lightspeed.supervision.capsules.capsule_pickle import pickled, unpickled
+from lightspeed.supervision.capsules.redaction import REDACTED
+from lightspeed.supervision.capsules.token import Token
 
 
 def there_and_back(value):
@@ -49,6 +49,9 @@ def word():
 class Vault:
     def __init__(self, **values):
         self.__dict__.update(values)
+
+    def __repr__(self):  # without an address: it stands in the names of tests
+        return f"Vault({self.__dict__})"
 
 
 class Slotted:

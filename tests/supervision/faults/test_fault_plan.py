@@ -23,7 +23,7 @@ from lightspeed.channel import (
     Slow,
     check_event,
 )
-from lightspeed.supervision.faults import KINDS
+from lightspeed.supervision.faults.kinds import KINDS
 
 counts = st.none() | st.integers(1, 2**53)
 seconds = st.integers(0, 10**6) | st.floats(0, 10**6)

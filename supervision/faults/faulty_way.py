@@ -10,9 +10,9 @@ from lightspeed.actors.errors import ChannelClosed
 from lightspeed.actors.post import Delivery
 from lightspeed.actors.runtime import SupervisedRef
 from lightspeed.supervision.door import Door
-from lightspeed.supervision.faults import Delay, Drop, Duplicate, Reorder
-from lightspeed.supervision.injector import Injector
-from lightspeed.supervision.put_off import PutOff
+from lightspeed.supervision.faults.injector import Injector
+from lightspeed.supervision.faults.kinds import Delay, Drop, Duplicate, Reorder
+from lightspeed.supervision.faults.put_off import PutOff
 
 
 class _Held(Struct, eq=False):

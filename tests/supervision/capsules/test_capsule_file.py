@@ -4,8 +4,8 @@ import stat
 import pytest
 
 from lightspeed.actors.errors import CapsuleRefused, InvalidCapsule
-from lightspeed.supervision import capsule_file
-from lightspeed.supervision.capsule import LARGEST_HEADER, Failure, Header, Sizes
+from lightspeed.supervision.capsules import capsule_file
+from lightspeed.supervision.capsules.capsule import LARGEST_HEADER, Failure, Header, Sizes
 
 BODY = b"statesteps!waiting"
 

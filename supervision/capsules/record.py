@@ -13,9 +13,9 @@ from lightspeed.actors.behaved_topic import BehavedTopic
 from lightspeed.actors.logs import logger
 from lightspeed.actors.post import Post
 from lightspeed.actors.topic import TopicState
-from lightspeed.supervision.capsule import Failure
-from lightspeed.supervision.capsule_pickle import Pickled, pickled
-from lightspeed.supervision.steps import Other, Step, Stop, step_of
+from lightspeed.supervision.capsules.capsule import Failure
+from lightspeed.supervision.capsules.capsule_pickle import Pickled, pickled
+from lightspeed.supervision.capsules.steps import Other, Step, Stop, step_of
 
 # So many steps are kept at most where no snapshot can be taken. Then they are given up, and the failure can't be repeated.
 MOST_STEPS = 10_000

@@ -14,10 +14,10 @@ import msgspec
 
 from lightspeed.actors.errors import InvalidCapsule
 from lightspeed.actors.topic import TopicState
-from lightspeed.supervision.capsule import Failure, failure_of, minor
-from lightspeed.supervision.capsule_file import KEY, Capsule
-from lightspeed.supervision.capsule_pickle import unpickled
-from lightspeed.supervision.steps import Step, do, label_of
+from lightspeed.supervision.capsules.capsule import Failure, failure_of, minor
+from lightspeed.supervision.capsules.capsule_file import KEY, Capsule
+from lightspeed.supervision.capsules.capsule_pickle import unpickled
+from lightspeed.supervision.capsules.steps import Step, do, label_of
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -56,7 +56,7 @@ def replay(capsule: Capsule, timeout_s: float) -> Outcome:
     order = msgspec.json.encode({"state": len(capsule.state), "steps": len(capsule.steps)})
     environment = {name: value for name, value in os.environ.items() if name != KEY}
     # -P: what lies in the working directory is not imported in place of what it is named after.
-    command = [sys.executable, "-P", "-c", "from lightspeed.supervision.capsule_replay import main; main()"]
+    command = [sys.executable, "-P", "-c", "from lightspeed.supervision.capsules.capsule_replay import main; main()"]
     try:
         done = subprocess.run(
             command,

@@ -1,4 +1,4 @@
-from lightspeed.supervision.capsule import Failure, cut, failure_of, minor
+from lightspeed.supervision.capsules.capsule import Failure, cut, failure_of, minor
 
 
 def test_a_failure_is_the_same_but_for_addresses_and_what_was_redacted():

@@ -13,10 +13,10 @@ from lightspeed.actors.outbound import error
 from lightspeed.actors.post import Delivery, Errand, Post
 from lightspeed.actors.topic import Messages
 from lightspeed.actors.topic_actor import TopicActor
-from lightspeed.supervision.fault import Fault, Place
-from lightspeed.supervision.faults import DelayReply, Full, Hang, LoseReply, Poison, Raise, Slow
-from lightspeed.supervision.faulty_replies import FaultyOutlet
-from lightspeed.supervision.harm import Harm
+from lightspeed.supervision.faults.fault import Fault, Place
+from lightspeed.supervision.faults.faulty_replies import FaultyOutlet
+from lightspeed.supervision.faults.harm import Harm
+from lightspeed.supervision.faults.kinds import DelayReply, Full, Hang, LoseReply, Poison, Raise, Slow
 
 if TYPE_CHECKING:
     _Topic = TopicActor

@@ -17,12 +17,12 @@ from msgspec import Struct
 from lightspeed.actors.logs import logger
 from lightspeed.actors.post import Delivery, Errand, Post
 from lightspeed.actors.topic import TopicState
-from lightspeed.supervision import capsule_file
-from lightspeed.supervision.capsule import Failure, Header, Sizes, failure_of
-from lightspeed.supervision.capsule_pickle import Pickled, pickled
+from lightspeed.supervision.capsules import capsule_file
+from lightspeed.supervision.capsules.capsule import Failure, Header, Sizes, failure_of
+from lightspeed.supervision.capsules.capsule_pickle import Pickled, pickled
+from lightspeed.supervision.capsules.redaction import redact_text
+from lightspeed.supervision.capsules.steps import Step, label_of, step_of
 from lightspeed.supervision.options import Capsules
-from lightspeed.supervision.redaction import redact_text
-from lightspeed.supervision.steps import Step, label_of, step_of
 
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_.-]+")
 

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from lightspeed.actors.errors import InjectedFault
 from lightspeed.actors.post import Delivery, Order
-from lightspeed.supervision.faults import FailSupervisor
-from lightspeed.supervision.faulty_topic import Strike
-from lightspeed.supervision.harm import Harm
+from lightspeed.supervision.faults.faulty_topic import Strike
+from lightspeed.supervision.faults.harm import Harm
+from lightspeed.supervision.faults.kinds import FailSupervisor
 from lightspeed.supervision.topic_supervisor import TopicSupervisor
 
 if TYPE_CHECKING:

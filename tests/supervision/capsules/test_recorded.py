@@ -25,11 +25,11 @@ from lightspeed.channel import (
     Restarts,
     Threads,
 )
-from lightspeed.supervision import capsule_file
-from lightspeed.supervision.capsule_pickle import unpickled
-from lightspeed.supervision.capsule_replay import difference, run
-from lightspeed.supervision.recorded import Recorded
-from lightspeed.supervision.steps import Return, Ring, Stop
+from lightspeed.supervision.capsules import capsule_file
+from lightspeed.supervision.capsules.capsule_pickle import unpickled
+from lightspeed.supervision.capsules.capsule_replay import difference, run
+from lightspeed.supervision.capsules.recorded import Recorded
+from lightspeed.supervision.capsules.steps import Return, Ring, Stop
 
 pytestmark = pytest.mark.usefixtures("runtime")
 
@@ -252,7 +252,7 @@ def test_a_state_that_can_not_be_pickled_works_as_ever_and_all_steps_are_kept(tm
 
 
 def test_steps_without_a_snapshot_are_bounded(tmp_path, monkeypatch):
-    monkeypatch.setattr("lightspeed.supervision.record.MOST_STEPS", 5)
+    monkeypatch.setattr("lightspeed.supervision.capsules.record.MOST_STEPS", 5)
     with Channel(behaviours={"*": Stubborn}, capsules=Capsules(tmp_path, every=2)) as channel:
         channel.handle(Join("a", "x", "u", 1))
         push(channel, *"eeeeeeee", "fail")
@@ -372,7 +372,7 @@ def test_an_interrupt_while_a_snapshot_is_taken_leaves_nobody_without_an_answer(
     with Channel(behaviours={"*": Touchy}, capsules=Capsules(tmp_path, every=2)) as channel, monkeypatch.context() as patch:
         channel.handle(Join("a", "x", "u", 1))
         channel.handle(Push("a", "x", "e", "p"))
-        patch.setattr("lightspeed.supervision.record.pickled", interrupted)
+        patch.setattr("lightspeed.supervision.capsules.record.pickled", interrupted)
         channel.handle(Push("a", "x", "e", "p"))
         patch.undo()
         assert [m.payload for m in channel.flush_outbox() if isinstance(m, Reply)] == ["joined", "topic_crashed"]

@@ -1,6 +1,6 @@
 from moved_clock import MovedPool
 
-from lightspeed.supervision.put_off import PutOff
+from lightspeed.supervision.faults.put_off import PutOff
 
 
 def test_a_call_comes_once_after_its_delay():

@@ -9,8 +9,8 @@ from typing import Any
 from lightspeed.actors.errors import FaultsNotFired, InvalidOption
 from lightspeed.actors.events import TopicEvent
 from lightspeed.actors.patterns import Patterns
-from lightspeed.supervision.fault import Fault, Place, Predicate
-from lightspeed.supervision.fault_plan import FaultPlan
+from lightspeed.supervision.faults.fault import Fault, Place, Predicate
+from lightspeed.supervision.faults.fault_plan import FaultPlan
 
 _PLACES_OF_ALL = ("supervisor",)  # where all topics' events come in one line, and are counted so
 

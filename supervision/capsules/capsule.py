@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from lightspeed.actors.errors import InvalidCapsule
-from lightspeed.supervision.redaction import REDACTED
+from lightspeed.supervision.capsules.redaction import REDACTED
 
 FORMAT = "lightspeed capsule"
 VERSION = 1

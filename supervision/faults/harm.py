@@ -7,10 +7,10 @@ import pykka
 from msgspec import Struct
 
 from lightspeed.actors.post import Post
-from lightspeed.supervision.injector import Injector
+from lightspeed.supervision.faults.injector import Injector
+from lightspeed.supervision.faults.pauses import Pauses
+from lightspeed.supervision.faults.put_off import PutOff
 from lightspeed.supervision.outbox import Outbox
-from lightspeed.supervision.pauses import Pauses
-from lightspeed.supervision.put_off import PutOff
 from lightspeed.supervision.sink import SinkLanes
 
 

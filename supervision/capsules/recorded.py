@@ -11,9 +11,9 @@ from lightspeed.actors.errors import Shutdown, TopicCrash
 from lightspeed.actors.runtime import Runtime, SupervisedRef
 from lightspeed.actors.runtime_over import RuntimeOver
 from lightspeed.actors.topic_actor import TopicActor
-from lightspeed.supervision.capsule_writer import CapsuleWriter, find_of
+from lightspeed.supervision.capsules.capsule_writer import CapsuleWriter, find_of
+from lightspeed.supervision.capsules.record import Record
 from lightspeed.supervision.options import Capsules
-from lightspeed.supervision.record import Record
 
 if TYPE_CHECKING:
     _Role = TopicActor

@@ -32,8 +32,8 @@ from lightspeed.actors.presence import Presence
 from lightspeed.actors.recipients import Roster
 from lightspeed.actors.room import Room
 from lightspeed.actors.topic import TopicState
-from lightspeed.supervision.redaction import REDACTED, looks_secret, may_be_secret, redact_json
-from lightspeed.supervision.token import Token
+from lightspeed.supervision.capsules.redaction import REDACTED, looks_secret, may_be_secret, redact_json
+from lightspeed.supervision.capsules.token import Token
 
 # They could be pickled, but not so that it means anything elsewhere.
 _TIED_TO_THE_PROCESS: tuple[type, ...] = (
@@ -48,7 +48,8 @@ _OUR_VALUES = frozenset(
     f"lightspeed.{module}"
     for module in (
         *("actors.behaved_topic", "actors.behaviour", "actors.errors", "actors.events", "actors.exits", "actors.outbound"),
-        *("actors.presence", "actors.recipients", "actors.room", "actors.topic", "supervision.steps", "supervision.token"),
+        *("actors.presence", "actors.recipients", "actors.room", "actors.topic"),
+        *("supervision.capsules.steps", "supervision.capsules.token"),
         *("supervision.backoff", "supervision.restart_window"),
     )
 )

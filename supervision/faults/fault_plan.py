@@ -9,8 +9,8 @@ import msgspec
 from msgspec import Struct
 
 from lightspeed.actors.errors import InvalidOption
-from lightspeed.supervision.fault import Fault
-from lightspeed.supervision.faults import KINDS
+from lightspeed.supervision.faults.fault import Fault
+from lightspeed.supervision.faults.kinds import KINDS
 
 
 class FaultPlan(Struct, frozen=True, omit_defaults=True):

@@ -12,15 +12,15 @@ from lightspeed.actors.runtime import Runtime, SupervisedRef
 from lightspeed.actors.runtime_over import RuntimeOver
 from lightspeed.actors.topic_actor import TopicActor
 from lightspeed.supervision.door import Door
-from lightspeed.supervision.fault import Fault
-from lightspeed.supervision.faults import Delay, Drop, Duplicate, FailSupervisor, Hang, Jump, Raise, Reorder, Slow
-from lightspeed.supervision.faulty_supervisor import FaultySupervisor
-from lightspeed.supervision.faulty_topic import FaultyTopic, Strike
-from lightspeed.supervision.faulty_way import FaultyWay
-from lightspeed.supervision.harm import Harm
-from lightspeed.supervision.injector import Injector
-from lightspeed.supervision.pauses import Pauses, pauses_of
-from lightspeed.supervision.put_off import PutOff
+from lightspeed.supervision.faults.fault import Fault
+from lightspeed.supervision.faults.faulty_supervisor import FaultySupervisor
+from lightspeed.supervision.faults.faulty_topic import FaultyTopic, Strike
+from lightspeed.supervision.faults.faulty_way import FaultyWay
+from lightspeed.supervision.faults.harm import Harm
+from lightspeed.supervision.faults.injector import Injector
+from lightspeed.supervision.faults.kinds import Delay, Drop, Duplicate, FailSupervisor, Hang, Jump, Raise, Reorder, Slow
+from lightspeed.supervision.faults.pauses import Pauses, pauses_of
+from lightspeed.supervision.faults.put_off import PutOff
 from lightspeed.supervision.topic_supervisor import TopicSupervisor
 
 

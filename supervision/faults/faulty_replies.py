@@ -6,8 +6,8 @@ from lightspeed.actors.outbound import Reply as ReplyMessage
 from lightspeed.actors.post import Delivery
 from lightspeed.actors.runtime import Reply
 from lightspeed.actors.topic import Messages
-from lightspeed.supervision.faults import DelayReply, LoseReply
-from lightspeed.supervision.put_off import PutOff
+from lightspeed.supervision.faults.kinds import DelayReply, LoseReply
+from lightspeed.supervision.faults.put_off import PutOff
 
 
 class FaultyOutlet:

@@ -3,7 +3,7 @@ import threading
 from lightspeed.actors import Pool, Threads
 from lightspeed.actors.runtime_over import RuntimeOver
 from lightspeed.channel import Channel, FaultPlan, Hang, Join, Push, Slow
-from lightspeed.supervision.pauses import Waits, pauses_of
+from lightspeed.supervision.faults.pauses import Waits, pauses_of
 
 
 class OwnPauses(Threads):

@@ -14,7 +14,7 @@ from typing import Literal
 import msgspec
 
 from lightspeed.actors.errors import CapsuleRefused, InvalidCapsule
-from lightspeed.supervision.capsule import LARGEST_HEADER, Header, read_header
+from lightspeed.supervision.capsules.capsule import LARGEST_HEADER, Header, read_header
 
 KEY = "LIGHTSPEED_CAPSULE_KEY"
 """The environment variable with the key. Not set, or empty: there is none."""

@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from lightspeed.actors.errors import InvalidOption
 from lightspeed.actors.events import Broadcast, Push, TopicEvent
-from lightspeed.supervision.fault import LONGEST_S, Fault, Place, check_count, check_seconds, check_text, is_number
+from lightspeed.supervision.faults.fault import LONGEST_S, Fault, Place, check_count, check_seconds, check_text, is_number
 
 
 class _OnEvent(Fault, frozen=True, kw_only=True, omit_defaults=True):

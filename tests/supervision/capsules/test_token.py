@@ -5,7 +5,7 @@ import pickle
 import pytest
 
 from lightspeed.actors.errors import TokenUsed
-from lightspeed.supervision.token import Token
+from lightspeed.supervision.capsules.token import Token
 
 
 @pytest.mark.parametrize(
