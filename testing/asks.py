@@ -16,6 +16,10 @@ class Asks:
     def __init__(self) -> None:
         self._open: list[tuple[Any, str, Envelope[Any]]] = []
 
+    def __bool__(self) -> bool:
+        """Whether any is kept; it may be answered."""
+        return bool(self._open)
+
     def put(self, actor: Any, name: str, envelope: Envelope[Any]) -> None:
         """An actor of this name was asked this."""
         self._open.append((actor, name, envelope))

@@ -20,6 +20,7 @@ class Client:
 
     _pooled_begun = True
     _pooled_taken = ()
+    _mortal_exit = ()
 
     def __init__(self, simulation: "Simulation", channel: Any, client_id: str, user_id: str, sent: Callable[[Any], None]) -> None:
         self.client_id, self.user_id = client_id, user_id

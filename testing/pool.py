@@ -7,11 +7,12 @@ from typing import Any
 from lightspeed.actors.errors import PoolClosed, SimulationMisused, SimulationStuck
 from lightspeed.actors.exits import ExitReason
 from lightspeed.actors.pool import ActorPool, Runnable, Spot, here
+from lightspeed.actors.post import Delivery
 from lightspeed.actors.pykka_inside import Envelope
 from lightspeed.testing.asks import Asks
 from lightspeed.testing.clock import Timer, VirtualClock
 from lightspeed.testing.schedulers import Scheduler
-from lightspeed.testing.trace import Trace, describe
+from lightspeed.testing.trace import EVENTS, Trace, described
 
 # An answer that has not come in so much virtual time will not come, though timers go on and on.
 _FOR_EVER_S = 86_400.0
@@ -26,17 +27,14 @@ class Inbox(list[Any]):
         self.name, self._actor, self._entries, self._asks = name, actor, trace.entries, asks
 
     def append(self, message: Any) -> None:
-        self._entries.append(("put", self.name, describe(message)))
-        if type(message) is Envelope and message.reply_to is not None:
-            self._asks.put(self._actor, self.name, message)
+        kind = type(message)
+        if kind is Delivery:  # nearly everything is, or an event
+            self._entries.append(("put", self.name, message.request))
+        else:
+            self._entries.append(("put", self.name, message if kind in EVENTS else described(message)))
+            if kind is Envelope and message.reply_to is not None:
+                self._asks.put(self._actor, self.name, message)
         super().append(message)
-
-
-class _Tickets(dict[int, Any]):
-    """Nobody claims an actor in passing, to run it within another: each runs when it is chosen."""
-
-    def setdefault(self, key: int, value: Any = None) -> Any:
-        return None if isinstance(value, Spot) else super().setdefault(key, value)
 
 
 class SimulatedPool(ActorPool):
@@ -44,7 +42,6 @@ class SimulatedPool(ActorPool):
 
     def __init__(self, scheduler: Scheduler, trace: Trace) -> None:
         super().__init__()
-        self.scheduled: dict[int, Any] = _Tickets()
         self.ready: list[Any] = []
         self.clock = VirtualClock()
         self.steps = 0
@@ -56,16 +53,12 @@ class SimulatedPool(ActorPool):
         self._paused: dict[int, tuple[Any, Any]] = {}
         self._names: dict[str, int] = {}
         self._asks = Asks()
-        self._thread = threading.get_ident()
+        self._spot = here.spot
 
     def name(self, kind: str) -> str:
         """A name of its own for one of this kind: the first is called as the kind."""
         number = self._names[kind] = self._names.get(kind, 0) + 1
         return kind if number == 1 else f"{kind}:{number}"
-
-    def note(self, *entry: str) -> None:
-        """Enter something into the trace."""
-        self._entries.append(entry)
 
     def call_later(self, delay_s: float, call: Callable[[], None]) -> Timer:
         """As of the clock, in the trace."""
@@ -76,7 +69,7 @@ class SimulatedPool(ActorPool):
     # For actors
 
     def schedule(self, actor: Runnable) -> None:
-        if threading.get_ident() != self._thread:
+        if here.spot is not self._spot:
             raise SimulationMisused("an actor of a simulation was told something in another thread than the simulation's")
         if id(actor) in self.scheduled:
             return
@@ -87,8 +80,12 @@ class SimulatedPool(ActorPool):
         self.scheduled[id(actor)] = actor
         self.ready.append(actor)
 
+    def claim(self, actor: Runnable, spot: Spot) -> bool:
+        return False  # nobody runs an actor in passing, within another: each runs when it is chosen
+
     def adopt(self, actor: Any, name: str) -> None:
         """From here on what it is told stands in the trace, under this name."""
+        self._entries.append(("start", name))
         inbox = Inbox(name, actor, self._trace, self._asks)
         for message in actor._pooled_inbox:
             inbox.append(message)
@@ -109,14 +106,16 @@ class SimulatedPool(ActorPool):
     def step(self) -> bool:
         """Let one of those who are ready handle one message; False where nobody is."""
         ready = self.ready
-        if not ready:
-            return False
-        index = 0
-        if len(ready) > 1:
+        count = len(ready)
+        if count > 1:
             index = self._choose(ready)
             self._choices.append(index)
-            self._widths.append(len(ready))
-        self._run(ready.pop(index))
+            self._widths.append(count)
+            self._run(ready.pop(index))
+        elif ready:
+            self._run(ready.pop())
+        else:
+            return False
         if self.broken is not None:
             broken, self.broken = self.broken, None
             raise broken
@@ -124,28 +123,32 @@ class SimulatedPool(ActorPool):
 
     def _run(self, actor: Any) -> None:
         self.steps += 1
-        spot = here.spot
-        outer, inbox = spot.actor, actor._pooled_inbox
-        has_begun = actor._pooled_begun
-        if id(actor) in self._resumed:
-            actor._pooled_taken = [*actor._pooled_taken, self._resumed.pop(id(actor))]
-        what = "start" if not has_begun else describe(_next_of(actor)) if _has_any(actor) else "end"
+        key, spot, inbox, has_begun = id(actor), self._spot, actor._pooled_inbox, actor._pooled_begun
+        if self._resumed and key in self._resumed:
+            actor._pooled_taken = [*actor._pooled_taken, self._resumed.pop(key)]
+        waiting = actor._pooled_taken[-1:] or inbox
+        what = "start" if not has_begun else described(waiting[0]) if waiting else "end"
         self._entries.append(("run", inbox.name, what))
+        outer, exit_before = spot.actor, actor._mortal_exit
         try:
             more = actor._pooled_run(1 if has_begun else 0, spot)
         finally:
             spot.actor = outer
-        if id(actor) in self._paused:
+        if self._paused and key in self._paused:
             return
         if more:
             self.ready.append(actor)
         else:
-            del self.scheduled[id(actor)]
+            del self.scheduled[key]
             if actor._pooled_inbox:
                 self.schedule_rest(actor)
-            reason = getattr(actor, "_mortal_exit", None)
-            if isinstance(reason, ExitReason) and isinstance(reason.error, KeyboardInterrupt):
-                self.broken = reason.error  # that is for whoever runs the simulation
+            if actor._mortal_exit is not exit_before and type(actor._mortal_exit) is ExitReason:
+                self._see_end(inbox.name, actor._mortal_exit)
+
+    def _see_end(self, name: str, reason: ExitReason) -> None:
+        self._entries.append(("end", name, reason.kind if reason.error is None else type(reason.error).__name__))
+        if isinstance(reason.error, KeyboardInterrupt):
+            self.broken = reason.error  # that is for whoever runs the simulation
 
     def advance(self, limit_s: float) -> bool:
         """Move the clock on to what is due next, up to the limit; False, and it stands at the limit, where nothing is."""
@@ -161,7 +164,8 @@ class SimulatedPool(ActorPool):
         Raises:
             InvariantBroken: an ask should have been answered.
         """
-        self._asks.check(set(self._paused), more_comes=not self.clock.is_idle)
+        if self._asks:
+            self._asks.check(set(self._paused), more_comes=not self.clock.is_idle)
 
     def pause(self, actor: Any, message: Any) -> None:
         """From here on it is not run, until `resume`; then it gets the message once more, before all others."""
@@ -192,11 +196,12 @@ class _Due:
 
     _pooled_begun = True
     _pooled_taken = ()
+    _mortal_exit = ()
 
     def __init__(self, timer: Timer, inbox: Inbox) -> None:
         self._timer = timer
         self._pooled_inbox: list[Any] = inbox
-        list.append(self._pooled_inbox, "due")
+        list.append(inbox, "due")  # past the trace: there it stands when it runs
 
     def _pooled_has_work(self) -> bool:
         return bool(self._pooled_inbox)
@@ -207,11 +212,3 @@ class _Due:
         if call is not None:
             call()
         return False
-
-
-def _has_any(actor: Any) -> bool:
-    return bool(actor._pooled_taken or actor._pooled_inbox)
-
-
-def _next_of(actor: Any) -> Any:
-    return actor._pooled_taken[-1] if actor._pooled_taken else actor._pooled_inbox[0]

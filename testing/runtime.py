@@ -27,11 +27,9 @@ class SimulatedRuntime:
         if role not in self._classes:
             self._classes[role] = type(role.__name__, (role, _Simulated), {"home": self._pool, "registered": False})
         actor = self._classes[role](*args)
-        name = self._name_of(role, actor)
-        self._pool.adopt(actor, name)
-        self._pool.note("start", name)
+        self._pool.adopt(actor, self._name_of(role, actor))
         actor._start_actor_loop()
-        return PooledHandle(actor)
+        return _Handle(actor)
 
     start_on_thread = start  # nobody blocks anybody: there is one thread, and one message at a time
 
@@ -86,6 +84,13 @@ class _Simulated(PooledActor):
             self.home.broken = error
         else:
             super()._mortal_fail(error)
+
+
+class _Handle(PooledHandle, frozen=True, gc=False):
+    """Whoever tells it something runs nothing: that is for the scheduler to say."""
+
+    def tell_here(self, message: Any) -> bool:
+        return False
 
 
 class _Desk:

@@ -70,7 +70,7 @@ class Simulation:
         chosen = scheduler_of(scheduler, seed) if isinstance(scheduler, str) else scheduler
         self.pool = SimulatedPool(chosen, self.trace)
         """For actors of your own: `MyActor.start(pool=simulation.pool)`."""
-        self._channels: list[tuple[Channel, Witness]] = []
+        self._channels: list[tuple[_SimulatedChannel, Witness]] = []
         self._refs: list[pykka.ActorRef[Any]] = []
         self._always: list[_Rule] = []
         self._later: list[_Rule] = []
@@ -82,7 +82,8 @@ class Simulation:
         """A channel whose actors take part. Options as of `Channel`, but for the runtime."""
         self._check_open()
         name = self.pool.name("channel")
-        runtime = SimulatedRuntime(self.pool, self.random.random, "" if name == "channel" else f"{name} ")
+        prefix = "" if name == "channel" else f"{name} "
+        runtime = SimulatedRuntime(self.pool, self.random.random, prefix)
         options["faults"] = plan = self._plan(options.get("faults"))
         witness = Witness(
             self.pool,
@@ -91,7 +92,8 @@ class Simulation:
             has_ledger=options.get("rejoin") == "supervisor",
             has_outbox=options.get("on_outbound") is None,
         )
-        channel = _SimulatedChannel(self, witness, adapter, runtime=WitnessedRuntime(runtime, witness), **options)
+        seen = WitnessedRuntime(runtime, witness, self.trace, prefix)
+        channel = _SimulatedChannel(self, witness, adapter, runtime=seen, **options)
         if channel.faults is not None:
             channel.faults.on_fire = witness.fired
         self._channels.append((channel, witness))
@@ -107,10 +109,9 @@ class Simulation:
 
     def witness_of(self, channel: Channel) -> Witness:
         """Who sees to it that the channel keeps its rules."""
-        witness = next((witness for ours, witness in self._channels if ours is channel), None)
-        if witness is None:
+        if not isinstance(channel, _SimulatedChannel) or channel.simulation is not self:
             raise SimulationMisused("the channel must be one of this simulation")
-        return witness
+        return channel.witness
 
     def supervisor(self, children: Iterable[ChildSpec] = (), **options: Any) -> SupervisorRef:
         """A `Supervisor` that takes part, and those among its children. Give other children the pool: `pool=simulation.pool`."""
@@ -317,20 +318,20 @@ class _SimulatedChannel(Channel):
     """What is told to it outside of a `Client` is counted too, and may be skipped."""
 
     def __init__(self, simulation: Simulation, witness: Witness, adapter: Adapter | None, **options: Any) -> None:
-        self._simulation, self._witness = simulation, witness
+        self.simulation, self.witness = simulation, witness
         super().__init__(adapter, **options)
 
     def handle(self, event: Event) -> None:
-        if not self._simulation.skips():
+        if not self.simulation.skips():
             super().handle(event)
 
     def tell(self, event: Event) -> None:
-        if not self._simulation.skips():
+        if not self.simulation.skips():
             super().tell(event)
 
     def flush_outbox(self) -> list[Outbound]:
         messages = super().flush_outbox()
-        self._witness.books.flush(messages)
+        self.witness.books.flush(messages)
         return messages
 
 

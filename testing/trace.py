@@ -14,18 +14,26 @@ import msgspec
 from lightspeed.actors.events import Broadcast, Crash, Join, Leave, Push, Rejoin, Restart
 from lightspeed.actors.post import Delivery, Errand, Order, Question
 from lightspeed.actors.pykka_inside import STOP, Envelope
+from lightspeed.actors.recipients import Recipients
 
-_encode = msgspec.json.Encoder().encode
-_EVENTS = frozenset((Broadcast, Crash, Join, Leave, Push, Rejoin, Restart))
+EVENTS = frozenset((Broadcast, Crash, Join, Leave, Push, Rejoin, Restart))
 _PLAIN = frozenset((str, int, float, bool, type(None)))
 _LONGEST = 200  # of a user's own message
+
+
+def _as_plain(value: object) -> object:
+    return tuple(value) if isinstance(value, Recipients) else f"a {type(value).__name__}"
+
+
+_encode = msgspec.json.Encoder(enc_hook=_as_plain).encode
 
 
 class Trace:
     """Appended to by one simulation."""
 
     def __init__(self) -> None:
-        self.entries: list[tuple[str, ...]] = []
+        self.entries: list[tuple[Any, ...]] = []
+        """Each a line in parts. The last may be an event, or messages that were given out, to be written when it is read."""
         self.choices: list[int] = []
         """What the scheduler chose, wherever there was a choice."""
         self.widths: list[int] = []
@@ -35,7 +43,7 @@ class Trace:
         return len(self.entries)
 
     def __iter__(self) -> Iterator[str]:
-        return map("\t".join, self.entries)
+        return map(_line, self.entries)
 
     @property
     def hash(self) -> str:
@@ -43,21 +51,44 @@ class Trace:
         return hashlib.sha256("\n".join(self).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def describe(message: Any) -> str:
-    """A message in a line: events in full, messages of others by their type."""
+def _line(entry: tuple[Any, ...]) -> str:
+    last = entry[-1]
+    if type(last) is str:
+        return "\t".join(entry)
+    written = " ".join(_json(message) for message in last) if type(last) is tuple else _json(last)
+    return "\t".join((*entry[:-1], written))
+
+
+def _json(value: Any) -> str:
+    try:
+        return _encode(value).decode()
+    except (TypeError, ValueError):  # a behaviour gave out what is no text, or none that UTF-8 knows
+        return repr(value)[:_LONGEST]
+
+
+def described(message: Any) -> Any:
+    """What stands for a message in the trace: an event itself, which never changes, and for others a text."""
     kind = type(message)
     if kind is Delivery:
-        return _encode(message.request).decode()
+        return message.request
+    return message if kind in EVENTS else _text(message)
+
+
+def _text(message: Any) -> str:
+    """Messages of others by their type."""
+    kind = type(message)
     if kind is Order:
-        return f"order {_encode(message.request).decode()}"
+        return f"order {_json(message.request)}"
     if kind is Envelope:
-        return describe(message.message) if message.reply_to is None else f"ask {describe(message.message)}"
+        what = described(message.message)
+        what = what if type(what) is str else _json(what)
+        return what if message.reply_to is None else f"ask {what}"
     if message is STOP:
         return "stop"
+    if kind is Errand and message.rejoins:
+        return f"replay {' '.join(map(_json, message.rejoins))}"
     if kind is Question or kind is Errand:
-        return kind.__name__.lower()
-    if kind in _EVENTS:
-        return _encode(message).decode()
+        return str(kind.__name__.lower())
     if kind in _PLAIN:
         return repr(message)[:_LONGEST]
     return str(kind.__name__)

@@ -91,6 +91,7 @@ class Witness:
         self._ordered: set[int] = set()
         self._answered: set[int] = set()
         self._topics: dict[str, _Seen] = {}
+        self._changed: dict[str, _Seen] = {}  # topics that have done something since all was at rest
 
     # What it is told
 
@@ -182,9 +183,10 @@ class Witness:
         Raises:
             InvariantBroken: it is not so.
         """
-        for seen in self._topics.values():
+        for seen in (self._topics if at_end else self._changed).values():
             if seen.post is not None and seen.post.settled:
                 self._check_state(seen, seen.post)
+        self._changed.clear()
         if at_end and self.open and not self._has_failed:
             self._break("accounted_for", f"no answer was given to {[mail.request for mail in self.open.values()]}")
         if at_end:
@@ -204,6 +206,7 @@ class Witness:
     def _put_by_topic(
         self, seen: _Seen, post: Post, delivery: Delivery | None, messages: Messages, faults: Set[type[Fault]]
     ) -> None:
+        self._changed[post.topic] = seen
         if seen.post is not post:
             self._break("dead_incarnation", f"{post.topic}#{post.incarnation} gave out {messages} after its end")
             return

@@ -9,6 +9,7 @@ from lightspeed.actors.runtime_over import RuntimeOver
 from lightspeed.actors.topic import Messages
 from lightspeed.actors.topic_actor import TopicActor
 from lightspeed.supervision import TopicSupervisor
+from lightspeed.testing.trace import Trace
 from lightspeed.testing.witness import Witness
 
 if TYPE_CHECKING:
@@ -19,22 +20,30 @@ else:
 
 
 class WitnessedRuntime(RuntimeOver):
-    """Every topic actor and supervisor that it starts is seen by the witness."""
+    """Every topic actor and supervisor that it starts is seen by the witness, and what they give out stands in the trace.
 
-    def __init__(self, under: Runtime, witness: Witness) -> None:
+    Args:
+        prefix: of their names in the trace.
+    """
+
+    def __init__(self, under: Runtime, witness: Witness, trace: Trace, prefix: str) -> None:
         super().__init__(under)
-        self._witness = witness
+        self._witness, self._trace, self._prefix = witness, trace, prefix
         self._roles: dict[type, type] = {}
 
     def begin(self, start: Callable[..., SupervisedRef], role: type, args: tuple[Any, ...]) -> SupervisedRef:
         if issubclass(role, TopicSupervisor):
             runtime, outlet, *others = args
-            return start(self._seen(role, _SeenSupervisor), runtime, _SeenOutlet(outlet, None, self._witness), *others)
+            return start(self._seen(role, _SeenSupervisor), runtime, self._outlet(outlet, None), *others)
         if issubclass(role, TopicActor):
             post = args[0]
-            post.outlet = _SeenOutlet(post.outlet.inner, post, self._witness)
+            post.outlet = self._outlet(post.outlet.inner, post)
             return start(self._seen(role, _SeenTopic), *args)
         return start(role, *args)
+
+    def _outlet(self, inner: Any, post: Post | None) -> "_SeenOutlet":
+        name = "TopicSupervisor" if post is None else f"{post.topic}#{post.incarnation}"
+        return _SeenOutlet(inner, post, self._witness, self._trace, f"{self._prefix}{name}")
 
     def _seen(self, role: type, mixin: type) -> type:
         if role not in self._roles:
@@ -70,12 +79,14 @@ class _SeenSupervisor(_Supervisor):
 class _SeenOutlet:
     """All of the other's, and what is put in is shown to the witness first."""
 
-    def __init__(self, inner: Any, post: Post | None, witness: Witness) -> None:
-        self.inner, self._post, self._witness = inner, post, witness
+    def __init__(self, inner: Any, post: Post | None, witness: Witness, trace: Trace, name: str) -> None:
+        self.inner, self._post, self._witness, self._entries, self._name = inner, post, witness, trace.entries, name
         self.deliver, self.ring, self.settle, self.close = inner.deliver, inner.ring, inner.settle, inner.close
 
     def put(self, seq: int, topic: str | None, messages: Messages, reply: Reply | None, value: Any = None) -> bool:
         if messages or seq:  # a question gives nothing out, and has no number
+            if messages:
+                self._entries.append(("out", self._name, messages))
             self._witness.put(self._post, seq, topic, messages)
         return bool(self.inner.put(seq, topic, messages, reply, value))
 

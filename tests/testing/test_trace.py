@@ -4,9 +4,11 @@ import sys
 
 import pytest
 
+from lightspeed.channel import Behaviour, Crash, Diff, Entry, FaultPlan, Join, Meta, PresenceDiff, Push, Raise, Rejoin, encode
 from lightspeed.testing import Case, Simulation, play, random_scenario
 
 HASHES = """
+from lightspeed.channel import Behaviour, Crash, Diff, Entry, FaultPlan, Join, Meta, PresenceDiff, Push, Raise, Rejoin, encode
 from lightspeed.testing import Case, play, random_scenario
 print(*(play(Case(random_scenario(seed), seed)).trace.hash for seed in range(5)))
 """
@@ -23,6 +25,34 @@ def test_the_same_seed_gives_the_same_hash_under_any_hash_seed_of_python():
 
 def test_another_seed_gives_another_hash():
     assert len({play(Case(random_scenario(1), seed)).trace.hash for seed in range(10)}) > 1
+
+
+def test_it_says_who_began_what_came_of_each_message_and_who_ended_of_what():
+    with Simulation(1) as simulation:
+        channel = simulation.channel(rejoin="supervisor", faults=FaultPlan((Raise(match={"type": "push"}, times=1),)))
+        channel.handle(Join("a", "x", "u", 1))
+        channel.handle(Push("a", "x", "e", "p"))
+        channel.handle(Crash("ordered", "x"))
+        lines = list(simulation.trace)
+    joined = '{"type":"reply","client_id":"a","topic":"x","status":"ok","payload":"joined"}'
+    came = encode(PresenceDiff("x", Diff("x", (Entry("u", (Meta("a:1", 1),)),)))).decode()
+    starts_and_ends = [line for line in lines if line.startswith(("start\tx", "end\tx"))]
+    assert starts_and_ends == ["start\tx#1", "end\tx#1\tInjectedFault", "start\tx#2", "end\tx#2\tTopicCrash"]
+    assert f"out\tx#1\t{joined} {came}" in lines
+    assert f"put\tx#2\treplay {encode(Rejoin('a', 'x', 'u', 1)).decode()}" in lines
+    assert f"out\tx#2\t{came}" in lines
+
+
+def test_what_a_behaviour_gives_out_that_json_does_not_know_is_written_all_the_same():
+    class Odd(Behaviour):
+        def on_push(self, room, client_id, event, payload):
+            room.broadcast("\udc80")
+
+    with Simulation(1) as simulation:
+        channel = simulation.channel(behaviours={"x": Odd})
+        channel.handle(Join("a", "x", "u", 1))
+        channel.handle(Push("a", "x", "e", "p"))
+    assert any(line.startswith("out\tx#1\tBroadcastMessage") and "\\udc80" in line for line in simulation.trace)
 
 
 def test_every_draw_stands_in_the_trace():
