@@ -2,9 +2,9 @@
 
 from comparison import Comparison, Goal, Options, Row, Run, Unit
 
-PER_SECOND = {thing: Unit(f"{thing}/s", more_is_better=True) for thing in ("messages", "deliveries")}
-MICROS = {thing: Unit(f"µs/{thing}") for thing in ("actor", "ask", "event", "topic")}
-BYTES, MIB, TOPICS = Unit("B/actor"), Unit("MiB"), Unit("topics", more_is_better=True)
+PER_SECOND = {thing: Unit(f"{thing}/s", more_is_better=True) for thing in ("messages", "deliveries", "steps", "events")}
+MICROS = {thing: Unit(f"µs/{thing}") for thing in ("actor", "ask", "event", "step", "topic")}
+BYTES, MIB, TOPICS, SECONDS = Unit("B/actor"), Unit("MiB"), Unit("topics", more_is_better=True), Unit("s")
 
 SIZES = (10, 1_000, 100_000)
 EVENTS = ("join", "broadcast", "rejoin")
@@ -150,6 +150,27 @@ def _crowds() -> list[Comparison]:
     ]
 
 
+def _simulations() -> list[Comparison]:
+    def runs(function: str, **options: int) -> tuple[Run, Run]:
+        ours = Run("Simulation", "on_simulation", function, {**options})
+        return ours, Run("SimPy", "on_simpy", function, {**options}, needs="simpy")
+
+    enough = Goal("at least", 100_000, of="figure")
+    rows = (
+        Row("steps in simulation", "steps", PER_SECOND["steps"], enough),
+        Row("events in simulation", "events", PER_SECOND["events"]),
+    )
+    day = Row("a day of heartbeats, each 30 s", "seconds", SECONDS, Goal("at most", 5, of="figure"))
+    runs_of = {"runs": 300, "events": 40}
+    faulty, sound = (Run(f"{label} faults", "on_simulation", f"random_{label}", {**runs_of}) for label in ("with", "without"))
+    whole = Row("whole runs of random scenarios, their end with them", "step", MICROS["step"])
+    return [
+        Comparison("simulation", *runs("steps", clients=4, events=30_000), rows),
+        Comparison("simulation", *runs("heartbeats", clients=10, hours=24), (day,)),
+        Comparison("simulation", faulty, sound, (whole,), growth=True),
+    ]
+
+
 COMPARISONS = [
     *_spawn(),
     *_memory(),
@@ -160,6 +181,7 @@ COMPARISONS = [
     *map(_by_members, SIZES[1:]),
     *map(_alternating, SIZES[1:]),
     *_crowds(),
+    *_simulations(),
 ]
 
 NAMES = tuple(dict.fromkeys(comparison.name for comparison in COMPARISONS))

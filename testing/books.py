@@ -25,7 +25,7 @@ class Books:
         """These were given out under this number; `by_order`: that of a crash or a restart."""
         self._given.append((seq, messages))
         for message in messages:
-            if isinstance(message, System):
+            if type(message) is System:
                 for change in _changes(seq, message.label, by_order=by_order):
                     self._enter(change)
 

@@ -18,6 +18,9 @@ from lightspeed.testing.trace import EVENTS, Trace, described
 _FOR_EVER_S = 86_400.0
 
 
+_append = list.append
+
+
 class Inbox(list[Any]):
     """An actor's inbox, in the trace."""
 
@@ -34,7 +37,7 @@ class Inbox(list[Any]):
             self._entries.append(("put", self.name, message if kind in EVENTS else described(message)))
             if kind is Envelope and message.reply_to is not None:
                 self._asks.put(self._actor, self.name, message)
-        super().append(message)
+        _append(self, message)
 
 
 class SimulatedPool(ActorPool):
@@ -105,45 +108,59 @@ class SimulatedPool(ActorPool):
 
     def step(self) -> bool:
         """Let one of those who are ready handle one message; False where nobody is."""
-        ready = self.ready
-        count = len(ready)
-        if count > 1:
-            index = self._choose(ready)
-            self._choices.append(index)
-            self._widths.append(count)
-            self._run(ready.pop(index))
-        elif ready:
-            self._run(ready.pop())
-        else:
-            return False
-        if self.broken is not None:
-            broken, self.broken = self.broken, None
-            raise broken
-        return True
+        return self.run(1) > 0
 
-    def _run(self, actor: Any) -> None:
-        self.steps += 1
-        key, spot, inbox, has_begun = id(actor), self._spot, actor._pooled_inbox, actor._pooled_begun
-        if self._resumed and key in self._resumed:
-            actor._pooled_taken = [*actor._pooled_taken, self._resumed.pop(key)]
-        waiting = actor._pooled_taken[-1:] or inbox
-        what = "start" if not has_begun else described(waiting[0]) if waiting else "end"
-        self._entries.append(("run", inbox.name, what))
-        outer, exit_before = spot.actor, actor._mortal_exit
-        try:
-            more = actor._pooled_run(1 if has_begun else 0, spot)
-        finally:
-            spot.actor = outer
-        if self._paused and key in self._paused:
-            return
-        if more:
-            self.ready.append(actor)
-        else:
-            del self.scheduled[key]
-            if actor._pooled_inbox:
-                self.schedule_rest(actor)
-            if actor._mortal_exit is not exit_before and type(actor._mortal_exit) is ExitReason:
-                self._see_end(inbox.name, actor._mortal_exit)
+    def run(self, most_steps: int) -> int:
+        """Step until nobody is ready, or so often. How many steps it took, those within others counted.
+
+        Raises:
+            BaseException: what `broken` came to be, by the step in which it did.
+        """
+        # All that a simulation does is done in this loop: it is one function, since calls would be a third of its time.
+        ready, scheduled, choices, widths, entries = self.ready, self.scheduled, self._choices, self._widths, self._entries
+        choose, resumed, paused, spot, outer, first = (
+            self._choose,
+            self._resumed,
+            self._paused,
+            self._spot,
+            self._spot.actor,
+            self.steps,
+        )
+        while ready and self.steps - first < most_steps:
+            count = len(ready)
+            if count > 1:
+                index = choose(ready)
+                choices.append(index)
+                widths.append(count)
+                actor = ready.pop(index)
+            else:
+                actor = ready.pop()
+            self.steps += 1
+            key, inbox, exit_before, limit, what = id(actor), actor._pooled_inbox, actor._mortal_exit, 1, "end"
+            if resumed and key in resumed:
+                actor._pooled_taken = [*actor._pooled_taken, resumed.pop(key)]
+            if not actor._pooled_begun:
+                limit, what = 0, "start"
+            elif waiting := actor._pooled_taken[-1:] or inbox:
+                what = described(waiting[0])
+            entries.append(("run", inbox.name, what))
+            try:
+                more = actor._pooled_run(limit, spot)
+            finally:
+                spot.actor = outer
+            if not (paused and key in paused):
+                if more:
+                    ready.append(actor)
+                else:
+                    del scheduled[key]
+                    if actor._pooled_inbox:
+                        self.schedule_rest(actor)
+                    if actor._mortal_exit is not exit_before and type(actor._mortal_exit) is ExitReason:
+                        self._see_end(inbox.name, actor._mortal_exit)
+            if self.broken is not None:
+                broken, self.broken = self.broken, None
+                raise broken
+        return self.steps - first
 
     def _see_end(self, name: str, reason: ExitReason) -> None:
         self._entries.append(("end", name, reason.kind if reason.error is None else type(reason.error).__name__))

@@ -204,10 +204,13 @@ class Simulation:
             SimulationStuck: it took more steps than `most_steps`.
         """
         before = self.pool.steps
-        step = self.step if self._always or self._later else self.pool.step
-        while step():
-            if self.pool.steps - before > most_steps:
-                raise SimulationStuck(f"it is still busy after {most_steps} steps")
+        if self._always or self._later:
+            while self.pool.steps - before <= most_steps and self.step():
+                pass
+        else:
+            self.pool.run(most_steps + 1)
+        if self.pool.ready:
+            raise SimulationStuck(f"it is still busy after {most_steps} steps")
         for _channel, witness in self._channels:
             witness.check()
         self.pool.check_at_rest()

@@ -14,8 +14,8 @@ It stands between the actors and their outlet, and is told of their beginnings a
     restarts          a topic is not restarted more often than its options allow
 """
 
-from collections import deque
-from collections.abc import Callable, Iterable, Set
+from collections import defaultdict, deque
+from collections.abc import Callable, Set
 from typing import Any
 
 from msgspec import Struct, field
@@ -49,6 +49,8 @@ from lightspeed.testing.reference import ReferenceTopic
 _ON_WAY = frozenset((Delay, Drop, Duplicate, Reorder))
 _SPOIL_REPLIES = frozenset((DelayReply, LoseReply))
 _ANSWER_TWICE = frozenset((DelayReply, Full))  # the reply comes by itself
+
+_NO_FAULTS: Set[type[Fault]] = frozenset()
 
 _Members = dict[str, tuple[str, int]]
 
@@ -86,7 +88,7 @@ class Witness:
         self.books = Books()
         self.open: dict[int, Delivery] = {}
         """Accepted, and not answered yet."""
-        self._sent: dict[str, deque[Any]] = {}
+        self._sent: defaultdict[str, deque[Any]] = defaultdict(deque)
         self._coming: Delivery | Order | None = None
         self._ordered: set[int] = set()
         self._answered: set[int] = set()
@@ -97,8 +99,9 @@ class Witness:
 
     def sent(self, event: Any) -> None:
         """A client hands this over."""
-        if not isinstance(event, (Crash, Restart)):
-            self._sent.setdefault(event.client_id, deque()).append(event)
+        kind = type(event)
+        if kind is not Crash and kind is not Restart:
+            self._sent[event.client_id].append(event)
 
     def accepting(self, mail: Delivery | Order) -> None:
         """The supervisor is about to handle it, and to give it its number."""
@@ -109,9 +112,9 @@ class Witness:
         mail, self._coming = self._coming, None
         if mail is not None and mail.seq and self.on_accept is not None:
             self.on_accept(mail.request)
-        if isinstance(mail, Order):
+        if type(mail) is Order:
             self._ordered.add(mail.seq)
-        elif mail is not None and mail.seq:
+        elif type(mail) is Delivery and mail.seq:
             if mail.seq not in self._answered:
                 self.open[mail.seq] = mail
             self._check_sent(mail.request)
@@ -149,22 +152,26 @@ class Witness:
 
     def put(self, post: Post | None, seq: int, topic: str | None, messages: Messages) -> None:
         """These were given out, by the incarnation of this post or by the supervisor itself."""
-        faults: Set[type[Fault]] = self._faulted.get(seq, frozenset())
-        if seq in self._answered and faults & _ANSWER_TWICE:
-            return
+        faults = self._faulted.get(seq, _NO_FAULTS)
+        coming = self._coming
+        is_coming = coming is not None and coming.seq == seq
         if seq in self._answered:
+            if faults & _ANSWER_TWICE:
+                return
             self._break("accounted_for", f"number {seq} was answered twice, now with {messages}")
         self._answered.add(seq)
-        self.books.give(seq, messages, by_order=seq in self._ordered or self._is_coming(seq))
+        by_order = seq in self._ordered or (is_coming and type(coming) is Order)
+        self.books.give(seq, messages, by_order=by_order)
         delivery = self.open.pop(seq, None)
-        if delivery is None and isinstance(self._coming, Delivery) and self._is_coming(seq):
-            delivery = self._coming
+        if delivery is None and is_coming and type(coming) is Delivery:
+            delivery = coming
         if post is not None:
             self._put_by_topic(self._topics[post.topic], post, delivery, messages, faults)
         else:
-            self._put_by_supervisor(topic, seq, delivery, messages)
-        for message in messages:
-            self._hand_out(message)
+            self._put_by_supervisor(topic, delivery, messages, by_order=by_order)
+        if self.clients:
+            for message in messages:
+                self._hand_out(message)
 
     def fired(self, index: int, topic: str) -> None:
         """A fault of the plan acts now: what follows of it is no breach."""
@@ -268,7 +275,7 @@ class Witness:
         events = [mail.request for mail in self.open.values()]
         return {event.client_id for event in events if isinstance(event, Leave) and event.topic == topic}
 
-    def _put_by_supervisor(self, topic: str | None, seq: int, delivery: Delivery | None, messages: Messages) -> None:
+    def _put_by_supervisor(self, topic: str | None, delivery: Delivery | None, messages: Messages, *, by_order: bool) -> None:
         if delivery is not None:
             event = delivery.request
             if [type(message) for message in messages] != [Reply] or messages[0].status != "error":  # type: ignore[union-attr]
@@ -276,10 +283,7 @@ class Witness:
             elif isinstance(event, Leave) and event.topic in self._topics and messages[0].payload == "crashed":  # type: ignore[union-attr]
                 self._topics[event.topic].to_come_back.pop(event.client_id, None)
         elif topic in self._topics:
-            self._see_restarts(self._topics[topic], messages, by_order=seq in self._ordered or self._is_coming(seq))
-
-    def _is_coming(self, seq: int) -> bool:
-        return self._coming is not None and self._coming.seq == seq
+            self._see_restarts(self._topics[topic], messages, by_order=by_order)
 
     def _see_restarts(self, seen: _Seen, messages: Messages, *, by_order: bool) -> None:
         topic = seen.reference.topic
@@ -293,6 +297,9 @@ class Witness:
 
     def _check_sent(self, event: Any) -> None:
         sent = self._sent.get(event.client_id)
+        if sent and sent[0] is event:
+            sent.popleft()
+            return
         if not sent or all(event is not other for other in sent):
             return  # it came by another way than a client
         if sent.popleft() is not event and not _ON_WAY.intersection(self._kinds):
@@ -308,16 +315,13 @@ class Witness:
             self._break("presence", f"{post.topic} has {state.presences}, where {seen.reference.presences} was due")
 
     def _hand_out(self, message: Any) -> None:
-        if isinstance(message, (Reply, PushMessage)):
-            self._hand_to(message, (message.client_id,))
-        elif isinstance(message, BroadcastMessage):
-            self._hand_to(message, message.recipients)
-
-    def _hand_to(self, message: Any, client_ids: Iterable[str]) -> None:
-        if self.clients:
-            for client_id in client_ids:
+        kind = type(message)
+        if kind is BroadcastMessage:
+            for client_id in message.recipients:
                 if client_id in self.clients:
                     self.clients[client_id].received.append(message)
+        elif (kind is Reply or kind is PushMessage) and message.client_id in self.clients:
+            self.clients[message.client_id].received.append(message)
 
     def _break(self, invariant: str, text: str) -> None:
         if self._pool.broken is None:
