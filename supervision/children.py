@@ -242,7 +242,7 @@ class Children:
         """Start who comes next in the topic. One that only awaits rejoins is not needed where nobody was a member."""
         topic = of.post.topic
         child = self.leaving.get(topic) or self.live.get(topic)
-        if child is None or child.ref is not None:
+        if child is None or child.ref is not None or child.is_put_off:
             return
         if child.awaits_rejoin and not of.post.members and not child.waiting and not child.stops:
             del self.live[topic]

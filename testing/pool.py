@@ -7,8 +7,8 @@ from typing import Any
 from lightspeed.actors.errors import PoolClosed, SimulationMisused, SimulationStuck
 from lightspeed.actors.exits import ExitReason
 from lightspeed.actors.pool import ActorPool, Runnable, Spot, here
-from lightspeed.actors.post import Delivery
-from lightspeed.actors.pykka_inside import Envelope
+from lightspeed.actors.post import Delivery, Order
+from lightspeed.actors.pykka_inside import STOP, Envelope
 from lightspeed.testing.asks import Asks
 from lightspeed.testing.clock import Timer, VirtualClock
 from lightspeed.testing.schedulers import Scheduler
@@ -37,7 +37,16 @@ class Inbox(list[Any]):
             self._entries.append(("put", self.name, message if kind in EVENTS else described(message)))
             if kind is Envelope and message.reply_to is not None:
                 self._asks.put(self._actor, self.name, message)
+            elif (kind is Order or message is STOP) and hasattr(self._actor, "told_to_end"):
+                self._actor.told_to_end()
         _append(self, message)
+
+
+class _Tickets(dict[int, Any]):
+    """Nobody claims an actor in passing, to run it within another: each runs when it is chosen."""
+
+    def setdefault(self, key: int, value: Any = None) -> Any:
+        return None if isinstance(value, Spot) else super().setdefault(key, value)
 
 
 class SimulatedPool(ActorPool):
@@ -45,6 +54,7 @@ class SimulatedPool(ActorPool):
 
     def __init__(self, scheduler: Scheduler, trace: Trace) -> None:
         super().__init__()
+        self.scheduled: dict[int, Any] = _Tickets()
         self.ready: list[Any] = []
         self.clock = VirtualClock()
         self.steps = 0
@@ -82,9 +92,6 @@ class SimulatedPool(ActorPool):
             self.adopt(actor, self.name(type(actor).__name__))
         self.scheduled[id(actor)] = actor
         self.ready.append(actor)
-
-    def claim(self, actor: Runnable, spot: Spot) -> bool:
-        return False  # nobody runs an actor in passing, within another: each runs when it is chosen
 
     def adopt(self, actor: Any, name: str) -> None:
         """From here on what it is told stands in the trace, under this name."""

@@ -11,14 +11,15 @@ from lightspeed.actors.errors import InvariantBroken, SimulationMisused, Simulat
 from lightspeed.actors.pooled_actor import PooledActor
 from lightspeed.actors.pooled_ref import PooledRef
 from lightspeed.channel import Adapter, Channel, Event, FaultPlan, Outbound, Restarts
-from lightspeed.supervision import ChildSpec, SupervisorRef
+from lightspeed.supervision import ChildSpec, Jump, Options, SupervisorRef
 from lightspeed.testing.client import Client
 from lightspeed.testing.pool import SimulatedPool
 from lightspeed.testing.runtime import SimulatedRuntime
 from lightspeed.testing.schedulers import Scheduler, scheduler_of
 from lightspeed.testing.supervised import SimulatedSupervisor
+from lightspeed.testing.topic_life import Rules
 from lightspeed.testing.trace import Trace, TracedRandom
-from lightspeed.testing.witness import Witness
+from lightspeed.testing.witness import SPOIL_REPLIES, Witness
 from lightspeed.testing.witnessed import WitnessedRuntime
 
 
@@ -84,14 +85,8 @@ class Simulation:
         name = self.pool.name("channel")
         prefix = "" if name == "channel" else f"{name} "
         runtime = SimulatedRuntime(self.pool, self.random.random, prefix)
-        options["faults"] = plan = self._plan(options.get("faults"))
-        witness = Witness(
-            self.pool,
-            options.get("restarts") or Restarts(),
-            plan,
-            has_ledger=options.get("rejoin") == "supervisor",
-            has_outbox=options.get("on_outbound") is None,
-        )
+        options["faults"] = self._plan(options.get("faults"))
+        witness = self._witness(options)
         seen = WitnessedRuntime(runtime, witness, self.trace, prefix)
         channel = _SimulatedChannel(self, witness, adapter, runtime=seen, **options)
         if channel.faults is not None:
@@ -141,6 +136,19 @@ class Simulation:
         """Whether the next event is not to be sent. Asked once for each."""
         self.sent += 1
         return self.sent - 1 in self._skip
+
+    def _witness(self, options: dict[str, Any]) -> Witness:
+        plan, plain = options["faults"], Options()
+        kinds = [] if plan is None else [type(fault) for fault in plan.faults]
+        rules = Rules(
+            restarts=options.get("restarts") or Restarts(),
+            rejoin_window_s=options.get("rejoin_window_s", plain.rejoin_window_s),
+            event_timeout_s=options.get("event_timeout_s", plain.event_timeout_s),
+            has_ledger=options.get("rejoin") == "supervisor",
+            trusts_clock=Jump not in kinds,
+            spoils_replies=SPOIL_REPLIES,
+        )
+        return Witness(self.pool, rules, kinds, has_outbox=options.get("on_outbound") is None)
 
     def _plan(self, own: FaultPlan | None) -> FaultPlan | None:
         if own is None:
@@ -331,6 +339,10 @@ class _SimulatedChannel(Channel):
     def tell(self, event: Event) -> None:
         if not self.simulation.skips():
             super().tell(event)
+
+    def close(self, timeout_s: float | None = None) -> None:
+        self.witness.close()
+        super().close(timeout_s)
 
     def flush_outbox(self) -> list[Outbound]:
         messages = super().flush_outbox()

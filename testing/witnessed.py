@@ -58,8 +58,14 @@ class _SeenTopic(_Topic):
         self.witness.started(post)
         super().__init__(post, *others)
 
+    def told_to_end(self) -> None:
+        """For its inbox: it was sent an order to crash or to stop."""
+        self.witness.told_to_end(self.post)
+
     def on_end(self, error: BaseException | None) -> None:
-        self.witness.ended(self.post, error)
+        me: Any = self  # on a pool, where the simulation starts it
+        waiting = {mail.seq for mail in (*me._pooled_taken, *me._pooled_inbox) if type(mail) is Delivery}
+        self.witness.ended(self.post, error, waiting)
         super().on_end(error)
 
 

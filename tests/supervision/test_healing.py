@@ -14,17 +14,20 @@ from lightspeed.channel import (
     Broadcast,
     Channel,
     Crash,
+    FaultPlan,
     Join,
     Leave,
     PresenceDiff,
     Push,
     PushMessage,
+    Raise,
     Rejoin,
     Reply,
     Restart,
     Restarts,
     System,
 )
+from lightspeed.testing import Simulation
 
 pytestmark = pytest.mark.usefixtures("runtime")
 
@@ -507,3 +510,14 @@ def test_a_topic_that_only_has_much_to_do_is_waited_for_before_it_is_crashed(hel
         labels = [message for message in channel.flush_outbox() if not isinstance(message, PresenceDiff)]
         assert [message.client_id for message in labels if getattr(message, "event", "") == "topic_crashed"] == ["a", "b"]
     assert channel.abandoned_count == 0
+
+
+def test_a_topic_that_fails_before_anybody_is_back_comes_up_after_its_backoff_too():
+    plan = FaultPlan((Raise(match={"type": "broadcast"}, times=1),))
+    with Simulation(1) as simulation:
+        channel = simulation.channel(faults=plan, restarts=Restarts(backoff=Backoff(floor_s=1, cap_s=1, jitter=0)))
+        for event in (Join("a", "x", "u", 1), Crash("power cut"), Restart(), Broadcast("a", "x", "p")):
+            channel.handle(event)
+        simulation.run_for(2)
+        labels = [message.label for message in channel.flush_outbox() if isinstance(message, System)]
+    assert labels == ["crashed:power cut", "restarted", "topic_crashed:x", "topic_restarted:x"]
