@@ -4,6 +4,7 @@ import sys
 from importlib.metadata import version
 
 from lightspeed.actors.errors import InvalidCapsule, InvalidOption
+from lightspeed.cli.lines import printable
 from lightspeed.supervision.capsules import capsule_file, capsule_replay
 from lightspeed.supervision.capsules.capsule import Header
 
@@ -66,11 +67,6 @@ def replay(path: str, timeout_s: float, *, run_untrusted_code: bool) -> int:
         return 1
     print(printable(f"the same failure as in topic {header.topic}, on {header.failed_on}, {header.time}"))
     return 0
-
-
-def printable(text: str) -> str:
-    """Without what a terminal would obey."""
-    return "".join(char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in text)
 
 
 def _rows(header: Header, signature: str) -> list[tuple[str, str]]:
