@@ -34,13 +34,13 @@ def processes(asked: Asked, seeds: range, jobs: int) -> Iterator[Iterator[Played
 
 def _in_order(workers: list["_Worker"], batches: Iterator[range], count: int) -> Iterator[Played]:
     left, played = enumerate(batches), dict[int, Played]()
-    busy = {worker.ours: worker for worker in workers}
+    busy: dict[Any, _Worker] = {worker.ours: worker for worker in workers}
     for worker in workers:
         worker.take(*next(left))
     for due in range(count):
         while due not in played:
             for ready in wait(list(busy)):
-                worker = busy.pop(ready)  # type: ignore[arg-type]
+                worker = busy.pop(ready)
                 played[worker.number] = worker.answer()
                 following = next(left, None)
                 if following is not None:
