@@ -277,18 +277,11 @@ def test_on_a_terminal_there_is_progress_by_what_goes_on(simulate, monkeypatch, 
     assert f"{unit}/s" in terminal.getvalue()
 
 
-@pytest.mark.parametrize(("scenario", "status"), [("race.py:order", 1), ("race.py:crash", 0)])
-def test_whoever_reads_the_output_may_leave(simulate, tmp_path, scenario, status):
+def test_whoever_reads_the_output_may_leave_and_what_failed_has_failed(simulate, tmp_path):
     reading, writing = os.pipe()
     os.close(reading)
-    done = subprocess.run([*COMMAND, "simulate", scenario], cwd=tmp_path, stdout=writing, stderr=subprocess.PIPE, check=False)
+    command = [*COMMAND, "simulate", "race.py:order"]
+    done = subprocess.run(command, cwd=tmp_path, stdout=writing, stderr=subprocess.PIPE, check=False)
     os.close(writing)
-    assert (done.returncode, done.stderr) == (status, b"")
-
-
-def test_an_output_that_cannot_be_written_is_told(simulate, tmp_path):
-    with open("/dev/full", "wb") as full:
-        done = subprocess.run(
-            [*COMMAND, "simulate", "race.py:crash"], cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, check=False
-        )
-    assert (done.returncode, done.stderr) == (1, b"lightspeed: cannot write standard output: No space left on device\n")
+    assert (done.returncode, done.stderr) == (1, b"")
+    assert list(tmp_path.glob("*.trace"))

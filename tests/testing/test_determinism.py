@@ -98,12 +98,12 @@ def digest(*texts):
 
 
 def digests():
-    drawn_ones = [drawn(seed, scheduler) for seed in range(30) for scheduler in ("random", "priority", "round_robin")]
-    assert sum(outcome.fired for outcome in drawn_ones) > 100
+    drawn_ones = [drawn(seed, scheduler) for seed in range(12) for scheduler in ("random", "priority", "round_robin")]
+    assert sum(outcome.fired for outcome in drawn_ones) > 30
     yield digest(*(outcome.trace.hash for outcome in drawn_ones))
     for scenario in (rooms, workers):
-        outcomes = [play(Case(scenario, seed)) for seed in range(10)]
-        assert [outcome.error for outcome in outcomes] == [None] * 10
+        outcomes = [play(Case(scenario, seed)) for seed in range(3)]
+        assert [outcome.error for outcome in outcomes] == [None] * 3
         yield digest(*(outcome.trace.hash for outcome in outcomes))
     found = sweep_crashes(fails)
     small = shrink(found)
