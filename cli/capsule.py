@@ -4,6 +4,7 @@ import sys
 from importlib.metadata import version
 
 from lightspeed.actors.errors import InvalidCapsule, InvalidOption
+from lightspeed.cli.lines import printable, say
 from lightspeed.supervision.capsules import capsule_file, capsule_replay
 from lightspeed.supervision.capsules.capsule import Header
 
@@ -25,13 +26,9 @@ def show(path: str, *, as_json: bool) -> int:
     """
     capsule = capsule_file.read(path)
     if as_json:
-        sys.stdout.write(capsule.line.decode())
-        return 0
-    for name, value in _rows(capsule.header, _SIGNATURES[capsule.signature]):
-        print(f"{name:<12}{printable(value)}")
-    print()
-    print(printable(capsule.header.failure.traceback.rstrip("\n")))
-    return 0
+        return 0 if say(capsule.line.decode().removesuffix("\n")) else 1
+    rows = [f"{name:<12}{printable(value)}" for name, value in _rows(capsule.header, _SIGNATURES[capsule.signature])]
+    return 0 if say(*rows, "", printable(capsule.header.failure.traceback.rstrip("\n"))) else 1
 
 
 def replay(path: str, timeout_s: float, *, run_untrusted_code: bool) -> int:
@@ -55,22 +52,18 @@ def replay(path: str, timeout_s: float, *, run_untrusted_code: bool) -> int:
     if outcome.broken:
         raise InvalidCapsule(path, f"what is in it can't be loaded: {printable(outcome.broken)}")
     differs = capsule_replay.difference(capsule, outcome)
+    lines = []
     if outcome.failure is not None and outcome.failure.traceback:
-        print(printable(outcome.failure.traceback.rstrip("\n")))
+        lines.append(outcome.failure.traceback.rstrip("\n"))
     elif outcome.failure is not None:
-        print(printable(f"{outcome.failure.type}: {outcome.failure.text}"))
+        lines.append(f"{outcome.failure.type}: {outcome.failure.text}")
     if differs:
-        print(printable(f"not the same: {differs}"))
-        for name in (*header.tokens, *header.redactions):
-            print(printable(f"  not in the capsule: {name}"))
-        return 1
-    print(printable(f"the same failure as in topic {header.topic}, on {header.failed_on}, {header.time}"))
-    return 0
-
-
-def printable(text: str) -> str:
-    """Without what a terminal would obey."""
-    return "".join(char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in text)
+        missing = (f"  not in the capsule: {name}" for name in (*header.tokens, *header.redactions))
+        lines += [f"not the same: {differs}", *missing]
+    else:
+        lines.append(f"the same failure as in topic {header.topic}, on {header.failed_on}, {header.time}")
+    is_written = say(*map(printable, lines))
+    return 0 if is_written and not differs else 1
 
 
 def _rows(header: Header, signature: str) -> list[tuple[str, str]]:

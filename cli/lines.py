@@ -7,6 +7,23 @@ from io import FileIO
 from typing import TextIO
 
 
+def printable(text: str) -> str:
+    """Without what a terminal would obey."""
+    return "".join(char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in text)
+
+
+def say(*lines: str) -> bool:
+    """Print them; whoever reads them may have seen enough. False: they can't be written, which was told."""
+    try:
+        LineStream(sys.stdout).write([line.encode(errors="backslashreplace") for line in lines])
+    except BrokenPipeError:
+        pass
+    except OutputFailed as error:
+        print(f"lightspeed: cannot write standard output: {error}", file=sys.stderr)
+        return False
+    return True
+
+
 class OutputFailed(Exception):
     """The output could not be written, for the reason in the text."""
 

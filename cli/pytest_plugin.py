@@ -3,6 +3,8 @@
 Every run of pytest in the environment loads it, so nothing of ours is imported before a test asks for a simulation.
 """
 
+import argparse
+import re
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
 _TRIAL: "pytest.StashKey[Trial]" = pytest.StashKey()
 _TRIALS: "pytest.StashKey[Trials]" = pytest.StashKey()
+_VERDICT = "replay of a simulation"
 _MARKER = (
     "simulation(scheduler, faults, seeds): for the fixture of this name: `random`, `priority` or `round_robin`; "
     "a FaultPlan for every channel; with how many seeds this test runs where --sim-seeds does not say"
@@ -26,7 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--sim-seeds", type=_count, metavar="N", help="run each test that asks for `simulation` with N seeds; default 1"
     )
-    group.addoption("--sim-seed", type=int, metavar="S", help="run each with this seed alone")
+    group.addoption("--sim-seed", type=_seed, metavar="S", help="run each with this seed alone")
     group.addoption(
         "--sim-traces", metavar="DIR", help="where traces of tests that fail go; default .lightspeed in the root folder"
     )
@@ -36,8 +39,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def _count(text: str) -> int:
-    if int(text) < 1:
-        raise ValueError(text)
+    if not (text.isascii() and text.isdecimal() and int(text[:8]) >= 1 and len(text) <= 7):
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 to 9999999, got {text!r}")
+    return int(text)
+
+
+def _seed(text: str) -> int:
+    if re.fullmatch(r"-?[0-9]{1,15}", text) is None:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at most 15 digits, got {text!r}")
     return int(text)
 
 
@@ -115,18 +124,22 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     if trial is not None and not trial.is_written and (report.failed or (trial.is_replay and report.when == "call")):
         error = None if call.excinfo is None else call.excinfo.value
         report.sections.append(("simulation", trial.write(_folder(item.config), error)))
+        if trial.is_replay:
+            report.user_properties.append((_VERDICT, _trials(item.config).verdict))  # the way home from a worker of xdist
     return report
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     if config.getoption("--sim-replay") is not None:
-        terminalreporter.section("replay of a simulation")
-        terminalreporter.write_line(_trials(config).verdict)
+        reports = [report for reports in terminalreporter.stats.values() for report in reports]
+        told = (text for report in reports for name, text in getattr(report, "user_properties", ()) if name == _VERDICT)
+        terminalreporter.section(_VERDICT)
+        terminalreporter.write_line(next(told, "the test did not come to ask for a simulation"))
 
 
 def _folder(config: pytest.Config) -> Path:
-    given = config.getoption("--sim-traces")
-    return config.rootpath / ".lightspeed" if given is None else Path(given)
+    given = config.getoption("--sim-traces")  # from where pytest was called, wherever a test has gone since
+    return config.rootpath / ".lightspeed" if given is None else config.invocation_params.dir / given
 
 
 def _trials(config: pytest.Config) -> "Trials":

@@ -2,13 +2,16 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from lightspeed.actors.errors import InvalidOption
+from lightspeed.cli.lines import printable, say
 from lightspeed.cli.seeds import load
 from lightspeed.testing import replay as play_again
-from lightspeed.testing.recording import Divergence, Recording, divergence_of, read_recording
+from lightspeed.testing.recording import Divergence, Recording, divergence_of, hash_of, read_recording
 from lightspeed.testing.scenario import Scenario
 
 
@@ -31,10 +34,19 @@ def replay(trace: str, scenario: str | None) -> int:
         found = again.outcome.error
         divergence, error = again.divergence, None if found is None else f"{type(found).__name__}: {found}"
     if divergence is not None:
-        print(divergence)
+        say(printable(str(divergence).replace("\t", " ")), *_doubts(header, lines))
         return 1
-    print(f"it went the same way, {len(lines):,} lines; {'nothing failed' if error is None else f'it failed: {error}'}")
-    return 0
+    end = "nothing failed" if error is None else f"it failed: {' '.join(error.split())}"
+    return 0 if say(printable(f"it went the same way, {len(lines):,} lines; {end}")) else 1
+
+
+def _doubts(header: Recording, lines: list[str]) -> Iterator[str]:
+    """Why it may be no wonder."""
+    if header.hash != hash_of(lines):
+        yield "the trace is not as it was written: it was altered or cut off"
+    here = version("lightspeed-channels")
+    if header.version != here:
+        yield printable(f"the trace was written by lightspeed {header.version}, and this is {here}")
 
 
 def _by_pytest(trace: str, header: Recording, lines: list[str]) -> tuple[Divergence | None, str | None]:

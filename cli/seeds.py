@@ -24,6 +24,8 @@ class Asked(Struct, frozen=True):
     sweeps: bool
     bound: int | None
     """Every order with so many changes of turns; None: one order."""
+    most: int
+    """Of a seed no more than so many orders."""
 
 
 class Played(Struct):
@@ -33,6 +35,8 @@ class Played(Struct):
     runs: int = 0
     steps: int = 0
     fired: int = 0
+    cut_off: int = 0
+    """With how many seeds there were more orders to play."""
     failed: int | None = None
     """The seed that failed, which ended it."""
     seen: dict[str, bool] = {}
@@ -50,6 +54,7 @@ class Played(Struct):
         self.runs += other.runs
         self.steps += other.steps
         self.fired += other.fired
+        self.cut_off += other.cut_off
         for name, held in other.seen.items():
             self.seen[name] = self.seen.get(name, False) or held
 
@@ -66,14 +71,22 @@ class Player:
         self._asked = asked
         self._scenario: Scenario | Play | None = None if asked.scenario is None else load(asked.scenario)
 
-    def seeds(self, seeds: Iterable[int]) -> Played:
-        """Until one fails."""
+    def seeds(self, seeds: Iterable[int], progress: Callable[[Outcome], object] | None = None) -> Played:
+        """Until one fails. `progress`: called with each outcome."""
         played = Played()
+
+        def count(outcome: Outcome) -> None:
+            played.count(outcome)
+            if progress is not None:
+                progress(outcome)
+
         for seed in seeds:
+            before = played.runs
             played.seeds += 1
-            if self.seed(seed, played.count) is not None:
+            if self.seed(seed, count) is not None:
                 played.failed = seed
                 break
+            played.cut_off += self._asked.bound is not None and played.runs - before == self._asked.most
         return played
 
     def seed(self, seed: int, progress: Callable[[Outcome], object]) -> Outcome | None:
@@ -83,7 +96,8 @@ class Player:
         if asked.sweeps:
             return sweep_crashes(scenario, seed=seed, scheduler=asked.scheduler, plan=asked.plan, progress=progress)
         if asked.bound is not None:
-            return every_schedule(scenario, seed=seed, bound=asked.bound, plan=asked.plan, progress=progress)
+            bounds = {"bound": asked.bound, "most": asked.most}
+            return every_schedule(scenario, seed=seed, plan=asked.plan, progress=progress, **bounds)
         outcome = play(Case(scenario, seed, asked.scheduler, plan=asked.plan), asks_for_sometimes=False)
         progress(outcome)
         return None if outcome.error is None else outcome
@@ -101,8 +115,3 @@ def load(scenario: str) -> Scenario | Play:
     if not callable(found):
         raise InvalidOption("SCENARIO", scenario, "must name a function of a Simulation")
     return found
-
-
-def play_seeds(asked: Asked, seeds: range) -> Played:
-    """In a process that was started for this."""
-    return Player(asked).seeds(seeds)

@@ -1,12 +1,9 @@
 """`lightspeed simulate`: a scenario is played with many seeds until it fails; what failed is cut down and written down."""
 
 import argparse
-import multiprocessing
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -14,11 +11,10 @@ from tqdm import tqdm
 
 from lightspeed.actors.errors import InvalidOption
 from lightspeed.channel import FaultPlan
-from lightspeed.cli.seeds import Asked, Played, Player, play_seeds
+from lightspeed.cli.lines import printable, say
+from lightspeed.cli.processes import processes
+from lightspeed.cli.seeds import Asked, Played, Player
 from lightspeed.testing import Outcome, Scenario, pytest_file, shrink, write_recording
-
-# So many seeds are handed to a process at once: some tenths of a second, against a millisecond to hand them over.
-_BATCH = 50
 
 
 def simulate(options: argparse.Namespace) -> int:
@@ -29,7 +25,7 @@ def simulate(options: argparse.Namespace) -> int:
         OSError: a file can't be read or written.
     """
     plan = FaultPlan() if options.plan is None else FaultPlan.from_json(Path(options.plan).read_bytes())
-    asked = Asked(options.scenario, options.events, options.scheduler, plan, options.sweep, options.exhaust)
+    asked = Asked(options.scenario, options.events, options.scheduler, plan, options.sweep, options.exhaust, options.most)
     player, seeds = Player(asked), _seeds(options)
     started_s = time.monotonic()
     played = _play(asked, player, seeds, options.jobs)
@@ -38,11 +34,13 @@ def simulate(options: argparse.Namespace) -> int:
         return _report(player, played.failed, options)
     never = [name for name, held in played.seen.items() if not held]
     if never:
-        print(f"failed: {never[0]} never held, with any of {_count(played.seeds, 'seed')}")
+        say(f"failed: {never[0]} never held, with any of {_count(played.seeds, 'seed')}")
         return 1
     counts = (_count(played.seeds, "seed"), _count(played.runs, "run"), _count(played.steps, "step"))
-    print(f"{', '.join(counts)}, {played.steps / elapsed_s:,.0f} steps/s, {_count(played.fired, 'fault')} fired: nothing failed")
-    return 0
+    speed = f"{played.steps / elapsed_s:,.0f} steps/s"
+    more = f" ({_count(played.cut_off, 'seed')} with more orders than --most {options.most})" if played.cut_off else ""
+    is_written = say(f"{', '.join(counts)}, {speed}, {_count(played.fired, 'fault')} fired: nothing failed{more}")
+    return 0 if is_written else 1
 
 
 def _seeds(options: argparse.Namespace) -> range:
@@ -56,45 +54,52 @@ def _seeds(options: argparse.Namespace) -> range:
 def _play(asked: Asked, player: Player, seeds: range, jobs: int) -> Played:
     """To the first that fails, in the order of the seeds however many processes play."""
     total = Played()
-    bar = tqdm(total=len(seeds), unit="seed", file=sys.stderr, leave=False, disable=None)
-    with bar, _each(asked, player, seeds, jobs) as parts:
-        for part in parts:
+    plays_many = asked.sweeps or asked.bound is not None  # of each seed, so that the seeds say little of how far it is
+    size, unit = (None, "run") if plays_many else (len(seeds), "seed")
+    with tqdm(total=size, unit=unit, file=sys.stderr, leave=False, disable=None) as bar:
+        for part in _parts(asked, player, seeds, jobs, bar.update if plays_many else None):
             total.add(part)
-            bar.update(part.seeds)
+            bar.update(part.seeds if not plays_many else part.runs if jobs > 1 else 0)
             if part.failed is not None:
                 total.failed = part.failed
                 break
     return total
 
 
-@contextmanager
-def _each(asked: Asked, player: Player, seeds: range, jobs: int) -> Iterator[Iterator[Played]]:
-    if jobs == 1:
-        yield (player.seeds((seed,)) for seed in seeds)
-        return
-    batches = [seeds[start : start + _BATCH] for start in range(0, len(seeds), _BATCH)]
-    with multiprocessing.get_context("spawn").Pool(jobs) as processes:
-        yield processes.imap(partial(play_seeds, asked), batches)
+def _parts(asked: Asked, player: Player, seeds: range, jobs: int, update: Callable[[], object] | None) -> Iterator[Played]:
+    if jobs > 1:
+        with processes(asked, seeds, jobs) as parts:
+            yield from parts
+    else:
+        progress = None if update is None else lambda _outcome: update()
+        yield from (player.seeds((seed,), progress) for seed in seeds)
 
 
 def _report(player: Player, seed: int, options: argparse.Namespace) -> int:
     found = player.seed(seed, lambda _outcome: None)
     if found is None:
-        print(f"failed with seed {seed}, and not when it was played again: the scenario hangs on more than its seed")
+        say(f"failed with seed {seed}, and not when it was played again: the scenario hangs on more than its seed")
         return 1
     if options.shrink:
         found = _shrunk(found)
     trace = f"lightspeed-{seed}.trace" if options.trace is None else options.trace
-    write_recording(found, trace, play_name=options.scenario)
-    for line in _lines(found):
-        print(line)
-    if options.test is not None:
-        try:
-            Path(options.test).write_text(pytest_file(found, options.scenario), encoding="utf-8", errors="surrogatepass")
-        except InvalidOption as error:  # what failed is to be told all the same
-            print(f"lightspeed: {options.test} was not written: {error}", file=sys.stderr)
-    print(f"failed with seed {seed}: {_flat(found.error)}; trace: {trace}")
-    return 1
+    status, where = 1, f"; trace: {trace}"
+    try:
+        write_recording(found, trace, play_name=options.scenario)
+        if options.test is not None:
+            _write_test(found, options)
+    except OSError as error:  # what failed is to be told all the same
+        print(f"lightspeed: {error.filename}: {error.strerror}", file=sys.stderr)
+        status, where = 2, "" if error.filename == trace else where
+    say(*_lines(found), f"failed with seed {seed}: {_flat(found.error)}{where}")
+    return status
+
+
+def _write_test(found: Outcome, options: argparse.Namespace) -> None:
+    try:
+        Path(options.test).write_text(pytest_file(found, options.scenario), encoding="utf-8")
+    except InvalidOption as error:
+        print(f"lightspeed: {options.test} was not written: {error}", file=sys.stderr)
 
 
 def _shrunk(found: Outcome) -> Outcome:
@@ -117,7 +122,7 @@ def _lines(found: Outcome) -> Iterator[str]:
 
 
 def _flat(error: BaseException | None) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return printable(f"{type(error).__name__}: {' '.join(str(error).split())}")
 
 
 def _count(number: int, what: str) -> str:

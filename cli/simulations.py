@@ -40,6 +40,8 @@ def _add_simulate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     way = simulate.add_mutually_exclusive_group()
     way.add_argument("--sweep", action="store_true", help="with each seed once more for each message, with a crash there")
     way.add_argument("--exhaust", type=_number, metavar="BOUND", help="every order with so many changes of turns")
+    most = "with --exhaust: no more than so many orders of a seed; default 10,000"
+    simulate.add_argument("--most", type=_count, default=10_000, metavar="N", help=most)
     simulate.add_argument("--jobs", type=_count, default=1, metavar="N", help="so many processes at once; default 1")
     simulate.add_argument("--trace", metavar="FILE", help="where a failing run's trace goes; default lightspeed-SEED.trace")
     simulate.add_argument("--test", metavar="FILE", help="write a failing run there, as a test of pytest")
@@ -61,14 +63,14 @@ def _add_replay(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 
 def _number(text: str) -> int:
-    if int(text) < 0:
-        raise ValueError(text)
+    if not (text.isascii() and text.isdecimal() and len(text) <= 15):
+        raise argparse.ArgumentTypeError(f"must be a whole number from 0 up, of at most 15 digits, got {text!r}")
     return int(text)
 
 
 def _count(text: str) -> int:
-    if int(text) < 1:
-        raise ValueError(text)
+    if _number(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 up, got {text!r}")
     return int(text)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from lightspeed.cli.capsule import printable
+from lightspeed.cli.lines import printable
 from lightspeed.cli.storm_run import Report
 
 

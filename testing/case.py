@@ -1,12 +1,13 @@
 """A case: a scenario, and all that a run of it hangs on. Played again it does the same again."""
 
+import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lightspeed.actors.errors import InvariantBroken
+from lightspeed.actors.errors import InvalidOption, InvariantBroken
 from lightspeed.channel import FaultPlan
 from lightspeed.testing.scenario import Scenario
 from lightspeed.testing.schedulers import Chosen
@@ -17,8 +18,15 @@ Play = Callable[[Simulation], object]
 """A function that plays in a simulation: makes channels and clients, lets them run, asserts what it likes."""
 
 
+_PUT_OFF = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
+
+
 class Case(Struct, frozen=True):
-    """One run, before it is made."""
+    """One run, before it is made.
+
+    Raises:
+        InvalidOption: the scenario can't be called, or a call of it would do nothing: it is `async`, or a generator.
+    """
 
     scenario: Scenario | Play
     seed: int = 0
@@ -30,12 +38,17 @@ class Case(Struct, frozen=True):
     plan: FaultPlan = FaultPlan()
     """Faults for every channel, beyond its own."""
 
+    def __post_init__(self) -> None:
+        if not callable(self.scenario) or any(puts_off(self.scenario) for puts_off in _PUT_OFF):
+            name = getattr(self.scenario, "__qualname__", self.scenario)
+            raise InvalidOption("scenario", name, "must be a Scenario or a plain function of a Simulation")
+
 
 class Outcome(Struct, frozen=True):
     """What came of a run."""
 
     case: Case
-    error: Exception | None
+    error: Exception | SystemExit | None
     """What it failed of; None: it did not."""
     trace: Trace
     sent: int
@@ -75,16 +88,16 @@ def play(case: Case, *, asks_for_sometimes: bool = True) -> Outcome:
     simulation = Simulation(
         case.seed, scheduler=scheduler, faults=case.plan, skip=case.skip, asks_for_sometimes=asks_for_sometimes
     )
-    error: Exception | None = None
+    error: Exception | SystemExit | None = None
     try:
         with simulation:
             case.scenario(simulation)
-    except Exception as failure:  # the scenario is the user's, and whatever it raises is what came of it
+    except (Exception, SystemExit) as failure:  # the scenario is the user's, and whatever it raises is what came of it
         error = failure
     return outcome_of(case, error, simulation)
 
 
-def outcome_of(case: Case, error: Exception | None, simulation: Simulation) -> Outcome:
+def outcome_of(case: Case, error: Exception | SystemExit | None, simulation: Simulation) -> Outcome:
     """What came of the case, played in this simulation."""
     counts = (simulation.sent, simulation.handled, simulation.steps, simulation.fired)
     return Outcome(case, error, simulation.trace, *counts, simulation.seen)

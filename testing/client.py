@@ -7,6 +7,7 @@ from lightspeed.actors.errors import ChannelClosed
 from lightspeed.actors.events import Broadcast, Event, Join, Leave, Push, Rejoin, check_event
 from lightspeed.actors.outbound import Outbound
 from lightspeed.actors.pool import Spot
+from lightspeed.channel import Channel
 
 if TYPE_CHECKING:
     from lightspeed.testing.simulation import Simulation
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 class Client:
     """One client of one channel. What it is told to send goes out in order, one event at a time, among what all others do.
 
-    Times in its events are the simulation's. Made by `Simulation.client`.
+    What is put off goes out when its time has come, and what is put off to the same moment in order too. Times in its events are
+    the simulation's. Made by `Simulation.client`.
     """
 
     _pooled_begun = True
@@ -27,6 +29,7 @@ class Client:
         self.received: list[Outbound] = []
         """Replies, pushes and broadcasts for it, in the order in which they were given out."""
         self._simulation, self._channel, self._sent = simulation, channel, sent
+        self._later: dict[float, list[Event]] = {}  # by the moment at which they are to be sent
         self._pooled_inbox: list[Any] = []
         simulation.pool.adopt(self, simulation.pool.name(f"client {client_id}"))
 
@@ -52,13 +55,18 @@ class Client:
             InvalidEvent: it is no event or breaks a rule.
         """
         check_event(event)
-        if after_s > 0:
-            self._simulation.pool.call_later(after_s, lambda: self._line_up(event))
-        else:
+        if after_s <= 0:
             self._line_up(event)
+            return
+        moment_s = self._simulation.now_s + after_s
+        if moment_s not in self._later:  # two timers of one moment could come in either order
+            self._later[moment_s] = []
+            self._simulation.pool.call_later(after_s, lambda: self._line_up(*self._later.pop(moment_s)))
+        self._later[moment_s].append(event)
 
-    def _line_up(self, event: Event) -> None:
-        self._pooled_inbox.append(event)
+    def _line_up(self, *events: Event) -> None:
+        for event in events:
+            self._pooled_inbox.append(event)
         self._simulation.pool.schedule(self)
 
     def _pooled_has_work(self) -> bool:
@@ -66,9 +74,10 @@ class Client:
 
     def _pooled_run(self, _limit: int, _spot: Spot) -> bool:
         event = self._pooled_inbox.pop(0)
-        self._sent(event)
-        try:
-            self._channel.tell(event)
-        except ChannelClosed:
-            self._pooled_inbox.clear()  # nobody takes anything any more
+        if not self._simulation.skips():  # what is skipped was never sent
+            self._sent(event)
+            try:
+                Channel.tell(self._channel, event)  # the simulated channel's own would count it once more
+            except ChannelClosed:
+                self._pooled_inbox.clear()  # nobody takes anything any more
         return bool(self._pooled_inbox)

@@ -1,7 +1,6 @@
 """A failing case as a test file, which fails as long as the bug is there."""
 
 from pprint import pformat
-from textwrap import indent
 
 import msgspec
 
@@ -10,22 +9,25 @@ from lightspeed.testing.case import Case, Outcome
 from lightspeed.testing.scenario import Scenario, name_of
 
 _FILE = '''\
-"""Found by simulation: {error}"""
+"""Found by simulation."""
 
 from lightspeed.testing import {imports}
 {more_imports}
 
 def test_{name}():
+    # {error}
     outcome = play(
         Case(
-{scenario},
+            {scenario},
             seed={seed},
             choices={choices},{more}
-        )
+        ){asks}
     )
     if outcome.error is not None:
         raise outcome.error
 '''
+_LONGEST = 80  # of a test's name, in letters
+_LONGEST_ERROR = 300
 
 
 def pytest_file(outcome: Outcome, play_name: str | None = None) -> str:
@@ -38,26 +40,30 @@ def pytest_file(outcome: Outcome, play_name: str | None = None) -> str:
         InvalidOption: the case hangs on a function, or a plan on a callable, that can't be found by a name.
     """
     case = outcome.exact if outcome.case.choices is None else outcome.case
-    imports, more = ["Case", "play"], ""
+    imports, more_imports, more = ["Case", "play"], "", ""
     if isinstance(case.scenario, Scenario):
         imports.append("Scenario")
-        more_imports, scenario = "", _scenario(case.scenario)
+        scenario = _scenario(case.scenario)
     else:
-        more_imports, scenario = _play(case, play_name)
+        more_imports = "from lightspeed.testing.scenario import find\n"
+        scenario = f"find({_name(case, play_name)!r})"
     if case.skip:
-        more += f"\n            skip=frozenset({sorted(case.skip)}),"
+        more += f"\nskip=frozenset({sorted(case.skip)}),"
     if case.plan.faults:
         more_imports = f"from lightspeed.channel import FaultPlan\n{more_imports}"
-        more += f"\n            plan=FaultPlan.from_json({case.plan.to_json()!r}),"
+        more += f"\nplan=FaultPlan.from_json({case.plan.to_json()!r}),"
+    has_never_held = outcome.seen.get(outcome.failure) is False
     return _FILE.format(
-        error=" ".join(str(outcome.error).split()).replace('"""', "'''").replace("\\", "/")[:300],
+        error=_comment(f"{type(outcome.error).__name__}: {outcome.error}"),
         imports=", ".join(sorted(imports)),
         more_imports=more_imports,
         name=_identifier(outcome.failure),
-        scenario=indent(scenario, " " * 12),
+        scenario=_indented(scenario),
         seed=case.seed,
-        choices=pformat(case.choices, width=100, compact=True).replace("\n", "\n            "),
-        more=more,
+        choices=_indented(pformat(case.choices, width=100, compact=True)),
+        more=_indented(more),
+        # What the whole run was for need not happen in what is left of it.
+        asks=",\n        asks_for_sometimes=False," if outcome.seen and not has_never_held else "",
     )
 
 
@@ -70,15 +76,23 @@ def _scenario(scenario: Scenario) -> str:
     return f"Scenario.from_json(\n    r'''\n{text}\n'''\n)" if "'''" not in text else f"Scenario.from_json({text!r})"
 
 
-def _play(case: Case, play_name: str | None) -> tuple[str, str]:
-    if play_name is not None and play_name.rpartition(":")[0].endswith(".py"):
-        return "from lightspeed.testing.scenario import find\n", f"find({play_name!r})"
-    path = name_of(case.scenario) if play_name is None else play_name
-    if path is None:
-        raise InvalidOption("scenario", case.scenario, "must be a function of a module, to be called from a file")
-    module, _, name = path.partition(":")
-    return f"from {module} import {name.partition('.')[0]}\n", name
+def _name(case: Case, play_name: str | None) -> str:
+    name = name_of(case.scenario) if play_name is None else play_name
+    if name is None or name.startswith("__main__:"):  # which is another module when pytest runs
+        raise InvalidOption("scenario", case.scenario, "must be a function of a module, or play_name must say where it is")
+    if ":" not in name:
+        raise InvalidOption("play_name", name, "must be module:name or file.py:name")
+    return name
+
+
+def _indented(text: str) -> str:
+    return text.replace("\n", "\n" + " " * 12)  # and no other end of a line: a payload may hold one
+
+
+def _comment(text: str) -> str:
+    line = " ".join(text.split())[:_LONGEST_ERROR]
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in line)
 
 
 def _identifier(text: str) -> str:
-    return "".join(letter.lower() if letter.isalnum() else "_" for letter in text)
+    return "".join(letter if f"_{letter}".isidentifier() else "_" for letter in text.lower())[:_LONGEST]

@@ -1,5 +1,6 @@
 """A run as a file: a line of JSON with all that it hung on, and then its trace, line by line. It can be played again."""
 
+import hashlib
 from importlib.metadata import version
 from itertools import zip_longest
 from pathlib import Path
@@ -13,6 +14,7 @@ from lightspeed.channel import FaultPlan
 from lightspeed.testing.case import Case, Outcome, Play, play
 from lightspeed.testing.scenario import Scenario, name_of
 from lightspeed.testing.scenario import find as find_by_name
+from lightspeed.testing.trace import Trace
 
 _FORMAT = 1
 
@@ -81,14 +83,28 @@ def write_recording(outcome: Outcome, path: str | Path, *, play_name: str | None
         hash=outcome.trace.hash,
         seed=case.seed,
         choices=case.choices or (),
-        error=None if outcome.error is None else f"{type(outcome.error).__name__}: {outcome.error}",
+        error=None if outcome.error is None else _encodable(f"{type(outcome.error).__name__}: {outcome.error}"),
         scenario=msgspec.Raw(case.scenario.to_json()) if isinstance(case.scenario, Scenario) else None,
-        play=None if is_data else play_name or name_of(case.scenario),
+        play=None if is_data else _encodable(play_name or name_of(case.scenario)),
         skip=tuple(sorted(case.skip)),
         plan=msgspec.Raw(case.plan.to_json()) if case.plan.faults else None,
     )
-    lines = [msgspec.json.encode(header).decode(), *outcome.trace]
-    Path(path).write_text("\n".join(lines) + "\n", encoding="utf-8", errors="surrogatepass")
+    text = "".join(f"{line}\n" for line in (msgspec.json.encode(header).decode(), *outcome.trace))
+    Path(path).write_bytes(text.encode(errors="surrogatepass"))
+
+
+def lines_of(trace: Trace) -> list[str]:
+    """As they come back from a file, where a name with the end of a line in it makes two of one."""
+    return [part for line in trace for part in line.split("\n")]
+
+
+def hash_of(lines: list[str]) -> str:
+    """What the header says of them, if they are all there and as they were written."""
+    return hashlib.sha256("\n".join(lines).encode(errors="surrogatepass")).hexdigest()
+
+
+def _encodable(text: str | None) -> str | None:
+    return None if text is None else text.encode(errors="backslashreplace").decode()
 
 
 def read_recording(path: str | Path) -> tuple[Recording, list[str]]:
@@ -99,9 +115,10 @@ def read_recording(path: str | Path) -> tuple[Recording, list[str]]:
         InvalidOption: it is no recording, or of another format.
     """
     try:
-        first, *lines = Path(path).read_text(encoding="utf-8", errors="surrogatepass").splitlines()
+        text = Path(path).read_bytes().decode(errors="surrogatepass")
+        first, *lines = text.removesuffix("\n").split("\n")  # and at no other end of a line: a name may hold one
         header = msgspec.json.decode(first, type=Recording)
-    except (ValueError, RecursionError) as error:  # no text, no line, no JSON, or fields that don't fit
+    except (ValueError, RecursionError) as error:  # no text, no JSON, or fields that don't fit
         raise InvalidOption("recording", str(path), f"must be a trace of a simulation ({error})") from None
     if header.lightspeed_trace != _FORMAT:
         raise InvalidOption("recording", str(path), f"must be of format {_FORMAT}, and is of {header.lightspeed_trace}")
@@ -135,7 +152,7 @@ def replay(path: str | Path, scenario: Play | None = None) -> Replayed:
     """
     header, recorded = read_recording(path)
     outcome = play(case_of(header, scenario))
-    return Replayed(outcome, divergence_of(recorded, list(outcome.trace)))
+    return Replayed(outcome, divergence_of(recorded, lines_of(outcome.trace)))
 
 
 def divergence_of(recorded: list[str], again: list[str]) -> Divergence | None:

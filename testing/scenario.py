@@ -1,5 +1,6 @@
 """A scenario as data: who sends what and when, to a channel of which options, and what is to go wrong."""
 
+import math
 from collections.abc import Callable, Iterable
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
@@ -22,7 +23,7 @@ OPERATOR = "operator"
 """Who sends crashes and restarts."""
 
 
-class Sending(Struct, frozen=True, omit_defaults=True):
+class Sending(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """One event, sent by its client, or by the operator where it has none."""
 
     event: Event
@@ -34,7 +35,7 @@ class Sending(Struct, frozen=True, omit_defaults=True):
         return getattr(self.event, "client_id", OPERATOR)
 
 
-class ScenarioOptions(Struct, frozen=True, omit_defaults=True, kw_only=True):
+class ScenarioOptions(Struct, frozen=True, omit_defaults=True, kw_only=True, forbid_unknown_fields=True):
     """Of the channel; each as of `Channel`."""
 
     rejoin: Literal["client", "supervisor"] = "client"
@@ -46,11 +47,12 @@ class ScenarioOptions(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """For each pattern the name of what makes the behaviour, as `module:name`."""
 
 
-class Scenario(Struct, frozen=True, omit_defaults=True):
+class Scenario(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """What `run` does in a simulation, and with the same seed always in the same way.
 
     Raises:
         InvalidEvent: one of the events breaks a rule.
+        InvalidOption: a time is below 0, or no time.
     """
 
     sendings: tuple[Sending, ...]
@@ -61,8 +63,10 @@ class Scenario(Struct, frozen=True, omit_defaults=True):
     """How much virtual time it is given after the last event, in which what was put off comes. Default 60."""
 
     def __post_init__(self) -> None:
+        _check_time("rest_s", self.rest_s)
         for sending in self.sendings:
             check_event(sending.event)
+            _check_time("at_s", sending.at_s)
 
     @classmethod
     def of(cls, events: Iterable[Event], plan: FaultPlan | None = None, **options: Any) -> Self:
@@ -78,10 +82,10 @@ class Scenario(Struct, frozen=True, omit_defaults=True):
             InvalidOption: it is no JSON, or no scenario.
         """
         try:
-            fields = msgspec.json.decode(text)
+            fields = msgspec.json.decode(text, type=dict[str, Any])
             plan = FaultPlan.from_json(msgspec.json.encode(fields.pop("plan", {})))
             return replace(msgspec.convert(fields, cls), plan=plan)
-        except (msgspec.MsgspecError, AttributeError, TypeError, UnicodeError, RecursionError) as error:
+        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
             raise InvalidOption("scenario", text, f"must be a scenario as JSON ({error})") from None
 
     def to_json(self) -> bytes:
@@ -99,11 +103,16 @@ class Scenario(Struct, frozen=True, omit_defaults=True):
         options = {name: getattr(self.options, name) for name in ScenarioOptions.__struct_fields__}
         options["behaviours"] = {pattern: find(path) for pattern, path in self.options.behaviours.items()}
         channel = simulation.channel(faults=self.plan if self.plan.faults else None, **options)
-        last_s = 0.0
+        last_s: dict[str, float] = {}  # of each sender: nothing of his overtakes what he sends before
         for sending in self.sendings:
-            simulation.client(channel, sending.sender).send(sending.event, after_s=sending.at_s)
-            last_s = max(last_s, sending.at_s)
-        simulation.run_for(last_s + self.rest_s)
+            after_s = last_s[sending.sender] = max(sending.at_s, last_s.get(sending.sender, 0.0))
+            simulation.client(channel, sending.sender).send(sending.event, after_s=after_s)
+        simulation.run_for(max(last_s.values(), default=0.0) + self.rest_s)
+
+
+def _check_time(name: str, seconds: float) -> None:
+    if not 0 <= seconds < math.inf:
+        raise InvalidOption(name, seconds, "must be a number of seconds from 0 up")
 
 
 def find(path: str) -> Callable[..., Any]:
@@ -117,7 +126,7 @@ def find(path: str) -> Callable[..., Any]:
         found: Any = _load(module) if module.endswith(".py") else import_module(module)
         for part in name.split("."):
             found = getattr(found, part)
-    except Exception as error:  # a module runs the user's code
+    except (Exception, SystemExit) as error:  # a module runs the user's code
         raise InvalidOption("name", path, f"must name something as module:name ({text_of(error)})") from error
     return found  # type: ignore[no-any-return]
 

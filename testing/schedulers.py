@@ -70,7 +70,7 @@ class Chosen:
         self._choices = iter(choices)
 
     def choose(self, ready: Sequence[Any]) -> int:
-        return min(next(self._choices, 0), len(ready) - 1)
+        return max(0, min(next(self._choices, 0), len(ready) - 1))
 
 
 def scheduler_of(name: str, seed: object) -> Scheduler:

@@ -9,6 +9,7 @@ from typing import Any
 
 from msgspec import structs
 
+from lightspeed.actors.errors import InvalidOption
 from lightspeed.channel import FaultPlan
 from lightspeed.testing.case import Case, Outcome, Play, without
 from lightspeed.testing.scenario import Scenario, ScenarioOptions, Sending
@@ -24,13 +25,17 @@ def shrink(found: Outcome, *, progress: Callable[[Outcome], object] | None = Non
     Args:
         found: one that failed.
         progress: called with each smaller one.
+
+    Raises:
+        InvalidOption: it did not fail.
     """
+    if found.error is None:
+        raise InvalidOption("found", found.case, "must be an outcome that failed")
     return _Shrinking(found, progress).smallest()
 
 
 class _Shrinking:
     def __init__(self, found: Outcome, progress: Callable[[Outcome], object] | None) -> None:
-        assert found.error is not None
         self._best, self._failure, self._progress = found, found.failure, progress
 
     def smallest(self) -> Outcome:
@@ -67,10 +72,10 @@ class _Shrinking:
 
     def _cut_times(self) -> None:
         """All at once, and no longer than that."""
-        scenario = self._best.case.scenario
-        if isinstance(scenario, Scenario):
-            for change in (_at_once(scenario), structs.replace(scenario, rest_s=0.0)):
-                self._try(_orders(structs.replace(self._best.case, scenario=change)))
+        for cut in (_at_once, _without_rest):
+            scenario = self._best.case.scenario
+            if isinstance(scenario, Scenario):
+                self._try(_orders(structs.replace(self._best.case, scenario=cut(scenario))))
 
     def _cut_faults(self) -> None:
         for index in reversed(range(len(_faults_of(self._best.case)))):
@@ -130,6 +135,10 @@ def _skipping(case: Case, numbers: frozenset[int]) -> Case:
 
 def _at_once(scenario: Scenario) -> Scenario:
     return structs.replace(scenario, sendings=tuple(Sending(sending.event) for sending in scenario.sendings))
+
+
+def _without_rest(scenario: Scenario) -> Scenario:
+    return structs.replace(scenario, rest_s=0.0)
 
 
 def _faults_of(case: Case) -> Sequence[Any]:

@@ -11,7 +11,7 @@ from typing import Any
 from lightspeed.actors.errors import InvalidOption, InvariantBroken
 from lightspeed.channel import FaultPlan
 from lightspeed.testing.case import Case, Outcome, outcome_of
-from lightspeed.testing.recording import Recording, divergence_of, read_recording, write_recording
+from lightspeed.testing.recording import Recording, divergence_of, lines_of, read_recording, write_recording
 from lightspeed.testing.schedulers import Chosen
 from lightspeed.testing.simulation import Simulation
 
@@ -30,11 +30,12 @@ class Trials:
     """
 
     def __init__(self, replayed: str | None) -> None:
-        self.verdict = "the test did not come to ask for a simulation"
-        """What came of the replay."""
+        self.verdict = ""
+        """What came of the replay, when there was one."""
         self._left = Counter[str]()  # of each test, how many seeds are still to come
         self._seen: dict[str, dict[str, bool]] = {}
         self._header: Recording | None = None
+        self._replayed = None if replayed is None else Path(replayed)
         if replayed is not None:
             self._header, self._lines = read_recording(replayed)
             if "::" not in (self._header.play or ""):
@@ -47,6 +48,12 @@ class Trials:
     @property
     def replayed_seed(self) -> int:
         return 0 if self._header is None else self._header.seed
+
+    def path_of(self, folder: Path, name: str) -> Path:
+        """Where a trace goes: not where the one lies that is replayed, which may be played again."""
+        path = folder / f"{name}.trace"
+        is_taken = self._replayed is not None and path.exists() and path.samefile(self._replayed)
+        return folder / f"{name}.again.trace" if is_taken else path
 
     def expect(self, node_ids: Iterable[str]) -> None:
         """These tests will be run."""
@@ -84,7 +91,7 @@ class Trials:
 
     def judge(self, again: Outcome) -> None:
         """What was recorded has been played again."""
-        divergence = divergence_of(self._lines, list(again.trace))
+        divergence = divergence_of(self._lines, lines_of(again.trace))
         self.verdict = f"it went the same way, {len(self._lines):,} lines" if divergence is None else str(divergence)
 
 
@@ -122,21 +129,27 @@ class Trial:
         self.simulation.__exit__(type(error), error, error.__traceback__)
 
     def write(self, folder: Path, error: BaseException | None) -> str:
-        """Write its trace into the folder, which is made where it is missing. What is to be said of it in the test's report."""
+        """Write its trace into the folder, which is made where it is missing. What is to be said of it in the test's report.
+
+        What can't be written is told there too: a test that fails is to be reported all the same.
+        """
         self.is_written = True
         simulation = self.simulation
-        failure = error if isinstance(error, Exception) or error is None else RuntimeError(repr(error))
+        failure = error if isinstance(error, Exception | SystemExit) or error is None else RuntimeError(repr(error))
         case = Case(_of_a_test, simulation.seed)  # the test brings all else
         outcome = outcome_of(case, failure, simulation)
-        path = folder / f"{_file_name(self._node_id)}.trace"
-        _make(folder)
-        write_recording(outcome, path, play_name=self._node_id)
+        try:
+            _make(folder)
+            trace = str(self._trials.path_of(folder, _file_name(self._node_id)))
+            write_recording(outcome, trace, play_name=self._node_id)
+        except OSError as error:
+            trace = f"not written: {error}"
         if self.is_replay:
             self._trials.judge(outcome)
         return (
             f"seed {simulation.seed}, {simulation.steps:,} steps, {simulation.now_s:g} s of virtual time\n"
             f"again: pytest {shlex.quote(self._node_id)} --sim-seed {simulation.seed}\n"
-            f"trace: {path}"
+            f"trace: {trace}"
         )
 
 

@@ -39,7 +39,9 @@ def test_the_tutorials_bug_is_found_and_cut_down_and_its_test_fails(tmp_path):
         assert line in test.read_text()
         assert line in TUTORIAL.read_text()
     assert lightspeed("replay", str(trace)).returncode == 0
-    assert re.search(r"run\t.*push.*lots", trace.read_text())
+    (pattern,) = re.findall('^grep "(.*)" lightspeed-0.trace$', TUTORIAL.read_text(), re.M)
+    bids = [line.rpartition('"payload":')[2] for line in trace.read_text().splitlines() if re.search(pattern, line)]
+    assert bids == ['"3"}', '"lots"}', '"3"}']
     arguments = ["-q", "-c", os.devnull, "--rootdir", str(ROOT), str(test)]
     done = subprocess.run([sys.executable, "-m", "pytest", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
     assert "InvariantBroken: bids_rise" in done.stdout

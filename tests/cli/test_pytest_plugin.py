@@ -182,11 +182,101 @@ def test_seeds_of_a_marker_must_be_a_number(pytester):
 
 @pytest.mark.parametrize(
     "arguments",
-    [("--sim-seeds", "0"), ("--sim-seeds", "x"), ("--sim-seed", "1", "--sim-seeds", "2"), ("--sim-replay", "missing.trace")],
+    [
+        ("--sim-seed", "1", "--sim-seeds", "2"),
+        ("--sim-replay", "missing.trace"),
+        ("--sim-replay", "."),
+        ("--sim-replay", "test_one.py"),
+    ],
 )
 def test_options_that_cannot_be_are_refused(pytester, arguments):
-    pytester.makepyfile(FAILS_AT.format(seed=-1))
+    pytester.makepyfile(test_one=FAILS_AT.format(seed=-1))
     assert pytester.runpytest(*arguments).ret == pytest.ExitCode.USAGE_ERROR
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "rule"),
+    [
+        *(("--sim-seeds", value, "a whole number from 1 to 9999999") for value in ("0", "-1", "x", "", "1.5", "10000000")),
+        *(("--sim-seed", value, "a whole number of at most 15 digits") for value in ("x", "", "1e3", "1" * 16)),
+    ],
+)
+def test_a_number_that_cannot_be_is_refused_by_its_rule(pytester, option, value, rule):
+    result = pytester.runpytest(f"{option}={value}")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"*argument {option}: must be {rule}, got '{value}'"])
+
+
+@pytest.mark.parametrize("folder", ["taken", "taken/below"])
+def test_a_trace_that_cannot_be_written_hides_no_failure(pytester, folder):
+    pytester.makepyfile(FAILS_AT.format(seed=0), test_other=FAILS_AT.format(seed=-1))
+    (pytester.path / "taken").write_text("a file")
+    result = pytester.runpytest("--sim-traces", folder)
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["again: pytest *", "trace: not written: *"])
+
+
+def test_traces_go_where_they_are_wanted_wherever_a_test_has_gone(pytester):
+    pytester.makepyfile(
+        """
+        def test_room(simulation, tmp_path, monkeypatch):
+            monkeypatch.chdir(tmp_path)
+            assert False
+        """
+    )
+    pytester.runpytest("--sim-traces=kept").assert_outcomes(failed=1)
+    assert len(traces_in(pytester.path / "kept")) == 1
+
+
+def test_what_is_replayed_is_not_written_over(pytester):
+    file = pytester.makepyfile(FAILS_AT.format(seed=0))
+    pytester.runpytest()
+    (trace,) = (pytester.path / ".lightspeed").glob("*.trace")
+    recorded = trace.read_bytes()
+    file.write_text(FAILS_AT.format(seed=0).replace('"abc"', '"abd"'))
+    for _ in range(2):
+        pytester.runpytest("--sim-replay", trace).stdout.fnmatch_lines(["trace: *.again.trace"])
+    assert trace.read_bytes() == recorded
+    assert len(traces_in(pytester.path / ".lightspeed")) == 2
+
+
+def test_a_test_that_cannot_be_found_any_more_is_said_to_have_asked_for_none(pytester):
+    file = pytester.makepyfile(FAILS_AT.format(seed=0))
+    pytester.runpytest()
+    (trace,) = (pytester.path / ".lightspeed").glob("*.trace")
+    file.write_text("def test_another(simulation): pass")
+    result = pytester.runpytest("--sim-replay", trace)
+    result.stdout.fnmatch_lines(["*replay of a simulation*", "the test did not come to ask for a simulation"])
+
+
+def test_it_runs_in_classes_with_parameters_and_in_tests_that_use_it_little_or_close_it(pytester):
+    pytester.makepyfile(
+        """
+        import pytest
+
+        class TestRoom:
+            @pytest.mark.parametrize("name", ["a", "b c"])
+            def test_room(self, name, simulation):
+                simulation.client(simulation.channel(), name).join("x")
+
+        @pytest.mark.simulation(seeds=2)
+        class TestMarked:
+            def test_room(self, simulation):
+                simulation.client(simulation.channel(), "a").join("x")
+
+        def test_nothing(simulation):
+            pass
+
+        def test_closed(simulation):
+            simulation.channel()
+            simulation.close()
+
+        def test_error_of_odd_letters(simulation):
+            assert False, chr(0xD83D)
+        """
+    )
+    pytester.runpytest().assert_outcomes(passed=6, failed=1)
+    pytester.runpytest("--sim-seeds", "3").assert_outcomes(passed=15, failed=3)
 
 
 def test_a_rule_of_sometimes_may_hold_with_any_seed_of_a_test(pytester):
@@ -220,7 +310,10 @@ def test_a_simulation_that_is_asked_for_by_name_has_the_first_seed(pytester):
 def test_workers_of_xdist_write_traces_of_their_own(pytester):
     pytester.makepyfile(FAILS_AT.format(seed=3), test_other=FAILS_AT.format(seed=4))
     pytester.runpytest_subprocess("-n", "2", "--sim-seeds", "5").assert_outcomes(passed=8, failed=2)
-    assert len(traces_in(pytester.path / ".lightspeed")) == 2
+    first, second = (pytester.path / ".lightspeed").glob("*.trace")
+    result = pytester.runpytest_subprocess("-n", "1", "--sim-replay", first)
+    result.stdout.fnmatch_lines(["it went the same way, * lines"])
+    assert second.exists()
 
 
 def test_a_recording_of_no_test_is_not_replayed_by_pytest(pytester):

@@ -1,5 +1,7 @@
+import re
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 from planted import double_reply
@@ -82,10 +84,20 @@ def test_what_a_test_wrote_is_replayed_by_that_test(replay, tmp_path):
     assert (status, "must name a test that pytest finds from here" in err) == (2, True)
 
 
-@pytest.mark.parametrize("arguments", [("missing.trace",), ("bad.trace",), ("empty.trace",), ("five.trace", "--speed"), ()])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *(("missing.trace",), ("bad.trace",), ("empty.trace",), (".",), ("five.trace", "--speed"), ()),
+        ("good.trace", "--scenario", "."),
+        ("good.trace", "--scenario", "list.json"),
+        ("good.trace", "--scenario", "first.py:second"),
+    ],
+)
 def test_bad_input_is_refused_with_status_2(replay, tmp_path, arguments):
     (tmp_path / "bad.trace").write_text('{"lightspeed_trace": 99}\n')
     (tmp_path / "empty.trace").write_text("")
+    (tmp_path / "list.json").write_text("[]")
+    write_recording(play(Case(lambda simulation: None)), "good.trace")
     status, _out, err = replay(*arguments)
     assert status == 2
     assert err
@@ -95,3 +107,27 @@ def test_a_trace_of_a_function_without_a_name_asks_for_one(replay):
     write_recording(play(Case(lambda simulation: None)), "nameless.trace")
     status, _out, err = replay("nameless.trace")
     assert (status, "must name a function" in err) == (2, True)
+
+
+def test_where_a_trace_goes_another_way_it_is_said_why_that_may_be(replay, tmp_path):
+    write_recording(play(Case(random_scenario(5), 5)), "five.trace")
+    lines = (tmp_path / "five.trace").read_text().splitlines()
+    (tmp_path / "cut.trace").write_text("\n".join(lines[:9]))
+    status, out, _err = replay("cut.trace")
+    assert (status, out.splitlines()[1:2]) == (1, ["   recorded: nothing more"])
+    assert out.endswith("the trace is not as it was written: it was altered or cut off\n")
+    old = lines[0].replace(f'"version":"{version("lightspeed-channels")}"', '"version":"0.0.1"')
+    (tmp_path / "old.trace").write_text("\n".join([old, *lines[1:], "more"]))
+    status, out, _err = replay("old.trace")
+    assert (status, "written by lightspeed 0.0.1, and this is" in out) == (1, True)
+    (tmp_path / "old.trace").write_text("\n".join([old, *lines[1:]]))
+    assert replay("old.trace")[0] == 0
+
+
+def test_choices_and_a_plan_that_somebody_wrote_by_hand_do_no_harm(replay, tmp_path):
+    write_recording(play(Case(random_scenario(5), 5)), "five.trace")
+    text = (tmp_path / "five.trace").read_text()
+    (tmp_path / "far.trace").write_text(re.sub(r'"choices":\[[^]]*]', '"choices":[-5,99,1]', text))
+    assert replay("far.trace")[0] == 1
+    (tmp_path / "bad.trace").write_text(text.replace('"plan":null', '"plan":{"faults":[{"do":"x"}]}'))
+    assert replay("bad.trace")[0] == 2

@@ -1,3 +1,4 @@
+import io
 import os
 import signal
 import subprocess
@@ -42,6 +43,19 @@ def crash(simulation):
 
 def dull(simulation):
     simulation.sometimes(lambda: False, name="something happens")
+
+async def late(simulation):
+    assert False
+
+def lazy(simulation):
+    yield
+    assert False
+
+def leaves(simulation):
+    raise SystemExit(0)
+
+def odd(simulation):
+    raise ValueError("half of a \\ud83d, a \\x00 and a \\x1b[31m")
 
 number = 3
 """
@@ -155,8 +169,26 @@ def test_what_never_happens_with_any_seed_is_a_failure(simulate):
         ("broken.py:race",),
         ("race.py:race", "--plan", "missing.json"),
         ("race.py:race", "--plan", "bad.json"),
+        ("race.py:race", "--plan", "."),
+        ("race.py:race", "--plan", "unknown.json"),
         ("race.py:race", "--trace", "no/such/folder"),
+        ("race.py:race", "--trace", "."),
+        ("race.py:race", "--test", "no/such/folder"),
+        ("race.py:late",),
+        ("race.py:lazy",),
+        ("race.py:",),
+        (":race",),
+        ("race.py",),
+        (".",),
+        ("",),
+        ("leaves.py:race",),
+        ("empty.json",),
+        ("list.json",),
         ("--seeds", "0"),
+        ("--seeds", "x"),
+        ("--seeds", "9" * 16),
+        ("--exhaust", "-1"),
+        ("--most", "0"),
         ("--seed", "-1"),
         ("--seed", "1", "--seeds", "2"),
         ("--sweep", "--exhaust", "1"),
@@ -166,7 +198,11 @@ def test_what_never_happens_with_any_seed_is_a_failure(simulate):
 )
 def test_bad_input_is_refused_with_status_2(simulate, tmp_path, arguments):
     (tmp_path / "bad.json").write_text("{")
+    (tmp_path / "empty.json").write_text("")
+    (tmp_path / "list.json").write_text("[]")
+    (tmp_path / "unknown.json").write_text('{"faults":[{"do":"explode"}]}')
     (tmp_path / "broken.py").write_text("1 / 0")
+    (tmp_path / "leaves.py").write_text("raise SystemExit(0)")
     status, _out, err = simulate(*arguments)
     assert status == 2
     assert "Traceback" not in err
@@ -197,3 +233,55 @@ def scenario(simulation):
         os.kill(process.pid, signal.SIGINT)
         assert process.wait(timeout=20) == 130
         assert time.monotonic() - started_s < 10
+
+
+def test_a_play_that_would_end_the_process_has_failed(simulate):
+    status, out, _err = simulate("race.py:leaves")
+    assert (status, out) == (1, "failed with seed 0: SystemExit: 0; trace: lightspeed-0.trace\n")
+
+
+def test_an_error_of_odd_letters_is_told_without_what_a_terminal_would_obey(simulate):
+    status, out, _err = simulate("race.py:odd", "--test", "test_odd.py")
+    assert (status, out) == (
+        1,
+        "failed with seed 0: ValueError: half of a \\ud83d, a \\x00 and a \\x1b[31m; trace: lightspeed-0.trace\n",
+    )
+
+
+@pytest.mark.parametrize("option", ["--trace", "--test"])
+def test_where_a_file_cannot_be_written_what_failed_is_told_all_the_same(simulate, option):
+    status, out, err = simulate("race.py:race", option, "no/such/folder")
+    assert (status, err) == (2, "lightspeed: no/such/folder: No such file or directory\n")
+    assert "AssertionError: b was first" in out
+    assert ("; trace: lightspeed-" in out) == (option == "--test")
+
+
+def test_what_was_cut_off_is_told(simulate):
+    status, out, _err = simulate("race.py:crash", "--exhaust", "2", "--most", "5", "--seeds", "2")
+    assert status == 0
+    assert out.startswith("2 seeds, 10 runs, ")
+    assert out.endswith(": nothing failed (2 seeds with more orders than --most 5)\n")
+    assert "--most" not in simulate("race.py:crash", "--exhaust", "0")[1]
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize(("way", "unit"), [((), "seed"), (("--sweep",), "run"), (("--exhaust", "1", "--most", "50"), "run")])
+def test_on_a_terminal_there_is_progress_by_what_goes_on(simulate, monkeypatch, way, unit):
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    assert simulate("race.py:crash", *way)[0] == (1 if way == ("--sweep",) else 0)
+    assert f"{unit}/s" in terminal.getvalue()
+
+
+def test_whoever_reads_the_output_may_leave_and_what_failed_has_failed(simulate, tmp_path):
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [*COMMAND, "simulate", "race.py:order"]
+    done = subprocess.run(command, cwd=tmp_path, stdout=writing, stderr=subprocess.PIPE, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, b"")
+    assert list(tmp_path.glob("*.trace"))

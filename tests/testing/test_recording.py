@@ -4,6 +4,7 @@ from planted import double_reply
 from lightspeed.actors.errors import InvalidOption
 from lightspeed.channel import FaultPlan, Join, Raise
 from lightspeed.testing import Case, play, random_scenario, replay, search_drawn, write_recording
+from lightspeed.testing.recording import hash_of, read_recording
 
 
 def join_twice(simulation):
@@ -67,3 +68,29 @@ def test_what_is_no_recording_is_refused(tmp_path, content):
     (tmp_path / "trace").write_bytes(content)
     with pytest.raises(InvalidOption, match="recording"):
         replay(tmp_path / "trace")
+
+
+def odd_names(simulation):
+    channel = simulation.channel()
+    for name in ("a\nb", "c\rd", "e\x0bf", "g\x1ch", "i\x85j", "k\u2028l", "m\tn"):
+        simulation.client(channel, name).push(name, name, name)
+        simulation.client(channel, name).join(name)
+    simulation.run()
+
+
+def test_what_ends_a_line_elsewhere_ends_none_of_the_trace(tmp_path):
+    outcome = play(Case(odd_names, 2))
+    write_recording(outcome, tmp_path / "trace")
+    header, lines = read_recording(tmp_path / "trace")
+    assert replay(tmp_path / "trace", odd_names).divergence is None
+    assert header.hash == hash_of(lines) == outcome.trace.hash
+    assert hash_of(lines[:-1]) != header.hash
+
+
+def test_an_error_that_no_file_can_hold_is_written_all_the_same(tmp_path):
+    def scenario(simulation):
+        raise ValueError("half of a \ud83d, and a \x00")
+
+    write_recording(play(Case(scenario)), tmp_path / "trace", play_name="plays\udcff.py:scenario")
+    header, lines = read_recording(tmp_path / "trace")
+    assert (header.error, header.play, lines) == ("ValueError: half of a \\ud83d, and a \x00", "plays\\udcff.py:scenario", [])

@@ -22,6 +22,12 @@ def test_a_scenario_is_the_same_from_its_json():
         b'{"sendings":[{"event":{"type":"jump"}}]}',
         b'{"sendings":[],"options":{"rejoin":"never"}}',
         b"\xff",
+        b'{"sendings":[],"rset_s":1}',
+        b'{"sendings":[],"options":{"rejoins":"supervisor"}}',
+        b'{"sendings":[],"rest_s":-1}',
+        b'{"sendings":[],"rest_s":1e999}',
+        b'{"sendings":[{"event":{"type":"restart"},"at_s":-0.1}]}',
+        b'{"sendings":[{"event":{"type":"restart"},"at":1}]}',
     ],
 )
 def test_what_is_no_scenario_is_refused(text):
@@ -64,3 +70,29 @@ def test_names_lead_to_things_and_back(tmp_path):
 def test_a_name_of_nothing_is_refused(path):
     with pytest.raises(InvalidOption, match="module:name"):
         find(path)
+
+
+@pytest.mark.parametrize("seconds", [-1.0, float("nan"), float("inf")])
+def test_a_time_that_cannot_be_is_refused(seconds):
+    with pytest.raises(InvalidOption, match="rest_s must be a number of seconds from 0 up"):
+        Scenario((), rest_s=seconds)
+    with pytest.raises(InvalidOption, match="at_s must be a number of seconds from 0 up"):
+        Scenario((Sending(Restart(), seconds),))
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_what_a_sender_sends_keeps_its_order_whatever_its_moments(seed):
+    moments = (1.0, 1.0, 0.0, 2.0, 1.0, 2.0)
+    sendings = [Sending(Broadcast("a", "x", str(number)), at_s) for number, at_s in enumerate(moments)]
+    scenario = Scenario((Sending(Join("a", "x", "u", 1)), *sendings))
+    with Simulation(seed) as simulation:
+        scenario(simulation)
+        (channel,) = [channel for channel, _witness in simulation._channels]
+        assert [message.payload for message in simulation.client(channel, "a").received[1:]] == list("012345")
+        assert simulation.now_s == 62
+
+
+def test_a_module_that_would_end_the_process_names_nothing(tmp_path):
+    (tmp_path / "script.py").write_text("raise SystemExit(0)")
+    with pytest.raises(InvalidOption, match="SystemExit"):
+        find(f"{tmp_path / 'script.py'}:play")

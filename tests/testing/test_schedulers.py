@@ -40,8 +40,8 @@ def test_priority_stays_with_one_until_a_change_puts_him_last():
 
 
 def test_chosen_repeats_and_then_takes_the_first_and_never_one_who_is_not_there():
-    scheduler = Chosen([2, 5])
-    assert [scheduler.choose(crowd(*"abc")) for _ in range(3)] == [2, 2, 0]
+    scheduler = Chosen([2, 5, -5])
+    assert [scheduler.choose(crowd(*"abc")) for _ in range(4)] == [2, 2, 0, 0]
 
 
 def test_a_name_that_is_none_is_refused():

@@ -1,0 +1,156 @@
+"""What is cut away goes, and what it takes to fail stays. (What planted bugs come down to is in test_search.py.)"""
+
+import pytest
+
+from lightspeed.actors.errors import InvalidOption
+from lightspeed.channel import Behaviour, Broadcast, FaultPlan, Join, Leave, Push, Restarts
+from lightspeed.supervision import Poison, Raise, Slow
+from lightspeed.testing import Case, Scenario, ScenarioOptions, Sending, play, search, shrink
+
+
+class Picky(Behaviour):
+    def on_broadcast(self, room, client_id, payload):
+        assert payload != "bad", "a bad one"
+
+
+def picky(simulation):
+    """It fails if the fifth of its events gets through."""
+    channel = simulation.channel(behaviours={"x": Picky}, restarts=Restarts(intensity=0))
+    client = simulation.client(channel, "a")
+    client.join("x")
+    for payload in ("1", "2", "3", "bad", "5", "6"):
+        client.broadcast("x", payload)
+    simulation.run()
+    assert not channel.dead_letters() and "topic_crashed" not in [getattr(m, "payload", "") for m in client.received]  # noqa: PT018
+
+
+def test_of_a_play_only_the_events_are_left_that_it_takes():
+    small = shrink(play(Case(picky, seed=3)))
+    assert small.case.skip == frozenset([1, 2, 3, 5, 6])
+    assert (small.case.choices, small.failure) == ((), "AssertionError in picky")
+
+
+NOISE = [event for name in "bcd" for event in (Join(name, "y", "u", 1), Push(name, "y", "e", "p"), Leave(name, "y"))]
+
+
+class Poisoned(Scenario, frozen=True):
+    """It fails where "spoilt" is given out."""
+
+    def __call__(self, simulation):
+        super().__call__(simulation)
+        (channel,) = [channel for channel, _witness in simulation._channels]
+        given = [getattr(message, "payload", None) for message in channel.flush_outbox()]
+        assert "spoilt" not in given
+
+
+def poisoned():
+    plan = FaultPlan((Slow(0.1, topic="y", times=2), Poison("spoilt", match={"payload": "p"}, topic="x"), Raise(topic="y", at=9)))
+    events = [*NOISE[:5], Join("a", "x", "u", 1), *NOISE[5:], Broadcast("a", "x", "p"), *NOISE]
+    sendings = tuple(Sending(event, number / 4) for number, event in enumerate(events))
+    return Poisoned(sendings, plan, ScenarioOptions(rejoin="supervisor", restarts=Restarts(intensity=7), crash_timeout_s=9.0))
+
+
+def test_of_a_scenario_events_faults_options_and_times_are_cut():
+    found = play(Case(poisoned(), seed=2, plan=FaultPlan((Slow(0.5, topic="z"),))))
+    small = shrink(found)
+    scenario = small.case.scenario
+    assert [sending.event for sending in scenario.sendings] == [Join("a", "x", "u", 1), Broadcast("a", "x", "p")]
+    assert {sending.at_s for sending in scenario.sendings} == {scenario.rest_s} == {0.0}
+    assert [type(fault) for fault in scenario.plan.faults] == [Poison]
+    assert (scenario.options, small.case.plan, small.case.choices) == (ScenarioOptions(), FaultPlan(), ())
+    assert small.failure == found.failure == "AssertionError in __call__"
+
+
+def test_a_plan_beside_the_scenario_keeps_what_it_takes():
+    plain = Poisoned.of([Join("a", "x", "u", 1), Broadcast("a", "x", "p")], FaultPlan((Slow(0.1),)))
+    faults = (Slow(0.2), Poison("spoilt", match={"payload": "p"}), Slow(0.3))
+    small = shrink(play(Case(plain, plan=FaultPlan(faults, seed=4))))
+    assert small.case.plan == FaultPlan(faults[1:2], seed=4)
+    assert small.case.scenario.plan == FaultPlan()
+
+
+def race(simulation):
+    channel = simulation.channel()
+    for name in "abcd":
+        simulation.client(channel, name).join("x")
+    simulation.run()
+    assert channel.subscribers("x")[:1] in ((), ("a",)), "another was first"
+
+
+def test_turns_are_cut_to_those_that_it_takes():
+    small = shrink(search(race, range(100)))
+    left = 4 - len(small.case.skip)
+    assert left in (1, 2)  # one alone that is not a; or two in the wrong order
+    assert left == 1 or sum(map(bool, small.case.choices)) == 1
+    assert not small.case.choices or small.case.choices[-1]
+
+
+def ordered(simulation):
+    channel = simulation.channel()
+    for name in "ab":
+        simulation.client(channel, name).join("x")
+    simulation.run()
+    assert channel.subscribers("x") != ("b", "a"), "the wrong way round"
+
+
+def test_where_an_order_is_needed_one_change_of_turns_is_left():
+    small = shrink(search(ordered, range(100)))
+    assert small.case.skip == frozenset()
+    assert sum(map(bool, small.case.choices)) == 1
+    assert play(small.case).failure == small.failure
+
+
+def test_another_failure_is_not_taken_for_it():
+    def scenario(simulation):
+        channel = simulation.channel()
+        for name in "abc":
+            simulation.client(channel, name).join("x")
+        simulation.run()
+        if "c" not in channel.subscribers("x"):
+            raise KeyError("c is needed")
+        raise ValueError("planted")
+
+    small = shrink(play(Case(scenario)))
+    assert small.failure == "ValueError in scenario"
+    assert len(small.case.skip) == 2
+
+
+@pytest.mark.parametrize("fails_each", [2, 3, 7])
+def test_what_fails_only_now_and_then_comes_to_an_end_and_to_an_outcome_that_failed(fails_each):
+    runs = []
+
+    def scenario(simulation):
+        runs.append(1)
+        race(simulation)
+        assert len(runs) % fails_each, "now and then"
+
+    found = play(Case(scenario, choices=()))
+    while found.error is None:
+        found = play(Case(scenario, choices=()))
+    small = shrink(found)
+    assert small.failure == found.failure
+    assert small.error is not None
+
+
+def test_what_never_fails_again_is_given_back_as_it_was_found():
+    runs = []
+
+    def scenario(simulation):
+        runs.append(1)
+        race(simulation)
+        assert len(runs) > 1, "only once"
+
+    found = play(Case(scenario, seed=4, scheduler="priority", choices=()))
+    assert shrink(found) is found
+
+
+def test_each_smaller_one_is_told():
+    told = []
+    small = shrink(play(Case(picky, seed=3)), progress=told.append)
+    assert told[-1] is small
+    assert {outcome.failure for outcome in told} == {small.failure}
+
+
+def test_what_did_not_fail_is_refused():
+    with pytest.raises(InvalidOption, match="found must be an outcome that failed"):
+        shrink(play(Case(race, choices=())))

@@ -1,0 +1,253 @@
+"""Each of the witness's rules is broken once, by a runtime with a bug, and the right one is named. (More bugs: planted.py.)"""
+
+from unittest.mock import patch
+
+import pytest
+
+from lightspeed.actors import topic
+from lightspeed.actors.behaved_topic import BehavedTopic
+from lightspeed.actors.channel_state import ChannelLife
+from lightspeed.actors.outbound import Reply
+from lightspeed.actors.presence import Presence
+from lightspeed.actors.topic import TopicState
+from lightspeed.channel import Behaviour, Broadcast, Channel, Crash, Delay, Drop, FaultPlan, Join, Push, Rejoin, Restart, Restarts
+from lightspeed.supervision import DelayReply, Duplicate, FailSupervisor, Hang, Jump, LoseReply, Poison, Raise, Reorder
+from lightspeed.supervision.children import Children
+from lightspeed.supervision.ledger import Ledger
+from lightspeed.supervision.outbox import Outbox
+from lightspeed.supervision.restart_window import RestartWindow
+from lightspeed.testing import Case, play
+
+CRASHES = FaultPlan((Raise(match={"payload": "bad"}),))
+
+
+def chat(simulation, **options):
+    """Two come, talk, and see their room fail, crash and come up; one leaves."""
+    channel = simulation.channel(**{"faults": CRASHES, **options})
+    ann, bob = simulation.client(channel, "ann"), simulation.client(channel, "bob")
+    for payload in ("bad", "good"):
+        for client in (ann, bob):
+            client.join("x")
+            client.broadcast("x", "hello")
+            client.push("x", "e", payload)
+            client.broadcast("x", "again")
+        simulation.run()
+    for event in (Crash("ordered", "x"), Broadcast("ann", "x", "late"), Restart("x"), Rejoin("ann", "x", "ann", 5)):
+        channel.tell(event)
+    simulation.run()
+    ann.broadcast("x", "back")
+    ann.leave("x")
+    simulation.run_for(60)
+
+
+def kept_chat(simulation):
+    chat(simulation, rejoin="supervisor")
+
+
+def behaved_chat(simulation):
+    chat(simulation, behaviours={"*": Behaviour})
+
+
+def impatient_chat(simulation):
+    """It fails more often than it may be restarted."""
+    channel = simulation.channel(faults=CRASHES, restarts=Restarts(intensity=1, period_s=60))
+    client = simulation.client(channel, "ann")
+    for _ in range(4):
+        client.join("x")
+        client.push("x", "e", "bad")
+    simulation.run_for(1)
+
+
+def overlapping_chat(simulation):
+    """A room is crashed and comes up while it still has much to do."""
+    channel = simulation.channel()
+    client = simulation.client(channel, "ann")
+    client.join("x")
+    simulation.run()
+    for event in (*[Push("ann", "x", "e", "p")] * 5, Crash("all"), Restart(), Join("bob", "x", "bob", 1)):
+        channel.tell(event)
+    simulation.run()
+
+
+def chat_that_stays_down(simulation):
+    channel = simulation.channel()
+    for event in (Join("ann", "x", "ann", 1), Crash("ordered", "x"), Join("bob", "x", "bob", 2)):
+        channel.handle(event)
+
+
+def broken(owner, name, make):
+    """A patch by a function that is made of the method that it replaces."""
+    return patch.object(owner, name, make(getattr(owner, name)))
+
+
+class Lax(RestartWindow):
+    def allow(self, now_s):
+        return True
+
+
+def deaf_to_the_sender(state, event):
+    return tuple(topic.BroadcastMessage(m.topic, m.payload, tuple(m.recipients)[1:]) for m in TopicState._broadcast(state, event))
+
+
+def forgetful_push(state, event):
+    messages = TopicState._push(state, event)
+    state.users.clear()
+    return messages
+
+
+def swapped(tell):
+    """Every second event of a client goes in before the one that it was sent after."""
+    kept = []
+
+    def tell_later(channel, event):
+        kept.append(event)
+        if len(kept) == 2:
+            tell(channel, kept[1])
+            tell(channel, kept[0])
+            kept.clear()
+
+    return tell_later
+
+
+def with_a_ghost(take):
+    return lambda ledger, name, incarnation: (*take(ledger, name, incarnation), Rejoin("ghost", name, "ghost", 1))
+
+
+def left_out_of_the_line(leave):
+    """Who is to go is not waited for."""
+
+    def forget(children, child):
+        children.live.pop(child.post.topic, None)
+
+    return forget
+
+
+def takes_all_for_up(answer):
+    def say_nothing(life, event, *, topic_exists):
+        given = answer(life, event, topic_exists=topic_exists)
+        return None if isinstance(event, Join) and life.down else given
+
+    return say_nothing
+
+
+def agrees_while_down(answer):
+    def agree(life, event, *, topic_exists):
+        given = answer(life, event, topic_exists=topic_exists)
+        is_refusal = given is not None and isinstance(given[0], Reply) and given[0].payload == "crashed"
+        return (Reply(event.client_id, event.topic, "ok", "fine"),) if is_refusal else given
+
+    return agree
+
+
+def twice(handle):
+    def handle_and_reply_twice(state, event):
+        messages = handle(state, event)
+        return (*messages, *[message for message in messages if isinstance(message, Reply)])
+
+    return handle_and_reply_twice
+
+
+BROKEN = {
+    "an answer of the supervisor's that is no refusal": (
+        "accounted_for",
+        "the supervisor answered",
+        chat,
+        lambda: broken(ChannelLife, "answer", agrees_while_down),
+    ),
+    "two replies of a behaviour's to one event": (
+        "accounted_for",
+        "was answered twice",
+        behaved_chat,
+        lambda: broken(BehavedTopic, "handle", twice),
+    ),
+    "an event that is handled while its topic is down": (
+        "life",
+        "was accepted while x was down",
+        chat_that_stays_down,
+        lambda: broken(ChannelLife, "answer", takes_all_for_up),
+    ),
+    "a broadcast that leaves its sender out": (
+        "model",
+        "was due",
+        chat,
+        lambda: patch.dict(topic._STEPS, {Broadcast: deaf_to_the_sender}),
+    ),
+    "a member that is lost without a word": (
+        "model",
+        "x",
+        chat,
+        lambda: patch.dict(topic._STEPS, {Push: forgetful_push}),
+    ),
+    "a presence that the messages do not tell of": (
+        "presence",
+        "where",
+        chat,
+        lambda: patch.object(Presence, "entries", lambda presence: ()),
+    ),
+    "a second incarnation beside the first": (
+        "one_incarnation",
+        "was started while #",
+        overlapping_chat,
+        lambda: broken(Children, "_leave", left_out_of_the_line),
+    ),
+    "events that overtake others on their way": (
+        "order",
+        "was accepted before an earlier one of the same client",
+        chat,
+        lambda: broken(Channel, "tell", swapped),
+    ),
+    "a flush out of order": (
+        "outbox",
+        "that was flushed is",
+        chat,
+        lambda: broken(Outbox, "take", lambda take: lambda outbox, last_seq: take(outbox, last_seq)[::-1]),
+    ),
+    "a flush that loses something": (
+        "outbox",
+        "were given out",
+        chat,
+        lambda: broken(Outbox, "take", lambda take: lambda outbox, last_seq: take(outbox, last_seq)[:-1]),
+    ),
+    "somebody brought back who was never there": (
+        "rejoin",
+        "ghost",
+        kept_chat,
+        lambda: broken(Ledger, "take", with_a_ghost),
+    ),
+    "more restarts than are allowed": (
+        "restarts",
+        "was restarted more often than",
+        impatient_chat,
+        lambda: patch("lightspeed.supervision.histories.RestartWindow", Lax),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_rule_that_is_broken_is_named(name):
+    invariant, text, scenario, bug = BROKEN[name]
+    with bug():
+        found = [outcome for outcome in (play(Case(scenario, seed)) for seed in range(10)) if outcome.error is not None]
+    assert {outcome.failure for outcome in found} == {invariant}
+    assert text in str(found[0].error)
+
+
+@pytest.mark.parametrize("scenario", [chat, kept_chat, behaved_chat, impatient_chat, overlapping_chat, chat_that_stays_down])
+def test_without_a_bug_none_is_broken(scenario):
+    for seed in range(10):
+        assert play(Case(scenario, seed)).error is None
+
+
+FAULTS = [
+    *(Drop(every=2), Duplicate(every=2), Delay(1.0, every=2), Reorder(2, every=2)),
+    *(LoseReply(every=2), DelayReply(1.0, every=2), Poison("spoilt", every=2), Hang(at=3), Jump(100.0, at_s=0.5)),
+    *(Raise("after", every=3), Raise("on_stop"), Raise("on_failure"), FailSupervisor(at=4)),
+]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: type(fault).__name__)
+def test_what_follows_of_a_fault_of_the_plan_is_no_breach(fault):
+    for seed in range(5):
+        for scenario in (chat, kept_chat, behaved_chat):
+            outcome = play(Case(scenario, seed, plan=FaultPlan((fault,))))
+            assert outcome.error is None or outcome.failure.startswith("ChannelClosed") == isinstance(fault, FailSupervisor)
