@@ -5,10 +5,7 @@ the list went and which change was the last, so it can be read later, and on ano
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, overload
-
-# Who left stays in the list until so many have, and they are half of it: then a new list is made, and its cost is theirs.
-_WORTH_COMPACTING = 16
+from typing import Any, ClassVar, overload
 
 
 class Recipients(Sequence[str]):
@@ -67,6 +64,9 @@ class Roster:
 
     __slots__ = ("_change", "_gone", "_ids", "_places")
 
+    worth_compacting: ClassVar[int] = 16
+    """Who left stays in the list until so many have, and they are half of it: then a new list is made, and its cost is theirs."""
+
     def __init__(self, ids: Iterable[str]) -> None:
         self._ids = list(ids)
         self._gone: dict[int, int] = {}  # place in _ids -> the change by which it was left
@@ -90,5 +90,5 @@ class Roster:
             self._places = {present: place for place, present in enumerate(self._ids)}
         self._change += 1
         self._gone[self._places.pop(client_id)] = self._change
-        if len(self._gone) > max(_WORTH_COMPACTING, len(self._places)):
+        if len(self._gone) > max(self.worth_compacting, len(self._places)):
             self.__init__(list(self._places))  # type: ignore[misc]

@@ -4,7 +4,7 @@ Everything that decides what an event does to a topic lives in this file. It kno
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 from msgspec import Struct, field
 
@@ -15,15 +15,17 @@ from lightspeed.actors.recipients import Recipients, Roster
 
 Messages = tuple[Outbound, ...]
 
-# From so many members on a roster is kept, and its snapshots read when somebody reads them; a smaller tuple is as quickly made.
-_MANY = 32
-
 
 class TopicState(Struct, eq=False, gc=False):
     """Not for more than one thread: its owner is one topic actor.
 
     What it holds leads nowhere back to it, so the collector need not look at it (`gc=False`): with a million topics that counts.
     """
+
+    many: ClassVar[int] = 32
+    """From so many members on a roster is kept, and its snapshots read when somebody reads them; a smaller tuple is as quickly
+    made."""
+    roster: ClassVar[type[Roster]] = Roster
 
     topic: str
     users: dict[str, str] = {}
@@ -101,9 +103,9 @@ class TopicState(Struct, eq=False, gc=False):
 
     def _gather(self) -> tuple[str, ...] | Recipients:
         if self._roster is None:
-            if len(self.users) < _MANY:
+            if len(self.users) < self.many:
                 return tuple(self.users)
-            self._roster = Roster(self.users)
+            self._roster = self.roster(self.users)
         return self._roster.recipients
 
     def _push(self, event: Push) -> Messages:

@@ -137,7 +137,7 @@ class Children:
         child.sent += 1
         ref = child.ref
         if ref is None:
-            if child.is_put_off and type(mail) is Delivery and len(child.waiting) >= self._max_waiting:
+            if type(mail) is Delivery and self._has_enough(child):
                 child.sent -= 1
                 self.answer(mail, "unavailable")
                 return
@@ -146,6 +146,12 @@ class Children:
             self.start(child)
         elif not (child.runs_here and ref.tell_here(mail)):
             self._tell(child, ref, mail)
+
+    def _has_enough(self, child: Child) -> bool:
+        """Whether so many events wait for one that was put off that another one may not. Questions don't count."""
+        if not child.is_put_off or len(child.waiting) < self._max_waiting:
+            return False
+        return sum(type(mail) is Delivery for mail in child.waiting) >= self._max_waiting
 
     def start(self, child: Child) -> None:
         """Start the actor and send it all that waited, unless one of the topic is still leaving."""
@@ -244,7 +250,8 @@ class Children:
         child = self.leaving.get(topic) or self.live.get(topic)
         if child is None or child.ref is not None or child.is_put_off:
             return
-        if child.awaits_rejoin and not of.post.members and not child.waiting and not child.stops:
+        is_wanted = of.post.members or topic in self._ledger or child.waiting or child.stops
+        if child.awaits_rejoin and not is_wanted:
             del self.live[topic]
         else:
             self.start(child)

@@ -10,10 +10,12 @@ from lightspeed.actors.topic import TopicState
 from lightspeed.supervision.children import Child
 
 
-class Flush(Struct, frozen=True):
+class Flush(Struct):
     """Reply with the number of the last event accepted before this, once all events up to it are handled."""
 
     reply: Reply
+    last_seq: int | None = None
+    """That number; None until the supervisor gets to it. Where the flush has to wait, others are accepted meanwhile."""
 
 
 class AskTopic(Struct, frozen=True):

@@ -25,8 +25,8 @@ class Questions:
         self._children, self._counts, self._life = children, counts, life
         self._outlet, self._aftermath = outlet, aftermath
 
-    def flush(self, message: Flush, last_seq: int) -> None:
-        latch = Latch(message.reply, last_seq)
+    def flush(self, message: Flush) -> None:
+        latch = Latch(message.reply, message.last_seq)
         self._children.settle(latch)
         self._outlet.settle(latch)
         latch.close()

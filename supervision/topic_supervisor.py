@@ -168,6 +168,12 @@ class TopicSupervisor(_Role):
         if latch is not None:
             latch.close()
 
+    def _flush(self, message: Flush) -> None:
+        if message.last_seq is None:
+            message.last_seq = self._seq
+        if not self._counts.hold_all(message):
+            self._questions.flush(message)
+
     def _must_count_first(self, order: Order, topic: str | None) -> bool:
         """Whether it has to wait until the topic, or all of those that are being counted, have handled what they were sent."""
         if topic is None:
@@ -340,12 +346,12 @@ class TopicSupervisor(_Role):
 
 _BRING_MEMBERS = frozenset((Join, Rejoin))
 
-_OF_ALL_TOPICS = frozenset((Flush, AskCensus, AskCrashed, Close))
+_OF_ALL_TOPICS = frozenset((AskCensus, AskCrashed, Close))
 
 _HANDLERS: dict[type, Callable[[TopicSupervisor, Any], object]] = {
     Delivery: TopicSupervisor._accept,
     Order: TopicSupervisor._accept,
-    Flush: lambda supervisor, message: supervisor._questions.flush(message, supervisor._seq),
+    Flush: TopicSupervisor._flush,
     AskTopic: lambda supervisor, message: supervisor._questions.ask_topic(message),
     AskCensus: lambda supervisor, message: supervisor._questions.ask_census(message),
     AskCrashed: lambda supervisor, message: supervisor._questions.ask_crashed(message),

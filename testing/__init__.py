@@ -5,7 +5,7 @@ from lightspeed.testing.client import Client
 from lightspeed.testing.pytest_file import pytest_file
 from lightspeed.testing.random_scenario import random_scenario
 from lightspeed.testing.recording import Divergence, Replayed, replay, write_recording
-from lightspeed.testing.scenario import Scenario, ScenarioOptions, Sending
+from lightspeed.testing.scenario import Read, Scenario, ScenarioOptions, Sending
 from lightspeed.testing.schedulers import Chosen, Priority, Random, RoundRobin, Scheduler
 from lightspeed.testing.search import every_schedule, search, search_drawn, sweep_crashes
 from lightspeed.testing.shrink import shrink
@@ -21,6 +21,7 @@ __all__ = [
     "Play",
     "Priority",
     "Random",
+    "Read",
     "Replayed",
     "RoundRobin",
     "Scenario",

@@ -3,14 +3,16 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from lightspeed.actors.errors import ChannelClosed
+from lightspeed.actors.errors import ChannelClosed, ChannelTimeout
 from lightspeed.actors.events import Broadcast, Event, Join, Leave, Push, Rejoin, check_event
 from lightspeed.actors.outbound import Outbound
 from lightspeed.actors.pool import Spot
-from lightspeed.channel import Channel
+from lightspeed.channel import Channel, encode
+from lightspeed.testing.trace import Act
 
 if TYPE_CHECKING:
     from lightspeed.testing.simulation import Simulation
+    from lightspeed.testing.witness import Witness
 
 
 class Client:
@@ -24,12 +26,12 @@ class Client:
     _pooled_taken = ()
     _mortal_exit = ()
 
-    def __init__(self, simulation: "Simulation", channel: Any, client_id: str, user_id: str, sent: Callable[[Any], None]) -> None:
+    def __init__(self, simulation: "Simulation", channel: Any, client_id: str, user_id: str, witness: "Witness") -> None:
         self.client_id, self.user_id = client_id, user_id
         self.received: list[Outbound] = []
         """Replies, pushes and broadcasts for it, in the order in which they were given out."""
-        self._simulation, self._channel, self._sent = simulation, channel, sent
-        self._later: dict[float, list[Event]] = {}  # by the moment at which they are to be sent
+        self._simulation, self._channel, self._witness = simulation, channel, witness
+        self._later: dict[float, list[Event | Act]] = {}  # by the moment at which they are to be sent
         self._pooled_inbox: list[Any] = []
         simulation.pool.adopt(self, simulation.pool.name(f"client {client_id}"))
 
@@ -55,29 +57,59 @@ class Client:
             InvalidEvent: it is no event or breaks a rule.
         """
         check_event(event)
+        self._line_up_later(event, after_s)
+
+    def handle(self, event: Event, *, after_s: float = 0.0) -> None:
+        """As `send`, and it waits until the event has taken effect, or its channel's timeout, before it does anything else.
+
+        Raises:
+            InvalidEvent: it is no event or breaks a rule.
+        """
+        check_event(event)
+        self._line_up_later(Act(f"handle {encode(event).decode()}", lambda: self._handle(event)), after_s)
+
+    def do(self, call: Callable[[], object], *, name: str = "call", after_s: float = 0.0) -> None:
+        """Have this called in its turn. It may wait: a read of the channel, say, runs others until its answer is there.
+
+        Args:
+            name: what stands in the trace. Default `call`.
+        """
+        self._line_up_later(Act(name, call), after_s)
+
+    def _line_up_later(self, what: Event | Act, after_s: float) -> None:
         if after_s <= 0:
-            self._line_up(event)
+            self._line_up(what)
             return
         moment_s = self._simulation.now_s + after_s
         if moment_s not in self._later:  # two timers of one moment could come in either order
             self._later[moment_s] = []
             self._simulation.pool.call_later(after_s, lambda: self._line_up(*self._later.pop(moment_s)))
-        self._later[moment_s].append(event)
+        self._later[moment_s].append(what)
 
-    def _line_up(self, *events: Event) -> None:
-        for event in events:
-            self._pooled_inbox.append(event)
+    def _line_up(self, *whats: Event | Act) -> None:
+        for what in whats:
+            self._pooled_inbox.append(what)
         self._simulation.pool.schedule(self)
 
     def _pooled_has_work(self) -> bool:
         return bool(self._pooled_inbox)
 
     def _pooled_run(self, _limit: int, _spot: Spot) -> bool:
-        event = self._pooled_inbox.pop(0)
+        what = self._pooled_inbox.pop(0)
         if not self._simulation.skips():  # what is skipped was never sent
-            self._sent(event)
             try:
-                Channel.tell(self._channel, event)  # the simulated channel's own would count it once more
+                if type(what) is Act:
+                    what.call()
+                else:
+                    self._witness.sent(what)
+                    Channel.tell(self._channel, what)  # the simulated channel's own would count it once more
             except ChannelClosed:
                 self._pooled_inbox.clear()  # nobody takes anything any more
         return bool(self._pooled_inbox)
+
+    def _handle(self, event: Event) -> None:
+        self._witness.sent(event)
+        try:
+            self._channel.carry_out(event)
+        except ChannelTimeout:
+            pass  # where that is a breach, the channel has said so

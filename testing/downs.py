@@ -26,7 +26,8 @@ class Downs:
     def __init__(self) -> None:
         self._changes: list[Change] = []
         self._last_seq = 0
-        self._is_down = False
+        self.is_down = False
+        """The channel, now."""
         self._topics: set[str] = set()
 
     def enter(self, seq: int, messages: tuple[Outbound, ...], *, by_order: bool) -> None:
@@ -36,12 +37,12 @@ class Downs:
             if change is not None:
                 self._changes.append(change)
                 self._last_seq = max(self._last_seq, seq)
-                self._is_down, self._topics = _after(change, self._is_down, self._topics)
+                self.is_down, self._topics = _after(change, self.is_down, self._topics)
 
     def channel(self, seq: int) -> bool | None:
         """Whether the channel was down when this number was dealt with; None: that can't be told."""
         if seq > self._last_seq:
-            return self._is_down
+            return self.is_down
         known = self._as_of(seq)
         return None if known is None else known[0]
 

@@ -83,6 +83,8 @@ class Healing:
         self.comes_up: Delay | None = None
         """It has failed, its members have been told, and it is to come up within this."""
         self._must_be_given_up = False
+        self._told = ""  # why it failed last
+        self._reason: str | None = None
         self.was_counted = False
         """Whether what was given out last was of a failure that counts as a restart."""
 
@@ -109,9 +111,14 @@ class Healing:
         """Its actor has ended by what its code raised, and these were in it."""
         self._failed = members, reason
 
+    def take_reason(self) -> str | None:
+        """What the next incarnation is to be told it was restarted by; None: that can't be said. It is forgotten with that."""
+        reason, self._reason = self._reason, None
+        return reason
+
     def call_off(self) -> None:
         """An order, or the end of the channel, has come in between: nothing has to follow any more."""
-        self._failed = self.comes_up = None
+        self._failed = self.comes_up = self._reason = None
         self._must_be_given_up = False
 
     def give(self, messages: tuple[Outbound, ...], now_s: float) -> str | None:
@@ -133,6 +140,7 @@ class Healing:
         if self._failed is None:
             return f"it gave out {messages}, where nothing had failed of which that was not told yet"
         (members, reason), self._failed = self._failed, None
+        self._told = reason
         due = (messages[0], *(PushMessage(member, self._topic, "topic_crashed", reason) for member in members))
         self._must_be_given_up = not self._window.has_room(now_s)
         if not self._must_be_given_up:
@@ -144,6 +152,7 @@ class Healing:
     def _come_up(self, now_s: float) -> str | None:
         comes_up, must_be_given_up = self.comes_up, self._must_be_given_up
         self.call_off()
+        self._reason = self._told
         if comes_up is None and not must_be_given_up:
             return "it was restarted, where nothing was to be"
         if not self._trusts_clock:

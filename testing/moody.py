@@ -51,6 +51,10 @@ class Moody(Behaviour):
         elif self.ticks == 5 and self.events % 2:
             raise RuntimeError("five ticks are enough")
 
+    def on_stop(self, room: Room) -> None:
+        if self.events % 2:
+            room.broadcast("closed")
+
     def _count(self) -> None:
         self.events += 1
         if self.events % 7 == 0:

@@ -12,10 +12,13 @@ from lightspeed.actors.pykka_inside import STOP, Envelope
 from lightspeed.testing.asks import Asks
 from lightspeed.testing.clock import Timer, VirtualClock
 from lightspeed.testing.schedulers import Scheduler
-from lightspeed.testing.trace import EVENTS, Trace, described
+from lightspeed.testing.trace import EVENTS, Trace, described, printable
 
 # An answer that has not come in so much virtual time will not come, though timers go on and on.
 _FOR_EVER_S = 86_400.0
+
+MOST_STEPS = 1_000_000
+"""In one moment of virtual time: some seconds of real time. What takes more does not end."""
 
 
 _append = list.append
@@ -27,7 +30,7 @@ class Inbox(list[Any]):
     __slots__ = ("_actor", "_asks", "_entries", "name")
 
     def __init__(self, name: str, actor: Any, trace: Trace, asks: Asks) -> None:
-        self.name, self._actor, self._entries, self._asks = name, actor, trace.entries, asks
+        self.name, self._actor, self._entries, self._asks = printable(name), actor, trace.entries, asks
 
     def append(self, message: Any) -> None:
         kind = type(message)
@@ -38,7 +41,7 @@ class Inbox(list[Any]):
             if kind is Envelope and message.reply_to is not None:
                 self._asks.put(self._actor, self.name, message)
             elif (kind is Order or message is STOP) and hasattr(self._actor, "told_to_end"):
-                self._actor.told_to_end()
+                self._actor.told_to_end(crashes=kind is Order)
         _append(self, message)
 
 
@@ -57,7 +60,7 @@ class SimulatedPool(ActorPool):
         self.scheduled: dict[int, Any] = _Tickets()
         self.ready: list[Any] = []
         self.clock = VirtualClock()
-        self.steps = 0
+        self.steps = self._steps_before = 0  # before this moment
         self.broken: BaseException | None = None
         """What ends the simulation: raised by the step in which it came up."""
         self._choose, self._trace = scheduler.choose, trace
@@ -95,8 +98,8 @@ class SimulatedPool(ActorPool):
 
     def adopt(self, actor: Any, name: str) -> None:
         """From here on what it is told stands in the trace, under this name."""
-        self._entries.append(("start", name))
         inbox = Inbox(name, actor, self._trace, self._asks)
+        self._entries.append(("start", inbox.name))
         for message in actor._pooled_inbox:
             inbox.append(message)
         actor._pooled_inbox = inbox
@@ -124,7 +127,7 @@ class SimulatedPool(ActorPool):
             BaseException: what `broken` came to be, by the step in which it did.
         """
         # All that a simulation does is done in this loop: it is one function, since calls would be a third of its time.
-        ready, scheduled, choices, widths, entries = self.ready, self.scheduled, self._choices, self._widths, self._entries
+        ready, choices, widths, entries = self.ready, self._choices, self._widths, self._entries
         choose, resumed, paused, spot, outer, first = (
             self._choose,
             self._resumed,
@@ -151,17 +154,19 @@ class SimulatedPool(ActorPool):
             elif waiting := actor._pooled_taken[-1:] or inbox:
                 what = described(waiting[0])
             entries.append(("run", inbox.name, what))
+            spot.actor = None
             try:
                 more = actor._pooled_run(limit, spot)
+            except BaseException:  # a client's or a timer's, which is for whoever runs the simulation, and may be gone on after
+                self._let_go(actor)
+                raise
             finally:
                 spot.actor = outer
             if not (paused and key in paused):
                 if more:
                     ready.append(actor)
                 else:
-                    del scheduled[key]
-                    if actor._pooled_inbox:
-                        self.schedule_rest(actor)
+                    self._let_go(actor)
                     if actor._mortal_exit is not exit_before and type(actor._mortal_exit) is ExitReason:
                         self._see_end(inbox.name, actor._mortal_exit)
             if self.broken is not None:
@@ -169,14 +174,28 @@ class SimulatedPool(ActorPool):
                 raise broken
         return self.steps - first
 
+    def _let_go(self, actor: Any) -> None:
+        """It has been run, and is idle or lines up again."""
+        del self.scheduled[id(actor)]
+        if actor._pooled_inbox:
+            self.schedule_rest(actor)
+
     def _see_end(self, name: str, reason: ExitReason) -> None:
         self._entries.append(("end", name, reason.kind if reason.error is None else type(reason.error).__name__))
         if isinstance(reason.error, KeyboardInterrupt):
             self.broken = reason.error  # that is for whoever runs the simulation
 
     def advance(self, limit_s: float) -> bool:
-        """Move the clock on to what is due next, up to the limit; False, and it stands at the limit, where nothing is."""
-        due = self.clock.advance(limit_s)
+        """Move the clock on to what is due next, up to the limit; False, and it stands at the limit, where nothing is.
+
+        Raises:
+            SimulationStuck: time does not pass, since calls are put off by no time again and again.
+        """
+        before_s, due = self.clock.now_s, self.clock.advance(limit_s)
+        if self.clock.now_s > before_s:
+            self._steps_before = self.steps
+        elif self.steps - self._steps_before > MOST_STEPS:
+            raise SimulationStuck(f"after {MOST_STEPS:,} steps it is still {before_s:g} s, and more is put off by no time")
         self._entries.append(("time", repr(self.clock.now_s)))
         for timer in due:
             self.schedule(_Due(timer, Inbox(timer.name, None, self._trace, self._asks)))

@@ -10,6 +10,7 @@ from lightspeed.supervision import (
     DelayReply,
     Drop,
     Duplicate,
+    FailSupervisor,
     Fault,
     Full,
     Hang,
@@ -20,11 +21,17 @@ from lightspeed.supervision import (
     Reorder,
     Slow,
 )
-from lightspeed.testing.scenario import Scenario, ScenarioOptions, Sending
+from lightspeed.testing.scenario import Read, Scenario, ScenarioOptions, Sending
 
 _MOODY = "lightspeed.testing.moody:Moody"
-_CLIENTS = ("a1", "a2", "b1", "c1")  # two of them are one user's
+_CLIENTS = ("a1", "a2", "b1", "c:1")  # two of them are one user's
 _TOPICS = ("x", "y", "z")
+_READS = (
+    *(Read("subscribers", topic) for topic in _TOPICS),
+    *(Read("presences", topic) for topic in _TOPICS[:1]),
+    *(Read("topics"), Read("membership_count"), Read("crashed"), Read("flush_outbox")),
+)
+_CROWD = 33  # from 32 members on a topic keeps its recipients in another way
 
 
 def random_scenario(seed: int, events: int = 40, *, faults: bool = True) -> Scenario:
@@ -35,20 +42,35 @@ def random_scenario(seed: int, events: int = 40, *, faults: bool = True) -> Scen
         faults: whether things go wrong beyond crashes and restarts. Default True.
     """
     rng = random.Random(f"scenario {seed}")
-    moments = sorted(rng.choice((0.0, 0.0, rng.uniform(0, 20))) for _ in range(events))
-    crowd = range(33) if rng.random() < 0.05 else ()  # from 32 members on a topic keeps its recipients in another way
-    guests = [Sending(Join(f"guest {number}", "x", "guest", 0)) for number in crowd]
-    sendings = (*guests, *(Sending(_event(rng, int(at_s * 1000)), at_s) for at_s in moments))
+    whole = rng.random() < 0.3  # then much comes at the same moments, as bounds of windows do
+    moments = sorted(_moment(rng, whole=whole) for _ in range(events))
+    waits, reads = rng.choice((0.0, 0.0, 0.3)), rng.choice((0.0, 0.1, 0.2))
+    has_crowd = rng.random() < 0.05
+    crowd = [f"guest {number}" for number in range(_CROWD)] if has_crowd else []
+    sendings = [Sending(Join(guest, "x", "guest", 0)) for guest in crowd]
+    for at_s in moments:
+        if rng.random() < reads:
+            sendings.append(Sending(rng.choice(_READS), at_s))
+        else:
+            sendings.append(Sending(_event(rng, int(at_s * 1000), crowd), at_s, rng.random() < waits))
     plan = FaultPlan(tuple(_fault(rng) for _ in range(rng.randrange(4))), rng.randrange(2**32)) if faults else FaultPlan()
-    return Scenario(sendings, plan, _options(rng))
+    return Scenario(tuple(sendings), plan, _options(rng))
 
 
-def _event(rng: random.Random, now_ms: int) -> Event:
+def _moment(rng: random.Random, *, whole: bool) -> float:
+    later_s = float(rng.randrange(20)) if whole else rng.uniform(0, 20)
+    return rng.choice((0.0, 0.0, later_s))
+
+
+def _event(rng: random.Random, now_ms: int, crowd: list[str]) -> Event:
     client, topic = rng.choice(_CLIENTS), rng.choice(_TOPICS)
+    if crowd and rng.random() < 0.7:
+        client, topic = rng.choice((*crowd[:3], client)), "x"
+    user = client[0] if rng.random() < 0.9 else "d"
     time_ms = max(0, now_ms - rng.choice((0, 0, 0, 500)))  # some come late
     makes: list[tuple[int, Callable[[], Event]]] = [
-        (6, lambda: Join(client, topic, client[0], time_ms)),
-        (6, lambda: Rejoin(client, topic, client[0], time_ms)),
+        (6, lambda: Join(client, topic, user, time_ms)),
+        (6, lambda: Rejoin(client, topic, user, time_ms)),
         (3, lambda: Leave(client, topic)),
         (4, lambda: Broadcast(client, topic, "b")),
         (4, lambda: Push(client, topic, "e", "p")),
@@ -66,7 +88,7 @@ def _options(rng: random.Random) -> ScenarioOptions:
         intensity=rng.choice((0, 1, 3, 1000)),
         period_s=rng.choice((1.0, 5.0)),
         backoff=rng.choice((None, None, Backoff(floor_s=0.5, cap_s=4.0))),
-        channel_intensity=rng.choice((None, None, 5)),
+        channel_intensity=rng.choice((None, None, 1, 5)),
         waiting=rng.choice(("redeliver", "redeliver", "answer")),
         max_waiting=rng.choice((1000, 2)),
     )
@@ -75,6 +97,7 @@ def _options(rng: random.Random) -> ScenarioOptions:
         rejoin=rng.choice(("client", "supervisor")),
         restarts=restarts,
         rejoin_window_s=rng.choice((30.0, 2.0)),
+        has_sink=rng.random() < 0.2,
     )
 
 
@@ -85,6 +108,8 @@ def _fault(rng: random.Random) -> Fault:
     kind: Callable[..., Fault] = rng.choice(
         (Raise, Raise, Raise, _in_hook, Slow, Hang, Full, Poison, LoseReply, DelayReply, Drop, Delay, Duplicate, Reorder, Jump)
     )
+    if rng.random() < 0.02:
+        return FailSupervisor(at=rng.randrange(1, 40))
     if kind is Raise:
         return Raise(hook=rng.choice(("before", "after")), **trigger)
     if kind is _in_hook:

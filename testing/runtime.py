@@ -34,7 +34,7 @@ class SimulatedRuntime:
     start_on_thread = start  # nobody blocks anybody: there is one thread, and one message at a time
 
     def future(self) -> pykka.Future[Any]:
-        return PooledFuture(self._desk)
+        return _Future(self._desk)
 
     def call_later(self, delay_s: float, call: Callable[[], None]) -> Timer:
         return self._pool.call_later(delay_s, call)
@@ -63,6 +63,10 @@ class SimulatedRuntime:
         pass
 
     def join(self, _timeout_s: float) -> list[str]:
+        """What its actors have yet to do is done, as of those whose threads are waited for."""
+        ours = tuple(self._classes.values())
+        while any(isinstance(actor, ours) for actor in self._pool.ready):
+            self._pool.step()
         return []
 
     def _name_of(self, role: type, actor: Any) -> str:
@@ -91,6 +95,21 @@ class _Handle(PooledHandle, frozen=True, gc=False):
 
     def tell_here(self, message: Any) -> bool:
         return False
+
+
+class _Future(PooledFuture):
+    """One whose answer is seen when it comes."""
+
+    __slots__ = ("seen",)
+
+    def __init__(self, target: Any) -> None:
+        super().__init__(target)
+        self.seen: Callable[[Any], object] | None = None
+
+    def set(self, value: Any = None) -> None:
+        if self.seen is not None:
+            self.seen(value)
+        super().set(value)
 
 
 class _Desk:

@@ -14,7 +14,8 @@ from msgspec.structs import replace
 
 from lightspeed.actors.errors import InvalidOption
 from lightspeed.actors.exits import text_of
-from lightspeed.channel import Event, FaultPlan, Restarts, check_event
+from lightspeed.channel import Channel, ChannelTimeout, Event, FaultPlan, Outbound, Restarts, check_event
+from lightspeed.testing.client import Client
 
 if TYPE_CHECKING:
     from lightspeed.testing.simulation import Simulation
@@ -22,17 +23,40 @@ if TYPE_CHECKING:
 OPERATOR = "operator"
 """Who sends crashes and restarts."""
 
+READER = "reader"
+"""Who reads."""
+
+
+class Read(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, tag="read", tag_field="type"):
+    """Something is read of the channel."""
+
+    what: Literal["subscribers", "presences", "topics", "membership_count", "crashed", "flush_outbox"]
+    topic: str | None = None
+    """For `subscribers` and `presences`."""
+
+    def __call__(self, channel: Channel) -> None:
+        try:
+            read = getattr(channel, self.what)
+            if self.what in ("topics", "flush_outbox"):
+                read()
+            elif self.topic is not None:
+                read(self.topic)
+        except ChannelTimeout:
+            pass  # where that is a breach, the channel has said so
+
 
 class Sending(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """One event, sent by its client, or by the operator where it has none."""
+    """One event, sent by its client, or by the operator where it has none; or a read, by somebody who does nothing else."""
 
-    event: Event
+    event: Event | Read
     at_s: float = 0.0
     """Not before this moment of virtual time. Events of one sender are sent in their order all the same."""
+    waits: bool = False
+    """Whether its sender waits until it has taken effect."""
 
     @property
     def sender(self) -> str:
-        return getattr(self.event, "client_id", OPERATOR)
+        return READER if isinstance(self.event, Read) else getattr(self.event, "client_id", OPERATOR)
 
 
 class ScenarioOptions(Struct, frozen=True, omit_defaults=True, kw_only=True, forbid_unknown_fields=True):
@@ -43,6 +67,8 @@ class ScenarioOptions(Struct, frozen=True, omit_defaults=True, kw_only=True, for
     rejoin_window_s: float = 30.0
     crash_timeout_s: float = 5.0
     event_timeout_s: float = 5.0
+    has_sink: bool = False
+    """Whether what is given out goes to a sink, and not to the outbox."""
     behaviours: dict[str, str] = {}
     """For each pattern the name of what makes the behaviour, as `module:name`."""
 
@@ -65,7 +91,8 @@ class Scenario(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=Tr
     def __post_init__(self) -> None:
         _check_time("rest_s", self.rest_s)
         for sending in self.sendings:
-            check_event(sending.event)
+            if not isinstance(sending.event, Read):
+                check_event(sending.event)
             _check_time("at_s", sending.at_s)
 
     @classmethod
@@ -101,13 +128,26 @@ class Scenario(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=Tr
     def __call__(self, simulation: "Simulation") -> None:
         """Play it: all clients send, and then it rests."""
         options = {name: getattr(self.options, name) for name in ScenarioOptions.__struct_fields__}
+        options["on_outbound"] = _let_go if options.pop("has_sink") else None
         options["behaviours"] = {pattern: find(path) for pattern, path in self.options.behaviours.items()}
         channel = simulation.channel(faults=self.plan if self.plan.faults else None, **options)
         last_s: dict[str, float] = {}  # of each sender: nothing of his overtakes what he sends before
         for sending in self.sendings:
             after_s = last_s[sending.sender] = max(sending.at_s, last_s.get(sending.sender, 0.0))
-            simulation.client(channel, sending.sender).send(sending.event, after_s=after_s)
+            _send(simulation.client(channel, sending.sender), channel, sending, after_s)
         simulation.run_for(max(last_s.values(), default=0.0) + self.rest_s)
+
+
+def _let_go(_message: Outbound) -> None:
+    """A sink: what it is given has been seen."""
+
+
+def _send(client: Client, channel: Channel, sending: Sending, after_s: float) -> None:
+    event = sending.event
+    if isinstance(event, Read):
+        client.do(lambda: event(channel), name=f"read {event.what} {event.topic or ''}".rstrip(), after_s=after_s)
+    else:
+        (client.handle if sending.waits else client.send)(event, after_s=after_s)
 
 
 def _check_time(name: str, seconds: float) -> None:

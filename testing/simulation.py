@@ -10,14 +10,16 @@ from msgspec import Struct
 from lightspeed.actors.errors import InvariantBroken, SimulationMisused, SimulationStuck
 from lightspeed.actors.pooled_actor import PooledActor
 from lightspeed.actors.pooled_ref import PooledRef
-from lightspeed.channel import Adapter, Channel, Event, FaultPlan, Outbound, Restarts
+from lightspeed.channel import Adapter, Channel, FaultPlan
 from lightspeed.supervision import ChildSpec, Jump, Options, SupervisorRef
 from lightspeed.testing.client import Client
-from lightspeed.testing.pool import SimulatedPool
+from lightspeed.testing.incarnation import Rules
+from lightspeed.testing.moody import Moody
+from lightspeed.testing.pool import MOST_STEPS, SimulatedPool
 from lightspeed.testing.runtime import SimulatedRuntime
 from lightspeed.testing.schedulers import Scheduler, scheduler_of
+from lightspeed.testing.simulated_channel import SimulatedChannel
 from lightspeed.testing.supervised import SimulatedSupervisor
-from lightspeed.testing.topic_life import Rules
 from lightspeed.testing.trace import Trace, TracedRandom
 from lightspeed.testing.witness import SPOIL_REPLIES, Witness
 from lightspeed.testing.witnessed import WitnessedRuntime
@@ -71,7 +73,7 @@ class Simulation:
         chosen = scheduler_of(scheduler, seed) if isinstance(scheduler, str) else scheduler
         self.pool = SimulatedPool(chosen, self.trace)
         """For actors of your own: `MyActor.start(pool=simulation.pool)`."""
-        self._channels: list[tuple[_SimulatedChannel, Witness]] = []
+        self._channels: list[tuple[SimulatedChannel, Witness]] = []
         self._refs: list[pykka.ActorRef[Any]] = []
         self._always: list[_Rule] = []
         self._later: list[_Rule] = []
@@ -88,23 +90,29 @@ class Simulation:
         options["faults"] = self._plan(options.get("faults"))
         witness = self._witness(options)
         seen = WitnessedRuntime(runtime, witness, self.trace, prefix)
-        channel = _SimulatedChannel(self, witness, adapter, runtime=seen, **options)
+        channel = SimulatedChannel(self, witness, adapter, runtime=seen, **options)
         if channel.faults is not None:
             channel.faults.on_fire = witness.fired
         self._channels.append((channel, witness))
         return channel
 
     def client(self, channel: Channel, client_id: str, user_id: str | None = None) -> Client:
-        """One that sends events when the scheduler lets it; asked for again, the same. `user_id`: by default as `client_id`."""
+        """One that sends events when the scheduler lets it; asked for again, the same. `user_id`: by default as `client_id`.
+
+        Raises:
+            SimulationMisused: the channel is another's, or the client is another user's.
+        """
         witness = self.witness_of(channel)
         if client_id not in witness.clients:
-            user_id = client_id if user_id is None else user_id
-            witness.clients[client_id] = Client(self, channel, client_id, user_id, witness.sent)
-        return witness.clients[client_id]
+            witness.clients[client_id] = Client(self, channel, client_id, client_id if user_id is None else user_id, witness)
+        client = witness.clients[client_id]
+        if user_id not in (None, client.user_id):
+            raise SimulationMisused(f"client {client_id} is {client.user_id}'s already, and can't be {user_id}'s too")
+        return client
 
     def witness_of(self, channel: Channel) -> Witness:
         """Who sees to it that the channel keeps its rules."""
-        if not isinstance(channel, _SimulatedChannel) or channel.simulation is not self:
+        if not isinstance(channel, SimulatedChannel) or channel.simulation is not self:
             raise SimulationMisused("the channel must be one of this simulation")
         return channel.witness
 
@@ -141,14 +149,18 @@ class Simulation:
         plan, plain = options["faults"], Options()
         kinds = [] if plan is None else [type(fault) for fault in plan.faults]
         rules = Rules(
-            restarts=options.get("restarts") or Restarts(),
+            restarts=options.get("restarts") or plain.restarts,
             rejoin_window_s=options.get("rejoin_window_s", plain.rejoin_window_s),
             event_timeout_s=options.get("event_timeout_s", plain.event_timeout_s),
+            crash_timeout_s=options.get("crash_timeout_s", plain.crash_timeout_s),
             has_ledger=options.get("rejoin") == "supervisor",
             trusts_clock=Jump not in kinds,
             spoils_replies=SPOIL_REPLIES,
+            repeatable=frozenset([Moody]),
         )
-        return Witness(self.pool, rules, kinds, has_outbox=options.get("on_outbound") is None)
+        return Witness(
+            self.pool, rules, kinds, has_outbox=options.get("on_outbound") is None, has_crowds=options.get("capsules") is None
+        )
 
     def _plan(self, own: FaultPlan | None) -> FaultPlan | None:
         if own is None:
@@ -204,7 +216,7 @@ class Simulation:
             self._look()
         return True
 
-    def run(self, most_steps: int = 1_000_000) -> int:
+    def run(self, most_steps: int = MOST_STEPS) -> int:
         """Step until nobody is ready. The clock stands still, so what is put off stays so. How many steps it took.
 
         Raises:
@@ -225,7 +237,11 @@ class Simulation:
         return self.pool.steps - before
 
     def run_for(self, seconds: float) -> int:
-        """As `run`, with so many seconds of virtual time in which what was put off comes. How many steps it took."""
+        """As `run`, with so many seconds of virtual time in which what was put off comes. How many steps it took.
+
+        Raises:
+            SimulationStuck: time does not pass, since calls are put off by no time again and again.
+        """
         end_s = self.now_s + seconds
         steps = self.run()
         while self.pool.advance(end_s):
@@ -278,8 +294,10 @@ class Simulation:
         try:
             self.run()
             for channel, witness in self._channels:
+                channel.read_all()
                 channel.close()
                 channel.flush_outbox()
+                channel.check_counts()
                 witness.check(at_end=True)
             for ref in reversed(self._refs):
                 if ref.is_alive():
@@ -323,31 +341,6 @@ class Simulation:
         else:
             self.abandon()
             error.add_note(f"in a simulation with seed {self.seed}, at step {self.steps}, after {self.now_s:g} s")
-
-
-class _SimulatedChannel(Channel):
-    """What is told to it outside of a `Client` is counted too, and may be skipped."""
-
-    def __init__(self, simulation: Simulation, witness: Witness, adapter: Adapter | None, **options: Any) -> None:
-        self.simulation, self.witness = simulation, witness
-        super().__init__(adapter, **options)
-
-    def handle(self, event: Event) -> None:
-        if not self.simulation.skips():
-            super().handle(event)
-
-    def tell(self, event: Event) -> None:
-        if not self.simulation.skips():
-            super().tell(event)
-
-    def close(self, timeout_s: float | None = None) -> None:
-        self.witness.close()
-        super().close(timeout_s)
-
-    def flush_outbox(self) -> list[Outbound]:
-        messages = super().flush_outbox()
-        self.witness.books.flush(messages)
-        return messages
 
 
 def _name_of(holds: Callable[[], object], name: str | None) -> str:

@@ -1,25 +1,21 @@
 """What is known of one topic of a channel, told in the order in which it gave things out; and what it is held to.
 
-What its actor gives out and what the supervisor says about it come in one line, and that is how its life went: what it gives next
+What its actors give out and what the supervisor says about it come in one line, and that is how its life went: what it gives next
 must follow from what it gave before.
 """
 
 from collections.abc import Callable, Collection, Set
 from typing import Any
 
-from msgspec import Struct
-
-from lightspeed.actors.behaved_topic import BehavedTopic
-from lightspeed.actors.errors import TopicStuck
-from lightspeed.actors.events import Crash, Leave, Restart
+from lightspeed.actors.errors import InjectedFault, TopicCrash, TopicStuck
+from lightspeed.actors.events import Crash, Join, Leave, Rejoin, Restart, TopicEvent
 from lightspeed.actors.exits import text_of
-from lightspeed.actors.outbound import Outbound, PresenceDiff, PushMessage, Reply, System
+from lightspeed.actors.outbound import Outbound, PushMessage, Reply, System
 from lightspeed.actors.post import Delivery, Post
 from lightspeed.supervision import Fault, Full
-from lightspeed.supervision.options import Restarts
 from lightspeed.testing.downs import Downs
 from lightspeed.testing.healing import Healing
-from lightspeed.testing.reference import ReferenceTopic
+from lightspeed.testing.incarnation import Breach, Incarnation, Rules
 
 Messages = tuple[Outbound, ...]
 
@@ -27,102 +23,129 @@ _EPSILON_S = 1e-9
 _NOW = 1 << 62  # a number above all that were given
 
 
-class Rules(Struct, frozen=True):
-    """What of its channel's options a topic is held to."""
-
-    restarts: Restarts
-    rejoin_window_s: float
-    event_timeout_s: float
-    has_ledger: bool
-    trusts_clock: bool
-    """Whether the channel's clock does not jump."""
-    spoils_replies: Set[type[Fault]]
-    """Faults that take replies away."""
-
-
 class TopicLife:
     """For the witness. Each method says by `breach` what is wrong."""
 
-    def __init__(self, topic: str, rules: Rules, downs: Downs, breach: Callable[[str, str], None]) -> None:
+    def __init__(self, topic: str, rules: Rules, downs: Downs, breach: Breach) -> None:
         self.topic, self._rules, self._downs, self._breach = topic, rules, downs, breach
-        self.reference = ReferenceTopic(topic)
         self.healing = Healing(topic, rules.restarts, trusts_clock=rules.trusts_clock)
-        self.post: Post | None = None
-        """Of the incarnation that lives, or has not been seen to end."""
-        self._is_leaving = False  # it was told to stop or to crash
-        self._began_s = 0.0
-        self._had_members = False  # this incarnation
+        self.now: Incarnation | None = None
+        """The incarnation that lives, or has not been seen to end."""
+        self.letters: int | None = 0
+        """How many messages it gave out that reach nobody; None: that can't be told."""
+        self._is_closed = False
+        self._is_taken = False  # with its members, by a crash of all: a restart starts it again
         self._to_come_back: dict[str, tuple[str, int]] = {}
         self._last_seqs: dict[str, int] = {}
         self._failed_on: set[int] = set()  # what may be answered `topic_crashed`
+        self._left: Set[int] = frozenset()  # what the last one had not handled when it ended
+        self._given_up_with: set[int] = set()  # what stood behind the failure that was one too many
+        self._may_be_refused: set[int] = set()  # as `crashed`, though it was accepted before
         self._must_not_handle: set[int] = set()
 
     @property
     def members(self) -> tuple[str, ...]:
         """Who is in it now."""
-        return tuple(self.reference.members) if self.post is not None else ()
+        return () if self.now is None else self.now.members
 
     @property
     def is_awaited(self) -> bool:
         """Whether something must follow yet, so that it is to be looked at again though nothing happens to it."""
-        return self.healing.is_awaited or (self.post is not None and not self.reference.members)
+        alive = self.now is not None and (not self.now.members or self.now.post.behaved is not None or self.now.is_held)
+        return self.healing.is_awaited or alive
 
     @property
     def is_held(self) -> bool:
         """Whether what was accepted for it may have to wait, though nobody is ready."""
-        return self.healing.is_put_off or (self.post is not None and self.post in self.post.in_hand)
+        return self.healing.is_put_off or (self.now is not None and self.now.is_held)
 
     # Its actors
 
-    def begin(self, post: Post, now_s: float) -> None:
-        if self.post is not None:
-            self._breach("one_incarnation", f"{self.topic}#{post.incarnation} was started while #{self.post.incarnation} lived")
+    def begin(self, post: Post, now_s: float, by: TopicEvent | None) -> None:
+        """An actor of it was started. `by`: the event that the supervisor is routing, if any."""
+        if self.now is not None:
+            self._breach("one_incarnation", f"{self.topic}#{post.incarnation} was started while {self.now.name} lived")
         if post.members or post.settled:
             self._breach("one_incarnation", f"{self.topic}#{post.incarnation} was started twice")
-        self.post = post
-        self.reference, self._is_leaving, self._began_s = ReferenceTopic(self.topic), False, now_s
-        self._had_members = False
+        if by is not None and by.topic == self.topic and not isinstance(by, (Join, Rejoin)) and not self._to_come_back:
+            self._breach("stops", f"{by} started an actor, and nobody is in {self.topic}")
+        self.now, self._is_taken = Incarnation(post, self._rules, self._breach, now_s), False
+        reason = self.healing.take_reason()
+        if post.behaved is not None and reason is not None and post.behaved.restarted_by != reason:
+            self._breach("model", f"{self.topic} failed ({reason}), and {self.now.name} is told of {post.behaved.restarted_by}")
 
-    def leave(self, post: Post) -> None:
-        """Its actor was told to stop or to crash."""
-        if self.post is post:
-            self._is_leaving = True
+    def leave(self, post: Post, now_s: float, *, crashes: bool) -> None:
+        """Its actor was told to crash, or to stop."""
+        if self.now is not None and self.now.post is post:
+            self.now.is_leaving = True
+            self.now.crashes_since_s = now_s if crashes else None
 
-    def end(self, failed: str | None, in_hand: int | None, waiting: Set[int]) -> None:
+    def end(self, error: BaseException | None, in_hand: Any, waiting: Set[int], now_s: float, open_seqs: Collection[int]) -> None:
         """The actor that lived has ended, or was given up.
 
         Args:
-            failed: the reason that its members are to be told; None: it was told to end, or nobody is told.
-            in_hand: the number of what it was at work on.
+            error: what it died of; None: it was stopped.
+            in_hand: what it was at work on.
             waiting: the numbers of what it had yet to handle.
+            open_seqs: those of all the topic's events that have no answer yet.
         """
+        now, self.now = self.now, None
+        assert now is not None
+        now.is_alive = False
+        has_failed = error is not None and not isinstance(error, TopicCrash)
+        if not has_failed:
+            now.check_state()
+            letters = now.stop(now_s) if error is None else 0
+            self.letters = None if self.letters is None or letters is None else self.letters + letters
+        elif error is not None:
+            if now.post.behaved is None and not isinstance(error, (InjectedFault, TopicStuck, KeyboardInterrupt)):
+                self._breach("supervisor", f"{now.name}, a relay, failed of {error!r}")
+            now.fail(error, in_hand, bool(self._to_come_back), now_s)
+        self._is_taken = isinstance(error, TopicCrash) and bool(now.members) and not self._downs.topic(self.topic, _NOW)
         if in_hand is not None:
-            self._failed_on.add(in_hand)
-        if failed is not None and not self._is_leaving:
-            self.healing.fail(tuple(self.reference.members), failed)
+            self._failed_on.add(in_hand.seq)
+            self._must_not_handle.add(in_hand.seq)
+        self._left = waiting
+        if error is not None and has_failed and now.is_leaving:  # it did not get there: what it left is refused
+            self._may_be_refused.update(open_seqs)
+        elif error is not None and has_failed:
+            self.healing.fail(now.members, text_of(error))
             if self._rules.restarts.waiting == "answer":
                 self._must_not_handle |= waiting
         if self._rules.has_ledger:
-            self._to_come_back = {**self._to_come_back, **self.reference.members}
-        self.post = None
+            self._to_come_back = {**self._to_come_back, **now.reference.members}
 
-    def be_abandoned(self, in_hand: int | None) -> None:
+    def be_abandoned(self, in_hand: Any, now_s: float, open_seqs: Collection[int]) -> None:
         """The supervisor goes on without its actor, which is told to stop when it comes back."""
-        self.end(text_of(TopicStuck(self.topic, self._rules.event_timeout_s)), in_hand, frozenset())
+        assert self.now is not None
+        now, rules = self.now, self._rules
+        is_stuck = now.post.behaved is not None and now_s - now.at_work_since_s >= rules.event_timeout_s - _EPSILON_S
+        since_s = now.at_work_since_s if now.crashes_since_s is None else min(now.at_work_since_s, now.crashes_since_s)
+        is_overdue = now.is_leaving and now_s - since_s >= rules.crash_timeout_s - _EPSILON_S
+        if not (is_stuck or is_overdue or self._is_closed) and rules.trusts_clock:
+            self._breach("stuck", f"{now.name} was given up, and had its time")
+        self.end(TopicStuck(self.topic, self._rules.event_timeout_s), in_hand, frozenset(), now_s, open_seqs)
 
     # What was given out
 
     def handled(
-        self, post: Post, delivery: Delivery, messages: Messages, faults: Set[type[Fault]], leaving: Callable[[], Set[str]]
+        self,
+        post: Post,
+        delivery: Delivery,
+        messages: Messages,
+        faults: Set[type[Fault]],
+        leaving: Callable[[], Set[str]],
+        now_s: float,
     ) -> None:
         """By its actor, for an event. `leaving`: who has asked to leave, and has no answer yet."""
-        if self._is_dead(post, messages):
+        now = self._living(post, messages)
+        if now is None:
             return
         event, seq = delivery.request, delivery.seq
         if self._to_come_back:
             missing = self._to_come_back.keys() - leaving()
             if missing:
-                self._breach("rejoin", f"{sorted(missing)} did not come back to {self.topic}#{post.incarnation}")
+                self._breach("rejoin", f"{sorted(missing)} did not come back to {now.name}")
             self._to_come_back = {}
         if seq < self._last_seqs.get(event.client_id, 0):
             self._breach("order", f"{event} was handled after a later one of the same client")
@@ -130,61 +153,50 @@ class TopicLife:
         if self._downs.channel(seq) or self._downs.topic(self.topic, seq):
             self._breach("life", f"{event}, number {seq}, was accepted while {self.topic} was down, and handled by it")
         if seq in self._must_not_handle:
-            self._breach("waiting", f"{event} stood behind the one that failed, and was not answered but handled")
-        if Full in faults:
-            return
-        if post.behaved is None:
-            due = self.reference.handle(event)
-            if faults & self._rules.spoils_replies:
-                due = tuple(message for message in due if not isinstance(message, Reply))
-            self._had_members = self._had_members or bool(self.reference.members)
-            if due != messages:
-                self._breach("model", f"{event} gave {messages}, where {due} was due")
-        else:
-            replies = [message for message in messages if isinstance(message, Reply)]
-            if len(replies) > 1:
-                self._breach("accounted_for", f"{event} was answered twice: {replies}")
-            self._fold(messages)
+            self._breach("waiting", f"{event} is one that failed, or stood behind it, and was not answered but handled")
+        if Full not in faults:
+            now.handle(delivery, messages, faults, now_s)
 
-    def gave(self, post: Post, messages: Messages, leaving: Callable[[], Set[str]]) -> None:
+    def gave(self, post: Post, messages: Messages, leaving: Callable[[], Set[str]], now_s: float) -> None:
         """By its actor, unasked: members who come back, or what a timer brought."""
-        if not self._is_dead(post, messages):
-            if self._to_come_back:
-                self._check_comeback(messages, leaving())
-            self._fold(messages)
+        now = self._living(post, messages)
+        if now is None:
+            return
+        if self._to_come_back:
+            now.take_back(self._to_come_back, leaving(), messages, now_s)
+            self._to_come_back = {}
+            return
+        if post.behaved is None and messages:
+            self._breach("rejoin", f"{now.name} gave {messages}, and nobody was to come back")
+        now.ring(messages, now_s)
 
-    def refused(self, delivery: Delivery, messages: Messages, *, waiting: int, has_failures: bool) -> None:
-        """By the supervisor, for an event.
-
-        Args:
-            waiting: how many of the topic's events have no answer yet.
-            has_failures: whether an actor of the channel has failed or was given up.
-        """
+    def refused(self, delivery: Delivery, messages: Messages, *, waiting: int) -> None:
+        """By the supervisor, for an event. `waiting`: how many of the topic's events have no answer yet."""
         event, seq = delivery.request, delivery.seq
-        if [type(message) for message in messages] != [Reply] or messages[0].status != "error":  # type: ignore[union-attr]
+        if [type(message) for message in messages] != [Reply]:
             self._breach("accounted_for", f"the supervisor answered {event} by {messages}")
             return
-        why = messages[0].payload  # type: ignore[union-attr]
-        if why == "crashed":
+        (reply,) = messages
+        assert isinstance(reply, Reply)
+        if reply != Reply(event.client_id, self.topic, "error", reply.payload) or reply.payload not in _REFUSALS:
+            self._breach("accounted_for", f"the supervisor answered {event} by {reply}")
+        elif reply.payload == "crashed":
             if isinstance(event, Leave):
                 self._to_come_back.pop(event.client_id, None)
-            is_down = self._downs.channel(seq), self._downs.topic(self.topic, seq)
-            if is_down == (False, False) and not has_failures:
+            is_up = (self._downs.channel(seq), self._downs.topic(self.topic, seq)) == (False, False)
+            if is_up and seq not in self._may_be_refused:
                 self._breach("life", f"{event}, number {seq}, was answered crashed, and {self.topic} was not down")
-        elif why == "not_joined":
-            if self.post is not None:
-                self._breach("model", f"{event} was answered not_joined by the supervisor, and {self.topic} lives")
-        elif why == "topic_crashed":
-            if seq not in self._failed_on:
-                self._breach("waiting", f"{event} was answered topic_crashed, and {self.topic} did not fail on it")
-        elif why == "unavailable":
-            if not self.healing.is_put_off or waiting < self._rules.restarts.max_waiting:
-                self._breach("waiting", f"{event} was answered unavailable, and {waiting} waited for {self.topic}")
-        else:
-            self._breach("accounted_for", f"the supervisor answered {event} by {messages}")
+            if seq in self._given_up_with:
+                self._breach("waiting", f"{event} stood behind what {self.topic} failed on, and was answered crashed")
+        elif reply.payload == "not_joined" and self.now is not None:
+            self._breach("model", f"{event} was answered not_joined by the supervisor, and {self.now.name} lives")
+        elif reply.payload == "topic_crashed" and seq not in self._failed_on:
+            self._breach("waiting", f"{event} was answered topic_crashed, and {self.topic} did not fail on it")
+        elif reply.payload == "unavailable" and not (self.healing.is_put_off and waiting >= self._rules.restarts.max_waiting):
+            self._breach("waiting", f"{event} was answered unavailable, and {waiting} waited for {self.topic}")
 
-    def ordered(self, seq: int, order: Crash | Restart, messages: Messages) -> None:
-        """By the supervisor, for an order about this topic."""
+    def ordered(self, seq: int, order: Crash | Restart, messages: Messages, open_seqs: Collection[int]) -> None:
+        """By the supervisor, for an order about this topic. `open_seqs`: its events that have no answer yet."""
         is_crashed, is_down = self._downs.channel(seq), self._downs.topic(self.topic, seq)
         if is_crashed is None or is_down is None:
             return
@@ -196,11 +208,22 @@ class TopicLife:
             members = () if self.healing.is_put_off else members
             pushes = (PushMessage(member, self.topic, "topic_crashed", order.reason) for member in members)
             due = (System(f"topic_crashed:{self.topic}"), *pushes)
-            self.healing.call_off()
+            self.be_taken_down(open_seqs)
         else:
             due = (System(f"unknown_topic:{self.topic}"),)
         if messages != due:
             self._breach("orders", f"{order} gave {messages}, where {due} was due")
+
+    def be_taken_down(self, open_seqs: Collection[int]) -> None:
+        """By an order, of the topic or of all: what waits for it may be refused."""
+        if self.healing.is_awaited:
+            self._may_be_refused.update(open_seqs)
+        self.healing.call_off()
+
+    def close(self) -> None:
+        """The channel is about to be closed: what was put off does not come any more, and nobody comes back."""
+        self._is_closed = True
+        self.healing.call_off()
 
     def arose(self, seq: int, messages: Messages, now_s: float, open_seqs: Collection[int]) -> None:
         """By the supervisor, unasked: what follows a failure. `open_seqs`: events of the topic that have no answer yet."""
@@ -209,57 +232,56 @@ class TopicLife:
         wrong = self.healing.give(messages, now_s)
         if wrong is not None:
             self._breach("restarts", f"{self.topic}: {wrong}")
-        if messages[0] == System(f"topic_given_up:{self.topic}") or self._rules.restarts.waiting == "answer":
+        is_given_up = messages[0] == System(f"topic_given_up:{self.topic}")
+        if is_given_up:
+            self._given_up_with |= self._left
+        if is_given_up or self._rules.restarts.waiting == "answer":
             self._failed_on.update(open_seqs)
 
-    def _is_dead(self, post: Post, messages: Messages) -> bool:
-        if self.post is post:
-            return False
+    def _living(self, post: Post, messages: Messages) -> Incarnation | None:
+        if self.now is not None and self.now.post is post:
+            return self.now
         self._breach("dead_incarnation", f"{post.topic}#{post.incarnation} gave out {messages} after its end")
-        return True
-
-    def _fold(self, messages: Messages) -> None:
-        for message in messages:
-            if isinstance(message, PresenceDiff):
-                try:
-                    self.reference.fold(message.diff)
-                except (KeyError, ValueError):
-                    self._breach("presence", f"{message} does not fit {self.reference.presences}")
-        self._had_members = self._had_members or bool(self.reference.members)
-
-    def _check_comeback(self, messages: Messages, leaving: Set[str]) -> None:
-        diffs = [message.diff for message in messages if isinstance(message, PresenceDiff)]
-        comers = [meta.ref.rpartition(":")[0] for diff in diffs for entry in diff.joins for meta in entry.metas]
-        sure = [client for client in self._to_come_back if client not in leaving]  # of others it shows when they are answered
-        if [client for client in comers if client not in leaving] != sure or not self._to_come_back.keys() >= set(comers):
-            self._breach("rejoin", f"{comers} came back to {self.topic}, where {list(self._to_come_back)} were due")
-        self._to_come_back = {}
+        return None
 
     # At rest
 
     def check(self, now_s: float, waiting: int) -> None:
         """Nobody is ready: hold what is there against what was seen. `waiting`: how many of its events have no answer yet."""
-        post = self.post
+        now = self.now
         wrong = self.healing.wrong_at_rest(now_s)
         if wrong is not None:
             self._breach("restarts", f"{self.topic}: {wrong}")
         if self.healing.is_put_off and waiting > self._rules.restarts.max_waiting:
             self._breach("waiting", f"{waiting} events wait for {self.topic}")
-        if post is None or post in post.in_hand:
-            return
-        if post.settled:
-            self.check_state(post)
-        if self._downs.channel(_NOW) or self._downs.topic(self.topic, _NOW):
-            self._breach("life", f"{self.topic}#{post.incarnation} lives, and is to be down")
-        if not self.reference.members and (self._had_members or now_s - self._began_s > self._rules.rejoin_window_s + _EPSILON_S):
-            self._breach("stops", f"nobody is in {self.topic}#{post.incarnation}, and it has not stopped")
+        is_down = bool(self._downs.channel(_NOW) or self._downs.topic(self.topic, _NOW))
+        if now is None and not (is_down or self._is_closed or self.healing.is_put_off):
+            if self._to_come_back:
+                self._breach("rejoin", f"{list(self._to_come_back)} have not come back to {self.topic}")
+            if self._is_taken:
+                self._breach("restarts", f"{self.topic} had members when all crashed, and was not started again")
+        elif now is not None and now.is_held:
+            self._check_held(now, now_s)
+        elif now is not None:
+            self._check_living(now, now_s, is_down=is_down)
 
-    def check_state(self, post: Post) -> None:
-        """It is at rest, or was told to end: it holds what it was seen to have become."""
-        state: Any = post.state
-        if state is None or (isinstance(state, BehavedTopic) and not state.presences and not self.reference.members):
+    def _check_living(self, now: Incarnation, now_s: float, *, is_down: bool) -> None:
+        now.check(now_s)
+        if is_down:
+            self._breach("life", f"{now.name} lives, and is to be down")
+        window_s = 0.0 if now.had_members else self._rules.rejoin_window_s
+        if not now.members and (now.had_members or now_s - now.began_s > window_s + _EPSILON_S):
+            self._breach("stops", f"nobody is in {now.name}, and it has not stopped")
+
+    def _check_held(self, now: Incarnation, now_s: float) -> None:
+        """It does not come back from something: it is given up in time, where it can be."""
+        if not self._rules.trusts_clock:
             return
-        if state.subscribers != tuple(self.reference.members):
-            self._breach("model", f"{post.topic} has {state.subscribers}, where {tuple(self.reference.members)} were due")
-        if state.presences != self.reference.presences:
-            self._breach("presence", f"{post.topic} has {state.presences}, where {self.reference.presences} was due")
+        if now.post.behaved is not None and now_s - now.at_work_since_s > 1.25 * self._rules.event_timeout_s + _EPSILON_S:
+            self._breach("stuck", f"{now.name} has been at work since {now.at_work_since_s:g} s, and is not given up")
+        since_s = now.crashes_since_s
+        if since_s is not None and now_s - since_s > 2 * self._rules.crash_timeout_s + _EPSILON_S:
+            self._breach("stuck", f"{now.name} was told to crash at {since_s:g} s, and is not given up")
+
+
+_REFUSALS = frozenset(("crashed", "not_joined", "topic_crashed", "unavailable"))

@@ -5,11 +5,13 @@ from machine to machine.
 """
 
 import hashlib
+import json
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from lightspeed.actors.events import Broadcast, Crash, Join, Leave, Push, Rejoin, Restart
 from lightspeed.actors.post import Delivery, Errand, Order, Question
@@ -26,6 +28,14 @@ def _as_plain(value: object) -> object:
 
 
 _encode = msgspec.json.Encoder(enc_hook=_as_plain).encode
+
+
+class Act(Struct, frozen=True, eq=False):
+    """What somebody in a simulation does in his turn, besides to send an event."""
+
+    name: str
+    """As it stands in the trace."""
+    call: Callable[[], object]
 
 
 class Trace:
@@ -62,8 +72,13 @@ def _line(entry: tuple[Any, ...]) -> str:
 def _json(value: Any) -> str:
     try:
         return _encode(value).decode()
-    except (TypeError, ValueError):  # a behaviour gave out what is no text, or none that UTF-8 knows
-        return repr(value)[:_LONGEST]
+    except ValueError:  # a behaviour gave out a text that UTF-8 does not know
+        return json.dumps(msgspec.to_builtins(value, enc_hook=_as_plain), separators=(",", ":"))
+
+
+def printable(name: str) -> str:
+    """A name as it stands in a line: what would end the line, or a field of it, is written as Python writes it."""
+    return name if name.isprintable() else repr(name)[1:-1]
 
 
 def described(message: Any) -> Any:
@@ -89,6 +104,8 @@ def _text(message: Any) -> str:
         return f"replay {' '.join(map(_json, message.rejoins))}"
     if kind is Question or kind is Errand:
         return str(kind.__name__.lower())
+    if kind is Act:
+        return printable(message.name)
     if kind in _PLAIN:
         return repr(message)[:_LONGEST]
     return str(kind.__name__)

@@ -3,7 +3,9 @@
 It stands between the actors and their outlet, and is told of their beginnings and ends. The rules that it holds them to:
 
     accounted_for     every event that was accepted is answered, once
+    close             when a channel is closed, none of its actors lives
     dead_incarnation  what a dead incarnation does has no effect
+    handle            what returns has taken effect
     life              what is accepted while the channel or the topic is down is refused, and nothing else is refused so
     model             a relay gives out what the rules of a channel say, and its state is what they say
     one_incarnation   a topic has one living incarnation at a time
@@ -11,9 +13,13 @@ It stands between the actors and their outlet, and is told of their beginnings a
     orders            a crash or a restart gives out what the rules say, and to whom they say
     outbox            what is flushed is all that was given out, in the order of acceptance, once
     presence          who is present is the fold of what was given out of joins, rejoins and leaves
+    reads             what is read is what was, with every event that was accepted before
     rejoin            with a ledger, whoever was in a topic when it ended is in it again, and nobody else
     restarts          who was in a topic that failed is told; it comes up, or is given up, as its options say, in time
-    stops             an actor whose topic nobody is in stops
+    sink              a sink is given all that was given out, once, and of each topic in order
+    stops             an actor whose topic nobody is in stops, and no other event than a join or a rejoin starts one
+    stuck             who does not come back is given up in time, and nobody else is
+    supervisor        the supervisor fails of nothing, and a relay neither, but by plan
     waiting           what waits behind a failure is handled or answered as the options say, and no more of it waits
 """
 
@@ -23,9 +29,9 @@ from typing import Any
 
 from lightspeed.actors.errors import InvariantBroken, TopicCrash
 from lightspeed.actors.events import Crash, Event, Leave, Restart
-from lightspeed.actors.exits import text_of
-from lightspeed.actors.outbound import BroadcastMessage, PushMessage, Reply, System
+from lightspeed.actors.outbound import BroadcastMessage, Outbound, PushMessage, Reply, System
 from lightspeed.actors.post import Delivery, Order, Post
+from lightspeed.actors.recipients import Recipients
 from lightspeed.actors.topic import Messages
 from lightspeed.supervision import (
     Delay,
@@ -35,30 +41,48 @@ from lightspeed.supervision import (
     FailSupervisor,
     Fault,
     Full,
+    Hang,
     LoseReply,
     Reorder,
+    Slow,
 )
-from lightspeed.testing.books import Books
+from lightspeed.testing.books import Books, SinkBooks
 from lightspeed.testing.client import Client
 from lightspeed.testing.downs import Downs
 from lightspeed.testing.healing import ReferenceWindow
+from lightspeed.testing.incarnation import Incarnation, Rules
 from lightspeed.testing.pool import SimulatedPool
-from lightspeed.testing.topic_life import Rules, TopicLife
+from lightspeed.testing.reads import Census
+from lightspeed.testing.topic_life import TopicLife
 
 _ON_WAY = frozenset((Delay, Drop, Duplicate, Reorder))
+_KEEP_WAITING = frozenset((Delay, DelayReply, Drop, FailSupervisor, Hang, LoseReply, Reorder, Slow))
 _ANSWER_TWICE = frozenset((DelayReply, Full))  # the reply comes by itself
+_MANY = 100  # crashes, of whom nobody waits for more at once
 _NO_FAULTS: Set[type[Fault]] = frozenset()
-_OF_A_SUPERVISOR = frozenset(("life", "orders", "restarts", "stops", "waiting"))  # that lives
+# What only a supervisor that lives can be held to.
+_OF_A_SUPERVISOR = frozenset(("handle", "life", "orders", "reads", "rejoin", "restarts", "stops", "stuck", "waiting"))
 SPOIL_REPLIES: Set[type[Fault]] = frozenset((DelayReply, LoseReply))
 
 
 class Witness:
     """Of one channel. For the simulation's thread only."""
 
-    def __init__(self, pool: SimulatedPool, rules: Rules, kinds: list[type[Fault]], *, has_outbox: bool) -> None:
-        self._pool, self._rules, self._kinds, self._has_outbox = pool, rules, kinds, has_outbox
+    def __init__(
+        self, pool: SimulatedPool, rules: Rules, kinds: list[type[Fault]], *, has_outbox: bool, has_crowds: bool
+    ) -> None:
+        self.has_crowds = has_crowds
+        """Whether topics are to take few for many."""
+        self._pool, self._rules, self.kinds, self.sink_books = pool, rules, kinds, None if has_outbox else SinkBooks()
         self._faulted: dict[int, set[type[Fault]]] = {}  # events that faults have got at, by number
-        self._has_failed = False  # the supervisor, by plan
+        self.has_failed = False
+        """The supervisor, by plan."""
+        self.last_seq = 0
+        """The number of the event that was accepted last."""
+        self.given_up = 0
+        """How many topics' actors were."""
+        self.census: Census | None = None
+        """Told how many are in each topic, while somebody reads that."""
         self.handled = 0
         """How many messages topics handled."""
         self.failures = 0
@@ -73,11 +97,12 @@ class Witness:
         self._sent: defaultdict[str, deque[Any]] = defaultdict(deque)
         self._coming: Delivery | Order | None = None
         self._ordered: dict[int, Crash | Restart] = {}
+        self._taken: deque[tuple[Crash, list[Incarnation]]] = deque(maxlen=_MANY)
         self._answered: set[int] = set()
         self._changed: dict[str, TopicLife] = {}  # topics that have done something since all was at rest
         intensity = rules.restarts.channel_intensity
         self._all_restarts = None if intensity is None else ReferenceWindow(intensity, rules.restarts.channel_period_s)
-        self._must_crash = ""  # the topic by whose failure the channel has had too many
+        self._must_crash: deque[str] = deque()  # topics by whose failures the channel has had too many
 
     # What it is told
 
@@ -94,11 +119,14 @@ class Witness:
     def accepted(self) -> None:
         """It has."""
         mail, self._coming = self._coming, None
-        if mail is not None and mail.seq and self.on_accept is not None:
+        if mail is None or not mail.seq:
+            return
+        self.last_seq = mail.seq
+        if self.on_accept is not None:
             self.on_accept(mail.request)
         if type(mail) is Order:
             self._ordered[mail.seq] = mail.request
-        elif type(mail) is Delivery and mail.seq:
+        elif type(mail) is Delivery:
             if mail.seq not in self._answered:
                 self.open[mail.seq] = mail
             self._check_sent(mail.request)
@@ -107,36 +135,42 @@ class Witness:
         """A topic actor."""
         life = self.lives.get(post.topic)
         if life is None:
-            life = self.lives[post.topic] = TopicLife(post.topic, self._rules, self.downs, self._break)
-        life.begin(post, self._pool.clock.now_s)
+            life = self.lives[post.topic] = TopicLife(post.topic, self._rules, self.downs, self.break_rule)
+        routed = self._coming.request if type(self._coming) is Delivery else None
+        life.begin(post, self._now_s, routed)
         self._changed[post.topic] = life
 
-    def told_to_end(self, post: Post) -> None:
+    def works(self, post: Post) -> None:
+        """A topic actor has been given something."""
+        now = self.lives[post.topic].now
+        if now is not None and now.post is post:
+            now.at_work_since_s = self._now_s
+
+    def told_to_end(self, post: Post, *, crashes: bool) -> None:
         """A topic actor was sent an order to crash, or to stop."""
-        self.lives[post.topic].leave(post)
+        self.lives[post.topic].leave(post, self._now_s, crashes=crashes)
+        if self.census is not None:
+            self.census.see(post.topic, 0)  # to the supervisor it is gone
 
     def ended(self, post: Post, error: BaseException | None, waiting: Set[int]) -> None:
         """A topic actor, of this; None: it was stopped. `waiting`: the numbers of what it has not handled."""
         life = self.lives[post.topic]
-        if life.post is not post:
+        if life.now is None or life.now.post is not post:
             return  # it had been given up
-        in_hand = post.in_hand.get(post)
-        failed = None
-        if error is None or isinstance(error, TopicCrash):
-            life.check_state(post)
-        else:
+        if error is not None and not isinstance(error, TopicCrash):
             self.failures += 1
-            failed = text_of(error)
-        life.end(failed, None if in_hand is None else in_hand.seq, waiting)
-        self._changed[post.topic] = life
+        life.end(error, post.in_hand.get(post), waiting, self._now_s, self.open_of(post.topic))
+        self._change(life)
 
     def abandoned(self, topic: str) -> None:
         """The supervisor goes on without the topic's actor."""
         life = self.lives.get(topic)
-        if life is not None and life.post is not None:
+        if life is not None and life.now is not None:
             self.failures += 1
-            in_hand = life.post.in_hand.get(life.post)
-            life.be_abandoned(None if in_hand is None else in_hand.seq)
+            self.given_up += 1
+            post = life.now.post
+            life.be_abandoned(post.in_hand.get(post), self._now_s, self.open_of(topic))
+            self._change(life)
 
     def put(self, post: Post | None, seq: int, topic: str | None, messages: Messages) -> None:
         """These were given out, by the incarnation of this post or by the supervisor itself."""
@@ -146,9 +180,12 @@ class Witness:
         if seq in self._answered:
             if faults & _ANSWER_TWICE:
                 return
-            self._break("accounted_for", f"number {seq} was answered twice, now with {messages}")
+            self.break_rule("accounted_for", f"number {seq} was answered twice, now with {messages}")
         self._answered.add(seq)
-        self.books.give(seq, messages)
+        if self.sink_books is None:
+            self.books.give(seq, messages)
+        else:
+            self.sink_books.give(topic, messages)
         delivery = self.open.pop(seq, None)
         if delivery is None and is_coming and type(coming) is Delivery:
             delivery = coming
@@ -156,26 +193,50 @@ class Witness:
             order = coming.request if is_coming and type(coming) is Order else self._ordered.get(seq)
             self._put_by_supervisor(topic, seq, delivery, order, messages)
         else:
-            life = self._changed[post.topic] = self.lives[post.topic]
+            life = self.lives[post.topic]
             if delivery is None:
-                life.gave(post, messages, lambda: self._leaving(post.topic))
+                life.gave(post, messages, lambda: self._leaving(post.topic), self._now_s)
             else:
                 self.handled += 1
-                life.handled(post, delivery, messages, faults, lambda: self._leaving(post.topic))
+                life.handled(post, delivery, messages, faults, lambda: self._leaving(post.topic), self._now_s)
+            self._change(life)
         if self.clients:
             for message in messages:
                 self._hand_out(message)
 
     def fired(self, index: int, topic: str) -> None:
         """A fault of the plan acts now: what follows of it is no breach."""
-        kind = self._kinds[index]
-        self._has_failed = self._has_failed or kind is FailSupervisor
+        kind = self.kinds[index]
+        self.has_failed = self.has_failed or kind is FailSupervisor
         life = self.lives.get(topic)
-        mail = None if life is None or life.post is None else life.post.in_hand.get(life.post)
+        mail = None if life is None or life.now is None else life.now.post.in_hand.get(life.now.post)
         if mail is not None:
             self._faulted.setdefault(mail.seq, set()).add(kind)
 
+    def delivered(self, message: Outbound) -> None:
+        """The sink is about to be given this."""
+        wrong = None if self.sink_books is None or self.lost_is_excused else self.sink_books.deliver(message)
+        if wrong is not None:
+            self.break_rule("sink", wrong)
+
+    def supervisor_failed(self, error: BaseException | None) -> None:
+        """The supervisor has raised this, and the channel ends."""
+        if not (self.has_failed or isinstance(error, KeyboardInterrupt)):
+            self.break_rule("supervisor", f"the supervisor failed of {error!r}")
+
     # What it holds them to
+
+    @property
+    def letters(self) -> int | None:
+        """How many dead letters there must be; None: that can't be told."""
+        letters = [life.letters for life in self.lives.values()]
+        known = [count for count in letters if count is not None]
+        return None if self.failures or self.has_failed or len(known) < len(letters) else sum(known)
+
+    @property
+    def is_held(self) -> bool:
+        """Whether any topic may keep others waiting, though nobody is ready."""
+        return any(life.is_held for life in self.lives.values())
 
     def check(self, *, at_end: bool = False) -> None:
         """Everything has come to rest: hold what is there against what was seen.
@@ -183,25 +244,56 @@ class Witness:
         Raises:
             InvariantBroken: it is not so.
         """
-        now_s = self._pool.clock.now_s
-        if self.open and not self._has_failed and (at_end or not any(life.is_held for life in self.lives.values())):
-            self._break("accounted_for", f"no answer was given to {[mail.request for mail in self.open.values()]}")
+        if self.open and not self.has_failed and (at_end or not self.is_held):
+            self.break_rule("accounted_for", f"no answer was given to {[mail.request for mail in self.open.values()]}")
         for life in (self.lives if at_end else self._changed).values():
-            life.check(now_s, len(self._open_of(life.topic)) if self.open else 0)
+            life.check(self._now_s, len(self.open_of(life.topic)))
         self._changed = {topic: life for topic, life in self._changed.items() if life.is_awaited}
-        if self._must_crash and not self._has_failed:
-            self._break("restarts", f"topics failed too often, {self._must_crash} last, and the channel did not crash")
-        lost = self.books.lost() if at_end and self._has_outbox and DelayReply not in self._kinds else None
+        if self._must_crash and not self.is_held:
+            self.break_rule("restarts", f"topics failed too often, {self._must_crash[0]} last, and the channel did not crash")
+        alive = [life.now.name for life in self.lives.values() if life.now is not None] if at_end else []
+        if alive:
+            self.break_rule("close", f"{alive} live, and the channel is closed")
+        lost = self.lost() if at_end else None
         if lost is not None:
-            self._break("outbox", lost)
+            self.break_rule("outbox" if self.sink_books is None else "sink", lost)
         if self._pool.broken is not None:
             broken, self._pool.broken = self._pool.broken, None
             raise broken
 
+    @property
+    def lost_is_excused(self) -> bool:
+        """Whether what was given out may come out of order, or not at all."""
+        return DelayReply in self.kinds or self.has_failed
+
+    @property
+    def may_keep_waiting(self) -> bool:
+        """Whether a call may end at its timeout."""
+        return bool(_KEEP_WAITING.intersection(self.kinds)) or self.is_held
+
+    def taken_by(self, crash: Crash) -> list[Incarnation]:
+        """The topics' actors that it took."""
+        return next((taken for order, taken in self._taken if order is crash), [])
+
+    def lost(self) -> str | None:
+        """What was given out, and reached nobody."""
+        if self.lost_is_excused:
+            return None
+        return self.books.lost() if self.sink_books is None else self.sink_books.lost()
+
     def close(self) -> None:
-        """The channel is about to be closed: what was put off does not come any more."""
+        """The channel is about to be closed."""
         for life in self.lives.values():
-            life.healing.call_off()
+            life.close()
+
+    @property
+    def _now_s(self) -> float:
+        return self._pool.clock.now_s
+
+    def _change(self, life: TopicLife) -> None:
+        self._changed[life.topic] = life
+        if self.census is not None:
+            self.census.see(life.topic, len(life.members))
 
     def _put_by_supervisor(
         self, topic: str | None, seq: int, delivery: Delivery | None, order: Crash | Restart | None, messages: Messages
@@ -211,51 +303,56 @@ class Witness:
             return
         life = self.lives.get(topic)
         if life is None:
-            life = TopicLife(topic, self._rules, self.downs, self._break)  # nobody has ever been in it: it need not be kept
+            life = TopicLife(topic, self._rules, self.downs, self.break_rule)  # nobody has ever been in it: it need not be kept
+        open_seqs = self.open_of(topic)
         if delivery is not None:
-            life.refused(delivery, messages, waiting=len(self._open_of(topic)), has_failures=self.failures > 0)
+            life.refused(delivery, messages, waiting=len(open_seqs))
         elif order is not None:
-            life.ordered(seq, order, messages)
+            life.ordered(seq, order, messages, open_seqs)
         else:
-            life.arose(seq, messages, self._pool.clock.now_s, self._open_of(topic))
+            life.arose(seq, messages, self._now_s, open_seqs)
             self._count_restart(life)
         self.downs.enter(seq, messages, by_order=order is not None)
+        if isinstance(order, Crash) and life.now is not None and messages[0] == System(f"topic_crashed:{topic}"):
+            self._taken.append((order, [life.now]))
         if topic in self.lives:
-            self._changed[topic] = life
+            self._change(life)
 
     def _put_about_all(self, seq: int, order: Crash | Restart | None, messages: Messages) -> None:
         is_down, by_order = self.downs.channel(seq), order is not None
         if order is None:
-            order = Crash(f"topics failed too often, {self._must_crash} last")
-            self._must_crash = ""
+            last = self._must_crash.popleft() if self._must_crash else "none"
+            order = Crash(f"topics failed too often, {last} last")
         if isinstance(order, Restart):
             due = "restarted" if is_down else "already_running"
         else:
             due = "already_crashed" if is_down else f"crashed:{order.reason}"
-        if is_down is not None and messages != (System(due),):
-            self._break("orders", f"{order} gave {messages}, where {due} was due")
+        is_known = is_down is not None and (by_order or self._rules.trusts_clock)
+        if is_known and messages != (System(due),):
+            self.break_rule("orders", f"{order} gave {messages}, where {due} was due")
         self.downs.enter(seq, messages, by_order=by_order)
-        if messages[0] == System(f"crashed:{getattr(order, 'reason', '')}"):
+        if self.downs.is_down and not is_down:
+            self._taken.append((order, [life.now for life in self.lives.values() if life.now is not None]))  # type: ignore[arg-type]
             for life in self.lives.values():
-                life.healing.call_off()
-            self._changed.update(self.lives)
+                life.be_taken_down(self.open_of(life.topic))
+        self._changed.update(self.lives)
 
     def _count_restart(self, life: TopicLife) -> None:
         """Of all topics together."""
         if self._all_restarts is None or not life.healing.was_counted:
             return
-        now_s = self._pool.clock.now_s
-        if self._all_restarts.has_room(now_s):
-            self._all_restarts.count(now_s)
+        if self._all_restarts.has_room(self._now_s):
+            self._all_restarts.count(self._now_s)
         elif self._rules.trusts_clock:
-            self._must_crash = life.topic
+            self._must_crash.append(life.topic)
 
     def _leaving(self, topic: str) -> set[str]:
         """Who has asked to leave, and has no answer yet."""
         events = [mail.request for mail in self.open.values()]
         return {event.client_id for event in events if isinstance(event, Leave) and event.topic == topic}
 
-    def _open_of(self, topic: str) -> list[int]:
+    def open_of(self, topic: str) -> list[int]:
+        """The numbers of the topic's events that have no answer yet."""
         return [seq for seq, mail in self.open.items() if mail.request.topic == topic]
 
     def _check_sent(self, event: Any) -> None:
@@ -265,18 +362,20 @@ class Witness:
             return
         if not sent or all(event is not other for other in sent):
             return  # it came by another way than a client
-        if sent.popleft() is not event and not _ON_WAY.intersection(self._kinds):
-            self._break("order", f"{event} was accepted before an earlier one of the same client")
+        if sent.popleft() is not event and not _ON_WAY.intersection(self.kinds):
+            self.break_rule("order", f"{event} was accepted before an earlier one of the same client")
 
     def _hand_out(self, message: Any) -> None:
         kind = type(message)
         if kind is BroadcastMessage:
-            for client_id in message.recipients:
+            is_lazy = type(message.recipients) is Recipients  # then to read it now would hide what it were later
+            for client_id in self.lives[message.topic].members if is_lazy else message.recipients:
                 if client_id in self.clients:
                     self.clients[client_id].received.append(message)
         elif (kind is Reply or kind is PushMessage) and message.client_id in self.clients:
             self.clients[message.client_id].received.append(message)
 
-    def _break(self, invariant: str, text: str) -> None:
-        if self._pool.broken is None and not (self._has_failed and invariant in _OF_A_SUPERVISOR):
+    def break_rule(self, invariant: str, text: str) -> None:
+        """The first one ends the simulation, with the step in which it came up."""
+        if self._pool.broken is None and not (self.has_failed and invariant in _OF_A_SUPERVISOR):
             self._pool.broken = InvariantBroken(invariant, text)

@@ -1,15 +1,17 @@
 """A runtime over the simulation's: its topic actors and its supervisor do all that they do before a witness."""
 
 from collections.abc import Callable
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lightspeed.actors.post import Delivery, Order, Outlet, Post
+from lightspeed.actors.recipients import Roster
 from lightspeed.actors.runtime import Reply, Runtime, SupervisedRef
 from lightspeed.actors.runtime_over import RuntimeOver
-from lightspeed.actors.topic import Messages
+from lightspeed.actors.topic import Messages, TopicState
 from lightspeed.actors.topic_actor import TopicActor
 from lightspeed.supervision import TopicSupervisor
-from lightspeed.testing.trace import Trace
+from lightspeed.testing.trace import Trace, printable
 from lightspeed.testing.witness import Witness
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ class WitnessedRuntime(RuntimeOver):
 
     def _outlet(self, inner: Any, post: Post | None) -> "_SeenOutlet":
         name = "TopicSupervisor" if post is None else f"{post.topic}#{post.incarnation}"
-        return _SeenOutlet(inner, post, self._witness, self._trace, f"{self._prefix}{name}")
+        return _SeenOutlet(inner, post, self._witness, self._trace, printable(f"{self._prefix}{name}"))
 
     def _seen(self, role: type, mixin: type) -> type:
         if role not in self._roles:
@@ -51,16 +53,42 @@ class WitnessedRuntime(RuntimeOver):
         return self._roles[role]
 
 
+class _SmallRoster(Roster):
+    __slots__ = ()
+
+    worth_compacting = 1
+
+
+class _SmallCrowd(TopicState, eq=False, gc=False):
+    """A topic in which two are many: what is done otherwise for a crowd is done for few, and a few events can break it."""
+
+    many = 2
+    roster = _SmallRoster
+
+
 class _SeenTopic(_Topic):
     witness: ClassVar[Witness]
 
     def __init__(self, post: Post, *others: Any) -> None:
         self.witness.started(post)
+        self._at_work_on: Any = None
         super().__init__(post, *others)
 
-    def told_to_end(self) -> None:
-        """For its inbox: it was sent an order to crash or to stop."""
-        self.witness.told_to_end(self.post)
+    def make_state(self, post: Post) -> TopicState:
+        state = super().make_state(post)
+        return (
+            _SmallCrowd(post.topic) if self.witness.has_crowds and type(state) is TopicState and post.incarnation % 2 else state
+        )
+
+    def on_receive(self, mail: Any) -> None:
+        if mail is not self._at_work_on:  # else it comes once more, to one that was held up
+            self._at_work_on = mail
+            self.witness.works(self.post)
+        super().on_receive(mail)
+
+    def told_to_end(self, *, crashes: bool) -> None:
+        """For its inbox: it was sent an order to crash, or to stop."""
+        self.witness.told_to_end(self.post, crashes=crashes)
 
     def on_end(self, error: BaseException | None) -> None:
         me: Any = self  # on a pool, where the simulation starts it
@@ -71,6 +99,10 @@ class _SeenTopic(_Topic):
 
 class _SeenSupervisor(_Supervisor):
     witness: ClassVar[Witness]
+
+    def on_failure(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self.witness.supervisor_failed(error)
+        super().on_failure(kind, error, traceback)
 
     def on_receive(self, message: Any) -> Any:
         if type(message) is not Delivery and type(message) is not Order:

@@ -309,6 +309,7 @@ def test_a_topic_that_fails_while_it_is_counted_for_a_crash_holds_nothing_up(hel
         held.go_on.set()
         outbound = channel.flush_outbox()
         assert outbound[:2] == [FAILED[0], System("unknown_topic:x")]  # when it was counted, nobody was left in it
+        outbound += channel.flush_outbox()  # what arose by itself has numbers behind that of the first flush
         assert [message for message in outbound if message in FAILED] == FAILED
         assert channel.subscribers("x") == ("b",)
 
@@ -521,3 +522,29 @@ def test_a_topic_that_fails_before_anybody_is_back_comes_up_after_its_backoff_to
         simulation.run_for(2)
         labels = [message.label for message in channel.flush_outbox() if isinstance(message, System)]
     assert labels == ["crashed:power cut", "restarted", "topic_crashed:x", "topic_restarted:x"]
+
+
+def test_members_come_back_also_where_the_actor_that_was_to_take_them_fails_at_its_start_and_all_crashed_twice():
+    plan = FaultPlan((Raise("on_start", restart=1),))
+    for seed in range(40):
+        with Simulation(seed) as simulation:
+            channel = simulation.channel(rejoin="supervisor", faults=plan)
+            for event in (Rejoin("a", "x", "u", 1), Crash("one"), Restart(), Crash("two"), Restart()):
+                channel.tell(event)
+            simulation.run()
+            assert channel.subscribers("x") == ("a",)
+
+
+def test_who_only_asks_takes_no_events_place_where_a_topic_is_put_off():
+    plan = FaultPlan((Raise(match={"type": "push"}, times=1),))
+    with Simulation(scheduler="round_robin") as simulation:
+        restarts = Restarts(max_waiting=1, backoff=Backoff(floor_s=1, cap_s=1, jitter=0))
+        channel = simulation.channel(faults=plan, restarts=restarts)
+        reader, writer = simulation.client(channel, "reader"), simulation.client(channel, "a")
+        for event in (Join("a", "x", "u", 1), Push("a", "x", "e", "fails")):
+            channel.handle(event)
+        reader.do(lambda: channel.subscribers("x"))
+        for _ in range(2):
+            writer.rejoin("x")
+        simulation.run_for(2)
+        assert [message.payload for message in writer.received if isinstance(message, Reply)][2:] == ["unavailable", "rejoined"]

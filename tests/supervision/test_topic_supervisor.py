@@ -24,6 +24,7 @@ from lightspeed.channel import (
     Threads,
     TopicCrash,
 )
+from lightspeed.testing import Simulation
 
 pytestmark = pytest.mark.usefixtures("runtime")
 
@@ -370,3 +371,28 @@ def test_an_unknown_message_from_outside_changes_nothing():
         for ref in pykka.ActorRegistry.get_all():
             ref.ask("what is this?")
         assert channel.subscribers("t") == ("c",)
+
+
+class InTurn:
+    """A scheduler: whoever's name stands first here, before all others."""
+
+    names = ("TopicSupervisor", "client operator", "client bob", "client cid", "z#3", "x#1", "y#2")
+
+    def choose(self, ready):
+        return min(range(len(ready)), key=lambda index: self.names.index(ready[index]._pooled_inbox.name))
+
+
+def test_a_flush_that_waits_for_a_count_takes_nothing_that_was_accepted_after_it():
+    with Simulation(scheduler=InTurn()) as simulation:
+        channel, flushed = simulation.channel(), []
+        simulation.client(channel, "ann").join("x")
+        simulation.step()
+        simulation.step()  # x has it in its inbox: for a crash of it, it is counted first who is in it
+        operator, bob, cid = (simulation.client(channel, name) for name in ("operator", "bob", "cid"))
+        operator.send(Crash("one", "x"))
+        operator.do(lambda: flushed.extend(channel.flush_outbox()))
+        bob.join("y")
+        cid.join("z")
+        simulation.run()
+        assert [type(message).__name__ for message in flushed] == ["Reply", "PresenceDiff", "System", "PushMessage"]
+        assert [message.topic for message in channel.flush_outbox()] == ["y", "y", "z", "z"]

@@ -21,13 +21,14 @@ def test_as_many_events_are_drawn_as_are_asked_for_and_now_and_then_a_crowd_besi
     assert 0 < len(crowded) < len(MANY) / 8
 
 
-def test_every_event_every_option_and_every_fault_but_the_supervisors_own_failure_is_drawn():
+def test_every_event_every_option_and_every_fault_is_drawn():
     events = Counter(type(sending.event).__name__ for scenario in MANY for sending in scenario.sendings)
-    assert set(events) == {"Join", "Rejoin", "Leave", "Broadcast", "Push", "Crash", "Restart"}
+    assert set(events) == {"Join", "Rejoin", "Leave", "Broadcast", "Push", "Crash", "Restart", "Read"}
     assert min(events.values()) > 200
+    assert {sending.waits for scenario in MANY for sending in scenario.sendings} == {False, True}
     kinds = {type(fault) for scenario in MANY for fault in scenario.plan.faults}
-    assert {kind for kind in KINDS.values() if kind not in kinds} == {KINDS["fail_supervisor"]}
-    for option in ("behaviours", "rejoin", "restarts", "rejoin_window_s"):
+    assert kinds == set(KINDS.values())
+    for option in ("behaviours", "has_sink", "rejoin", "restarts", "rejoin_window_s"):
         assert len({repr(getattr(scenario.options, option)) for scenario in MANY}) > 1, option
 
 

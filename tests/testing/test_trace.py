@@ -31,7 +31,17 @@ def test_what_a_behaviour_gives_out_that_json_does_not_know_is_written_all_the_s
         channel = simulation.channel(behaviours={"x": Odd})
         channel.handle(Join("a", "x", "u", 1))
         channel.handle(Push("a", "x", "e", "p"))
-    assert any(line.startswith("out\tx#1\tBroadcastMessage") and "\\udc80" in line for line in simulation.trace)
+    assert 'out\tx#1\t{"type":"broadcast_message","topic":"x","payload":"\\udc80","recipients":["a"]}' in simulation.trace
+
+
+def test_a_step_is_a_line_whatever_names_are_like():
+    with Simulation(1) as simulation:
+        simulation.client(simulation.channel(), "a\tb\nc").join("x\ny")
+        simulation.run()
+        lines = list(simulation.trace)
+    assert "start\tclient a\\tb\\nc" in lines
+    assert "start\tx\\ny#1" in lines
+    assert not [line for line in lines if "\n" in line]
 
 
 def test_every_draw_stands_in_the_trace():

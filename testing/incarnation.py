@@ -1,0 +1,198 @@
+"""One incarnation of a topic, held against another that was given the same: a relay, or a behaviour that can be made twice.
+
+Of any other behaviour it can be said what its messages amount to, and not what they should be.
+"""
+
+from collections.abc import Callable, Set
+from typing import Any
+
+from msgspec import Struct
+
+from lightspeed.actors.behaved_topic import BehavedTopic
+from lightspeed.actors.errors import InjectedFault, TopicStuck
+from lightspeed.actors.events import Rejoin, TopicEvent
+from lightspeed.actors.outbound import BroadcastMessage, Outbound, PresenceDiff, Reply
+from lightspeed.actors.post import Delivery, Post
+from lightspeed.actors.recipients import Recipients
+from lightspeed.supervision import Fault
+from lightspeed.supervision.options import Restarts
+from lightspeed.testing.reference import ReferenceTopic
+from lightspeed.testing.reference_room import HookFailed, ReferenceRoom
+
+Messages = tuple[Outbound, ...]
+Breach = Callable[[str, str], None]
+
+
+class Rules(Struct, frozen=True):
+    """What of its channel's options a topic is held to."""
+
+    restarts: Restarts
+    rejoin_window_s: float
+    event_timeout_s: float
+    crash_timeout_s: float
+    has_ledger: bool
+    trusts_clock: bool
+    """Whether the channel's clock does not jump."""
+    spoils_replies: Set[type[Fault]]
+    """Faults that take replies away."""
+    repeatable: Set[Any]
+    """Behaviours that do the same again when they are given the same again."""
+
+
+class Incarnation:
+    """For the witness. Each method says by `breach` what is wrong."""
+
+    def __init__(self, post: Post, rules: Rules, breach: Breach, now_s: float) -> None:
+        self.post, self._rules, self._breach, self.began_s = post, rules, breach, now_s
+        self.name = f"{post.topic}#{post.incarnation}"
+        self.is_alive = True
+        self.is_leaving = False
+        """It was told to stop or to crash."""
+        self.crashes_since_s: float | None = None
+        """When it was told to crash; None: it was not."""
+        self.at_work_since_s = now_s
+        """When it was given what it is at work on."""
+        self.had_members = False
+        self._unread: list[tuple[Recipients, tuple[str, ...]]] = []
+        self.emptied_by: TopicEvent | None = None
+        """The event by which the last of its members left."""
+        self._twin: ReferenceRoom | None = None
+        if post.behaved is not None and post.behaved.make in rules.repeatable:
+            self._twin = ReferenceRoom(post.topic, post.behaved.make, post.behaved.restarted_by)
+        self.reference = ReferenceTopic(post.topic) if self._twin is None else self._twin
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """Client ids in subscription order."""
+        return tuple(self.reference.members)
+
+    @property
+    def is_held(self) -> bool:
+        """Whether something is in its hand, though nobody is ready."""
+        return self.post in self.post.in_hand
+
+    def handle(self, delivery: Delivery, messages: Messages, faults: Set[type[Fault]], now_s: float) -> None:
+        """It has handled an event, and gave this out."""
+        had_members, event = bool(self.reference.members), delivery.request
+        self._handle(event, messages, faults, now_s)
+        if had_members and not self.reference.members:
+            self.emptied_by = event
+
+    def _handle(self, event: TopicEvent, messages: Messages, faults: Set[type[Fault]], now_s: float) -> None:
+        if self._twin is None and self.post.behaved is not None:
+            replies = [message for message in messages if isinstance(message, Reply)]
+            if len(replies) > 1:
+                self._breach("accounted_for", f"{event} was answered twice: {replies}")
+            self._fold(messages)
+            return
+        try:
+            due = self.reference.handle(event) if self._twin is None else self._twin.ask(event, now_s)
+        except HookFailed as failure:
+            self._breach("model", f"{self.name} gave {messages} for {event}, where its {failure} fails")
+            return
+        if faults & self._rules.spoils_replies:
+            due = tuple(message for message in due if not isinstance(message, Reply))
+        if not self._is_same(messages, due):
+            self._breach("model", f"{event} gave {messages}, where {due} was due")
+        self.had_members = self.had_members or bool(self.reference.members)
+
+    def _is_same(self, messages: Messages, due: Messages) -> bool:
+        for message in messages:
+            if type(message) is BroadcastMessage and type(message.recipients) is Recipients:
+                break
+        else:
+            return messages == due
+        if len(messages) != 1 or len(due) != 1 or not isinstance(due[0], BroadcastMessage):
+            return False
+        self._unread.append((message.recipients, tuple(due[0].recipients)))  # it is read when others have come and gone
+        return (message.payload, len(message.recipients)) == (due[0].payload, len(due[0].recipients))
+
+    def ring(self, messages: Messages, now_s: float) -> None:
+        """It gave this out of itself."""
+        if self._twin is None:
+            self._fold(messages)
+        elif messages:
+            self._compare(messages, lambda twin: twin.ring(now_s))
+
+    def take_back(self, members: dict[str, tuple[str, int]], unsure: Set[str], messages: Messages, now_s: float) -> None:
+        """It gave this out as members came back. `unsure`: of whom it is not known whether they do."""
+        rejoins = [Rejoin(client, self.post.topic, user, at_ms) for client, (user, at_ms) in members.items()]
+        if self._twin is None or unsure:
+            self._twin = None
+            self._check_comeback(rejoins, unsure, messages)
+            self._fold(messages)
+        else:
+            self._compare(messages, lambda twin: twin.replay(rejoins, now_s), "rejoin")
+
+    def fail(self, error: BaseException, in_hand: Any, comes_back: bool, now_s: float) -> None:
+        """It died of this. `comes_back`: members were to be brought back, and have not been."""
+        if self._twin is None or isinstance(error, (InjectedFault, TopicStuck)) or in_hand is None or comes_back:
+            return
+        try:
+            if type(in_hand) is Delivery:
+                self._twin.ask(in_hand.request, now_s)
+            else:
+                self._twin.ring(now_s)
+        except HookFailed:
+            return
+        self._breach("model", f"{self.name} failed of {error!r}, where its behaviour fails of nothing")
+
+    def stop(self, now_s: float) -> int | None:
+        """It was stopped. How many messages that gives out, to nobody; None: that can't be told."""
+        if self._twin is None:
+            return 0 if self.post.behaved is None else None
+        return len(self._twin.end(now_s))
+
+    def check(self, now_s: float) -> None:
+        """It is at rest."""
+        missed = None if self._twin is None else self._twin.has_missed(now_s)
+        if missed is not None:
+            self._breach("model", f"a timer of {self.name}, {missed!r}, has not rung")
+        self.check_state()
+
+    def check_state(self) -> None:
+        """It is at rest, or has ended as it was told: it holds what it was seen to have become."""
+        post, state = self.post, self.post.state
+        for recipients, members in self._unread:
+            if tuple(recipients) != members:
+                self._breach("model", f"recipients {tuple(recipients)}, read later, where {members} were due")
+        self._unread.clear()
+        if state is None or not post.settled:
+            return
+        if isinstance(state, BehavedTopic) and not state.presences and not self.reference.members:
+            return
+        if state.subscribers != self.members:
+            self._breach("model", f"{self.name} has {state.subscribers}, where {self.members} were due")
+        if state.presences != self.reference.presences:
+            self._breach("presence", f"{self.name} has {state.presences}, where {self.reference.presences} was due")
+
+    def _compare(self, messages: Messages, ask: Callable[[ReferenceRoom], Messages], invariant: str = "model") -> None:
+        assert self._twin is not None
+        try:
+            due = ask(self._twin)
+        except HookFailed as failure:
+            self._breach(invariant, f"{self.name} gave {messages}, where its {failure} fails")
+            return
+        if due != messages:
+            self._breach(invariant, f"{self.name} gave {messages} of itself, where {due} was due")
+        self.had_members = self.had_members or bool(self.reference.members)
+
+    def _fold(self, messages: Messages) -> None:
+        for message in messages:
+            if isinstance(message, PresenceDiff):
+                try:
+                    self.reference.fold(message.diff)
+                except (KeyError, ValueError):
+                    self._breach("presence", f"{message} does not fit {self.reference.presences}")
+        self.had_members = self.had_members or bool(self.reference.members)
+
+    def _check_comeback(self, rejoins: list[Rejoin], unsure: Set[str], messages: Messages) -> None:
+        if self.post.behaved is None and any(not isinstance(message, PresenceDiff) for message in messages):
+            self._breach("rejoin", f"{self.name} gave {messages} as members came back")
+        diffs = [message.diff for message in messages if isinstance(message, PresenceDiff)]
+        comers = [(entry.key, meta) for diff in diffs for entry in diff.joins for meta in entry.metas]
+        came = [(meta.ref.rpartition(":")[0], key, meta.online_at_ms) for key, meta in comers]
+        due = [(event.client_id, event.user_id, event.now_ms) for event in rejoins]
+        sure = [one for one in due if one[0] not in unsure]
+        if [one for one in came if one[0] not in unsure] != sure or not set(came) <= set(due):
+            self._breach("rejoin", f"{came} came back to {self.name}, where {due} were due")
