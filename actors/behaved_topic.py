@@ -3,7 +3,7 @@
 An event takes effect when its hook has returned, and not if it raised: so the members are always those of the last event handled.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from msgspec import field
@@ -37,6 +37,14 @@ class BehavedTopic(TopicState, eq=False, gc=True):
         else:
             given = not_joined(event)
         return (*begun, *given)
+
+    def replay(self, rejoins: Iterable[Rejoin]) -> Messages:
+        try:
+            return super().replay(rejoins)
+        except BaseException:
+            for client_id in tuple(self.users):  # it is the first thing that is handled: nobody else is in it
+                super().handle(Leave(client_id, self.topic))
+            raise
 
     def ring(self, name: str, key: object) -> Messages:
         """A timer is due; one that was cancelled or started anew meanwhile counts no more."""

@@ -49,11 +49,14 @@ class Room:
     def push(self, client_id: str, event: str, payload: str) -> None:
         """Send something to one member."""
         self._check_open("push")
+        _check_text("a push's event", event)
+        _check_text("a push's payload", payload)
         self._messages.append(PushMessage(self._member(client_id), self.topic, event, payload))
 
     def broadcast(self, payload: str, *, but: str | None = None) -> None:
         """Send something to all members, or to all but one."""
         self._check_open("broadcast")
+        _check_text("a broadcast's payload", payload)
         recipients = tuple(client_id for client_id in self.members if client_id != but)
         self._messages.append(BroadcastMessage(self.topic, payload, recipients))
 
@@ -75,8 +78,7 @@ class Room:
             raise RoomMisused("there is no client to reply to: no event of a client is being handled")
         if self._answer is not None:
             raise RoomMisused(f"{self._client_id} has its reply already: {self._answer.payload!r}")
-        if type(payload) is not str:
-            raise RoomMisused(f"a reply's payload must be a str, got {payload!r}")
+        _check_text("a reply's payload", payload)
         self._answer = Reply(self._client_id, self.topic, status, payload)
 
     def _member(self, client_id: str) -> str:
@@ -103,3 +105,8 @@ class Room:
         """What is to become of timers: when each is due, in seconds; None: it is cancelled."""
         timers, self._timers = self._timers, {}
         return timers
+
+
+def _check_text(what: str, text: object) -> None:
+    if type(text) is not str:
+        raise RoomMisused(f"{what} must be a str, got {text!r}")

@@ -7,7 +7,7 @@ then what the successor is sent waits with it.
 
 import threading
 from collections.abc import Callable, Iterator
-from functools import partial
+from operator import methodcaller
 from typing import Any
 
 import pykka
@@ -178,7 +178,7 @@ class Children:
         rejoins = self._ledger.take(child.post.topic, child.post.incarnation)
         if rejoins and child.restores:
             child.awaits_rejoin = False
-            replay = Errand(partial(TopicState.replay, rejoins=rejoins), None, self._next_number(), rejoins)
+            replay = Errand(methodcaller("replay", rejoins), None, self._next_number(), rejoins)
             child.waiting = [replay, *child.waiting]
             child.sent += 1
             self._touched[child] = None

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterable
+from types import TracebackType
 from typing import Any
 
 from msgspec import Struct
@@ -63,14 +64,27 @@ class Outcome(Struct, frozen=True):
 
     @property
     def failure(self) -> str:
-        """What kind it is, by which others are known as the same: the invariant, or the kind of exception and its function."""
+        """What kind it is: the invariant, or the kind of exception and its function."""
         if isinstance(self.error, InvariantBroken):
             return self.error.invariant
-        place = self.error.__traceback__ if self.error is not None else None
+        where = "" if self._raised_at is None else f" in {self._raised_at.tb_frame.f_code.co_name}"
+        return f"{type(self.error).__name__}{where}"
+
+    def is_as(self, other: "Outcome") -> bool:
+        """Whether both failed in the same way: of the same kind, and an exception in the same line too."""
+        return self.error is not None and (self.failure, self._line) == (other.failure, other._line)
+
+    @property
+    def _line(self) -> tuple[str, int] | None:
+        place = None if isinstance(self.error, InvariantBroken) else self._raised_at
+        return None if place is None else (place.tb_frame.f_code.co_filename, place.tb_lineno)
+
+    @property
+    def _raised_at(self) -> TracebackType | None:
+        place = None if self.error is None else self.error.__traceback__
         while place is not None and place.tb_next is not None:
             place = place.tb_next
-        where = "" if place is None else f" in {place.tb_frame.f_code.co_name}"
-        return f"{type(self.error).__name__}{where}"
+        return place
 
     @property
     def exact(self) -> Case:

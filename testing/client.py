@@ -30,6 +30,8 @@ class Client:
         self.client_id, self.user_id = client_id, user_id
         self.received: list[Outbound] = []
         """Replies, pushes and broadcasts for it, in the order in which they were given out."""
+        self.on_received: Callable[[Outbound], object] | None = None
+        """Called with each of them when it comes: for a client that reacts. It may send, and must not wait. Default: none."""
         self._simulation, self._channel, self._witness = simulation, channel, witness
         self._later: dict[float, list[Event | Act]] = {}  # by the moment at which they are to be sent
         self._pooled_inbox: list[Any] = []
@@ -85,6 +87,15 @@ class Client:
             self._later[moment_s] = []
             self._simulation.pool.call_later(after_s, lambda: self._line_up(*self._later.pop(moment_s)))
         self._later[moment_s].append(what)
+
+    def receive(self, message: Outbound) -> None:
+        """For the witness: this was given out for it. What `on_received` raises ends the simulation, and hurts no actor."""
+        self.received.append(message)
+        if self.on_received is not None:
+            try:
+                self.on_received(message)
+            except Exception as error:  # the user's code, in the turn of the actor that gave the message out
+                self._simulation.pool.broken = self._simulation.pool.broken or error
 
     def _line_up(self, *whats: Event | Act) -> None:
         for what in whats:

@@ -42,7 +42,8 @@ class Rules(Struct, frozen=True):
 class Incarnation:
     """For the witness. Each method says by `breach` what is wrong."""
 
-    def __init__(self, post: Post, rules: Rules, breach: Breach, now_s: float) -> None:
+    def __init__(self, post: Post, actor: Any, rules: Rules, breach: Breach, now_s: float) -> None:
+        self._actor = actor
         self.post, self._rules, self._breach, self.began_s = post, rules, breach, now_s
         self.name = f"{post.topic}#{post.incarnation}"
         self.is_alive = True
@@ -65,6 +66,11 @@ class Incarnation:
     def members(self) -> tuple[str, ...]:
         """Client ids in subscription order."""
         return tuple(self.reference.members)
+
+    @property
+    def has_more(self) -> bool:
+        """Whether more waits for it, were it a question only."""
+        return bool(self._actor._pooled_inbox or self._actor._pooled_taken)
 
     @property
     def is_held(self) -> bool:

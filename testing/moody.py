@@ -11,6 +11,7 @@ class Moody(Behaviour):
 
     def on_start(self, room: Room) -> None:
         room.start_timer("tick", 1.0)
+        room.broadcast("open")
 
     def on_restart(self, room: Room, reason: str) -> None:
         self.events = len(reason) % 7
@@ -21,31 +22,40 @@ class Moody(Behaviour):
         if len(room.members) > 3:
             room.refuse("full")
             return
+        room.start_timer("nap", 2.618)  # besides the other one, and never due with it
         room.reply(f"welcome, {user_id}")
         room.broadcast(f"{client_id} is here", but=client_id)
 
     def on_leave(self, room: Room, client_id: str) -> None:
         self._count()
         room.broadcast(f"{client_id} is gone")
+        if self.events % 2:
+            room.reply("farewell")
 
     def on_broadcast(self, room: Room, client_id: str, payload: str) -> None:
-        self._count()
+        self.events += 1
+        if self.events % 7 == 0:
+            room.push("nobody", "e", payload)
         if self.events % 2:
             room.broadcast(payload.upper())
         else:
             room.refuse("quiet, please")
 
     def on_push(self, room: Room, client_id: str, event: str, payload: str) -> None:
-        self._count()
+        self.events += 1
         room.reply(payload)
+        if self.events % 7 == 0:
+            room.refuse("a second answer, which is one too many")
         for member in room.members:
             room.push(member, event, payload)
         if self.events % 3 == 0:
             room.cancel_timer("tick")
 
     def on_timer(self, room: Room, name: str) -> None:
-        self.ticks += 1
         room.broadcast(name)
+        if name != "tick":
+            return
+        self.ticks += 1
         if self.ticks < 5:
             room.start_timer(name, self.ticks)
         elif self.ticks == 5 and self.events % 2:

@@ -63,6 +63,8 @@ class SimulatedPool(ActorPool):
         self.steps = self._steps_before = 0  # before this moment
         self.broken: BaseException | None = None
         """What ends the simulation: raised by the step in which it came up."""
+        self.may_wait = True
+        """Whether others may be run within whoever waits."""
         self._choose, self._trace = scheduler.choose, trace
         self._entries, self._choices, self._widths = trace.entries, trace.choices, trace.widths
         self._resumed: dict[int, Any] = {}  # what they get once more; till then it is in nobody's inbox, since it is in hand
@@ -105,7 +107,14 @@ class SimulatedPool(ActorPool):
         actor._pooled_inbox = inbox
 
     def wait_for(self, signal: threading.Lock, timeout_s: float | None) -> bool:
-        """Run others, within whoever waits, until one of them releases it."""
+        """Run others, within whoever waits, until one of them releases it.
+
+        Raises:
+            SimulationMisused: a rule waits.
+            SimulationStuck: nobody is left who could release it, and there is no timeout.
+        """
+        if not self.may_wait:
+            raise SimulationMisused("a rule must not wait: it may look at state of yours, and ask no channel and no actor")
         limit_s = self.clock.now_s + (_FOR_EVER_S if timeout_s is None else timeout_s)
         while not signal.acquire(blocking=False):
             if not self.step() and not self.advance(limit_s):

@@ -87,7 +87,7 @@ def _options(rng: random.Random) -> ScenarioOptions:
     restarts = Restarts(
         intensity=rng.choice((0, 1, 3, 1000)),
         period_s=rng.choice((1.0, 5.0)),
-        backoff=rng.choice((None, None, Backoff(floor_s=0.5, cap_s=4.0))),
+        backoff=rng.choice((None, None, Backoff(floor_s=0.5, cap_s=4.0, quiet_s=rng.choice((3.0, 60.0))))),
         channel_intensity=rng.choice((None, None, 1, 5)),
         waiting=rng.choice(("redeliver", "redeliver", "answer")),
         max_waiting=rng.choice((1000, 2)),

@@ -155,11 +155,11 @@ def _next_order(choices: list[int], widths: list[int], bound: int) -> tuple[int,
     return None
 
 
-def first_failing(cases: Iterable[Case], failure: str) -> Outcome | None:
-    """The outcome of the first of them that fails in this way."""
+def first_failing(cases: Iterable[Case], found: Outcome) -> Outcome | None:
+    """The outcome of the first of them that fails as this one did."""
     for case in cases:
         outcome = play(case, asks_for_sometimes=False)
-        if outcome.error is not None and outcome.failure == failure:
+        if outcome.is_as(found):
             return outcome
     return None
 

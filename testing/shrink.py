@@ -36,7 +36,7 @@ def shrink(found: Outcome, *, progress: Callable[[Outcome], object] | None = Non
 
 class _Shrinking:
     def __init__(self, found: Outcome, progress: Callable[[Outcome], object] | None) -> None:
-        self._best, self._failure, self._progress = found, found.failure, progress
+        self._best, self._found, self._progress = found, found, progress
 
     def smallest(self) -> Outcome:
         self._try(found for found in [self._best.exact])
@@ -110,7 +110,7 @@ class _Shrinking:
         self._try([structs.replace(self._best.case, choices=tuple(choices))])
 
     def _try(self, cases: Any) -> bool:
-        outcome = first_failing(cases, self._failure)
+        outcome = first_failing(cases, self._found)
         if outcome is None:
             return False
         self._best = outcome

@@ -34,6 +34,21 @@ class _Rule(Struct, eq=False):
     """When it must have held; None: no such time."""
     has_held: bool = False
 
+    def look(self) -> bool:
+        """Whether it holds now.
+
+        Raises:
+            SimulationMisused: it does not say so.
+        """
+        try:
+            held = self.holds()
+        except Exception as error:  # the rule is the user's
+            error.add_note(f"in the rule {self.name}")
+            raise
+        if held is None:
+            raise SimulationMisused(f"the rule {self.name} returned None: it must return whether it holds")
+        return bool(held)
+
 
 class Simulation:
     """For the thread that made it only.
@@ -267,11 +282,18 @@ class Simulation:
         self._later.append(_Rule(_name_of(holds, name), holds))
 
     def _look(self) -> None:
+        self.pool.may_wait = False
+        try:
+            self._look_at_rules()
+        finally:
+            self.pool.may_wait = True
+
+    def _look_at_rules(self) -> None:
         for rule in self._always:
-            if not rule.holds():
+            if not rule.look():
                 raise InvariantBroken(rule.name, f"it did not hold at step {self.steps}, after {self.now_s:g} s")
         for rule in self._later:
-            rule.has_held = rule.has_held or bool(rule.holds())
+            rule.has_held = rule.has_held or rule.look()
             if not rule.has_held and rule.due_s is not None and self.now_s > rule.due_s:
                 raise InvariantBroken(rule.name, f"it had not held by {rule.due_s:g} s")
 

@@ -61,7 +61,7 @@ class TopicLife:
 
     # Its actors
 
-    def begin(self, post: Post, now_s: float, by: TopicEvent | None) -> None:
+    def begin(self, post: Post, actor: Any, now_s: float, by: TopicEvent | None) -> None:
         """An actor of it was started. `by`: the event that the supervisor is routing, if any."""
         if self.now is not None:
             self._breach("one_incarnation", f"{self.topic}#{post.incarnation} was started while {self.now.name} lived")
@@ -69,7 +69,7 @@ class TopicLife:
             self._breach("one_incarnation", f"{self.topic}#{post.incarnation} was started twice")
         if by is not None and by.topic == self.topic and not isinstance(by, (Join, Rejoin)) and not self._to_come_back:
             self._breach("stops", f"{by} started an actor, and nobody is in {self.topic}")
-        self.now, self._is_taken = Incarnation(post, self._rules, self._breach, now_s), False
+        self.now, self._is_taken = Incarnation(post, actor, self._rules, self._breach, now_s), False
         reason = self.healing.take_reason()
         if post.behaved is not None and reason is not None and post.behaved.restarted_by != reason:
             self._breach("model", f"{self.topic} failed ({reason}), and {self.now.name} is told of {post.behaved.restarted_by}")

@@ -131,13 +131,13 @@ class Witness:
                 self.open[mail.seq] = mail
             self._check_sent(mail.request)
 
-    def started(self, post: Post) -> None:
+    def started(self, post: Post, actor: Any) -> None:
         """A topic actor."""
         life = self.lives.get(post.topic)
         if life is None:
             life = self.lives[post.topic] = TopicLife(post.topic, self._rules, self.downs, self.break_rule)
         routed = self._coming.request if type(self._coming) is Delivery else None
-        life.begin(post, self._now_s, routed)
+        life.begin(post, actor, self._now_s, routed)
         self._changed[post.topic] = life
 
     def works(self, post: Post) -> None:
@@ -165,9 +165,9 @@ class Witness:
     def abandoned(self, topic: str) -> None:
         """The supervisor goes on without the topic's actor."""
         life = self.lives.get(topic)
-        if life is not None and life.now is not None:
+        self.given_up += 1
+        if life is not None and life.now is not None:  # else it has ended, which the supervisor has yet to hear
             self.failures += 1
-            self.given_up += 1
             post = life.now.post
             life.be_abandoned(post.in_hand.get(post), self._now_s, self.open_of(topic))
             self._change(life)
@@ -371,9 +371,9 @@ class Witness:
             is_lazy = type(message.recipients) is Recipients  # then to read it now would hide what it were later
             for client_id in self.lives[message.topic].members if is_lazy else message.recipients:
                 if client_id in self.clients:
-                    self.clients[client_id].received.append(message)
+                    self.clients[client_id].receive(message)
         elif (kind is Reply or kind is PushMessage) and message.client_id in self.clients:
-            self.clients[message.client_id].received.append(message)
+            self.clients[message.client_id].receive(message)
 
     def break_rule(self, invariant: str, text: str) -> None:
         """The first one ends the simulation, with the step in which it came up."""

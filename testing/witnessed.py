@@ -70,7 +70,7 @@ class _SeenTopic(_Topic):
     witness: ClassVar[Witness]
 
     def __init__(self, post: Post, *others: Any) -> None:
-        self.witness.started(post)
+        self.witness.started(post, self)
         self._at_work_on: Any = None
         super().__init__(post, *others)
 

@@ -45,9 +45,9 @@ def step_of(mail: Mail | Any, state: TopicState) -> Step:
     """What the state is about to do."""
     if type(mail) is Delivery:
         return mail.request
+    if type(mail) is Errand and mail.rejoins:
+        return Return(mail.rejoins)
     call = mail.request if type(mail) is Errand else None
-    if isinstance(call, partial) and call.func is TopicState.replay:
-        return Return(tuple(call.keywords["rejoins"]))
     if isinstance(call, partial) and call.func is BehavedTopic.ring:
         name = call.keywords["name"]
         return Ring(name, isinstance(state, BehavedTopic) and state._timers.get(name) is call.keywords["key"])

@@ -172,7 +172,10 @@ async def async_hook(_room, _client, _payload):
         (lambda room, client, payload: (room.refuse("a"), room.reply("b"))[:0] or None, "has its reply already"),
         (lambda room, client, payload: room.push("nobody", "e", "p"), "'nobody' is no member"),
         (lambda room, client, payload: room.user_of("nobody"), "'nobody' is no member"),
-        (lambda room, client, payload: room.reply(7), "must be a str"),
+        (lambda room, client, payload: room.reply(7), "a reply's payload must be a str, got 7"),
+        (lambda room, client, payload: room.push(client, 7, "p"), "a push's event must be a str, got 7"),
+        (lambda room, client, payload: room.push(client, "e", b"p"), "a push's payload must be a str, got b'p'"),
+        (lambda room, client, payload: room.broadcast(None), "a broadcast's payload must be a str, got None"),
         (lambda room, client, payload: room.start_timer("t", -1), "delay_s must be"),
         (lambda room, client, payload: room.start_timer("t", True), "delay_s must be"),
     ],
@@ -234,3 +237,14 @@ def test_members_who_are_taken_back_are_seen_by_the_behaviour_and_get_no_replies
     given = topic.replay([Rejoin("a", "t", "u", 1), Rejoin("b", "t", "v", 2)])
     assert seen == ["a", "b"]
     assert [type(message).__name__ for message in given] == ["PresenceDiff", "PresenceDiff"]
+
+
+def test_where_one_who_is_brought_back_makes_it_fail_none_of_them_is_in_it():
+    class Wary(Behaviour):
+        def on_join(self, room, client_id, user_id):
+            assert client_id != "b"
+
+    topic = BehavedTopic("t", make=Wary)
+    with pytest.raises(AssertionError):
+        topic.replay([Rejoin("a", "t", "u", 1), Rejoin("b", "t", "v", 2)])
+    assert (topic.subscribers, topic.presences) == ((), ())

@@ -1,7 +1,7 @@
 import pytest
 
 from lightspeed.actors.errors import InvalidEvent, PoolClosed
-from lightspeed.channel import Broadcast, BroadcastMessage, Crash, Join, PushMessage, Reply, Restart
+from lightspeed.channel import Broadcast, BroadcastMessage, Crash, Drop, FaultPlan, Join, PushMessage, Reply, Restart
 from lightspeed.testing import Simulation
 
 
@@ -128,3 +128,41 @@ def test_behind_the_end_of_the_simulation_nothing_is_sent():
         client = simulation.client(simulation.channel(), "a")
     with pytest.raises(PoolClosed):
         client.join("x")
+
+
+def test_it_may_wait_until_an_event_has_taken_effect_and_call_whatever_it_likes_in_its_turn(simulation):
+    channel, seen = simulation.channel(), []
+    client, other = simulation.client(channel, "a"), simulation.client(channel, "b")
+    client.handle(Join("a", "x", "u", 1))
+    client.do(lambda: seen.append(channel.subscribers("x")))
+    for _ in range(5):
+        other.join("y")
+    simulation.run()
+    assert seen == [("a",)]
+
+
+def test_a_wait_in_vain_ends_at_the_channels_timeout_and_what_it_has_yet_to_send_goes_out(simulation):
+    channel = simulation.channel(timeout_s=7, faults=FaultPlan((Drop(at=1),)))
+    client = simulation.client(channel, "a")
+    client.handle(Join("a", "x", "u", 1))
+    client.join("x")
+    simulation.run()
+    assert simulation.now_s == 7
+    assert client.received == [Reply("a", "x", "ok", "joined")]
+
+
+def test_it_may_react_to_what_it_gets(simulation):
+    client = simulation.client(simulation.channel(), "a")
+    client.on_received = lambda message: client.push("x", "e", "p") if message == Reply("a", "x", "ok", "joined") else None
+    client.join("x")
+    simulation.run()
+    assert client.received[1:] == [PushMessage("a", "x", "e", "p")]
+
+
+def test_what_its_reaction_raises_ends_the_simulation_and_hurts_no_topic():
+    with pytest.raises(ZeroDivisionError), Simulation(1) as simulation:  # noqa: PT012
+        channel = simulation.channel()
+        client = simulation.client(channel, "a")
+        client.on_received = lambda message: 1 / 0
+        client.join("x")
+        simulation.run()

@@ -3,7 +3,7 @@
 import pytest
 
 from lightspeed.actors.errors import InvalidOption
-from lightspeed.channel import Behaviour, Broadcast, FaultPlan, Join, Leave, Push, Restarts
+from lightspeed.channel import Behaviour, Broadcast, BroadcastMessage, FaultPlan, Join, Leave, Push, Restarts
 from lightspeed.supervision import Poison, Raise, Slow
 from lightspeed.testing import Case, Scenario, ScenarioOptions, Sending, play, search, shrink
 
@@ -154,3 +154,21 @@ def test_each_smaller_one_is_told():
 def test_what_did_not_fail_is_refused():
     with pytest.raises(InvalidOption, match="found must be an outcome that failed"):
         shrink(play(Case(race, choices=())))
+
+
+def two_asserts(simulation):
+    channel = simulation.channel()
+    client = simulation.client(channel, "a")
+    for payload in "ab":
+        client.join("x")
+        client.broadcast("x", payload)
+    simulation.run()
+    heard = [message.payload for message in client.received if isinstance(message, BroadcastMessage)]
+    assert heard, "nothing was heard"
+    assert heard != ["a", "b"], "both were heard"
+
+
+def test_a_cut_does_not_slip_to_another_failure_of_the_same_function():
+    small = shrink(play(Case(two_asserts)))
+    assert "both were heard" in str(small.error)
+    assert small.sent - len(small.case.skip) == 3

@@ -150,3 +150,59 @@ def test_an_error_in_the_body_is_told_with_the_seed_and_leaves_nothing_behind():
         simulation.channel().tell(Join("a", "x", "u", 1))
         1 / 0  # noqa: B018
     assert "seed 77" in error.value.__notes__[0]
+
+
+def test_a_rule_that_does_not_say_whether_it_holds_is_refused():
+    with pytest.raises(SimulationMisused, match="the rule quiet returned None"), Simulation(1) as simulation:  # noqa: PT012
+        simulation.always(lambda: None, "quiet")
+        simulation.client(simulation.channel(), "a").join("x")
+        simulation.run()
+
+
+def test_a_rule_that_waits_is_refused_and_one_that_raises_is_named():
+    with pytest.raises(SimulationMisused, match="a rule must not wait"), Simulation(1) as simulation:  # noqa: PT012
+        channel = simulation.channel()
+        simulation.always(lambda: channel.subscribers("x") is not None, "asks")
+        channel.tell(Join("a", "x", "u", 1))
+        simulation.run()
+    with pytest.raises(ZeroDivisionError) as raised, Simulation(1) as simulation:  # noqa: PT012
+        simulation.always(lambda: 1 / 0, "odd")
+        simulation.client(simulation.channel(), "a").join("x")
+        simulation.run()
+    assert "in the rule odd" in raised.value.__notes__
+
+
+def test_what_is_put_off_by_no_time_again_and_again_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr("lightspeed.testing.pool.MOST_STEPS", 1_000)
+    for wait in (lambda simulation, _ref: simulation.run_for(1), lambda _simulation, ref: ref.ask("never", timeout=1)):
+        simulation = Simulation(1)
+        simulation.every(0, lambda: None)
+        with pytest.raises(SimulationStuck, match=r"after 1,000 steps it is still 0 s"):
+            wait(simulation, simulation.start(Silent))
+        simulation.abandon()
+
+
+class Silent(Worker):
+    def _mortal_answer(self, envelope):
+        """It answers nobody."""
+
+
+def test_a_client_is_one_users():
+    with Simulation(1) as simulation:
+        channel = simulation.channel()
+        ann = simulation.client(channel, "a", "ann")
+        assert simulation.client(channel, "a") is ann
+        assert simulation.client(channel, "a", "ann") is ann
+        with pytest.raises(SimulationMisused, match="client a is ann's already, and can't be bob's too"):
+            simulation.client(channel, "a", "bob")
+
+
+def test_who_goes_on_after_an_error_of_a_call_finds_the_client_as_it_was():
+    with Simulation(1) as simulation:
+        client = simulation.client(simulation.channel(), "a")
+        client.do(lambda: 1 / 0)
+        client.join("x")
+        with pytest.raises(ZeroDivisionError):
+            simulation.run()
+        simulation.run()
+        assert client.received == [Reply("a", "x", "ok", "joined")]
