@@ -63,6 +63,7 @@ class SimulatedPool(ActorPool):
         self.steps = self._steps_before = 0  # before this moment
         self.broken: BaseException | None = None
         """What ends the simulation: raised by the step in which it came up."""
+        self._is_running = False  # an actor, so that whoever runs others now waits within it
         self.may_wait = True
         """Whether others may be run within whoever waits."""
         self._choose, self._trace = scheduler.choose, trace
@@ -133,18 +134,12 @@ class SimulatedPool(ActorPool):
         """Step until nobody is ready, or so often. How many steps it took, those within others counted.
 
         Raises:
-            BaseException: what `broken` came to be, by the step in which it did.
+            BaseException: what `broken` came to be, by the step in which it did, or within which it did.
         """
         # All that a simulation does is done in this loop: it is one function, since calls would be a third of its time.
         ready, choices, widths, entries = self.ready, self._choices, self._widths, self._entries
-        choose, resumed, paused, spot, outer, first = (
-            self._choose,
-            self._resumed,
-            self._paused,
-            self._spot,
-            self._spot.actor,
-            self.steps,
-        )
+        choose, resumed, paused, spot, first = self._choose, self._resumed, self._paused, self._spot, self.steps
+        outer, is_inner = self._spot.actor, self._is_running
         while ready and self.steps - first < most_steps:
             count = len(ready)
             if count > 1:
@@ -163,14 +158,14 @@ class SimulatedPool(ActorPool):
             elif waiting := actor._pooled_taken[-1:] or inbox:
                 what = described(waiting[0])
             entries.append(("run", inbox.name, what))
-            spot.actor = None
+            spot.actor, self._is_running = None, True
             try:
                 more = actor._pooled_run(limit, spot)
             except BaseException:  # a client's or a timer's, which is for whoever runs the simulation, and may be gone on after
                 self._let_go(actor)
                 raise
             finally:
-                spot.actor = outer
+                spot.actor, self._is_running = outer, is_inner
             if not (paused and key in paused):
                 if more:
                     ready.append(actor)
@@ -178,7 +173,7 @@ class SimulatedPool(ActorPool):
                     self._let_go(actor)
                     if actor._mortal_exit is not exit_before and type(actor._mortal_exit) is ExitReason:
                         self._see_end(inbox.name, actor._mortal_exit)
-            if self.broken is not None:
+            if self.broken is not None and not is_inner:  # else it would be raised in the code of an actor that waits
                 broken, self.broken = self.broken, None
                 raise broken
         return self.steps - first

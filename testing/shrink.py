@@ -1,10 +1,11 @@
-"""Cutting a failing case down to what it takes to fail: events, faults, options, and turns of the scheduler.
+"""Cutting a failing case down to what it takes to fail: events, faults and their triggers, options, and turns of the scheduler.
 
 Each cut is tried with the choices that are left, with whoever has waited longest in turn, and with the choices of some seeds. It
 stands where the case still fails in the same way.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import combinations
 from typing import Any
 
 from msgspec import structs
@@ -12,11 +13,17 @@ from msgspec import structs
 from lightspeed.actors.errors import InvalidOption
 from lightspeed.channel import FaultPlan
 from lightspeed.testing.case import Case, Outcome, Play, without
-from lightspeed.testing.scenario import Scenario, ScenarioOptions, Sending
+from lightspeed.testing.scenario import Scenario, ScenarioOptions
 from lightspeed.testing.search import first_failing, reseeded
 
 # So many other orders are tried after each cut: of bugs that need one change of turns more than half show within these.
 _SEEDS = range(8)
+
+# Where a fault that comes once is tried: a topic of a case that was cut down has few events.
+_NUMBERS = range(1, 9)
+
+# Of so many events there are 190 pairs, which take a second or two to try.
+_FEW_ENOUGH_FOR_PAIRS = 20
 
 
 def shrink(found: Outcome, *, progress: Callable[[Outcome], object] | None = None) -> Outcome:
@@ -44,14 +51,24 @@ class _Shrinking:
         while size != (size := self._size()):
             self._cut_events()
             self._cut_faults()
+            self._cut_triggers()
             self._cut_options()
-        self._cut_times()
+            self._cut_times()
+            if size == self._size():
+                self._cut_pairs()
         self._cut_turns()
         return self._best
 
     def _size(self) -> tuple[int, ...]:
         case = self._best.case
         return len(self._events()), len(_faults_of(case)), len(_changed(case.scenario))
+
+    def _cut_pairs(self) -> None:
+        """Two events that only go together, such as a crash and its restart. One pair: then others may go alone."""
+        events = self._events()
+        if len(events) <= _FEW_ENOUGH_FOR_PAIRS:
+            pairs = map(frozenset, combinations(reversed(events), 2))
+            any(self._try(_orders(_skipping(self._best.case, pair))) for pair in pairs)
 
     def _cut_events(self) -> None:
         """Ever smaller pieces, from the last to the first. Source: delta debugging, Zeller and Hildebrandt 2002."""
@@ -60,7 +77,10 @@ class _Shrinking:
             events = self._events()
             for start in reversed(range(0, len(events), length)):  # the last first: where one goes, those behind it move up
                 piece = frozenset(events[start : start + length])
-                self._try(_orders(_skipping(self._best.case, piece)))
+                cut = _skipping(self._best.case, piece)
+                moved = _earlier(cut, len(piece))
+                if not self._try(_orders(cut)) and moved != cut:
+                    self._try(_orders(moved))
             length //= 2
 
     def _events(self) -> list[int]:
@@ -72,14 +92,22 @@ class _Shrinking:
 
     def _cut_times(self) -> None:
         """All at once, and no longer than that."""
-        for cut in (_at_once, _without_rest):
+        for cut in (_at_once, _without_waits, _without_rest):
             scenario = self._best.case.scenario
-            if isinstance(scenario, Scenario):
+            if isinstance(scenario, Scenario) and cut(scenario) != scenario:
                 self._try(_orders(structs.replace(self._best.case, scenario=cut(scenario))))
 
     def _cut_faults(self) -> None:
         for index in reversed(range(len(_faults_of(self._best.case)))):
             self._try(_orders(_less_faulty(self._best.case, index)))
+
+    def _cut_triggers(self) -> None:
+        """A fault that is drawn by lot, or comes again and again, to one that comes once: no event more or less changes that."""
+        for index, fault in enumerate(_faults_of(self._best.case)):
+            if (fault.probability, fault.every, fault.at) != (None, None, None) and fault.at_s is None:
+                plain = (structs.replace(fault, probability=None, every=None, at=at, times=1) for at in _NUMBERS)
+                cases = (_with_fault(self._best.case, index, other) for other in plain if other != fault)
+                any(self._try([case]) for case in cases)
 
     def _cut_options(self) -> None:
         scenario = self._best.case.scenario
@@ -134,7 +162,11 @@ def _skipping(case: Case, numbers: frozenset[int]) -> Case:
 
 
 def _at_once(scenario: Scenario) -> Scenario:
-    return structs.replace(scenario, sendings=tuple(Sending(sending.event) for sending in scenario.sendings))
+    return structs.replace(scenario, sendings=tuple(structs.replace(sending, at_s=0.0) for sending in scenario.sendings))
+
+
+def _without_waits(scenario: Scenario) -> Scenario:
+    return structs.replace(scenario, sendings=tuple(structs.replace(sending, waits=False) for sending in scenario.sendings))
 
 
 def _without_rest(scenario: Scenario) -> Scenario:
@@ -147,16 +179,34 @@ def _faults_of(case: Case) -> Sequence[Any]:
 
 
 def _less_faulty(case: Case, index: int) -> Case:
-    if not isinstance(case.scenario, Scenario):
-        return structs.replace(case, plan=_less(case.plan, index))
-    own = len(case.scenario.plan.faults)
-    if index >= own:
-        return structs.replace(case, plan=_less(case.plan, index - own))
-    return structs.replace(case, scenario=structs.replace(case.scenario, plan=_less(case.scenario.plan, index)))
+    return _with_faults(case, without(_faults_of(case), frozenset([index])), own=_own(case) - (index < _own(case)))
 
 
-def _less(plan: FaultPlan, index: int) -> FaultPlan:
-    return FaultPlan(without(plan.faults, frozenset([index])), plan.seed)
+def _with_fault(case: Case, index: int, fault: Any) -> Case:
+    faults = list(_faults_of(case))
+    faults[index] = fault
+    return _with_faults(case, faults, own=_own(case))
+
+
+def _earlier(case: Case, by: int) -> Case:
+    """Every fault that comes at a number comes so many before it, as where so many events are cut before it."""
+    faults = [
+        structs.replace(fault, at=fault.at - by) if fault.at is not None and fault.at > by else fault
+        for fault in _faults_of(case)
+    ]
+    return _with_faults(case, faults, own=_own(case))
+
+
+def _own(case: Case) -> int:
+    """How many of the faults are the scenario's own; the others are the case's."""
+    return len(case.scenario.plan.faults) if isinstance(case.scenario, Scenario) else 0
+
+
+def _with_faults(case: Case, faults: Sequence[Any], *, own: int) -> Case:
+    if isinstance(case.scenario, Scenario):
+        plan = FaultPlan(tuple(faults[:own]), case.scenario.plan.seed)
+        case = structs.replace(case, scenario=structs.replace(case.scenario, plan=plan))
+    return structs.replace(case, plan=FaultPlan(tuple(faults[own:]), case.plan.seed))
 
 
 def _changed(scenario: Scenario | Play) -> list[str]:

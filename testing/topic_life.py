@@ -188,8 +188,11 @@ class TopicLife:
                 self._breach("life", f"{event}, number {seq}, was answered crashed, and {self.topic} was not down")
             if seq in self._given_up_with:
                 self._breach("waiting", f"{event} stood behind what {self.topic} failed on, and was answered crashed")
-        elif reply.payload == "not_joined" and self.now is not None:
-            self._breach("model", f"{event} was answered not_joined by the supervisor, and {self.now.name} lives")
+        elif reply.payload == "not_joined":
+            if self.now is not None:
+                self._breach("model", f"{event} was answered not_joined by the supervisor, and {self.now.name} lives")
+            if self._downs.channel(seq) or self._downs.topic(self.topic, seq):
+                self._breach("life", f"{event} was answered not_joined, and {self.topic} was down")
         elif reply.payload == "topic_crashed" and seq not in self._failed_on:
             self._breach("waiting", f"{event} was answered topic_crashed, and {self.topic} did not fail on it")
         elif reply.payload == "unavailable" and not (self.healing.is_put_off and waiting >= self._rules.restarts.max_waiting):

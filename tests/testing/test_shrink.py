@@ -3,7 +3,16 @@
 import pytest
 
 from lightspeed.actors.errors import InvalidOption
-from lightspeed.channel import Behaviour, Broadcast, BroadcastMessage, FaultPlan, Join, Leave, Push, Restarts
+from lightspeed.channel import (
+    Behaviour,
+    Broadcast,
+    BroadcastMessage,
+    FaultPlan,
+    Join,
+    Leave,
+    Push,
+    Restarts,
+)
 from lightspeed.supervision import Poison, Raise, Slow
 from lightspeed.testing import Case, Scenario, ScenarioOptions, Sending, play, search, shrink
 
@@ -172,3 +181,40 @@ def test_a_cut_does_not_slip_to_another_failure_of_the_same_function():
     small = shrink(play(Case(two_asserts)))
     assert "both were heard" in str(small.error)
     assert small.sent - len(small.case.skip) == 3
+
+
+def fails_at_a_crash(simulation):
+    """It fails where the topic does, which a plan brings about."""
+    channel = simulation.channel()
+    client = simulation.client(channel, "a")
+    for number in range(12):
+        client.rejoin("x")
+        client.broadcast("x", str(number))
+    simulation.run()
+    assert "topic_crashed" not in [getattr(message, "event", "") for message in client.received]
+
+
+@pytest.mark.parametrize("fault", [Raise(probability=0.1), Raise(at=20), Raise(every=7), Raise(at=20, per="all")], ids=repr)
+def test_a_fault_that_comes_by_lot_or_late_comes_with_one_of_the_first_events(fault):
+    found = search(fails_at_a_crash, range(20), plan=FaultPlan((fault,), seed=3))
+    small = shrink(found)
+    (left,) = small.case.plan.faults
+    assert (left.probability, left.every, left.times) == (None, None, 1)
+    assert left.at <= 2
+    assert small.sent - len(small.case.skip) <= 2
+
+
+def fails_with_even_toggles(simulation):
+    channel = simulation.channel()
+    client = simulation.client(channel, "a")
+    for payload in ("toggle", "keep", "keep", "keep", "toggle"):
+        client.push("x", "e", payload)
+    sent = []
+    simulation.witness_of(channel).on_accept = lambda event: sent.append(event.payload)
+    simulation.run()
+    assert not (sent.count("toggle") % 2 == 0 and sent.count("keep") == 3)
+
+
+def test_two_that_go_only_together_go():
+    small = shrink(play(Case(fails_with_even_toggles)))
+    assert sorted(small.case.skip) == [0, 4]
