@@ -48,3 +48,28 @@ class RuntimeOver:
 
     def join(self, timeout_s: float) -> list[str]:
         return self.under.join(timeout_s)
+
+
+class RefOver:
+    """As the reference that it stands over, until a subclass says otherwise; but never in the teller's own thread."""
+
+    def __init__(self, under: SupervisedRef) -> None:
+        self.under = under
+
+    def tell(self, message: Any) -> None:
+        self.under.tell(message)
+
+    def tell_here(self, _message: Any) -> bool:
+        return False
+
+    def stop_soon(self) -> None:
+        self.under.stop_soon()
+
+    def stop_within(self, timeout_s: float) -> None:
+        self.under.stop_within(timeout_s)
+
+    def is_alive(self) -> bool:
+        return self.under.is_alive()
+
+    def left_over(self) -> list[Any]:
+        return self.under.left_over()

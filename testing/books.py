@@ -47,20 +47,24 @@ class SinkBooks:
     """Of one channel with a sink: each topic's messages come in order, and the channel's own."""
 
     def __init__(self) -> None:
-        self._lanes: defaultdict[str | None, deque[Outbound]] = defaultdict(deque)
+        self._lanes: defaultdict[str | None, deque[tuple[int, Outbound]]] = defaultdict(deque)
 
-    def give(self, topic: str | None, messages: tuple[Outbound, ...]) -> None:
-        """These were given out about this topic."""
-        self._lanes[topic].extend(messages)
+    def give(self, seq: int, topic: str | None, messages: tuple[Outbound, ...]) -> None:
+        """These were given out about this topic, under this number."""
+        self._lanes[topic].extend((seq, message) for message in messages)
 
     def deliver(self, message: Outbound) -> str | None:
         """The sink was given this. What is wrong with it; None: nothing."""
         for topic in self._lanes_of(message):
             lane = self._lanes[topic]
-            if lane and lane[0] is message:
+            if lane and lane[0][1] is message:
                 lane.popleft()
                 return None
         return f"the sink was given {message}, and it was another one's turn"
+
+    def has_yet_to_give(self, seq: int, topic: str | None) -> bool:
+        """Whether anything of this number has not come to the sink."""
+        return any(number == seq for number, _message in self._lanes[topic])
 
     def _lanes_of(self, message: Outbound) -> Iterable[str | None]:
         if not isinstance(message, System):
@@ -69,5 +73,5 @@ class SinkBooks:
 
     def lost(self) -> str | None:
         """What the sink has not been given; None: nothing."""
-        left = [message for lane in self._lanes.values() for message in lane]
+        left = [message for lane in self._lanes.values() for _seq, message in lane]
         return f"the sink was not given {left}" if left else None

@@ -94,8 +94,8 @@ class Healing:
 
     @property
     def is_put_off(self) -> bool:
-        """Whether it waits for the end of a backoff, or for the restart that follows at once."""
-        return self.comes_up is not None
+        """Whether it waits, or may wait, for the end of a backoff, or for the restart that follows at once."""
+        return self.comes_up is not None or (self._must_be_given_up and not self._trusts_clock)
 
     @property
     def is_awaited(self) -> bool:

@@ -33,6 +33,8 @@ class Rules(Struct, frozen=True):
     has_ledger: bool
     trusts_clock: bool
     """Whether the channel's clock does not jump."""
+    may_hang: bool
+    """Whether anything may not come back from what it does, so that others go on without it."""
     spoils_replies: Set[type[Fault]]
     """Faults that take replies away."""
     repeatable: Set[Any]

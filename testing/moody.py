@@ -23,7 +23,8 @@ class Moody(Behaviour):
             room.refuse("full")
             return
         room.start_timer("nap", 2.618)  # besides the other one, and never due with it
-        room.reply(f"welcome, {user_id}")
+        if self.events % 3:
+            room.reply(f"welcome, {user_id}")
         room.broadcast(f"{client_id} is here", but=client_id)
 
     def on_leave(self, room: Room, client_id: str) -> None:
@@ -63,6 +64,7 @@ class Moody(Behaviour):
 
     def on_stop(self, room: Room) -> None:
         if self.events % 2:
+            room.broadcast("closing")
             room.broadcast("closed")
 
     def _count(self) -> None:

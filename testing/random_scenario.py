@@ -54,7 +54,7 @@ def random_scenario(seed: int, events: int = 40, *, faults: bool = True) -> Scen
         else:
             sendings.append(Sending(_event(rng, int(at_s * 1000), crowd), at_s, rng.random() < waits))
     plan = FaultPlan(tuple(_fault(rng) for _ in range(rng.randrange(4))), rng.randrange(2**32)) if faults else FaultPlan()
-    return Scenario(tuple(sendings), plan, _options(rng))
+    return Scenario(tuple(sendings), plan, _options(rng), rest_s=rng.choice((60.0, 60.0, 60.0, 0.5)))
 
 
 def _moment(rng: random.Random, *, whole: bool) -> float:

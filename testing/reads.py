@@ -46,7 +46,9 @@ class Reading:
 
     def answer(self, value: Any) -> None:
         """It is being answered: now, and not when whoever waits comes to it, it is what it was."""
-        unseen = [mail.request for seq, mail in self._witness.open.items() if seq <= self._asked_seq and self._concerns(mail)]
+        open_events = [(seq, mail.request) for seq, mail in self._witness.open.items()]
+        accepted = [event for seq, event in (*open_events, *self._witness.open_orders.items()) if seq <= self._asked_seq]
+        unseen = [event for event in accepted if self._concerns(event.topic)]
         self.judge(f"it did not wait for {unseen}" if unseen else self._wrong(value))
 
     def judge(self, wrong: str | None, rule: str = "reads") -> None:
@@ -63,11 +65,14 @@ class Reading:
         elif not witness.lost_is_excused:
             self.judge(witness.books.flush(messages, self._asked_seq), "outbox")
 
-    def _concerns(self, mail: Any) -> bool:
-        if self._what in ("crashed", "tree") or self._topic not in (None, mail.request.topic):
+    def _concerns(self, topic: str | None) -> bool:
+        """What has no answer yet, of this topic or of all."""
+        if self._what == "tree" or (self._what == "crashed" and topic is not None):
             return False
-        life = self._witness.lives.get(mail.request.topic)
-        is_up = life is not None and life.now is not None and not life.now.is_leaving
+        if self._topic not in (None, topic) and topic is not None:
+            return False
+        life = None if topic is None else self._witness.lives.get(topic)
+        is_up = topic is None or (life is not None and life.now is not None and not life.now.is_leaving)
         return is_up or self._what == "flush_outbox"  # what is refused may be answered later, and changes nothing
 
     def _wrong(self, value: Any) -> str | None:
@@ -101,6 +106,8 @@ def reading(witness: "Witness", what: str, topic: str | None = None) -> Iterator
 
 def check_effect(witness: "Witness", event: Any) -> None:
     """A `handle` of this event has returned."""
+    if witness.sink_waits_for(event):
+        witness.break_rule("handle", f"{event} returned, and the sink had not been given all that came of it")
     if isinstance(event, Crash):
         alive = [incarnation.name for incarnation in witness.taken_by(event) if incarnation.is_alive]
         if alive:

@@ -68,7 +68,7 @@ class ScenarioOptions(Struct, frozen=True, omit_defaults=True, kw_only=True, for
     crash_timeout_s: float = 5.0
     event_timeout_s: float = 5.0
     has_sink: bool = False
-    """Whether what is given out goes to a sink, and not to the outbox."""
+    """Whether what is given out goes to a sink, which fails now and then, and not to the outbox."""
     behaviours: dict[str, str] = {}
     """For each pattern the name of what makes the behaviour, as `module:name`."""
 
@@ -128,7 +128,7 @@ class Scenario(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=Tr
     def __call__(self, simulation: "Simulation") -> None:
         """Play it: all clients send, and then it rests."""
         options = {name: getattr(self.options, name) for name in ScenarioOptions.__struct_fields__}
-        options["on_outbound"] = _let_go if options.pop("has_sink") else None
+        options["on_outbound"] = _Sink() if options.pop("has_sink") else None
         options["behaviours"] = {pattern: find(path) for pattern, path in self.options.behaviours.items()}
         channel = simulation.channel(faults=self.plan if self.plan.faults else None, **options)
         last_s: dict[str, float] = {}  # of each sender: nothing of his overtakes what he sends before
@@ -138,8 +138,16 @@ class Scenario(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=Tr
         simulation.run_for(max(last_s.values(), default=0.0) + self.rest_s)
 
 
-def _let_go(_message: Outbound) -> None:
-    """A sink: what it is given has been seen."""
+class _Sink:
+    """Every tenth message is too much for it."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def __call__(self, _message: Outbound) -> None:
+        self._count += 1
+        if self._count % 10 == 0:
+            raise RuntimeError("the tenth is too much")
 
 
 def _send(client: Client, channel: Channel, sending: Sending, after_s: float) -> None:

@@ -37,7 +37,11 @@ class SimulatedChannel(Channel):
 
         def see(message: Outbound) -> None:
             self.witness.delivered(message)
-            hand_over(message)
+            try:
+                hand_over(message)
+            except BaseException:
+                self.witness.undelivered += 1
+                raise
 
         return see if callable(hand_over) else sink  # which is refused
 
@@ -81,7 +85,8 @@ class SimulatedChannel(Channel):
         except ChannelTimeout:
             reply.seen = None  # what comes later is for nobody
             if not self.witness.may_keep_waiting:
-                self.witness.break_rule("handle" if call == "handle" else "reads", f"{call} was not answered in time")
+                rule = "supervisor" if self.witness.has_failed else "handle" if call == "handle" else "reads"
+                self.witness.break_rule(rule, f"{call} was not answered in time")
             raise
 
     # The end
@@ -100,6 +105,8 @@ class SimulatedChannel(Channel):
         witness = self.witness
         if self.abandoned_count != witness.given_up and not witness.has_failed:
             witness.break_rule("stuck", f"{self.abandoned_count} were counted as given up, where {witness.given_up} were")
+        if witness.has_failed and not self.dead_letter_count:
+            witness.break_rule("supervisor", "what the supervisor failed over is no dead letter")
         if witness.letters is not None and self.dead_letter_count != witness.letters:
             witness.break_rule("accounted_for", f"{self.dead_letter_count} dead letters, where {witness.letters} were due")
 

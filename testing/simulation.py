@@ -11,7 +11,7 @@ from lightspeed.actors.errors import InvariantBroken, SimulationMisused, Simulat
 from lightspeed.actors.pooled_actor import PooledActor
 from lightspeed.actors.pooled_ref import PooledRef
 from lightspeed.channel import Adapter, Channel, FaultPlan
-from lightspeed.supervision import ChildSpec, Jump, Options, SupervisorRef
+from lightspeed.supervision import ChildSpec, Hang, Jump, Options, Slow, SupervisorRef
 from lightspeed.testing.client import Client
 from lightspeed.testing.incarnation import Rules
 from lightspeed.testing.moody import Moody
@@ -170,6 +170,7 @@ class Simulation:
             crash_timeout_s=options.get("crash_timeout_s", plain.crash_timeout_s),
             has_ledger=options.get("rejoin") == "supervisor",
             trusts_clock=Jump not in kinds,
+            may_hang=Hang in kinds or Slow in kinds,
             spoils_replies=SPOIL_REPLIES,
             repeatable=frozenset([Moody]),
         )

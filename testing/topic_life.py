@@ -214,6 +214,10 @@ class TopicLife:
             self.be_taken_down(open_seqs)
         else:
             due = (System(f"unknown_topic:{self.topic}"),)
+        before = [number for number in open_seqs if number < seq] if isinstance(order, Crash) else []
+        waits = self.healing.is_awaited or is_crashed or is_down or self._rules.may_hang
+        if before and self.now is not None and not waits:
+            self._breach("orders", f"{order}, number {seq}, did not wait for {before} of {self.topic}")
         if messages != due:
             self._breach("orders", f"{order} gave {messages}, where {due} was due")
 

@@ -56,9 +56,9 @@ from lightspeed.testing.reads import Census
 from lightspeed.testing.topic_life import TopicLife
 
 _ON_WAY = frozenset((Delay, Drop, Duplicate, Reorder))
-_KEEP_WAITING = frozenset((Delay, DelayReply, Drop, FailSupervisor, Hang, LoseReply, Reorder, Slow))
+_KEEP_WAITING = frozenset((Delay, DelayReply, Drop, Hang, LoseReply, Reorder, Slow))
 _ANSWER_TWICE = frozenset((DelayReply, Full))  # the reply comes by itself
-_MANY = 100  # crashes, of whom nobody waits for more at once
+_MANY = 100  # events, of which nobody waits for more at once
 _NO_FAULTS: Set[type[Fault]] = frozenset()
 # What only a supervisor that lives can be held to.
 _OF_A_SUPERVISOR = frozenset(("handle", "life", "orders", "reads", "rejoin", "restarts", "stops", "stuck", "waiting"))
@@ -83,6 +83,10 @@ class Witness:
         """How many topics' actors were."""
         self.census: Census | None = None
         """Told how many are in each topic, while somebody reads that."""
+        self.undelivered = 0
+        """How many messages the sink failed on."""
+        self.open_orders: dict[int, Crash | Restart] = {}
+        """As `open`, of crashes and restarts."""
         self.handled = 0
         """How many messages topics handled."""
         self.failures = 0
@@ -97,6 +101,7 @@ class Witness:
         self._sent: defaultdict[str, deque[Any]] = defaultdict(deque)
         self._coming: Delivery | Order | None = None
         self._ordered: dict[int, Crash | Restart] = {}
+        self._recent: deque[tuple[Event, int]] = deque(maxlen=_MANY)
         self._taken: deque[tuple[Crash, list[Incarnation]]] = deque(maxlen=_MANY)
         self._answered: set[int] = set()
         self._changed: dict[str, TopicLife] = {}  # topics that have done something since all was at rest
@@ -122,10 +127,13 @@ class Witness:
         if mail is None or not mail.seq:
             return
         self.last_seq = mail.seq
+        self._recent.append((mail.request, mail.seq))
         if self.on_accept is not None:
             self.on_accept(mail.request)
         if type(mail) is Order:
             self._ordered[mail.seq] = mail.request
+            if mail.seq not in self._answered:
+                self.open_orders[mail.seq] = mail.request
         elif type(mail) is Delivery:
             if mail.seq not in self._answered:
                 self.open[mail.seq] = mail
@@ -185,11 +193,12 @@ class Witness:
         if self.sink_books is None:
             self.books.give(seq, messages)
         else:
-            self.sink_books.give(topic, messages)
+            self.sink_books.give(seq, topic, messages)
         delivery = self.open.pop(seq, None)
         if delivery is None and is_coming and type(coming) is Delivery:
             delivery = coming
         if post is None:
+            self.open_orders.pop(seq, None)
             order = coming.request if is_coming and type(coming) is Order else self._ordered.get(seq)
             self._put_by_supervisor(topic, seq, delivery, order, messages)
         else:
@@ -231,7 +240,7 @@ class Witness:
         """How many dead letters there must be; None: that can't be told."""
         letters = [life.letters for life in self.lives.values()]
         known = [count for count in letters if count is not None]
-        return None if self.failures or self.has_failed or len(known) < len(letters) else sum(known)
+        return None if self.failures or self.has_failed or len(known) < len(letters) else sum(known) + self.undelivered
 
     @property
     def is_held(self) -> bool:
@@ -270,6 +279,13 @@ class Witness:
     def may_keep_waiting(self) -> bool:
         """Whether a call may end at its timeout."""
         return bool(_KEEP_WAITING.intersection(self.kinds)) or self.is_held
+
+    def sink_waits_for(self, event: Event) -> bool:
+        """Whether something that the event gave out has not come to the sink."""
+        seq = next((seq for recent, seq in reversed(self._recent) if recent is event), None)
+        if seq is None or self.sink_books is None or self.lost_is_excused or Duplicate in self.kinds:
+            return False
+        return self.sink_books.has_yet_to_give(seq, event.topic)
 
     def taken_by(self, crash: Crash) -> list[Incarnation]:
         """The topics' actors that it took."""

@@ -9,7 +9,7 @@ import pykka
 from lightspeed.actors.errors import PoolClosed
 from lightspeed.actors.post import Post
 from lightspeed.actors.runtime import Runtime, SupervisedRef
-from lightspeed.actors.runtime_over import RuntimeOver
+from lightspeed.actors.runtime_over import RefOver, RuntimeOver
 from lightspeed.actors.topic_actor import TopicActor
 from lightspeed.supervision.door import Door
 from lightspeed.supervision.faults.fault import Fault
@@ -72,7 +72,7 @@ class FaultyRuntime(RuntimeOver):
             self._alive.pop(post, None)
             raise
         waits = any(self._injector.is_for(index, post.topic) for index in self._pausing)
-        return _NotHere(ref) if waits else ref
+        return RefOver(ref) if waits else ref  # one that is held up must not hold up whoever tells it something
 
     def _faulty(self, mixin: type, role: type) -> type:
         if role not in self._roles:
@@ -109,33 +109,6 @@ class FaultyRuntime(RuntimeOver):
         assert isinstance(fault, Jump)
         if self._injector.fire(index, ""):
             self._jumped_s += fault.by_s
-
-
-class _NotHere:
-    """The reference to an actor that may be held up: never in the thread of whoever tells it something."""
-
-    __slots__ = ("_ref",)
-
-    def __init__(self, ref: SupervisedRef) -> None:
-        self._ref = ref
-
-    def tell(self, message: Any) -> None:
-        self._ref.tell(message)
-
-    def tell_here(self, _message: Any) -> bool:
-        return False
-
-    def stop_soon(self) -> None:
-        self._ref.stop_soon()
-
-    def stop_within(self, timeout_s: float) -> None:
-        self._ref.stop_within(timeout_s)
-
-    def is_alive(self) -> bool:
-        return self._ref.is_alive()
-
-    def left_over(self) -> list[Any]:
-        return self._ref.left_over()
 
 
 def _strike(ref: Any, index: int, fault: Fault) -> None:

@@ -9,6 +9,7 @@ from msgspec import Struct
 from lightspeed.actors.errors import ChannelClosed
 from lightspeed.actors.post import Delivery
 from lightspeed.actors.runtime import SupervisedRef
+from lightspeed.actors.runtime_over import RefOver
 from lightspeed.supervision.door import Door
 from lightspeed.supervision.faults.injector import Injector
 from lightspeed.supervision.faults.kinds import Delay, Drop, Duplicate, Reorder
@@ -31,21 +32,19 @@ class _Arrival(Struct, eq=False):
     within_s: float
 
 
-class FaultyWay:
-    """As the reference to the supervisor, which stands at its end.
+class FaultyWay(RefOver):
+    """The reference to the supervisor, which stands at its end.
 
-    All that is told goes through the door, and what comes later too: the door's lock guards who is held.
+    All that is told goes through the door, and what comes later too: the door's lock guards who is held. Nothing is handled in
+    the caller's thread: what is declined there comes to `tell` as well, and would be counted twice.
     """
 
     def __init__(
         self, ref: SupervisedRef, door: Door, injector: Injector, put_off: PutOff, elapsed_s: Callable[[], float]
     ) -> None:
-        self._ref, self._door, self._injector, self._put_off, self._elapsed_s = ref, door, injector, put_off, elapsed_s
+        super().__init__(ref)
+        self._door, self._injector, self._put_off, self._elapsed_s = door, injector, put_off, elapsed_s
         self._held: dict[str, list[_Held]] = {}
-
-    def tell_here(self, _message: Any) -> bool:
-        """Never: what is declined here comes to `tell` as well, and would be counted twice."""
-        return False
 
     def tell(self, message: Any) -> None:
         if type(message) is Delivery:
@@ -55,19 +54,7 @@ class FaultyWay:
         elif type(message) is _Held:
             self._let_go(message)
         else:
-            self._ref.tell(message)
-
-    def stop_soon(self) -> None:
-        self._ref.stop_soon()
-
-    def stop_within(self, timeout_s: float) -> None:
-        self._ref.stop_within(timeout_s)
-
-    def is_alive(self) -> bool:
-        return self._ref.is_alive()
-
-    def left_over(self) -> list[Any]:
-        return self._ref.left_over()
+            super().tell(message)
 
     def end(self) -> None:
         """The door is shut: what is held is lost."""
@@ -107,7 +94,7 @@ class FaultyWay:
             self._held.setdefault(topic, []).append(held)
             self._put_off.later(arrival.within_s, partial(self._come_in, held), counts=False)
         else:
-            self._ref.tell(arrival.delivery)
+            self.under.tell(arrival.delivery)
             self._pass(topic)
 
     def _pass(self, topic: str) -> None:
@@ -124,4 +111,4 @@ class FaultyWay:
             line.remove(held)
             if not line:
                 del self._held[topic]
-            self._ref.tell(held.delivery)
+            self.under.tell(held.delivery)

@@ -46,15 +46,24 @@ def test_what_was_never_flushed_is_lost():
 def test_a_sink_is_given_each_topics_messages_in_order_and_those_of_the_channel():
     made, crashed, of_topic = SinkBooks(), System("crashed:r"), System("already_running")
     for topic, message in (("x", ONE), (None, crashed), ("x", of_topic), ("x", TWO)):
-        made.give(topic, (message,))
+        made.give(1, topic, (message,))
     assert [made.deliver(message) for message in (crashed, ONE, of_topic, TWO)] == [None] * 4
     assert made.lost() is None
 
 
 def test_one_out_of_turn_or_twice_or_never_is_a_breach():
     made = SinkBooks()
-    made.give("x", (ONE, TWO))
+    made.give(1, "x", (ONE, TWO))
     assert "another one's turn" in made.deliver(TWO)
     assert made.deliver(ONE) is None
     assert "another one's turn" in made.deliver(ONE)
     assert "was not given" in made.lost()
+
+
+def test_it_is_known_whether_all_of_a_number_has_come_to_the_sink():
+    made = SinkBooks()
+    made.give(1, "x", (ONE,))
+    assert made.has_yet_to_give(1, "x")
+    assert not made.has_yet_to_give(2, "x")
+    made.deliver(ONE)
+    assert not made.has_yet_to_give(1, "x")
