@@ -81,18 +81,18 @@ class Incarnation:
 
     def handle(self, delivery: Delivery, messages: Messages, faults: Set[type[Fault]], now_s: float) -> None:
         """It has handled an event, and gave this out."""
-        had_members, event = bool(self.reference.members), delivery.request
-        self._handle(event, messages, faults, now_s)
-        if had_members and not self.reference.members:
-            self.emptied_by = event
-
-    def _handle(self, event: TopicEvent, messages: Messages, faults: Set[type[Fault]], now_s: float) -> None:
+        event, had_members = delivery.request, bool(self.reference.members)
         if self._twin is None and self.post.behaved is not None:
             replies = [message for message in messages if isinstance(message, Reply)]
             if len(replies) > 1:
                 self._breach("accounted_for", f"{event} was answered twice: {replies}")
             self._fold(messages)
-            return
+        else:
+            self._compare_event(event, messages, faults, now_s)
+        if had_members and not self.reference.members:
+            self.emptied_by = event
+
+    def _compare_event(self, event: TopicEvent, messages: Messages, faults: Set[type[Fault]], now_s: float) -> None:
         try:
             due = self.reference.handle(event) if self._twin is None else self._twin.ask(event, now_s)
         except HookFailed as failure:
@@ -105,15 +105,13 @@ class Incarnation:
         self.had_members = self.had_members or bool(self.reference.members)
 
     def _is_same(self, messages: Messages, due: Messages) -> bool:
-        for message in messages:
-            if type(message) is BroadcastMessage and type(message.recipients) is Recipients:
-                break
-        else:
+        first = messages[0] if messages else None
+        if type(first) is not BroadcastMessage or type(first.recipients) is not Recipients:
             return messages == due
         if len(messages) != 1 or len(due) != 1 or not isinstance(due[0], BroadcastMessage):
             return False
-        self._unread.append((message.recipients, tuple(due[0].recipients)))  # it is read when others have come and gone
-        return (message.payload, len(message.recipients)) == (due[0].payload, len(due[0].recipients))
+        self._unread.append((first.recipients, tuple(due[0].recipients)))  # it is read when others have come and gone
+        return (first.payload, len(first.recipients)) == (due[0].payload, len(due[0].recipients))
 
     def ring(self, messages: Messages, now_s: float) -> None:
         """It gave this out of itself."""
