@@ -10,7 +10,7 @@ class Behaviour:
     it. One event at a time is handled. A hook says what is to happen through `room`, and returns None. Whatever it raises, and
     anything else that it returns, fails the topic; then the event has had no effect, and its client is told `topic_crashed`.
 
-    Hooks run on a worker that is replaced while they block. One that takes longer than the channel's `event_timeout_s` is given
+    Hooks run on a worker that is replaced when one blocks. One that takes longer than the channel's `event_timeout_s` is given
     up, and the topic comes up again without it.
     """
 

@@ -5,8 +5,8 @@ from types import FrameType
 
 import pykka
 
-from lightspeed.actors.pool import here
 from lightspeed.actors.pykka_inside import ACTOR_LOOPS
+from lightspeed.actors.spot import here
 
 
 def current_actor() -> pykka.Actor | None:

@@ -10,11 +10,12 @@ import pykka
 from lightspeed.actors.errors import PoolClosed, Shutdown
 from lightspeed.actors.exits import ExitReason
 from lightspeed.actors.mortal import Mortal
-from lightspeed.actors.pool import ActorPool, Spot, default_pool, here
+from lightspeed.actors.pool import ActorPool, default_pool
 from lightspeed.actors.pooled_future import PooledFuture
 from lightspeed.actors.pooled_handle import NOT_HERE
 from lightspeed.actors.pooled_ref import PooledInbox, PooledRef
 from lightspeed.actors.pykka_inside import OWN_MESSAGES, Envelope, refuse
+from lightspeed.actors.spot import Spot, here
 from lightspeed.actors.watching import Watcher
 
 # A chain of asks of idle actors runs nested on one stack to this depth, about 5 frames each; beyond it workers take over.

@@ -8,8 +8,9 @@ from typing import Any
 
 import pykka
 
+from lightspeed.actors.blocking import wait_for
 from lightspeed.actors.errors import AskRing
-from lightspeed.actors.pool import here, wait_for
+from lightspeed.actors.spot import here
 
 _ExcInfo = tuple[type[BaseException] | None, BaseException | None, TracebackType | None]
 

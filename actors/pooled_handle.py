@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 import pykka
 from msgspec import Struct
 
-from lightspeed.actors.pool import here
 from lightspeed.actors.pykka_inside import STOP, Envelope, refuse
+from lightspeed.actors.spot import here
 
 if TYPE_CHECKING:
     from lightspeed.actors.pooled_actor import PooledActor

@@ -8,13 +8,14 @@ import random
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar, Protocol
 
 import pykka
 
-from lightspeed.actors.pool import ActorPool, here
+from lightspeed.actors.blocking import blocking
+from lightspeed.actors.pool import ActorPool
 from lightspeed.actors.pooled_actor import PooledActor
 from lightspeed.actors.pooled_future import PooledFuture
 from lightspeed.actors.pooled_handle import NOT_HERE, PooledHandle
@@ -92,7 +93,7 @@ class Runtime(Protocol):
         """A number from 0 up and below 1, as of `random.Random`: for the jitter of backoffs."""
 
     def blocking(self) -> AbstractContextManager[None]:
-        """Around code of the user's that may block, in an actor: the others must not wait for it."""
+        """Around code of the user's that may block, in an actor: the others must not wait for it, but for some milliseconds."""
 
     def retire(self) -> None:
         """The last actor is about to end: nothing is to be kept ready for more. Must not wait."""
@@ -170,16 +171,8 @@ class Pool(Threads):
     def future(self) -> pykka.Future[Any]:
         return PooledFuture()
 
-    @contextmanager
-    def blocking(self) -> Iterator[None]:
-        if here.spot.pool is not self._pool:
-            yield
-            return
-        self._pool.worker_blocks()
-        try:
-            yield
-        finally:
-            self._pool.worker_goes_on()
+    def blocking(self) -> AbstractContextManager[None]:
+        return blocking
 
     def retire(self) -> None:
         self._pool.retire()

@@ -6,9 +6,9 @@ from typing import Any
 
 import pykka
 
+from lightspeed.actors.blocking import blocking
 from lightspeed.actors.errors import Ignore, InvalidOption, NotSupervisable, StartFailed, StartTimeout
 from lightspeed.actors.exits import NORMAL
-from lightspeed.actors.pool import here
 from lightspeed.actors.stopping import stop_soon
 from lightspeed.actors.watching import place_of, tell_when_up, unwatch, watch
 from lightspeed.supervision.child_table import ChildTable, Phase, SupervisedChild, is_supervisor
@@ -87,14 +87,8 @@ class ChildSteps:
             self._table.remove(child)
 
     def _begin(self, child: SupervisedChild) -> pykka.ActorRef[Any]:
-        pool = here.spot.pool
-        if pool is not None:
-            pool.worker_blocks()  # should it block, the other supervisors go on
-        try:
+        with blocking:  # should it, the other supervisors go on
             ref: pykka.ActorRef[Any] = child.spec.begin()
-        finally:
-            if pool is not None:
-                pool.worker_goes_on()
         try:
             place_of(ref)
         except NotSupervisable:

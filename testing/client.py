@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from lightspeed.actors.errors import ChannelClosed, ChannelTimeout
 from lightspeed.actors.events import Broadcast, Event, Join, Leave, Push, Rejoin, check_event
 from lightspeed.actors.outbound import Outbound
-from lightspeed.actors.pool import Spot
+from lightspeed.actors.spot import Spot
 from lightspeed.channel import Channel, encode
 from lightspeed.testing.trace import Act
 

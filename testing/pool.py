@@ -6,9 +6,10 @@ from typing import Any
 
 from lightspeed.actors.errors import PoolClosed, SimulationMisused, SimulationStuck
 from lightspeed.actors.exits import ExitReason
-from lightspeed.actors.pool import ActorPool, Runnable, Spot, here
+from lightspeed.actors.pool import ActorPool, Runnable
 from lightspeed.actors.post import Delivery, Order
 from lightspeed.actors.pykka_inside import STOP, Envelope
+from lightspeed.actors.spot import Spot, here
 from lightspeed.testing.asks import Asks
 from lightspeed.testing.clock import Timer, VirtualClock
 from lightspeed.testing.schedulers import Scheduler

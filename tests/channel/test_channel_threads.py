@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive import NaiveChannel, clients, state_of, texts, times, topics, users
+from starts import count_starts
 
 from lightspeed.channel import (
+    Behaviour,
     Broadcast,
     BroadcastMessage,
     Channel,
@@ -18,6 +20,7 @@ from lightspeed.channel import (
     Crash,
     Join,
     Leave,
+    Pool,
     Push,
     PushMessage,
     Rejoin,
@@ -206,3 +209,34 @@ def test_a_push_is_for_its_client_only():
         channel.tell(Push("a", "t", "e", "p"))
         channel.tell(Push("b", "t", "e", "p"))
         assert channel.flush_outbox()[2:] == [PushMessage("a", "t", "e", "p"), Reply("b", "t", "error", "not_joined")]
+
+
+class _Hanging(Behaviour):
+    go_on: threading.Event
+
+    def on_push(self, room, client_id, event, payload):
+        if event == "hang":
+            self.go_on.wait(20)
+
+
+@pytest.mark.parametrize("code", ["a behaviour", "a sink"])
+def test_ten_thousand_events_for_code_that_may_block_start_few_threads_also_while_one_hangs(code):
+    go_on = threading.Event()
+
+    def sink(message):
+        if isinstance(message, PushMessage) and message.event == "hang":
+            go_on.wait(20)
+
+    of_code = {"on_outbound": sink} if code == "a sink" else {"behaviours": {"t:*": type("_", (_Hanging,), {"go_on": go_on})}}
+    topics = [f"t:{number}" for number in range(100)]
+    with Channel(runtime=Pool(), event_timeout_s=60, **of_code) as channel:
+        for topic in topics:
+            channel.handle(Join("c", topic, "u", 1))
+        with count_starts() as started:
+            channel.tell(Push("c", topics[0], "hang", ""))
+            for number in range(10_000):
+                channel.tell(Push("c", topics[1 + number % 99], "e", ""))
+            for topic in topics[1:]:
+                channel.handle(Push("c", topic, "e", ""))
+        go_on.set()
+    assert len(started) < 50

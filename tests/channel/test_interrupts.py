@@ -8,7 +8,7 @@ import pytest
 INTERRUPTED = """
 import os, random, signal, threading
 from lightspeed.channel import *
-channel, ready, moment = Channel(), threading.Semaphore(0), random.Random(7)
+channel, ready, moment = Channel(behaviours=BEHAVIOURS), threading.Semaphore(0), random.Random(7)
 def interrupt():
     for _ in range(150):
         ready.acquire()
@@ -38,6 +38,8 @@ print("closed")
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="os.kill ends the process there")
-def test_ctrl_c_at_any_moment_leaves_a_channel_that_works():
-    done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, timeout=50, check=False)
+@pytest.mark.parametrize("behaviours", ["{}", "{'t*': Behaviour}"])
+def test_ctrl_c_at_any_moment_leaves_a_channel_that_works(behaviours):
+    script = INTERRUPTED.replace("BEHAVIOURS", behaviours)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=50, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "['joined']\nclosed\n", "")
