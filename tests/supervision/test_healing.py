@@ -109,6 +109,29 @@ def test_events_wait_for_a_topic_that_is_put_off_and_one_too_many_is_answered():
         assert channel.topics() == ("x", "y")
 
 
+def test_a_topic_that_failed_before_anybody_was_in_it_is_put_off_too():
+    clock, failures = Clock(), [ValueError("planted")]
+
+    class FailsAtFirst(Behaviour):
+        def on_start(self, room):
+            if failures:
+                raise failures.pop()
+
+    restarts = Restarts(backoff=Backoff(floor_s=5, jitter=0))
+    with Channel(runtime=clock, restarts=restarts, behaviours={"x": FailsAtFirst}) as channel:
+        channel.handle(Join("a", "x", "u", 1))
+        clock.run_for(4.9)
+        channel.tell(Join("b", "x", "u", 1))  # does not start it: what made it fail is likely to be there still
+        assert [topic.phase for topic in channel.tree().children] == ["restarting"]
+        clock.run_for(0.2)
+        assert without_diffs(channel.flush_outbox()) == [
+            Reply("a", "x", "error", "topic_crashed"),
+            System("topic_crashed:x"),
+            Reply("b", "x", "ok", "joined"),
+            System("topic_restarted:x"),
+        ]
+
+
 @pytest.mark.parametrize(
     ("order", "first"),
     [(Crash("r", "x"), System("topic_crashed:x")), (Crash("r"), System("crashed:r"))],
