@@ -58,8 +58,10 @@ class Entry(Struct, eq=False):
         return self.copies - self.answers
 
     @property
-    def is_excused(self) -> bool:
-        return bool(self.loses or self.poisoned or self.is_late or self.was_refused)
+    def doubts(self) -> list[int]:
+        """One for each answer that it has not got: the higher, the more speaks for it that none came."""
+        rest = 3 if self.was_refused else 1 if self.is_late else 0
+        return ([3] * self.loses + [2] * self.poisoned + [rest] * self.left)[: self.left]
 
 
 class _Client(Struct, eq=False):
@@ -193,16 +195,16 @@ class Accounts:
             del self._clients[entry.event.client_id].entries[entry.event]
 
     def _settle(self, name: str, client: _Client) -> list[Entry]:
-        """Give each answer to an event that it fits, those without an excuse first; who has not got all of his?"""
-        entries = sorted(client.entries.values(), key=lambda entry: entry.is_excused)
+        """Give each answer to an event that it fits, those first that must have one; who has not got all of his?"""
+        missing = [(doubt, entry) for entry in client.entries.values() for doubt in entry.doubts]
+        missing.sort(key=lambda pair: pair[0])
         for kind, count in sorted(client.answers.items(), key=lambda item: item[0] is None):
-            for entry in entries:
-                if kind is None or isinstance(entry.event, kind):
-                    given = max(0, min(count, entry.left))
-                    entry.answers += given
-                    count -= given
-            self._strange += [f"an answer too many to {name}"] * count
-        return [entry for entry in entries if entry.left > 0]
+            fitting = [pair for pair in missing if kind is None or isinstance(pair[1].event, kind)][:count]
+            for pair in fitting:
+                pair[1].answers += 1
+                missing.remove(pair)
+            self._strange += [f"an answer too many to {name}"] * (count - len(fitting))
+        return [entry for entry in client.entries.values() if entry.left > 0]
 
     def _excuse(self, entry: Entry) -> int:
         """How many of its answers are missing without an excuse."""
