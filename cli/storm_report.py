@@ -48,5 +48,6 @@ def _tables(report: Report) -> Iterator[tuple[str, list[tuple[str, str]]]]:
             ("time to heal, p50", f"{heals.p50:.1f} ms"),
             ("time to heal, p99", f"{heals.p99:.1f} ms"),
             ("time to heal, longest", f"{heals.longest:.1f} ms"),
+            ("of that the backoff, at least", f"{report.least_backoff_ms:.1f} ms"),
         ],
     )

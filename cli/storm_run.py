@@ -30,7 +30,7 @@ from lightspeed.cli.storm_pulse import Heals, Pulse
 LOOK_S = 0.05  # between two looks at what came out; in so long a sink has been given a few thousand messages
 _WAITS_S = 0.25  # for the answer to a `handle`, which may be lost on purpose
 _CLOSES_S = 60.0  # for what was accepted; whoever hangs has been given up long before
-_HANDLES = 10  # of so many events one is waited for, so that no thread runs far ahead of the topics
+_HANDLES = 10  # of so many events one is waited for; of a hundred, a fifth more is sent, and topics heal behind a backlog
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -43,7 +43,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     threads: int
     seed: int
     rejoin: Literal["client", "supervisor"] = "client"
-    restarts: Restarts = Restarts(backoff=Backoff(floor_s=0.01, cap_s=0.2))
+    restarts: Restarts = Restarts(backoff=Backoff(floor_s=0.01, cap_s=0.2, quiet_s=1.0))
+    """A topic fails every few seconds: without so short a quiet time each would come to the cap, and time to heal be that."""
 
 
 class Report(Struct, frozen=True, kw_only=True):
@@ -68,6 +69,8 @@ class Report(Struct, frozen=True, kw_only=True):
     """Actors that did not come back in time."""
     dead_letters: int
     time_to_heal_ms: Heals
+    least_backoff_ms: float
+    """It is in the time to heal."""
 
 
 class Storm:
@@ -233,6 +236,7 @@ class Storm:
             abandoned=self.channel.abandoned_count,
             dead_letters=self.channel.dead_letter_count,
             time_to_heal_ms=self.pulse.heals(),
+            least_backoff_ms=0.0 if settings.restarts.backoff is None else settings.restarts.backoff.floor_s * 1e3,
         )
 
 
