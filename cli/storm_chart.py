@@ -9,6 +9,7 @@ from lightspeed.cli.storm_run import Report
 _WIDTH, _HEIGHT = 900, 620
 _LEFT, _RIGHT = 70, 880
 _COLOURS = {"faults": "#d9822b", "crashes": "#c23030", "heals": "#0f9960"}
+_STROKES = {"faults": (1.5, 1.0), "crashes": (6, 0.35), "heals": (1.5, 1.0)}  # each crash heals: two thin lines would be one
 _BINS = 90  # at most so many points of a line, nine pixels apart
 
 
@@ -36,7 +37,7 @@ def _over_time(report: Report, pulse: Pulse) -> Iterator[str]:
         what: [sum(beat[tenth] for tenth in range(start, start + per_bin)) * 10 / per_bin for start in range(0, tenths, per_bin)]
         for what, beat in pulse.beats.items()
     }
-    most = nice(max(1.0, *(max(line) for line in lines.values())))
+    most = _top(max(1.0, *(max(line) for line in lines.values())))
     span_s = max(len(lines["faults"]) - 1, 1) * per_bin / 10
     yield from _axes(top, bottom, "a second", "seconds since it began", most)
     for tick in _ticks(span_s):
@@ -44,9 +45,11 @@ def _over_time(report: Report, pulse: Pulse) -> Iterator[str]:
     for place, (what, line) in enumerate(lines.items()):
         step = (_RIGHT - _LEFT) / max(len(line) - 1, 1)
         points = " ".join(f"{_LEFT + i * step:.1f},{bottom - (bottom - top) * v / most:.1f}" for i, v in enumerate(line))
-        yield f'<polyline fill="none" stroke="{_COLOURS[what]}" stroke-width="1.5" points="{points}"/>'
+        width, opacity = _STROKES[what]
+        stroke = f'stroke="{_COLOURS[what]}" stroke-width="{width}" stroke-opacity="{opacity}"'
+        yield f'<polyline fill="none" {stroke} stroke-linejoin="round" points="{points}"/>'
         x = _LEFT + 130 * place
-        yield f'<rect x="{x}" y="44" width="12" height="12" fill="{_COLOURS[what]}"/>'
+        yield f'<rect x="{x}" y="44" width="12" height="12" fill="{_COLOURS[what]}" fill-opacity="{opacity}"/>'
         yield _text(x + 18, 54, f"{what}, {pulse.beats[what].total():,}")
 
 
@@ -56,7 +59,7 @@ def _histogram(report: Report, heal_s: Sequence[float]) -> Iterator[str]:
     places = [math.floor(10 * math.log10(max(s * 1e3, 0.01))) for s in heal_s]
     first, last = _decades(places)
     columns = [places.count(place) for place in range(first, last)]
-    most = nice(max([1, *columns]))
+    most = _top(max([1, *columns]))
     yield _text(_LEFT, top - 22, f"time to heal: p50 {heals.p50:.1f} ms, p99 {heals.p99:.1f} ms, of {heals.count:,} heals")
     yield from _axes(top, bottom, "heals", "ms, from topic_crashed to topic_restarted", most)
     width = (_RIGHT - _LEFT) / (last - first)
@@ -65,7 +68,7 @@ def _histogram(report: Report, heal_s: Sequence[float]) -> Iterator[str]:
         x = _LEFT + place * width
         yield f'<rect x="{x:.1f}" y="{bottom - height:.1f}" width="{width - 1:.1f}" height="{height:.1f}" fill="#0f9960"/>'
     for place in range(first, last + 1, 10):
-        yield _tick_below(_LEFT + (place - first) * width, bottom, f"{10 ** (place / 10):g}")
+        yield _tick_below(_LEFT + (place - first) * width, bottom, f"{10 ** (place / 10):,g}")
     for name, at_ms in (("p50", heals.p50), ("p99", heals.p99)):
         if at_ms > 0:
             x = _LEFT + (10 * math.log10(max(at_ms, 0.01)) - first) * width
@@ -103,6 +106,12 @@ def nice(value: float) -> float:
     """The next 1, 2 or 5, or ten times, or a tenth of it, from the value up."""
     power: float = 10.0 ** math.floor(math.log10(value))
     return next(step * power for step in (1, 2, 5, 10) if step * power >= value)
+
+
+def _top(most: float) -> float:
+    """Of an axis: the first tick from it up."""
+    step = nice(most / 6)
+    return step * math.ceil(most / step - 1e-9)
 
 
 def _ticks(most: float) -> list[float]:

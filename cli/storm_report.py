@@ -8,9 +8,10 @@ from lightspeed.cli.storm_run import Report
 
 def lines_of(report: Report) -> Iterator[str]:
     """For a terminal."""
+    yield f"A storm of {report.seconds:.1f} s, ended {report.ended}"
     yield (
-        f"A storm of {report.seconds:.1f} s, ended {report.ended}: seed {report.seed}, {report.topics:,} topics, "
-        f"{report.clients:,} clients, {report.threads} threads, rejoin by {report.rejoin}"
+        f"seed {report.seed}, {report.topics:,} topics, {report.clients:,} clients, {report.threads} threads, "
+        f"rejoin by {report.rejoin}"
     )
     for title, rows in _tables(report):
         yield ""

@@ -241,11 +241,12 @@ class Storm:
 
 
 def own_streams(settings: Settings) -> list[Iterator[Event]]:
-    """One for each thread, which has a share of the clients."""
+    """One for each thread, which has a share of the clients; no more of them than clients."""
     shares = [settings.clients // settings.threads + (n < settings.clients % settings.threads) for n in range(settings.threads)]
     return [
         some_events(random.Random(f"{settings.seed} {thread}"), settings.topics, share, thread)
         for thread, share in enumerate(shares)
+        if share
     ]
 
 

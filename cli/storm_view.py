@@ -45,16 +45,17 @@ def _now_and_then(period_s: float, show: Show) -> Show:
 
 def painted(storm: Storm) -> Any:
     """For rich."""
+    from rich.console import Group
     from rich.table import Table
 
-    table = Table(title=f"storm, {storm.elapsed_s:.0f} of {storm.settings.seconds:g} s; Ctrl-C ends it", box=None)
+    table = Table(box=None)
     table.add_column("what", style="cyan")
     table.add_column("how many", justify="right")
     for name, value in rows_of(storm):
         table.add_row(name, value)
     for kind, count in sorted(storm.fired.items()):
         table.add_row(f"fault {kind}", f"{count:,}", style="yellow")
-    return table
+    return Group(f"storm, {storm.elapsed_s:.0f} of {storm.settings.seconds:g} s; Ctrl-C ends it", "", table)
 
 
 def rows_of(storm: Storm) -> list[tuple[str, str]]:

@@ -27,6 +27,13 @@ def test_every_event_is_accounted_for(tmp_path, capsys, rejoin):
     assert ElementTree.parse(tmp_path / "r.svg").getroot().tag.endswith("svg")
 
 
+def test_of_threads_there_are_no_more_than_clients(capsys):
+    assert storm("--threads", "3", "--clients", "2") == 0
+    told = capsys.readouterr()
+    assert "2 clients, 2 threads" in told.out
+    assert not told.err
+
+
 def test_an_event_that_vanishes_is_told_and_fails_the_storm(tmp_path, capsys):
     (tmp_path / "plan.json").write_bytes(FaultPlan((Raise(every=3),)).to_json())
     with patch.object(Children, "answer", lambda *_: None):  # what a topic failed on is answered by nobody
