@@ -2,6 +2,7 @@
 
 import multiprocessing
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
@@ -54,7 +55,7 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self.ours, theirs = context.Pipe()
         self._asked, self._process = asked, context.Process(target=_serve, args=(asked, theirs), daemon=True)
-        with _without_interrupts():  # which it inherits: Ctrl-C reaches all, and the command ends them
+        with without_interrupts():  # Ctrl-C reaches all, and the command ends them
             self._process.start()
         theirs.close()  # so that its death is the end of what we read
 
@@ -89,9 +90,16 @@ def _serve(asked: Asked, theirs: "Connection[Played, range]") -> None:
 
 
 @contextmanager
-def _without_interrupts() -> Iterator[None]:
-    before: Any = signal.signal(signal.SIGINT, signal.SIG_IGN)
+def without_interrupts() -> Iterator[None]:
+    """What is started meanwhile never sees a Ctrl-C; this process sees it afterwards."""
+    if sys.platform == "win32":
+        yield  # nothing of the kind is inherited there
+        return
+    from multiprocessing import resource_tracker
+
+    resource_tracker.ensure_running()  # else it is started by the first of them, which lets them through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

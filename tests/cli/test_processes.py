@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lightspeed.channel import FaultPlan
-from lightspeed.cli.processes import processes
+from lightspeed.cli.processes import processes, without_interrupts
 from lightspeed.cli.seeds import Asked
 
 PLAYS = """
@@ -65,6 +65,20 @@ def test_ctrl_c_ends_them_all_and_is_told_by_none(plays):
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all
         assert (process.wait(timeout=20), process.stderr.read()) == (130, b"")
     assert children_of(process.pid) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there Ctrl-C can't be put off")
+def test_ctrl_c_while_one_starts_comes_when_it_has_started():
+    started = []
+
+    def start():
+        with without_interrupts():
+            os.kill(os.getpid(), signal.SIGINT)
+            started.append("one")
+
+    with pytest.raises(KeyboardInterrupt):
+        start()
+    assert started == ["one"]
 
 
 def children_of(pid):
