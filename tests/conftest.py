@@ -12,6 +12,14 @@ settings.register_profile("ours", deadline=None)
 settings.load_profile("ours")
 
 
+@pytest.fixture(autouse=True, scope="session")
+def pytests_of_their_own_are_quick():
+    """A pytest that a test starts does without the plugin of Hypothesis, which takes half a second to load."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTEST_ADDOPTS", "-p no:hypothesispytest")
+        yield
+
+
 @pytest.fixture(autouse=True)
 def nothing_is_left():
     """After every test: no actor and no thread more than before it."""
@@ -22,6 +30,12 @@ def nothing_is_left():
         thread.join(5)
     assert not pykka.ActorRegistry.get_all()
     assert not [thread.name for thread in left if thread.is_alive()]
+
+
+@pytest.fixture
+def short_grace(monkeypatch):
+    """Whoever does not come back is waited for no longer than the close says, and a little."""
+    monkeypatch.setattr(lightspeed.channel.channel, "_GRACE_S", 0.25)
 
 
 @pytest.fixture(params=[Threads, Pool], ids=["threads", "pool"])

@@ -63,8 +63,9 @@ def test_the_mixin_behind_pykkas_class_is_refused():
 
 
 @pytest.mark.slow
-def test_asks_and_stops_that_race_with_a_threaded_actors_death_are_all_answered():
-    for _ in range(1000):
+@pytest.mark.parametrize("rounds", [pytest.param(300, id="some"), pytest.param(1000, id="all", marks=pytest.mark.long)])
+def test_asks_and_stops_that_race_with_a_threaded_actors_death_are_all_answered(rounds):
+    for _ in range(rounds):
         ref = Threaded.start()
         inside = threading.Barrier(2)
         futures = []

@@ -286,6 +286,7 @@ def test_a_wait_that_takes_too_long_ends_with_the_projects_own_error():
     channel.close(10)
 
 
+@pytest.mark.usefixtures("short_grace")
 def test_close_abandons_who_is_busy_at_its_deadline_and_says_who():
     hold = threading.Event()
     channel = Channel(on_outbound=lambda _message: hold.wait())

@@ -309,9 +309,10 @@ def test_a_simulation_that_is_asked_for_by_name_has_the_first_seed(pytester):
 @pytest.mark.slow
 def test_workers_of_xdist_write_traces_of_their_own(pytester):
     pytester.makepyfile(FAILS_AT.format(seed=3), test_other=FAILS_AT.format(seed=4))
-    pytester.runpytest_subprocess("-n", "2", "--sim-seeds", "5").assert_outcomes(passed=8, failed=2)
+    quick = ("-p", "no:hypothesispytest")
+    pytester.runpytest_subprocess("-n", "2", "--sim-seeds", "5", *quick).assert_outcomes(passed=8, failed=2)
     first, second = (pytester.path / ".lightspeed").glob("*.trace")
-    result = pytester.runpytest_subprocess("-n", "1", "--sim-replay", first)
+    result = pytester.runpytest_subprocess("-n", "1", "--sim-replay", first, *quick)
     result.stdout.fnmatch_lines(["it went the same way, * lines"])
     assert second.exists()
 

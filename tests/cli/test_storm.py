@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 
 
 def storm(*arguments):
-    return main(["storm", "--seconds", "0.5", "--topics", "20", "--clients", "40", "--threads", "2", "--quiet", *arguments])
+    return main(["storm", "--seconds", "0.3", "--topics", "20", "--clients", "40", "--threads", "2", "--quiet", *arguments])
 
 
 @pytest.mark.parametrize("rejoin", ["client", "supervisor"])

@@ -64,6 +64,7 @@ def test_what_a_sink_raises_on_is_one():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("short_grace")
 def test_what_waits_for_a_sink_that_has_not_returned_at_the_close_is_one():
     inside, go_on = threading.Event(), threading.Event()
 
@@ -116,6 +117,7 @@ def test_what_a_behaviour_gives_out_when_it_stops_is_one(parting):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("short_grace")
 def test_what_comes_from_an_actor_that_a_close_gave_up_is_one_and_it_does_not_end_as_if_it_were_the_topic(parting):
     channel = Channel(behaviours={"*": parting}, runtime=Pool())
     channel.handle(Join("c", "t", "u", 1))

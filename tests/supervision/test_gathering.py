@@ -81,7 +81,7 @@ def test_a_supervisor_below_that_does_not_answer_is_silent_and_hides_no_other(po
     stuck = ref_of(ref_of(sup, "branch"), "stuck")
     starting = stage.soon(stuck.start_child, ChildSpec("blocks", blocks))
     assert inside.wait(20)
-    assert str(sup.tree(timeout_s=2)) == (
+    assert str(sup.tree(timeout_s=0.5)) == (
         "Supervisor [running] supervisor\n"
         "|- branch [running] supervisor\n"
         "|  |- first [running] supervisor\n"

@@ -51,9 +51,10 @@ def test_one_of_100_000_topics_fails_and_heals_alone_in_the_time_of_one_of_100(r
             channel.handle(Push("a", "x", "e", "well"))
             assert channel.flush_outbox() == [Reply("a", "x", "ok", "well")]
             assert channel.membership_count == topics + 1
-            for number in range(topics):
+            some = range(0, topics, 7)
+            for number in some:
                 channel.tell(Broadcast("c", f"t{number}", "next"))
-            assert channel.flush_outbox() == [BroadcastMessage(f"t{n}", "next", ("c",)) for n in range(topics)]
+            assert channel.flush_outbox() == [BroadcastMessage(f"t{n}", "next", ("c",)) for n in some]
             for number in range(0, topics, 997):
                 (entry,) = channel.presences(f"t{number}")
                 assert (entry.key, [meta.ref for meta in entry.metas]) == ("u", [f"c:{number}"])

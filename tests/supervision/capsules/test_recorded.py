@@ -215,6 +215,7 @@ def test_one_that_is_stuck_leaves_one_with_the_place_where_it_is_and_none_when_i
     assert len(capsules_in(tmp_path)) == 1
 
 
+@pytest.mark.usefixtures("short_grace")
 def test_one_that_close_gives_up_leaves_one(tmp_path, held):
     channel = Channel(behaviours={"*": held}, capsules=Capsules(tmp_path))
     channel.handle(Join("a", "x", "u", 1))
