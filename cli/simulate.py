@@ -111,6 +111,8 @@ def _lines(found: Outcome) -> Iterator[str]:
     """What is left of it, to be read."""
     case = found.case
     if isinstance(case.scenario, Scenario):
+        if case.scenario.tree is not None:
+            yield f'{{"tree":{msgspec.json.encode(case.scenario.tree).decode()}}}'
         for sending in case.scenario.sendings:
             yield msgspec.json.encode(sending).decode()
         for fault in case.scenario.plan.faults:

@@ -58,8 +58,8 @@ class Gathering:
             if ref in self._branches:
                 return
             self._branches[ref] = branch
-            below = (_supervisors(branch) if branch is not None else set()) - self._asked
-            self._asked |= below
+            below = [] if branch is None else [other for other in _supervisors(branch) if other not in self._asked]
+            self._asked.update(below)
         for supervisor in below:
             self._ask(supervisor, here=False)
         self._latch.set()
@@ -89,8 +89,9 @@ class _Answer:
         self._gathering.told(self._ref, None)
 
 
-def _supervisors(branch: Branch) -> set[PooledRef]:
-    return {view.ref for view in branch.children if view.is_supervisor and isinstance(view.ref, PooledRef)}
+def _supervisors(branch: Branch) -> list[PooledRef]:
+    """In order, and not by where they lie in memory: a simulation of the same seed asks in the same one."""
+    return [view.ref for view in branch.children if view.is_supervisor and isinstance(view.ref, PooledRef)]
 
 
 def _trees(branch: Branch, branches: dict[PooledRef, Branch | None]) -> tuple[Tree, ...]:

@@ -6,6 +6,7 @@ from lightspeed.testing.pytest_file import pytest_file
 from lightspeed.testing.random_scenario import random_scenario
 from lightspeed.testing.recording import Divergence, Replayed, replay, write_recording
 from lightspeed.testing.scenario import Read, Scenario, ScenarioOptions, Sending
+from lightspeed.testing.scenario_tree import ScenarioChild, ScenarioTree, TreeAct
 from lightspeed.testing.schedulers import Chosen, Priority, Random, RoundRobin, Scheduler
 from lightspeed.testing.search import every_schedule, search, search_drawn, sweep_crashes
 from lightspeed.testing.shrink import shrink
@@ -25,11 +26,14 @@ __all__ = [
     "Replayed",
     "RoundRobin",
     "Scenario",
+    "ScenarioChild",
     "ScenarioOptions",
+    "ScenarioTree",
     "Scheduler",
     "Sending",
     "Simulation",
     "Trace",
+    "TreeAct",
     "every_schedule",
     "play",
     "pytest_file",

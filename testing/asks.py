@@ -3,6 +3,7 @@
 from typing import Any
 
 from lightspeed.actors.errors import InvariantBroken
+from lightspeed.actors.pooled_future import PooledFuture
 from lightspeed.actors.pykka_inside import Envelope
 from lightspeed.supervision import Supervisor
 
@@ -22,6 +23,8 @@ class Asks:
 
     def put(self, actor: Any, name: str, envelope: Envelope[Any]) -> None:
         """An actor of this name was asked this."""
+        if not isinstance(envelope.reply_to, PooledFuture):
+            return  # a part of a tree, of which whoever gathers it knows
         self._open.append((actor, name, envelope))
         if len(self._open) % _MANY == 0:
             self._drop_answered()

@@ -7,6 +7,7 @@ from typing import Any
 from lightspeed.actors.errors import PoolClosed, SimulationMisused, SimulationStuck
 from lightspeed.actors.exits import ExitReason
 from lightspeed.actors.pool import ActorPool, Runnable
+from lightspeed.actors.pooled_future import PooledFuture
 from lightspeed.actors.post import Delivery, Order
 from lightspeed.actors.pykka_inside import STOP, Envelope
 from lightspeed.actors.spot import Spot, here
@@ -73,6 +74,8 @@ class SimulatedPool(ActorPool):
         self._paused: dict[int, tuple[Any, Any]] = {}
         self._names: dict[str, int] = {}
         self._asks = Asks()
+        self.at_rest: list[Callable[[], None]] = []
+        """What looks at what must be so when nobody is ready."""
         self._spot = here.spot
 
     def name(self, kind: str) -> str:
@@ -206,6 +209,10 @@ class SimulatedPool(ActorPool):
             self.schedule(_Due(timer, Inbox(timer.name, None, self._trace, self._asks)))
         return bool(due)
 
+    def asked(self, actor: Any, what: str, reply: PooledFuture) -> None:
+        """An actor is to answer this too, though it was not told so."""
+        self._asks.put(actor, type(actor).__name__, Envelope(what, reply_to=reply))
+
     def check_at_rest(self) -> None:
         """Nobody is ready.
 
@@ -214,17 +221,21 @@ class SimulatedPool(ActorPool):
         """
         if self._asks:
             self._asks.check(set(self._paused), more_comes=not self.clock.is_idle)
+        for check in self.at_rest:
+            check()
 
     def pause(self, actor: Any, message: Any) -> None:
-        """From here on it is not run, until `resume`; then it gets the message once more, before all others."""
+        """From here on it is not run, until `resume`; then it gets the message once more, before all others. None: no message."""
         self._paused[id(actor)] = actor, message
 
     def resume(self, actor: Any) -> None:
         """Harmless where it is not paused."""
-        _actor, message = self._paused.pop(id(actor), (None, None))
+        if id(actor) not in self._paused:
+            return
+        _actor, message = self._paused.pop(id(actor))
         if message is not None:
             self._resumed[id(actor)] = message
-            self.ready.append(actor)
+        self.ready.append(actor)
 
     def paused_of(self, classes: Iterable[type]) -> list[Any]:
         """Those of these classes that are paused."""

@@ -1,4 +1,4 @@
-"""Scenarios that are drawn by lot: few clients, few topics, much that goes wrong."""
+"""Scenarios that are drawn by lot: few clients, few topics, much that goes wrong; now and then a supervisor."""
 
 import random
 from collections.abc import Callable
@@ -21,7 +21,9 @@ from lightspeed.supervision import (
     Reorder,
     Slow,
 )
+from lightspeed.testing.random_tree import RandomActs, random_tree
 from lightspeed.testing.scenario import Read, Scenario, ScenarioOptions, Sending
+from lightspeed.testing.scenario_tree import ScenarioTree
 
 _MOODY = "lightspeed.testing.moody:Moody"
 _CLIENTS = ("a1", "a2", "b1", "c:1")  # two of them are one user's
@@ -31,6 +33,8 @@ _READS = (
     *(Read("presences", topic) for topic in _TOPICS[:1]),
     *(Read("topics"), Read("membership_count"), Read("crashed"), Read("flush_outbox")),
 )
+_TREES = 0.15  # of all scenarios
+_ACTS = 0.6  # of what is done in those
 _CROWD = 33  # from 32 members on a topic keeps its recipients in another way
 
 
@@ -48,13 +52,24 @@ def random_scenario(seed: int, events: int = 40, *, faults: bool = True) -> Scen
     has_crowd = rng.random() < 0.05
     crowd = [f"guest {number}" for number in range(_CROWD)] if has_crowd else []
     sendings = [Sending(Join(guest, "x", "guest", 0)) for guest in crowd]
+    tree = _tree(seed)
+    acts = None if tree is None else RandomActs(rng, tree)
     for at_s in moments:
-        if rng.random() < reads:
+        if acts is not None and rng.random() < _ACTS:
+            sendings.append(Sending(acts.next(), at_s, rng.random() < 0.3))
+        elif rng.random() < reads:
             sendings.append(Sending(rng.choice(_READS), at_s))
         else:
             sendings.append(Sending(_event(rng, int(at_s * 1000), crowd), at_s, rng.random() < waits))
     plan = FaultPlan(tuple(_fault(rng) for _ in range(rng.randrange(4))), rng.randrange(2**32)) if faults else FaultPlan()
-    return Scenario(tuple(sendings), plan, _options(rng), rest_s=rng.choice((60.0, 60.0, 60.0, 0.5)))
+    options, rest_s = _options(rng), rng.choice((60.0, 60.0, 60.0, 0.5))
+    return Scenario(tuple(sendings), plan, options, rest_s=rest_s, tree=tree)
+
+
+def _tree(seed: int) -> ScenarioTree | None:
+    """Drawn apart, so that all other scenarios are as they would be without any."""
+    rng = random.Random(f"tree {seed}")
+    return random_tree(rng) if rng.random() < _TREES else None
 
 
 def _moment(rng: random.Random, *, whole: bool) -> float:

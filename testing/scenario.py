@@ -16,6 +16,7 @@ from lightspeed.actors.errors import InvalidOption
 from lightspeed.actors.exits import text_of
 from lightspeed.channel import Channel, ChannelTimeout, Event, FaultPlan, Outbound, Restarts, check_event
 from lightspeed.testing.client import Client
+from lightspeed.testing.scenario_tree import KEEPER, GrownTree, ScenarioTree, TreeAct
 
 if TYPE_CHECKING:
     from lightspeed.testing.simulation import Simulation
@@ -46,9 +47,9 @@ class Read(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, 
 
 
 class Sending(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """One event, sent by its client, or by the operator where it has none; or a read, by somebody who does nothing else."""
+    """One event, sent by its client, or by the operator where it has none; a read; or what is done to the scenario's tree."""
 
-    event: Event | Read
+    event: Event | Read | TreeAct
     at_s: float = 0.0
     """Not before this moment of virtual time. Events of one sender are sent in their order all the same."""
     waits: bool = False
@@ -56,6 +57,8 @@ class Sending(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=Tru
 
     @property
     def sender(self) -> str:
+        if isinstance(self.event, TreeAct):
+            return KEEPER
         return READER if isinstance(self.event, Read) else getattr(self.event, "client_id", OPERATOR)
 
 
@@ -78,7 +81,7 @@ class Scenario(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=Tr
 
     Raises:
         InvalidEvent: one of the events breaks a rule.
-        InvalidOption: a time is below 0, or no time.
+        InvalidOption: a time is below 0, or no time; or something is done to a tree that there is not, or can't be done to it.
     """
 
     sendings: tuple[Sending, ...]
@@ -87,13 +90,22 @@ class Scenario(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=Tr
     options: ScenarioOptions = field(default_factory=ScenarioOptions)
     rest_s: float = 60.0
     """How much virtual time it is given after the last event, in which what was put off comes. Default 60."""
+    tree: ScenarioTree | None = None
+    """A supervisor of its own, beside the channel."""
 
     def __post_init__(self) -> None:
         _check_time("rest_s", self.rest_s)
         for sending in self.sendings:
-            if not isinstance(sending.event, Read):
+            if isinstance(sending.event, TreeAct):
+                self._check_act(sending.event)
+            elif not isinstance(sending.event, Read):
                 check_event(sending.event)
             _check_time("at_s", sending.at_s)
+
+    def _check_act(self, act: TreeAct) -> None:
+        if self.tree is None:
+            raise InvalidOption("tree", None, f"must be there for {act.name}")
+        self.tree.check(act)
 
     @classmethod
     def of(cls, events: Iterable[Event], plan: FaultPlan | None = None, **options: Any) -> Self:
@@ -127,6 +139,7 @@ class Scenario(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=Tr
 
     def __call__(self, simulation: "Simulation") -> None:
         """Play it: all clients send, and then it rests."""
+        tree = None if self.tree is None else self.tree.grow(simulation)
         options = {name: getattr(self.options, name) for name in ScenarioOptions.__struct_fields__}
         options["on_outbound"] = _Sink() if options.pop("has_sink") else None
         options["behaviours"] = {pattern: find(path) for pattern, path in self.options.behaviours.items()}
@@ -134,7 +147,7 @@ class Scenario(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=Tr
         last_s: dict[str, float] = {}  # of each sender: nothing of his overtakes what he sends before
         for sending in self.sendings:
             after_s = last_s[sending.sender] = max(sending.at_s, last_s.get(sending.sender, 0.0))
-            _send(simulation.client(channel, sending.sender), channel, sending, after_s)
+            _send(simulation.client(channel, sending.sender), channel, tree, sending, after_s)
         simulation.run_for(max(last_s.values(), default=0.0) + self.rest_s)
 
 
@@ -150,9 +163,12 @@ class _Sink:
             raise RuntimeError("the tenth is too much")
 
 
-def _send(client: Client, channel: Channel, sending: Sending, after_s: float) -> None:
+def _send(client: Client, channel: Channel, tree: GrownTree | None, sending: Sending, after_s: float) -> None:
     event = sending.event
-    if isinstance(event, Read):
+    if isinstance(event, TreeAct):
+        assert tree is not None
+        client.do(lambda: tree.do(event, waits=sending.waits), name=event.name, after_s=after_s)
+    elif isinstance(event, Read):
         client.do(lambda: event(channel), name=f"read {event.what} {event.topic or ''}".rstrip(), after_s=after_s)
     else:
         (client.handle if sending.waits else client.send)(event, after_s=after_s)

@@ -1,4 +1,4 @@
-"""Cutting a failing case down to what it takes to fail: events, faults and their triggers, options, and turns of the scheduler.
+"""Cutting a failing case down to what it takes to fail: events, faults and their triggers, options, trees, and turns.
 
 Each cut is tried with the choices that are left, with whoever has waited longest in turn, and with the choices of some seeds. It
 stands where the case still fails in the same way.
@@ -53,6 +53,7 @@ class _Shrinking:
             self._cut_faults()
             self._cut_triggers()
             self._cut_options()
+            self._cut_tree()
             self._cut_times()
             if size == self._size():
                 self._cut_pairs()
@@ -61,7 +62,7 @@ class _Shrinking:
 
     def _size(self) -> tuple[int, ...]:
         case = self._best.case
-        return len(self._events()), len(_faults_of(case)), len(_changed(case.scenario))
+        return len(self._events()), len(_faults_of(case)), len(_changed(case.scenario)), len(_parts_of(case.scenario))
 
     def _cut_pairs(self) -> None:
         """Two events that only go together, such as a crash and its restart. One pair: then others may go alone."""
@@ -117,6 +118,19 @@ class _Shrinking:
                 assert isinstance(current, Scenario)
                 plain = structs.replace(current.options, **{option: getattr(ScenarioOptions(), option)})
                 self._try(_orders(structs.replace(self._best.case, scenario=structs.replace(current, options=plain))))
+
+    def _cut_tree(self) -> None:
+        """All of it, or its children, their options and its own."""
+        for part in _parts_of(self._best.case.scenario):
+            scenario = self._best.case.scenario
+            assert isinstance(scenario, Scenario)
+            if scenario.tree is None:
+                return
+            try:
+                less = structs.replace(scenario, tree=scenario.tree.without(part) if part else None)
+            except InvalidOption:
+                continue  # the rest does not go together without it, or something is done to it
+            self._try(_orders(structs.replace(self._best.case, scenario=less)))
 
     def _cut_turns(self) -> None:
         """To where whoever has waited longest comes next, as often as can be."""
@@ -207,6 +221,13 @@ def _with_faults(case: Case, faults: Sequence[Any], *, own: int) -> Case:
         plan = FaultPlan(tuple(faults[:own]), case.scenario.plan.seed)
         case = structs.replace(case, scenario=structs.replace(case.scenario, plan=plan))
     return structs.replace(case, plan=FaultPlan(tuple(faults[own:]), case.plan.seed))
+
+
+def _parts_of(scenario: Scenario | Play) -> list[tuple[str, ...]]:
+    """Of its tree; none stands for all of it."""
+    if not isinstance(scenario, Scenario) or scenario.tree is None:
+        return []
+    return [(), *scenario.tree.parts]
 
 
 def _changed(scenario: Scenario | Play) -> list[str]:

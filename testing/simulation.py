@@ -133,9 +133,17 @@ class Simulation:
 
     def supervisor(self, children: Iterable[ChildSpec] = (), **options: Any) -> SupervisorRef:
         """A `Supervisor` that takes part, and those among its children. Give other children the pool: `pool=simulation.pool`."""
+        ref = self.begin_supervisor(children, **options)
+        supervisor: Any = ref._actor
+        supervisor._first_start.get()
+        return ref
+
+    def begin_supervisor(self, children: Iterable[ChildSpec] = (), **options: Any) -> SupervisorRef:
+        """As `supervisor`, and does not wait until its children have started."""
         self._check_open()
         clock = SimulatedRuntime(self.pool, self.random.random, "")
-        ref = SimulatedSupervisor.start(children, pool=self.pool, clock=clock, randomness=self.random, **options)
+        home = {"pool": self.pool, "clock": clock, "randomness": self.random}
+        ref = SimulatedSupervisor._supervised_start(children, **home, **options)
         self._refs.append(ref)
         return ref
 

@@ -1,41 +1,90 @@
-"""A supervisor in a simulation: it is held to what it promises of its children, by what is seen of their beginnings and ends.
+"""A supervisor in a simulation: it is held to what it promises of its children, by what it hears and what it then does.
 
-reverse_stop      at its end it stops its children in reverse: each when those behind it are down
-restarts          it restarts them no more often than its options allow
+kinds             a permanent child is always restarted, a transient one after an abnormal end, a temporary one never; none begins
+                  for another reason, none has two living actors, and of nothing else does the supervisor end
+strategy          with a child that is restarted those are stopped and started whom the strategy names, in order: each when the
+                  one before it is up, or those behind it are down
+restarts          it restarts them as often as its options allow, after their backoff; it gives up with one more, and not before
+significance      it ends when a significant child has ended for good, where `auto_shutdown` says so, and not else
+reverse_stop      at its end it stops its children in reverse, each when those behind it are down or given up in time; it has
+                  ended, and a stop is answered, when the last one is
+requests          what it is asked to do with a child is done before it is answered, or refused as the child stands
+views             what is read of its children, or returned by a start, is what is so
 """
 
 from collections.abc import Callable, Iterable
+from types import TracebackType
 from typing import Any
 
-import pykka
-from msgspec import Struct, structs
-
-from lightspeed.actors.errors import InvariantBroken
+from lightspeed.actors.errors import ChildNotFound, InvariantBroken
 from lightspeed.actors.pooled_ref import PooledRef
-from lightspeed.actors.watching import Down, watch
-from lightspeed.supervision import ChildSpec, Supervisor
-from lightspeed.supervision.child_table import Phase, SupervisedChild
-from lightspeed.supervision.supervisor_messages import StartChild
+from lightspeed.actors.pykka_inside import STOP, Envelope
+from lightspeed.actors.spot import here
+from lightspeed.actors.watching import Down, Up
+from lightspeed.supervision import ChildSpec, Supervisor, SupervisorRef
+from lightspeed.supervision.supervisor_messages import (
+    AllUp,
+    CountChildren,
+    DeleteChild,
+    RestartChild,
+    Retry,
+    StartChild,
+    TerminateChild,
+    WhichBranch,
+    WhichChild,
+    WhichChildren,
+)
 from lightspeed.testing.pool import SimulatedPool
+from lightspeed.testing.supervisor_witness import SupervisorWitness
 
-
-class _Child(Struct):
-    """What is known of one child."""
-
-    ended_s: float = 0.0
-    """When its last actor ended."""
-    tries: int = 0
-    """How often a restart had been wanted when its last actor was started."""
+_JOBS = (StartChild, TerminateChild, RestartChild, DeleteChild)
+_LOOKS = (WhichBranch, WhichChild, WhichChildren, CountChildren)
 
 
 class _SeenSpec(ChildSpec, frozen=True, kw_only=True):
-    begun: Callable[[Any, pykka.ActorRef[Any]], None]
+    began: Callable[["_SeenSpec", Any, BaseException | None], Any]
 
     def begin(self) -> Any:
-        ref = super().begin()
-        if isinstance(ref, PooledRef):
-            self.begun(self.id, ref)
-        return ref
+        try:
+            ref = super().begin()
+        except BaseException as error:
+            self.began(self, None, error)
+            raise
+        return self.began(self, ref, None)
+
+
+class _Seen(PooledRef):
+    """A child as its supervisor holds it: a stop that the supervisor tells it is seen, also where it is dead."""
+
+    __slots__ = ("_supervisor",)
+
+    def __init__(self, actor: Any, supervisor: "SimulatedSupervisor") -> None:
+        super().__init__(actor)
+        self._supervisor = supervisor
+
+    def tell(self, message: Any) -> None:
+        if message is STOP and here.spot.actor is self._supervisor:
+            self._supervisor.witness.stopped(self)
+        super().tell(message)
+
+
+class _SeenSupervisor(_Seen, SupervisorRef):
+    __slots__ = ()
+
+
+class _SeenReply:
+    """What an `Envelope` takes for a future: the witness sees its answer first."""
+
+    def __init__(self, inner: Any, sees: Callable[[BaseException | None, Any], None]) -> None:
+        self._inner, self._sees = inner, sees
+
+    def set(self, value: Any = None) -> None:
+        self._sees(None, value)
+        self._inner.set(value)
+
+    def set_exception(self, exc_info: tuple[type[BaseException], BaseException, TracebackType | None]) -> None:
+        self._sees(exc_info[1], None)
+        self._inner.set_exception(exc_info)
 
 
 class SimulatedSupervisor(Supervisor):
@@ -44,61 +93,89 @@ class SimulatedSupervisor(Supervisor):
     def __init__(self, children: Iterable[ChildSpec] = (), **options: Any) -> None:
         self._home = {name: options[name] for name in ("pool", "clock", "randomness")}
         self._sim_pool: SimulatedPool = options["pool"]
-        self._seen: dict[Any, _Child] = {}
-        self._restarted: list[tuple[float, float]] = []  # between which moments each restart was wanted
-        self._on_their_way: list[SupervisedChild] = []  # those that were being stopped when its own end began
         super().__init__([self._see(spec) for spec in children], **options)
+        self.witness = SupervisorWitness(self._options, options["clock"].monotonic_s, self._break)
+        self._sim_pool.at_rest.append(self._check_at_rest)
+        self._sim_pool.asked(self, "to start", self._first_start)
 
-    def _request(self, message: Any, reply: Any) -> None:
-        super()._request(StartChild(self._see(message.spec)) if type(message) is StartChild else message, reply)
+    # What it hears
+
+    def on_start(self) -> None:
+        self.witness.starts(self._specs)
+        super().on_start()
+        self.witness.step_over()
+
+    def on_receive(self, message: Any) -> Any:
+        kind, witness = type(message), self.witness
+        if kind is Down:
+            witness.hears_down(message.ref, message.reason)
+        elif kind is Up:
+            witness.hears_up(message.ref, is_up=message.ref._actor._mortal_is_up() or not message.ref.is_alive())
+        elif kind is Retry:
+            witness.hears_retry(message.child.spec, message.tries)
+        elif kind is AllUp:
+            witness.all_up()
+        try:
+            answer = super().on_receive(message)
+        except ChildNotFound:
+            witness.looked(message, None)
+            raise
+        if kind in _LOOKS:
+            witness.looked(message, answer)
+        witness.step_over()
+        return answer
+
+    def _mortal_answer(self, envelope: Envelope[Any]) -> None:
+        message = envelope.message
+        reply: Any = envelope.reply_to
+        if isinstance(message, type(STOP)) and reply is not None:
+            reply = _SeenReply(reply, lambda _error, _value: self.witness.stop_answered())
+        elif type(message) in _JOBS and reply is not None:
+            message = StartChild(self._see(message.spec)) if type(message) is StartChild else message
+            ask = self.witness.hears_ask(message)
+            reply = _SeenReply(reply, lambda error, value: self.witness.answered(ask, error, value))
+        super()._mortal_answer(Envelope(message, reply_to=reply))
+        self.witness.step_over()
+
+    def _stop(self) -> None:
+        self.witness.hears_stop()
+        super()._stop()
+        self.witness.step_over()
+
+    # What it does
 
     def _begin_end(self, error: BaseException | None) -> None:
         if not self._is_ending:
-            self._on_their_way = [child for child in self._table if child.phase is Phase.STOPPING]
+            self.witness.begins_end(error)
         super()._begin_end(error)
+
+    def on_end(self, error: BaseException | None) -> None:
+        self.witness.has_ended(error)
+        self._sim_pool.at_rest.remove(self._check_at_rest)
+        super().on_end(error)
 
     def _see(self, spec: Any) -> Any:
         if not isinstance(spec, ChildSpec):
             return spec  # which is refused
-        fields = structs.asdict(spec)
+        fields = {name: getattr(spec, name) for name in ChildSpec.__struct_fields__}
         if spec.is_supervisor:
             kind, args, kwargs = fields["start"]
             fields["start"] = (SimulatedSupervisor if kind is Supervisor else kind, args, {**self._home, **kwargs})
-        return _SeenSpec(**fields, begun=self._begun)
+        return _SeenSpec(**fields, began=self._began)
 
-    def _begun(self, child_id: Any, ref: pykka.ActorRef[Any]) -> None:
-        child = self._table.get(child_id)
-        assert child is not None
-        seen = self._seen.setdefault(child_id, _Child())
-        now_s = self._sim_pool.clock.now_s
-        self._restarted += [(seen.ended_s, now_s)] * (child.tries - seen.tries)
-        seen.tries = child.tries
-        self._check_restarts(child, now_s)
-        watch(ref, self._ended)
+    def _began(self, spec: _SeenSpec, ref: Any, error: BaseException | None) -> Any:
+        if error is None and not isinstance(ref, PooledRef):
+            self.witness.is_over = True  # what it does on a thread is not seen, and what can't be watched is refused
+            return ref
+        seen = None if ref is None else (_SeenSupervisor if isinstance(ref, SupervisorRef) else _Seen)(ref._actor, self)
+        self.witness.began(spec, seen, error, is_up=seen is not None and seen._actor._mortal_is_up())
+        return seen
 
-    def _ended(self, down: Down) -> None:
-        child = self._table.by_ref(down.ref)
-        if child is None:
-            return  # abandoned before
-        self._seen[child.spec.id].ended_s = self._sim_pool.clock.now_s
-        if self._is_ending and not self._mortal_is_dead() and child.phase is Phase.STOPPING and child not in self._on_their_way:
-            self._check_reverse(child)
-
-    def _check_restarts(self, child: SupervisedChild, now_s: float) -> None:
-        first_s = now_s - self._options.period_s
-        self._restarted = [(ended_s, begun_s) for ended_s, begun_s in self._restarted if ended_s >= first_s]
-        if len(self._restarted) > self._options.intensity:
-            allowed = f"{self._options.intensity} in {self._options.period_s:g} s"
-            self._break(
-                "restarts", f"{child.spec.id!r} was restarted, the {len(self._restarted)}th restart where {allowed} are allowed"
-            )
-
-    def _check_reverse(self, child: SupervisedChild) -> None:
-        children = list(self._table)
-        behind = children[children.index(child) + 1 :]
-        left = [other.spec.id for other in behind if other.ref is not None and other.ref.is_alive()]
-        if left:
-            self._break("reverse_stop", f"{child.spec.id!r} was stopped before {left}, which stand behind it")
+    def _check_at_rest(self) -> None:
+        self.witness.check(lambda: self._which_children(WhichChildren()))
+        if self._sim_pool.broken is not None:
+            broken, self._sim_pool.broken = self._sim_pool.broken, None
+            raise broken
 
     def _break(self, invariant: str, text: str) -> None:
         if self._sim_pool.broken is None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import unittest
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -18,6 +19,8 @@ from lightspeed.testing import Case, Simulation, play, random_scenario, strategi
 from lightspeed.testing.machine import ChannelMachine
 from lightspeed.testing.recording import Recording
 from lightspeed.testing.scenario import ScenarioOptions
+from lightspeed.testing.scenario_tree import BRANCH, ScenarioChild, ScenarioTree, TreeAct, What
+from lightspeed.testing.workers import WORKERS
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
@@ -57,6 +60,8 @@ def test_there_is_no_program_that_is_not_run():
         [name for name in vars(Simulation) if not name.startswith("_") and name != "witness_of" and name != "skips"],
         ["clients", "topics", "options", "is_plain", "model", "simulation", "channel", ChannelMachine.__name__],
         ScenarioOptions.__struct_fields__,
+        [*ScenarioTree.__struct_fields__, *ScenarioChild.__struct_fields__, *TreeAct.__struct_fields__],
+        [*WORKERS, BRANCH, *get_args(What)],
         Case.__struct_fields__,
         Recording.__struct_fields__,
     ],

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from unittest.mock import patch
 
 import pytest
 from planted import BUGS
@@ -11,7 +12,7 @@ from tqdm import tqdm
 
 from lightspeed.channel import FaultPlan, Join, Leave
 from lightspeed.cli.main import main
-from lightspeed.supervision import Raise
+from lightspeed.supervision import Raise, RestartWindow
 from lightspeed.testing import Scenario, random_scenario
 from lightspeed.testing.recording import read_recording
 
@@ -106,6 +107,15 @@ def test_a_planted_bug_is_found_cut_down_and_written_as_trace_and_test(simulate,
         assert (again, f"failed with seed {seed}" in out) == (1, True)
     assert simulate("--seed", seed)[0] == 0
     assert "def test_accounted_for():" in (tmp_path / "test_found.py").read_text()
+
+
+def test_of_a_supervisor_that_breaks_a_rule_the_tree_is_shown_and_what_was_done_to_it(simulate):
+    with patch.object(RestartWindow, "allow", lambda window, now_s: True):
+        status, out, _err = simulate("--seed", "9")
+    tree, *acts, last = out.splitlines()
+    assert (status, tree[:21]) == (1, '{"tree":{"children":[')
+    assert {act[:23] for act in acts} == {'{"event":{"type":"tree"'}
+    assert "InvariantBroken: restarts: " in last
 
 
 @pytest.mark.parametrize("name", ["race:race", "race.py:race", "./race.py:race"])

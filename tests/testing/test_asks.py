@@ -85,6 +85,12 @@ def test_many_answered_asks_are_not_kept():
         assert len(simulation.pool._asks._open) <= 1_000
 
 
+def test_the_part_of_a_tree_is_for_whoever_gathers_it():
+    with Simulation() as simulation:
+        assert simulation.supervisor().tree().children == ()
+        simulation.run()
+
+
 def test_a_supervisor_may_answer_when_what_is_put_off_has_come():
     with Simulation() as simulation:
         child = ChildSpec("a", (HeldAtStart, (), {"pool": simulation.pool}))

@@ -87,3 +87,19 @@ def test_ctrl_c_ends_the_run_and_not_only_an_actor(simulation):
     channel_ref.tell("interrupt")
     with pytest.raises(KeyboardInterrupt):
         simulation.run()
+
+
+class Held(Asker):
+    def on_start(self):
+        self._pooled_pool.pause(self, None)
+
+
+def test_one_who_was_held_up_at_his_start_goes_on_when_he_is_let(simulation):
+    held = simulation.start(Held)
+    held.tell("hello")
+    simulation.run()
+    assert held._actor.seen == []
+    for _ in range(2):
+        simulation.pool.resume(held._actor)
+        simulation.run()
+        assert held._actor.seen == ["hello"]

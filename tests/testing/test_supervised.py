@@ -3,11 +3,12 @@
 from unittest.mock import patch
 
 import pytest
+from msgspec.structs import replace
 
 from lightspeed.actors import PooledActor, watch
 from lightspeed.actors.errors import InvalidOption, RestartsExceeded, StartFailed
 from lightspeed.supervision import Backoff, ChildSpec, RestartWindow, Supervisor
-from lightspeed.supervision.supervisor_messages import TerminateChild
+from lightspeed.supervision.supervisor_messages import StartChild, TerminateChild
 from lightspeed.testing import Case, Simulation, play
 
 
@@ -58,7 +59,7 @@ def test_one_that_stops_them_in_the_order_of_their_start_breaks_it(scenario):
     with patch.object(Supervisor, "_stop_all", stop_in_the_order_of_their_start):
         outcome = play(Case(scenario, seed=1))
     assert outcome.failure == "reverse_stop"
-    assert "'a' was stopped before ['b', 'c']" in str(outcome.error)
+    assert "'a' was stopped, where 'c' was to be stopped" in str(outcome.error)
     assert play(Case(scenario, seed=1)).error is None
 
 
@@ -67,8 +68,7 @@ def test_a_child_that_was_being_stopped_when_the_end_began_is_no_breach(seed):
     with Simulation(seed) as simulation:
         ref = simulation.supervisor(children_of(simulation, LateStopper))
         first = ref.which_child("a").ref
-        supervisor = ref._actor
-        supervisor._run("a", supervisor._terminate_child(TerminateChild("a")))
+        ref.ask(TerminateChild("a"), block=False)
         ref.stop(block=False)
         simulation.run()
         assert not first.is_alive()
@@ -113,7 +113,7 @@ def test_one_restart_more_than_is_allowed_breaks_the_rule(strategy):
     with patch.object(RestartWindow, "allow", lambda window, now_s: True):
         outcome = play(Case(scenario, seed=2))
     assert outcome.failure == "restarts"
-    assert "where 1 in 5 s are allowed" in str(outcome.error)
+    assert "it was to end of RestartsExceeded" in str(outcome.error)
 
 
 def test_restarts_that_lie_further_apart_are_no_breach():
@@ -123,6 +123,76 @@ def test_restarts_that_lie_further_apart_are_no_breach():
             ref.which_child("b").ref.tell("fail")
             simulation.run_for(6.0)
         assert ref.which_child("b").restarts == 5
+
+
+def test_what_is_asked_before_all_have_started_is_done_when_they_have():
+    with Simulation(2) as simulation:
+        ref = simulation.begin_supervisor(children_of(simulation))
+        started = ref.ask(StartChild(children_of(simulation, names="d")[0]), block=False)
+        simulation.run()
+        assert [view.id for view in ref.which_children()] == ["a", "b", "c", "d"]
+        assert started.get() == ref.which_child("d").ref
+
+
+def test_what_is_started_and_is_no_actor_is_refused_as_ever():
+    with Simulation(2) as simulation:
+        ref = simulation.supervisor(children_of(simulation))
+        with pytest.raises(StartFailed, match="can't be watched or supervised"):
+            ref.start_child(ChildSpec("d", lambda: 7))
+        simulation.run()
+
+
+def test_what_is_started_and_is_another_childs_actor_is_refused_as_ever():
+    with Simulation(2) as simulation:
+        ref = simulation.supervisor(children_of(simulation))
+        taken = ref.which_child("a").ref
+        with pytest.raises(StartFailed, match="for this child alone"):
+            ref.start_child(ChildSpec("d", lambda: taken))
+        simulation.run()
+        ref.which_child("a").ref.tell("fail")
+        simulation.run()
+        assert [view.id for view in ref.which_children()] == ["a", "b", "c"]
+
+
+def test_the_tree_of_one_can_be_seen():
+    with Simulation(2) as simulation:
+        ref = simulation.supervisor([ChildSpec("inner", (Supervisor, (children_of(simulation),), {}))])
+        tree = ref.tree()
+        simulation.run()
+        assert [child.id for child in tree.children[0].children] == ["a", "b", "c"]
+        ref._actor.witness.gathered(tree)
+
+
+def test_those_below_are_asked_for_their_part_of_a_tree_in_order():
+    with Simulation(2, scheduler="round_robin") as simulation:
+        names = "abcdefgh"
+        ref = simulation.supervisor([ChildSpec(name, (Supervisor, (), {})) for name in names])
+        begins = len(simulation.trace)
+        ref.tree()
+        asked = [
+            line.split("\t")[1] for line in list(simulation.trace)[begins:] if line.startswith("put") and "WhichBranch" in line
+        ]
+        assert asked == [f"SimulatedSupervisor{number}" for number in ("", *(f":{number}" for number in range(2, 10)))]
+
+
+def test_the_text_of_a_breach_is_the_same_in_each_run():
+    def scenario(simulation):
+        ref = simulation.supervisor(children_of(simulation, LateStopper))
+        with patch.object(type(ref._actor), "_which_children", lambda supervisor, message: []):
+            simulation.run()
+
+    texts = {str(play(Case(scenario)).error) for _ in range(3)}
+    a, b, c = (f"permanent '{name}' [running: an idle LateStopper]" for name in "abc")
+    assert texts == {f"kinds: its children are none, where {a}, {b}, {c} are due"}
+
+
+def test_a_tree_that_shows_others_than_were_said_to_be_there_breaks_the_rule():
+    def scenario(simulation):
+        ref = simulation.supervisor(children_of(simulation))
+        ref._actor.witness.gathered(replace(ref.tree(), children=()))
+        ref.which_children()
+
+    assert play(Case(scenario)).failure == "views"
 
 
 def test_what_is_no_child_is_refused_as_ever():

@@ -1,0 +1,239 @@
+"""A supervisor with children in a scenario, as data, and what is done to them."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import pykka
+from msgspec import Struct
+from msgspec.structs import asdict, replace
+
+from lightspeed.actors.errors import (
+    InvalidOption,
+    InvariantBroken,
+    LightspeedError,
+    SimulationStuck,
+    SupervisorStopped,
+    SupervisorTimeout,
+)
+from lightspeed.supervision import Backoff, ChildSpec, Supervisor, SupervisorRef
+from lightspeed.supervision.child_spec import ShutdownS
+from lightspeed.supervision.rules import AutoShutdown, Kind, Strategy
+from lightspeed.supervision.supervisor_messages import (
+    CountChildren,
+    DeleteChild,
+    RestartChild,
+    StartChild,
+    TerminateChild,
+    WhichChild,
+    WhichChildren,
+)
+from lightspeed.supervision.supervisor_options import SupervisorOptions
+from lightspeed.testing.supervised import SimulatedSupervisor
+from lightspeed.testing.workers import WORKERS, Starts, Worker
+
+if TYPE_CHECKING:
+    from lightspeed.testing.simulation import Simulation
+
+KEEPER = "keeper"
+"""Who does something to the tree."""
+
+BRANCH = "branch"
+"""The worker of a child that is a supervisor itself, of two workers that it does not restart."""
+
+What = Literal[
+    "fail",
+    "end",
+    "shut_down",
+    "hello",
+    "terminate_child",
+    "restart_child",
+    "delete_child",
+    "start_child",
+    "which_child",
+    "which_children",
+    "count_children",
+    "tree",
+    "stop",
+]
+OF_ALL: tuple[What, ...] = ("which_children", "count_children", "tree", "stop")
+"""What concerns no single child."""
+
+_TOLD = {"fail": "fail", "end": "end", "shut_down": "shut down", "hello": "hello"}
+_REQUESTS: dict[str, Callable[[Any], Any]] = {
+    "terminate_child": TerminateChild,
+    "restart_child": RestartChild,
+    "delete_child": DeleteChild,
+    "start_child": StartChild,
+    "which_child": WhichChild,
+    "which_children": lambda _id: WhichChildren(),
+    "count_children": lambda _id: CountChildren(),
+}
+_PATIENCE_S = 30.0  # of who waits for an answer
+
+
+class ScenarioChild(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A child as data; each as of a `ChildSpec`, but for `worker`.
+
+    Raises:
+        InvalidOption: a field has a value that it can't have.
+    """
+
+    id: str
+    worker: str = "plain"
+    """What it is: a name of `WORKERS`, or `branch`."""
+    kind: Kind = "permanent"
+    significant: bool = False
+    shutdown_s: ShutdownS | None = None
+
+    def __post_init__(self) -> None:
+        if self.worker not in WORKERS and self.worker != BRANCH:
+            raise InvalidOption("worker", self.worker, f"must be one of {', '.join((*WORKERS, BRANCH))}")
+        self.bare_spec()  # which refuses what can't be
+
+    def bare_spec(self) -> ChildSpec:
+        """What a supervisor is told of it, whatever its worker."""
+        return ChildSpec(**self._fields(), start=Worker)
+
+    def spec(self, pool: Any, starts: Starts) -> ChildSpec:
+        """For a supervisor of the simulation that has this pool."""
+        start: Any = (WORKERS.get(self.worker), (starts,), {"pool": pool})
+        if self.worker == BRANCH:
+            children = [ScenarioChild(name).spec(pool, starts) for name in ("left", "right")]
+            start = (Supervisor, (children,), {"intensity": 0})
+        return ChildSpec(**self._fields(), start=start)
+
+    def _fields(self) -> dict[str, Any]:
+        return {name: value for name, value in asdict(self).items() if name != "worker"}
+
+
+class TreeAct(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, tag="tree", tag_field="type"):
+    """Something is done to the tree.
+
+    Raises:
+        InvalidOption: it takes a child, or takes none, or is of another one than it starts.
+    """
+
+    what: What
+    """A message to a child's actor, where it has one: to fail, to end, to raise `Shutdown`, or nothing; a request to the
+    supervisor; or its stop."""
+    child: str | None = None
+    """None for what concerns all of them."""
+    starts: ScenarioChild | None = None
+    """For `start_child`."""
+
+    def __post_init__(self) -> None:
+        if (self.child is None) != (self.what in OF_ALL):
+            raise InvalidOption("child", self.child, f"must be {'None' if self.what in OF_ALL else 'an id'} for {self.what}")
+        if (self.starts is None) == (self.what == "start_child") or (self.starts is not None and self.starts.id != self.child):
+            raise InvalidOption("starts", self.starts, "must be the child that start_child starts, and else None")
+
+    @property
+    def name(self) -> str:
+        """As it stands in the trace."""
+        return f"tree {self.what} {self.child or ''}".rstrip()
+
+
+class ScenarioTree(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A supervisor; each option as of `Supervisor`.
+
+    Raises:
+        InvalidOption: an option has a value that it can't have.
+    """
+
+    children: tuple[ScenarioChild, ...] = ()
+    strategy: Strategy = "one_for_one"
+    intensity: int = 1
+    period_s: float = 5.0
+    auto_shutdown: AutoShutdown = "never"
+    backoff: Backoff | None = None
+
+    def __post_init__(self) -> None:
+        SupervisorOptions(**self.options, start_timeout_s=5.0).check_children(child.bare_spec() for child in self.children)
+
+    def check(self, act: TreeAct) -> None:
+        """
+        Raises:
+            InvalidOption: it starts a child that a supervisor with these options can't have.
+        """
+        if act.starts is not None:
+            SupervisorOptions(**self.options, start_timeout_s=5.0).check_child(act.starts.bare_spec())
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return {name: value for name, value in asdict(self).items() if name != "children"}
+
+    @property
+    def parts(self) -> list[tuple[str, ...]]:
+        """What could be left out of it: a child, an option, or what is special of a child."""
+        plain = ScenarioTree()
+        options = [(name,) for name, value in self.options.items() if value != getattr(plain, name)]
+        special = [
+            ("children", child.id, name)
+            for child in self.children
+            for name, value in asdict(child).items()
+            if value != getattr(ScenarioChild(child.id), name)
+        ]
+        return [*(("children", child.id) for child in reversed(self.children)), *options, *special]
+
+    def without(self, part: tuple[str, ...]) -> Self:
+        """
+        Raises:
+            InvalidOption: the rest does not go together.
+        """
+        if len(part) == 1:
+            return replace(self, **{part[0]: getattr(ScenarioTree(), part[0])})
+        _, child_id, *fields = part
+        plain = {name: getattr(ScenarioChild(child_id), name) for name in fields}
+        kept = (replace(child, **plain) if child.id == child_id else child for child in self.children)
+        return replace(self, children=tuple(child for child in kept if fields or child.id != child_id))
+
+    def grow(self, simulation: "Simulation") -> "GrownTree":
+        return GrownTree(self, simulation)
+
+
+class GrownTree:
+    """A scenario's tree in a simulation."""
+
+    def __init__(self, tree: ScenarioTree, simulation: "Simulation") -> None:
+        self._pool, self._starts = simulation.pool, Starts()
+        specs = [child.spec(self._pool, self._starts) for child in tree.children]
+        self._ref = simulation.begin_supervisor(specs, **tree.options)
+        assert isinstance(self._ref._actor, SimulatedSupervisor)
+        self._witness = self._ref._actor.witness
+
+    def do(self, act: TreeAct, *, waits: bool) -> None:
+        """Who waits, waits for the answer; what is refused, or too late, is no matter."""
+        try:
+            if act.what in _TOLD:
+                self._tell(act)
+            elif act.what == "stop":
+                self._ref.stop(block=waits)
+            elif act.what == "tree":
+                self._look_at_tree()
+            else:
+                about = act.child if act.starts is None else act.starts.spec(self._pool, self._starts)
+                answer = self._ref.ask(_REQUESTS[act.what](about), block=False)
+                if waits:
+                    answer.get(timeout=_PATIENCE_S)
+        except (InvariantBroken, SimulationStuck):
+            raise
+        except (LightspeedError, pykka.ActorDeadError, pykka.Timeout):
+            pass
+
+    def _look_at_tree(self) -> None:
+        try:
+            self._witness.gathered(self._ref.tree())
+        except (SupervisorStopped, SupervisorTimeout) as error:
+            self._witness.gathered_nothing(error)
+
+    def _tell(self, act: TreeAct) -> None:
+        ref = self._witness.actor_of(act.child)
+        if isinstance(ref, SupervisorRef):
+            below = ref._actor
+            assert isinstance(below, SimulatedSupervisor)
+            if act.what == "end":
+                ref.stop(block=False)
+                return
+            ref = below.witness.actor_of("left")
+        if ref is not None:
+            ref.tell(_TOLD[act.what])

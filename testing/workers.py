@@ -1,0 +1,132 @@
+"""Workers for the trees of random scenarios: each does one thing that a child may do. They fail by a count, and nothing else."""
+
+from lightspeed.actors import Ignore, PooledActor, Shutdown
+from lightspeed.actors.pykka_inside import STOP
+from lightspeed.testing.pool import SimulatedPool
+
+_SLOW_S, _STUCK_S = 2.0, 7.0  # less, and more, than a supervisor gives a child for its start or its stop
+
+
+class Starts:
+    """How many workers of a simulation have begun."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def next(self) -> int:
+        self.count += 1
+        return self.count
+
+
+class Worker(PooledActor):
+    """It does what it is told: `fail`, `end`, `shut down`, and whatever else is no matter."""
+
+    def __init__(self, starts: Starts, *, pool: SimulatedPool) -> None:
+        super().__init__(pool=pool)
+        self.home, self.number = pool, starts.next()
+
+    def on_receive(self, message: str) -> None:
+        if message == "fail":
+            raise ValueError("told to")
+        if message == "shut down":
+            raise Shutdown("told to")
+        if message == "end":
+            self.stop()
+
+    def hang(self, seconds: float, message: object) -> None:
+        """It is not run for so long; then it gets the message."""
+        self.home.pause(self, message)
+        self.home.call_later(seconds, lambda: self.home.resume(self))
+
+
+class Starting(Worker):
+    """Its start is code of its own, so that it takes a turn."""
+
+    def on_start(self) -> None:
+        pass
+
+
+class LateStopping(Worker):
+    """Its stop is."""
+
+    def on_stop(self) -> None:
+        pass
+
+
+class FailingStop(Worker):
+    def on_stop(self) -> None:
+        raise ValueError("in its stop")
+
+
+class Shaky(Worker):
+    """Every third fails in its start, and of the others every fifth before it."""
+
+    def __init__(self, starts: Starts, *, pool: SimulatedPool) -> None:
+        super().__init__(starts, pool=pool)
+        if self.number % 5 == 0:
+            raise ValueError("before its start")
+
+    def on_start(self) -> None:
+        if self.number % 3 == 0:
+            raise ValueError("in its start")
+
+
+class Unneeded(Starting):
+    """Every second is not needed."""
+
+    def on_start(self) -> None:
+        if self.number % 2 == 0:
+            raise Ignore
+
+
+class Fleeting(Starting):
+    """Every third is told to stop before it has started."""
+
+    def __init__(self, starts: Starts, *, pool: SimulatedPool) -> None:
+        super().__init__(starts, pool=pool)
+        if self.number % 3 == 0:
+            self.stop()
+
+
+class SlowStart(Worker):
+    """It is up, or would be, so much later; a stop that it is told waits as long."""
+
+    for_s = _SLOW_S
+
+    def on_start(self) -> None:
+        self.hang(self.for_s, None)
+
+
+class StuckStart(SlowStart):
+    for_s = _STUCK_S
+
+
+class SlowStop(Worker):
+    for_s = _SLOW_S
+    is_stopping = False
+
+    def _stop(self) -> None:
+        if self.is_stopping:
+            super()._stop()
+        else:
+            self.is_stopping = True
+            self.hang(self.for_s, STOP)
+
+
+class StuckStop(SlowStop):
+    for_s = _STUCK_S
+
+
+WORKERS: dict[str, type[Worker]] = {
+    "plain": Worker,
+    "starting": Starting,
+    "late_stopping": LateStopping,
+    "failing_stop": FailingStop,
+    "shaky": Shaky,
+    "unneeded": Unneeded,
+    "fleeting": Fleeting,
+    "slow_start": SlowStart,
+    "stuck_start": StuckStart,
+    "slow_stop": SlowStop,
+    "stuck_stop": StuckStop,
+}

@@ -1,0 +1,345 @@
+"""Each rule for supervisors is broken once, by a supervisor with a bug, and the right one is named."""
+
+from functools import partial
+from unittest.mock import patch
+
+import pytest
+from msgspec.structs import replace
+
+from lightspeed.actors.errors import ChildError, StartFailed
+from lightspeed.actors.pykka_inside import STOP, Envelope
+from lightspeed.supervision import Backoff, ChildSpec, RestartWindow, Supervisor
+from lightspeed.supervision import restarts as product
+from lightspeed.supervision import supervisor as product_supervisor
+from lightspeed.supervision.child_steps import ChildSteps
+from lightspeed.supervision.child_table import ChildTable
+from lightspeed.supervision.supervisor_messages import DeleteChild, StartChild, TerminateChild, WhichChildren
+from lightspeed.testing import Case, play
+from lightspeed.testing.workers import LateStopping, SlowStart, SlowStop, Starting, Starts, StuckStart, StuckStop, Worker
+
+JUMP = Backoff(floor_s=1.0, cap_s=4.0, jitter=0.0)
+
+
+def child(simulation, name, worker=Worker, **options):
+    return ChildSpec(name, (worker, (Starts(),), {"pool": simulation.pool}), **options)
+
+
+def supervisor(simulation, worker=Worker, names="abc", *, kind="permanent", significant=False, shutdown_s=None, **options):
+    of_all = {"kind": kind, "significant": significant, "shutdown_s": shutdown_s}
+    return simulation.supervisor([child(simulation, name, worker, **of_all) for name in names], **options)
+
+
+def tell(ref, message, *names):
+    for name in names:
+        actor = ref.which_child(name).ref
+        if actor is not None:
+            actor.tell(message)
+
+
+def one_is_told(simulation, message="fail", times=1, **options):
+    """The one in the middle, every second."""
+    ref = supervisor(simulation, **{"intensity": 3, **options})
+    for _ in range(times):
+        tell(ref, message, "b")
+        simulation.run_for(1.0)
+    simulation.run_for(10.0)
+
+
+def all_are_told(simulation, message="end", **options):
+    ref = supervisor(simulation, **options)
+    tell(ref, message, *"abc")
+    simulation.run_for(10.0)
+
+
+def it_is_asked(simulation, strategy="one_for_one"):
+    """For all that it can be asked for."""
+    ref = supervisor(simulation, LateStopping, strategy=strategy)
+    for call in (
+        lambda: ref.start_child(child(simulation, "d", Starting)),
+        lambda: ref.start_child(child(simulation, "d")),
+        lambda: ref.restart_child("d"),
+        lambda: ref.delete_child("d"),
+        lambda: ref.terminate_child("d"),
+        lambda: ref.restart_child("d"),
+        lambda: ref.terminate_child("d"),
+        lambda: ref.delete_child("d"),
+        lambda: ref.terminate_child("e"),
+        ref.which_children,
+        ref.count_children,
+        ref.tree,
+    ):
+        try:
+            call()
+        except ChildError:
+            pass
+        simulation.run()
+
+
+def it_is_asked_and_stopped(simulation):
+    ref = supervisor(simulation, SlowStop)
+    for request in (TerminateChild("b"), DeleteChild("b")):
+        ref.ask(request, block=False)
+    simulation.run_for(0.5)
+    ref.stop(block=False)
+    simulation.run_for(10.0)
+
+
+def it_is_asked_early(simulation):
+    ref = simulation.begin_supervisor([child(simulation, "a", SlowStart)])
+    ref.ask(TerminateChild("a"), block=False)
+    simulation.run_for(10.0)
+
+
+def one_is_stuck(simulation, worker=StuckStop):
+    ref = supervisor(simulation)
+    try:
+        ref.start_child(child(simulation, "d", worker, shutdown_s=1.0))
+    except StartFailed:
+        pass
+    ref.terminate_child("b")
+    ref.stop(block=False)
+    simulation.run_for(10.0)
+
+
+def broken(owner, name, make):
+    """A patch by a function that is made of the one that it replaces."""
+    return patch.object(owner, name, make(getattr(owner, name)))
+
+
+def rule(name, value):
+    """A patch of what the supervisor goes by."""
+    return patch.object(product, name, lambda *args, **options: value(*args, **options) if callable(value) else value)
+
+
+def does(request, steps):
+    return patch.dict(product_supervisor._JOBS, {request: steps})
+
+
+def forwards(supervisor):
+    for child in list(supervisor._table):
+        yield from supervisor._steps.stop(child)
+
+
+def nothing(supervisor, message):
+    return
+    yield
+
+
+def forgets(supervisor, message):
+    child = supervisor._find(message.id)
+    child.ref = None
+    supervisor._table.remove(child)
+    return
+    yield
+
+
+def starts_another(supervisor, message):
+    ref = yield from Supervisor._start_child(supervisor, message)
+    assert ref is not None
+    return supervisor._table.get("a").ref
+
+
+def answers_at_once(answer):
+    def say_that_it_has_stopped(supervisor, envelope):
+        if isinstance(envelope.message, type(STOP)):
+            envelope.reply_to.set(None)
+        answer(supervisor, Envelope(envelope.message) if isinstance(envelope.message, type(STOP)) else envelope)
+
+    return say_that_it_has_stopped
+
+
+def backwards(supervisor, message):
+    return Supervisor._which_children(supervisor, message)[::-1]
+
+
+def twice(counts):
+    return lambda table: replace(counts(table), specs=2 * len(list(table)))
+
+
+def impatient(wait):
+    return lambda steps, child, timeout_s: wait(steps, child, timeout_s and timeout_s / 2)
+
+
+def patient(wait):
+    return lambda steps, child, timeout_s: wait(steps, child, None)
+
+
+BROKEN = {
+    "a permanent child that is not restarted": (
+        "kinds",
+        "'b' has ended, and was not restarted",
+        one_is_told,
+        lambda: rule("should_restart", False),
+    ),
+    "a transient one that is restarted after its stop": (
+        "kinds",
+        "'b' was started, and nothing was due",
+        partial(one_is_told, message="end", kind="transient"),
+        lambda: rule("should_restart", True),
+    ),
+    "a temporary one that is not forgotten": (
+        "kinds",
+        "its children are",
+        partial(one_is_told, kind="temporary"),
+        lambda: patch.object(ChildSteps, "forget_temporary", lambda steps, child: None),
+    ),
+    "an end of which nothing comes": (
+        "kinds",
+        "'b' has ended, and was not restarted",
+        one_is_told,
+        lambda: patch.object(Supervisor, "_recover_soon", lambda supervisor, child: None),
+    ),
+    "a second actor beside the first": (
+        "kinds",
+        "'d' was started while its actor before lives",
+        it_is_asked,
+        lambda: patch.object(product_supervisor, "_refuse_active", lambda child: None),
+    ),
+    "a supervisor that fails of itself": (
+        "kinds",
+        "it ends of KeyError",
+        one_is_told,
+        lambda: rule("restarted_with", lambda *_: {}["nobody"]),
+    ),
+    "one for all, but one": (
+        "strategy",
+        "'a' was to be stopped",
+        partial(one_is_told, strategy="one_for_all"),
+        lambda: rule("restarted_with", lambda strategy, children, ended: [c for c in children if c.spec.id != "a"]),
+    ),
+    "rest for one, but all": (
+        "strategy",
+        "'a' was stopped",
+        partial(one_is_told, strategy="rest_for_one"),
+        lambda: rule("restarted_with", lambda strategy, children, ended: list(children)),
+    ),
+    "others who are stopped in the order of their start": (
+        "strategy",
+        "'a' was stopped, where 'c' was to be stopped",
+        partial(one_is_told, strategy="one_for_all"),
+        lambda: patch.object(product, "reversed", list, create=True),
+    ),
+    "more restarts than are allowed": (
+        "restarts",
+        "it was to end of RestartsExceeded",
+        partial(one_is_told, times=4),
+        lambda: patch.object(RestartWindow, "allow", lambda window, now_s: True),
+    ),
+    "fewer restarts than are allowed": (
+        "restarts",
+        "it ends of RestartsExceeded",
+        one_is_told,
+        lambda: patch.object(RestartWindow, "allow", lambda window, now_s: False),
+    ),
+    "a backoff that is cut short": (
+        "restarts",
+        "'b' was restarted after 0.5 s, and not after 1 to 1 s",
+        partial(one_is_told, backoff=JUMP),
+        lambda: broken(Backoff, "next", lambda next: lambda *args: (0.5, next(*args)[1])),
+    ),
+    "a significant child that ends nothing": (
+        "significance",
+        "it was to end of Shutdown",
+        partial(all_are_told, kind="transient", significant=True, auto_shutdown="all_significant"),
+        lambda: rule("shuts_down", False),
+    ),
+    "one that ends all, where others run": (
+        "significance",
+        "it ends of Shutdown",
+        partial(one_is_told, message="end", kind="transient", significant=True, auto_shutdown="all_significant"),
+        lambda: rule("shuts_down", True),
+    ),
+    "an end in the order of the start": (
+        "reverse_stop",
+        "'a' was stopped, where 'c' was to be stopped",
+        one_is_told,
+        lambda: patch.object(Supervisor, "_stop_all", forwards),
+    ),
+    "an end that leaves somebody": (
+        "reverse_stop",
+        "it has ended, and ['a', 'b', 'c'] has not",
+        one_is_told,
+        lambda: patch.object(Supervisor, "_stop_all", lambda supervisor: iter(())),
+    ),
+    "one who is given up before his time": (
+        "reverse_stop",
+        "'d' was given up before its time",
+        one_is_stuck,
+        lambda: broken(ChildSteps, "_wait", impatient),
+    ),
+    "one who is never given up": (
+        "reverse_stop",
+        "'d' is stopping, and was not given up",
+        one_is_stuck,
+        lambda: broken(ChildSteps, "_wait", patient),
+    ),
+    "a start that is never given up": (
+        "requests",
+        "'d' is starting, and was not given up",
+        partial(one_is_stuck, worker=StuckStart),
+        lambda: broken(ChildSteps, "_wait", patient),
+    ),
+    "a stop that is answered at once": (
+        "reverse_stop",
+        "a stop was answered while it has not ended",
+        one_is_stuck,
+        lambda: broken(Supervisor, "_mortal_answer", answers_at_once),
+    ),
+    "a termination in words": (
+        "requests",
+        "where 'd' was to be stopped",
+        it_is_asked,
+        lambda: does(TerminateChild, nothing),
+    ),
+    "a running child that is deleted": (
+        "requests",
+        "it was answered None, where DeleteChild of 'd' was to be answered ChildRunning",
+        it_is_asked,
+        lambda: does(DeleteChild, forgets),
+    ),
+    "requests that are dropped without a word": (
+        "requests",
+        "has no answer, and it stops",
+        it_is_asked_and_stopped,
+        lambda: patch("lightspeed.supervision.lanes.fail", lambda reply, error: None),
+    ),
+    "early requests that are lost": (
+        "requests",
+        "where 'a' was to be stopped",
+        it_is_asked_early,
+        lambda: patch.object(Supervisor, "_answer_early", lambda supervisor: supervisor._early.clear()),
+    ),
+    "children shown in another order": (
+        "views",
+        "and not in this order: ['a', 'b', 'c']",
+        it_is_asked,
+        lambda: patch.dict(product_supervisor._HANDLERS, {WhichChildren: backwards}),
+    ),
+    "another one's actor for an answer": (
+        "views",
+        "was answered",
+        it_is_asked,
+        lambda: does(StartChild, starts_another),
+    ),
+    "children who are counted twice": (
+        "views",
+        "count_children says",
+        it_is_asked,
+        lambda: broken(ChildTable, "counts", twice),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_rule_that_is_broken_is_named(name):
+    invariant, text, scenario, bug = BROKEN[name]
+    with bug():
+        found = [outcome for outcome in (play(Case(scenario, seed)) for seed in range(4)) if outcome.error is not None]
+    assert {outcome.failure for outcome in found} == {invariant}
+    assert text in str(found[0].error)
+
+
+@pytest.mark.parametrize("scenario", list(dict.fromkeys(row[2] for row in BROKEN.values())))
+def test_without_a_bug_none_is_broken(scenario):
+    for seed in range(4):
+        assert play(Case(scenario, seed)).error is None
