@@ -11,8 +11,8 @@ from lightspeed.channel import Channel, encode
 from lightspeed.testing.trace import Act
 
 if TYPE_CHECKING:
+    from lightspeed.testing.invariants.witness import Witness
     from lightspeed.testing.simulation import Simulation
-    from lightspeed.testing.witness import Witness
 
 
 class Client:

@@ -11,8 +11,8 @@ from lightspeed.actors.pooled_future import PooledFuture
 from lightspeed.actors.post import Delivery, Order
 from lightspeed.actors.pykka_inside import STOP, Envelope
 from lightspeed.actors.spot import Spot, here
-from lightspeed.testing.asks import Asks
 from lightspeed.testing.clock import Timer, VirtualClock
+from lightspeed.testing.invariants.asks import Asks
 from lightspeed.testing.schedulers import Scheduler
 from lightspeed.testing.trace import EVENTS, Trace, described, printable
 

@@ -7,8 +7,8 @@ import pykka
 
 from lightspeed.actors.errors import ChannelTimeout
 from lightspeed.channel import Adapter, Channel, Event, Outbound, Sink, Tree
-from lightspeed.testing.reads import check_effect, reading
-from lightspeed.testing.witness import Witness
+from lightspeed.testing.invariants.reads import check_effect, reading
+from lightspeed.testing.invariants.witness import Witness
 
 if TYPE_CHECKING:
     from lightspeed.testing.simulation import Simulation

@@ -13,7 +13,9 @@ from lightspeed.actors.pooled_ref import PooledRef
 from lightspeed.channel import Adapter, Channel, FaultPlan
 from lightspeed.supervision import ChildSpec, Hang, Jump, Options, Slow, SupervisorRef
 from lightspeed.testing.client import Client
-from lightspeed.testing.incarnation import Rules
+from lightspeed.testing.invariants.incarnation import Rules
+from lightspeed.testing.invariants.witness import SPOIL_REPLIES, Witness
+from lightspeed.testing.invariants.witnessed import WitnessedRuntime
 from lightspeed.testing.moody import Moody
 from lightspeed.testing.pool import MOST_STEPS, SimulatedPool
 from lightspeed.testing.runtime import SimulatedRuntime
@@ -21,8 +23,6 @@ from lightspeed.testing.schedulers import Scheduler, scheduler_of
 from lightspeed.testing.simulated_channel import SimulatedChannel
 from lightspeed.testing.supervised import SimulatedSupervisor
 from lightspeed.testing.trace import Trace, TracedRandom
-from lightspeed.testing.witness import SPOIL_REPLIES, Witness
-from lightspeed.testing.witnessed import WitnessedRuntime
 
 
 class _Rule(Struct, eq=False):

@@ -34,8 +34,8 @@ from lightspeed.supervision.supervisor_messages import (
     WhichChild,
     WhichChildren,
 )
+from lightspeed.testing.invariants.supervisor_witness import SupervisorWitness
 from lightspeed.testing.pool import SimulatedPool
-from lightspeed.testing.supervisor_witness import SupervisorWitness
 
 _JOBS = (StartChild, TerminateChild, RestartChild, DeleteChild)
 _LOOKS = (WhichBranch, WhichChild, WhichChildren, CountChildren)

@@ -15,7 +15,8 @@ from hypothesis.stateful import run_state_machine_as_test
 import lightspeed.testing
 from lightspeed.cli import pytest_plugin
 from lightspeed.cli.main import _parser
-from lightspeed.testing import Case, Simulation, play, random_scenario, strategies, supervised, witness
+from lightspeed.testing import Case, Simulation, play, random_scenario, strategies, supervised
+from lightspeed.testing.invariants import witness
 from lightspeed.testing.machine import ChannelMachine
 from lightspeed.testing.recording import Recording
 from lightspeed.testing.scenario import ScenarioOptions

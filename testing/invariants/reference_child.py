@@ -13,7 +13,7 @@ from msgspec import Struct
 from lightspeed.actors.exits import ExitReason
 from lightspeed.actors.pooled_ref import PooledRef
 from lightspeed.supervision.child_spec import ChildSpec
-from lightspeed.testing.healing import Delay, ReferenceBackoff
+from lightspeed.testing.invariants.healing import Delay, ReferenceBackoff
 
 _WORKER_SHUTDOWN_S = 5.0  # what docs/supervision.md says, of a child that does not say it
 

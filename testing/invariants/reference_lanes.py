@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from lightspeed.testing.reference_child import Ask, Due, End, ReferenceChild, Steps, Wait
+from lightspeed.testing.invariants.reference_child import Ask, Due, End, ReferenceChild, Steps, Wait
 
 
 class _Job(Struct, eq=False):

@@ -15,10 +15,10 @@ from lightspeed.supervision.child_spec import ChildSpec
 from lightspeed.supervision.child_table import ChildView
 from lightspeed.supervision.supervisor_options import SupervisorOptions
 from lightspeed.supervision.tree import Tree
-from lightspeed.testing.reference_child import Answer, Ask, Begin, Due, ReferenceChild, Stage, Stop, Wait, told
-from lightspeed.testing.reference_lanes import ReferenceLanes
-from lightspeed.testing.reference_supervisor import ReferenceSupervisor
-from lightspeed.testing.reference_views import ReferenceViews
+from lightspeed.testing.invariants.reference_child import Answer, Ask, Begin, Due, ReferenceChild, Stage, Stop, Wait, told
+from lightspeed.testing.invariants.reference_lanes import ReferenceLanes
+from lightspeed.testing.invariants.reference_supervisor import ReferenceSupervisor
+from lightspeed.testing.invariants.reference_views import ReferenceViews
 
 _EPSILON_S = 1e-9  # sums of the same seconds in another order
 _ALL = object()

@@ -4,7 +4,7 @@ import pytest
 
 from lightspeed.channel import Backoff, PushMessage, Restarts, System
 from lightspeed.supervision import RestartWindow
-from lightspeed.testing.healing import Healing, ReferenceBackoff, ReferenceWindow
+from lightspeed.testing.invariants.healing import Healing, ReferenceBackoff, ReferenceWindow
 
 CRASHED = (
     System("topic_crashed:x"),

@@ -16,8 +16,8 @@ from lightspeed.actors.post import Delivery, Post
 from lightspeed.actors.recipients import Recipients
 from lightspeed.supervision import Fault
 from lightspeed.supervision.options import Restarts
-from lightspeed.testing.reference import ReferenceTopic
-from lightspeed.testing.reference_room import HookFailed, ReferenceRoom
+from lightspeed.testing.invariants.reference import ReferenceTopic
+from lightspeed.testing.invariants.reference_room import HookFailed, ReferenceRoom
 
 Messages = tuple[Outbound, ...]
 Breach = Callable[[str, str], None]

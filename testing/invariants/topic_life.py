@@ -13,9 +13,9 @@ from lightspeed.actors.exits import text_of
 from lightspeed.actors.outbound import Outbound, PushMessage, Reply, System
 from lightspeed.actors.post import Delivery, Post
 from lightspeed.supervision import Fault, Full
-from lightspeed.testing.downs import Downs
-from lightspeed.testing.healing import Healing
-from lightspeed.testing.incarnation import Breach, Incarnation, Rules
+from lightspeed.testing.invariants.downs import Downs
+from lightspeed.testing.invariants.healing import Healing
+from lightspeed.testing.invariants.incarnation import Breach, Incarnation, Rules
 
 Messages = tuple[Outbound, ...]
 

@@ -11,8 +11,8 @@ from lightspeed.actors.runtime_over import RuntimeOver
 from lightspeed.actors.topic import Messages, TopicState
 from lightspeed.actors.topic_actor import TopicActor
 from lightspeed.supervision import TopicSupervisor
+from lightspeed.testing.invariants.witness import Witness
 from lightspeed.testing.trace import Trace, printable
-from lightspeed.testing.witness import Witness
 
 if TYPE_CHECKING:
     _Topic = TopicActor

@@ -25,8 +25,8 @@ from lightspeed.supervision.child_spec import ChildSpec
 from lightspeed.supervision.supervisor import Supervisor
 from lightspeed.supervision.supervisor_messages import DeleteChild, RestartChild, StartChild, TerminateChild
 from lightspeed.supervision.supervisor_options import SupervisorOptions
-from lightspeed.testing.healing import Delay, ReferenceBackoff, ReferenceWindow
-from lightspeed.testing.reference_child import Answer, Ask, Begin, End, ReferenceChild, Stage, Steps, Stop, Wait
+from lightspeed.testing.invariants.healing import Delay, ReferenceBackoff, ReferenceWindow
+from lightspeed.testing.invariants.reference_child import Answer, Ask, Begin, End, ReferenceChild, Stage, Steps, Stop, Wait
 
 
 class _NotStartedError(Exception):

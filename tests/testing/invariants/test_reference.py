@@ -4,7 +4,7 @@ from naive import topic_events
 
 from lightspeed.actors import TopicState
 from lightspeed.actors.outbound import PresenceDiff
-from lightspeed.testing.reference import ReferenceTopic
+from lightspeed.testing.invariants.reference import ReferenceTopic
 
 
 @given(st.lists(topic_events, max_size=40))

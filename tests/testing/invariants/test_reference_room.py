@@ -7,8 +7,8 @@ import pytest
 from lightspeed.actors.behaved_topic import BehavedTopic
 from lightspeed.actors.errors import RoomMisused
 from lightspeed.channel import Behaviour, Broadcast, Join, Leave, Push, Rejoin
+from lightspeed.testing.invariants.reference_room import HookFailed, ReferenceRoom
 from lightspeed.testing.moody import Moody
-from lightspeed.testing.reference_room import HookFailed, ReferenceRoom
 
 CLIENTS = ("a1", "a2", "b1", "c1", "d1")
 

@@ -46,14 +46,14 @@ from lightspeed.supervision import (
     Reorder,
     Slow,
 )
-from lightspeed.testing.books import Books, SinkBooks
 from lightspeed.testing.client import Client
-from lightspeed.testing.downs import Downs
-from lightspeed.testing.healing import ReferenceWindow
-from lightspeed.testing.incarnation import Incarnation, Rules
+from lightspeed.testing.invariants.books import Books, SinkBooks
+from lightspeed.testing.invariants.downs import Downs
+from lightspeed.testing.invariants.healing import ReferenceWindow
+from lightspeed.testing.invariants.incarnation import Incarnation, Rules
+from lightspeed.testing.invariants.reads import Census
+from lightspeed.testing.invariants.topic_life import TopicLife
 from lightspeed.testing.pool import SimulatedPool
-from lightspeed.testing.reads import Census
-from lightspeed.testing.topic_life import TopicLife
 
 _ON_WAY = frozenset((Delay, Drop, Duplicate, Reorder))
 _KEEP_WAITING = frozenset((Delay, DelayReply, Drop, Hang, LoseReply, Reorder, Slow))

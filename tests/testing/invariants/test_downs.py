@@ -1,5 +1,5 @@
 from lightspeed.channel import Reply, System
-from lightspeed.testing.downs import Downs
+from lightspeed.testing.invariants.downs import Downs
 
 
 def downs(*changes):

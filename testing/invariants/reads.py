@@ -9,7 +9,7 @@ from lightspeed.actors.events import Crash, Leave
 from lightspeed.supervision import Duplicate
 
 if TYPE_CHECKING:
-    from lightspeed.testing.witness import Witness
+    from lightspeed.testing.invariants.witness import Witness
 
 
 class Census:

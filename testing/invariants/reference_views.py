@@ -6,8 +6,8 @@ from typing import Any
 from lightspeed.supervision.child_table import Branch, ChildCounts, ChildView
 from lightspeed.supervision.supervisor_messages import CountChildren, WhichChild
 from lightspeed.supervision.tree import Tree
-from lightspeed.testing.reference_child import ReferenceChild, told
-from lightspeed.testing.reference_supervisor import ReferenceSupervisor
+from lightspeed.testing.invariants.reference_child import ReferenceChild, told
+from lightspeed.testing.invariants.reference_supervisor import ReferenceSupervisor
 
 
 class ReferenceViews:

@@ -9,7 +9,7 @@ from typing import Any
 from lightspeed.actors.events import Broadcast, Join, Leave, Push, Rejoin, TopicEvent
 from lightspeed.actors.outbound import BroadcastMessage, Outbound, PushMessage, Reply
 from lightspeed.actors.presence import Entry
-from lightspeed.testing.reference import ReferenceTopic
+from lightspeed.testing.invariants.reference import ReferenceTopic
 
 Messages = tuple[Outbound, ...]
 
