@@ -108,9 +108,9 @@ class Workers:
         """
         if not self._line:
             return
-        if self.short and self._has_parked():
+        if self.short and (self._parked or self._start()):
             self._call(self._parked[-1])
-        if self.inside and self.watcher is None and self._has_parked():
+        if self.inside and self.watcher is None and (self._parked or self._start()):
             self._parked[-1].wake()
             self.watcher = self._parked[-1]
 
@@ -181,7 +181,7 @@ class Workers:
 
     def _sleep(self, me: Worker, patience_s: float) -> bool:
         while patience_s:
-            was_woken = me.signal.acquire(timeout=patience_s)
+            was_woken = me.signal.acquire(True, patience_s)
             if was_woken and me not in self._parked:
                 return True
             with self._lock:
@@ -198,7 +198,8 @@ class Workers:
         """How long one who is parked sleeps, in seconds; 0: not, since it is to work, or to end; -1: until it is woken."""
         if me is self.watcher:
             self._look()
-        self.fill()
+        if self._line:
+            self.fill()
         if me not in self._parked:
             return 0
         if me is self.watcher:
@@ -233,11 +234,8 @@ class Workers:
         self._parked.pop()
         self._count()
 
-    def _has_parked(self) -> bool:
-        """There is one who is parked, if need be a new one."""
-        return bool(self._parked) or self._start()
-
     def _start(self) -> bool:
+        """One more, who is parked; False: there is none."""
         worker = Worker(self, self._work)
         try:
             self.all.add(worker)
