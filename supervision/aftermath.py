@@ -30,6 +30,7 @@ from lightspeed.supervision.options import Options
 from lightspeed.supervision.outbox import Outbox
 from lightspeed.supervision.reminders import Reminders
 from lightspeed.supervision.sink import SinkLanes
+from lightspeed.supervision.watches import Watch, Watches
 
 
 class Owner(Protocol):
@@ -70,15 +71,18 @@ class Aftermath:
         self._at_work: dict[Post, tuple[Mail, float]] = {}  # behaviours: on what, and since when
         if options.behaviours:
             self._watch.later(options.event_timeout_s / 4, LookForStuck())
-        self._last_down_s = 0.0
+        self._watches = Watches(runtime, options.crash_timeout_s)
         self._had_members: dict[str, int] = {}  # topics that a restart starts again, and the incarnations that they were
         self._histories = Histories(options.restarts, runtime)
 
     # Going down
 
-    def crash(self, child: Child, seq: int, event: Crash) -> None:
-        if self._children.crash(child, seq, event):
+    def crash(self, child: Child, seq: int, event: Crash) -> bool:
+        """Whether it is down already."""
+        is_down = self._children.crash(child, seq, event)
+        if is_down:
             self.down(TopicDown(child.post, None))
+        return is_down
 
     def crash_all(self, seq: int, event: Crash, latch: Latch | None) -> None:
         logger.info("channel crashed: {}; topic actors: {}", event.reason, len(self._children.live))
@@ -98,20 +102,19 @@ class Aftermath:
 
     def watch_leaving(self, children: Iterable[Child]) -> None:
         """Abandon those of them who are left when none has come to its end for `crash_timeout_s`."""
-        watched = frozenset(children)
-        if watched:
-            self._last_down_s = self._runtime.monotonic_s()
-            self._deadlines.later(self._options.crash_timeout_s, Overdue(watched))
+        watch = self._watches.add(children)
+        if watch.left:
+            self._deadlines.later(self._options.crash_timeout_s, Overdue(watch))
 
     def down(self, message: TopicDown) -> None:
         was_live = self._children.live.get(message.post.topic)
         child = self._children.remove(message.post)
         if child is not None:
-            self._last_down_s = self._runtime.monotonic_s()
             self._after(child, unasked=child is was_live, error=message.error)
 
     def _after(self, child: Child, *, unasked: bool, error: BaseException | None = None) -> None:
         """Nothing that was accepted is lost, and who waited for the end goes on."""
+        self._watches.note_end(child)
         post = child.post
         in_hand = post.in_hand.pop(post, None)
         if in_hand is not None:
@@ -165,21 +168,19 @@ class Aftermath:
                     self.abandon(leaving)
         self._watch.later(timeout_s / 4, LookForStuck())
 
-    def overdue(self, message: Overdue) -> None:
-        leaving = self._children.everyone_leaving()
-        if message.children is None:
-            for child in leaving:
-                self.abandon(child)
-            return
-        late = [child for child in leaving if child in message.children]
-        rest_s = self._last_down_s + self._options.crash_timeout_s - self._runtime.monotonic_s()
-        if rest_s <= 0 or len(late) == len(message.children):  # else others of them still get there: ten thousand take seconds
-            stuck, late = [c for c in late if c.ref is not None], [c for c in late if c.ref is None]
-            for child in stuck:  # whoever waited for one of them is started by this, and gets its turn
-                self.abandon(child)
-            self._last_down_s, rest_s = self._runtime.monotonic_s(), self._options.crash_timeout_s
-        if late:
-            self._deadlines.later(rest_s, Overdue(frozenset(late)))
+    def overdue(self, watch: Watch) -> None:
+        """Its time is over, unless some of them came to their ends meanwhile: ten thousand take seconds."""
+        rest_s = self._watches.rest_s(watch)
+        if rest_s <= 0:
+            for child in [child for child in watch.left if child.ref is not None]:
+                self.abandon(child)  # whoever waited for it is started by this
+            rest_s = self._options.crash_timeout_s
+        if watch.left:
+            self._deadlines.later(rest_s, Overdue(watch))
+
+    def abandon_all(self) -> None:
+        for child in self._children.everyone_leaving():
+            self.abandon(child)
 
     def abandon(self, child: Child, stuck: TopicStuck | None = None) -> None:
         """Go on without a child that does not end: from here on its reports count no more, and its post gives it nothing.

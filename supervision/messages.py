@@ -8,6 +8,7 @@ from msgspec import Struct
 from lightspeed.actors.runtime import Reply
 from lightspeed.actors.topic import TopicState
 from lightspeed.supervision.children import Child
+from lightspeed.supervision.watches import Watch
 
 
 class Flush(Struct):
@@ -50,6 +51,14 @@ class Close(Struct, frozen=True):
     timeout_s: float
 
 
+class StopAll(Struct, frozen=True):
+    """Of a close whose timeout runs: nobody is being counted any more."""
+
+
+class CloseOverdue(Struct, frozen=True):
+    """Of a close whose timeout is over."""
+
+
 class Counted(Struct, frozen=True):
     """The topic has handled all that it was sent before somebody asked to crash it: it is known who is in it."""
 
@@ -78,12 +87,9 @@ class LookForStuck(Struct, frozen=True):
 
 
 class Overdue(Struct, frozen=True):
-    """A deadline has passed: whoever of these is not down is abandoned, unless others of them still get there.
+    """Whoever of these is not down is abandoned, unless others of them still get there."""
 
-    None means everyone who is leaving, without that grace.
-    """
-
-    children: frozenset[Child] | None
+    watch: Watch
 
 
 class RejoinWindowClosed(Struct, frozen=True):

@@ -33,6 +33,7 @@ from lightspeed.supervision.messages import (
     AskTopic,
     AskTree,
     Close,
+    CloseOverdue,
     ComeUp,
     Counted,
     CountOverdue,
@@ -40,6 +41,7 @@ from lightspeed.supervision.messages import (
     LookForStuck,
     Overdue,
     RejoinWindowClosed,
+    StopAll,
 )
 from lightspeed.supervision.options import Options
 from lightspeed.supervision.outbox import Outbox
@@ -233,10 +235,11 @@ class TopicSupervisor(_Role):
         if child.is_put_off:
             self._aftermath.drop(child)
             return
-        self._aftermath.crash(child, order.seq, event)
+        is_down = self._aftermath.crash(child, order.seq, event)
         if latch is not None:
             self._children.wait_for_leaving(latch, topic)
-        self._aftermath.watch_leaving([child])
+        if not is_down:
+            self._aftermath.watch_leaving([child])
 
     def _restart(self, topic: str | None, latch: Latch | None) -> None:
         logger.info("restarted: {}", "the channel" if topic is None else topic)
@@ -300,13 +303,25 @@ class TopicSupervisor(_Role):
     # The end
 
     def _close(self, message: Close) -> None:
+        self._reminders.later(message.timeout_s, CloseOverdue())
+        self.on_receive(StopAll())
+
+    def _stop_all(self, _message: StopAll) -> None:
         self._closing, self._is_plain = True, False
         self._aftermath.rejoin_windows.cancel()
-        self._reminders.later(message.timeout_s, Overdue(None))
         for child in self._children.each_live():
             child.is_put_off = False  # what waits for it was accepted, and is handled
             self._aftermath.stop(child)
         self.after_the_last()
+
+    def _close_overdue(self, _message: CloseOverdue) -> None:
+        self._end_counts()
+        self._aftermath.abandon_all()
+
+    def _end_counts(self) -> None:
+        """Who is in the topics that are being counted is not waited for any more."""
+        while self._counts:
+            tried(self._go_on_after_count, self._counts.topics[0])
 
     def _end(self) -> None:
         """The end, whoever brought it: handle what was accepted, then wait for the topic actors."""
@@ -316,8 +331,7 @@ class TopicSupervisor(_Role):
             for message in left:
                 if type(message) in _HANDLERS:
                     tried(self.on_receive, message)
-        while self._counts:  # who is in these topics is not waited for any more
-            tried(self._go_on_after_count, self._counts.topics[0])
+        self._end_counts()
         for child in self._children.each_live():
             child.is_put_off = False
             tried(self._aftermath.stop, child)
@@ -346,7 +360,7 @@ class TopicSupervisor(_Role):
 
 _BRING_MEMBERS = frozenset((Join, Rejoin))
 
-_OF_ALL_TOPICS = frozenset((AskCensus, AskCrashed, Close))
+_OF_ALL_TOPICS = frozenset((AskCensus, AskCrashed, StopAll))
 
 _HANDLERS: dict[type, Callable[[TopicSupervisor, Any], object]] = {
     Delivery: TopicSupervisor._accept,
@@ -364,6 +378,8 @@ _HANDLERS: dict[type, Callable[[TopicSupervisor, Any], object]] = {
     LookForStuck: lambda supervisor, message: supervisor._aftermath.give_up_the_stuck(),
     ComeUp: lambda supervisor, message: supervisor._aftermath.come_up(message),
     TopicDown: lambda supervisor, message: supervisor._aftermath.down(message),
-    Overdue: lambda supervisor, message: supervisor._aftermath.overdue(message),
+    Overdue: lambda supervisor, message: supervisor._aftermath.overdue(message.watch),
+    StopAll: TopicSupervisor._stop_all,
+    CloseOverdue: TopicSupervisor._close_overdue,
     RejoinWindowClosed: lambda supervisor, message: supervisor._aftermath.rejoin_window_closed(message),
 }

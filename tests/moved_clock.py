@@ -27,6 +27,14 @@ class _Moved:
         with self.changed:
             assert self.changed.wait_for(lambda: len(self.calls) >= count, 10)
 
+    def run_to_next(self, span_s, until):
+        """Run for so long, once something is due by then: the clock does not run ahead of who puts it off. Unless it is over."""
+        while not until():
+            with self.changed:
+                if self.changed.wait_for(lambda: any(key[0] <= self.now_s + span_s for key in self.calls), 0.01):
+                    break
+        self.run_for(span_s)
+
     def run_for(self, span_s):
         self.now_s += span_s
         for key in sorted(key for key in list(self.calls) if key[0] <= self.now_s):

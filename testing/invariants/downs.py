@@ -28,6 +28,8 @@ class Downs:
         self._last_seq = 0
         self.is_down = False
         """The channel, now."""
+        self.is_closed = False
+        """Or about to be."""
         self._topics: set[str] = set()
 
     def enter(self, seq: int, messages: tuple[Outbound, ...], *, by_order: bool) -> None:

@@ -71,8 +71,8 @@ class Incarnation:
 
     @property
     def has_more(self) -> bool:
-        """Whether more waits for it, were it a question only."""
-        return bool(self._actor._pooled_inbox or self._actor._pooled_taken)
+        """Whether it has more to do, were it to answer a question only."""
+        return self.is_held or bool(self._actor._pooled_inbox or self._actor._pooled_taken)
 
     @property
     def is_held(self) -> bool:

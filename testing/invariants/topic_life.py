@@ -33,7 +33,6 @@ class TopicLife:
         """The incarnation that lives, or has not been seen to end."""
         self.letters: int | None = 0
         """How many messages it gave out that reach nobody; None: that can't be told."""
-        self._is_closed = False
         self._is_taken = False  # with its members, by a crash of all: a restart starts it again
         self._to_come_back: dict[str, tuple[str, int]] = {}
         self._last_seqs: dict[str, int] = {}
@@ -122,7 +121,7 @@ class TopicLife:
         is_stuck = now.post.behaved is not None and now_s - now.at_work_since_s >= rules.event_timeout_s - _EPSILON_S
         since_s = now.at_work_since_s if now.crashes_since_s is None else min(now.at_work_since_s, now.crashes_since_s)
         is_overdue = now.is_leaving and now_s - since_s >= rules.crash_timeout_s - _EPSILON_S
-        if not (is_stuck or is_overdue or self._is_closed) and rules.trusts_clock:
+        if not (is_stuck or is_overdue or self._downs.is_closed) and rules.trusts_clock:
             self._breach("stuck", f"{now.name} was given up, and had its time")
         self.end(TopicStuck(self.topic, self._rules.event_timeout_s), in_hand, frozenset(), now_s, open_seqs)
 
@@ -227,17 +226,13 @@ class TopicLife:
             self._may_be_refused.update(open_seqs)
         self.healing.call_off()
 
-    def close(self) -> None:
-        """The channel is about to be closed: what was put off does not come any more, and nobody comes back."""
-        self._is_closed = True
-        self.healing.call_off()
-
     def arose(self, seq: int, messages: Messages, now_s: float, open_seqs: Collection[int]) -> None:
         """By the supervisor, unasked: what follows a failure. `open_seqs`: events of the topic that have no answer yet."""
         if self._downs.channel(seq):
             self._breach("life", f"{messages} came while the channel was down")
         wrong = self.healing.give(messages, now_s)
-        if wrong is not None:
+        may_come_up = self._downs.is_closed and self._rules.may_hang  # while a close waits for the count of another topic
+        if wrong is not None and not may_come_up:
             self._breach("restarts", f"{self.topic}: {wrong}")
         is_given_up = messages[0] == System(f"topic_given_up:{self.topic}")
         if is_given_up:
@@ -259,10 +254,11 @@ class TopicLife:
         wrong = self.healing.wrong_at_rest(now_s)
         if wrong is not None:
             self._breach("restarts", f"{self.topic}: {wrong}")
-        if self.healing.is_put_off and waiting > self._rules.restarts.max_waiting:
+        is_full = waiting > self._rules.restarts.max_waiting
+        if self.healing.is_put_off and is_full and not self._rules.may_hang:  # else some may wait for another topic's count
             self._breach("waiting", f"{waiting} events wait for {self.topic}")
         is_down = bool(self._downs.channel(_NOW) or self._downs.topic(self.topic, _NOW))
-        if now is None and not (is_down or self._is_closed or self.healing.is_put_off):
+        if now is None and not (is_down or self._downs.is_closed or self.healing.is_put_off):
             if self._to_come_back:
                 self._breach("rejoin", f"{list(self._to_come_back)} have not come back to {self.topic}")
             if self._is_taken:

@@ -299,8 +299,9 @@ class Witness:
 
     def close(self) -> None:
         """The channel is about to be closed."""
+        self.downs.is_closed = True
         for life in self.lives.values():
-            life.close()
+            life.healing.call_off()  # what was put off does not come any more, and nobody comes back
 
     @property
     def _now_s(self) -> float:

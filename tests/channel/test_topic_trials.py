@@ -225,11 +225,11 @@ def test_a_behaviour_that_does_not_return_is_given_up_and_nobody_waits_for_it(ho
             else:
                 accounts.tell(channel, Restart(), Restart("b"), Rejoin("d", "b", "u", 2), Leave("d", "b"))
                 while not channel.abandoned_count:
-                    clock.run_for(0.25)
+                    clock.run_to_next(0.25, lambda channel=channel: channel.abandoned_count)
                 accounts.settle(channel.flush_outbox())
                 closer.start()
             while not channel.abandoned_count:
-                clock.run_for(0.25)
+                clock.run_to_next(0.25, lambda channel=channel: channel.abandoned_count)
             go_on.set()
             closer.join(ANSWER_S)
             assert not closer.is_alive()

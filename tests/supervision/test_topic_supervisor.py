@@ -11,6 +11,8 @@ from lightspeed.channel import (
     Crash,
     Diff,
     Entry,
+    FaultPlan,
+    Hang,
     Join,
     Leave,
     Meta,
@@ -396,3 +398,31 @@ def test_a_flush_that_waits_for_a_count_takes_nothing_that_was_accepted_after_it
         simulation.run()
         assert [type(message).__name__ for message in flushed] == ["Reply", "PresenceDiff", "System", "PushMessage"]
         assert [message.topic for message in channel.flush_outbox()] == ["y", "y", "z", "z"]
+
+
+@pytest.mark.parametrize("timeout_s", [2, 30])
+def test_a_close_that_waits_for_a_count_ends_in_its_time(timeout_s):
+    with Simulation() as simulation:
+        channel = simulation.channel(faults=FaultPlan((Hang(),)))
+        channel.tell(Join("a", "x", "u", 1))
+        channel.tell(Crash("one", "x"))
+        channel.close(timeout_s)
+        assert simulation.now_s <= timeout_s
+        assert channel.abandoned_count == 1
+
+
+def test_who_does_not_crash_has_no_more_time_because_another_topic_crashes_meanwhile():
+    with Simulation() as simulation:
+        channel = simulation.channel(faults=FaultPlan((Hang(topic="x", at=2),)), crash_timeout_s=5)
+        channel.tell(Join("a", "x", "u", 1))
+        channel.tell(Join("a", "y", "u", 1))
+        channel.tell(Push("a", "x", "e", "p"))
+        channel.tell(Crash("all"))
+        channel.tell(Restart())
+        channel.tell(Rejoin("a", "y", "u", 1))
+        for _second in range(6):
+            channel.tell(Crash("one", "y"))
+            channel.tell(Restart("y"))
+            channel.tell(Rejoin("a", "y", "u", 1))
+            simulation.run_for(1)
+        assert channel.abandoned_count == 1
