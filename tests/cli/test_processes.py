@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -73,7 +74,7 @@ def test_ctrl_c_while_one_starts_comes_when_it_has_started():
 
     def start():
         with without_interrupts():
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.pthread_kill(threading.get_ident(), signal.SIGINT)
             started.append("one")
 
     with pytest.raises(KeyboardInterrupt):
