@@ -19,11 +19,14 @@ from lightspeed.testing.search import first_failing, reseeded
 # So many other orders are tried after each cut: of bugs that need one change of turns more than half show within these.
 _SEEDS = range(8)
 
-# Where a fault that comes once is tried: a topic of a case that was cut down has few events.
-_NUMBERS = range(1, 9)
-
 # Of so many events there are 190 pairs, which take a second or two to try.
 _FEW_ENOUGH_FOR_PAIRS = 20
+
+# A fault that is tried without the others is tried at these.
+_SOON = range(1, 5)
+
+# No fault is tried at a later number: a topic of a case that was cut down has few events.
+_LAST_NUMBER = 40
 
 
 def shrink(found: Outcome, *, progress: Callable[[Outcome], object] | None = None) -> Outcome:
@@ -47,22 +50,23 @@ class _Shrinking:
 
     def smallest(self) -> Outcome:
         self._try(found for found in [self._best.exact])
-        size = None
-        while size != (size := self._size()):
+        left = None
+        while left != (left := self._left()):
             self._cut_events()
             self._cut_faults()
             self._cut_triggers()
             self._cut_options()
             self._cut_tree()
             self._cut_times()
-            if size == self._size():
+            if left == self._left():
                 self._cut_pairs()
         self._cut_turns()
         return self._best
 
-    def _size(self) -> tuple[int, ...]:
+    def _left(self) -> tuple[object, ...]:
+        """Each round that changes it is followed by another one: none of it grows."""
         case = self._best.case
-        return len(self._events()), len(_faults_of(case)), len(_changed(case.scenario)), len(_parts_of(case.scenario))
+        return len(self._events()), tuple(_faults_of(case)), len(_changed(case.scenario)), len(_parts_of(case.scenario))
 
     def _cut_pairs(self) -> None:
         """Two events that only go together, such as a crash and its restart. One pair: then others may go alone."""
@@ -99,14 +103,20 @@ class _Shrinking:
                 self._try(_orders(structs.replace(self._best.case, scenario=cut(scenario))))
 
     def _cut_faults(self) -> None:
+        case = self._best.case
+        faults = _faults_of(case)
+        if len(faults) > 1:  # one may do, where all that goes before it is otherwise
+            counted = [index for index, fault in enumerate(faults) if _is_counted(fault)]
+            any(self._try(_orders(_alone(case, index, at))) for index in counted for at in _SOON)
         for index in reversed(range(len(_faults_of(self._best.case)))):
             self._try(_orders(_less_faulty(self._best.case, index)))
 
     def _cut_triggers(self) -> None:
         """A fault that is drawn by lot, or comes again and again, to one that comes once: no event more or less changes that."""
         for index, fault in enumerate(_faults_of(self._best.case)):
-            if (fault.probability, fault.every, fault.at) != (None, None, None) and fault.at_s is None:
-                plain = (structs.replace(fault, probability=None, every=None, at=at, times=1) for at in _NUMBERS)
+            if _is_counted(fault):
+                last = min(len(self._events()), _LAST_NUMBER) if fault.at is None else fault.at
+                plain = (structs.replace(_at(fault, number), times=1) for number in range(1, last + 1))
                 cases = (_with_fault(self._best.case, index, other) for other in plain if other != fault)
                 any(self._try([case]) for case in cases)
 
@@ -194,6 +204,20 @@ def _faults_of(case: Case) -> Sequence[Any]:
 
 def _less_faulty(case: Case, index: int) -> Case:
     return _with_faults(case, without(_faults_of(case), frozenset([index])), own=_own(case) - (index < _own(case)))
+
+
+def _is_counted(fault: Any) -> bool:
+    """Whether it comes at numbers, or by lot."""
+    return (fault.probability, fault.every, fault.at) != (None, None, None) and fault.at_s is None
+
+
+def _at(fault: Any, number: int) -> Any:
+    return structs.replace(fault, probability=None, every=None, at=number)
+
+
+def _alone(case: Case, index: int, at: int) -> Case:
+    """With none of the faults but that one, at that number."""
+    return _with_faults(case, [_at(_faults_of(case)[index], at)], own=int(index < _own(case)))
 
 
 def _with_fault(case: Case, index: int, fault: Any) -> Case:

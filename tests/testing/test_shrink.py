@@ -13,7 +13,7 @@ from lightspeed.channel import (
     Push,
     Restarts,
 )
-from lightspeed.supervision import Poison, Raise, Slow
+from lightspeed.supervision import Full, Poison, Raise, Slow
 from lightspeed.testing import Case, Scenario, ScenarioOptions, Sending, play, search, shrink
 
 
@@ -202,6 +202,39 @@ def test_a_fault_that_comes_by_lot_or_late_comes_with_one_of_the_first_events(fa
     assert (left.probability, left.every, left.times) == (None, None, 1)
     assert left.at <= 2
     assert small.sent - len(small.case.skip) <= 2
+
+
+def fails_with_the_last(simulation):
+    channel = simulation.channel()
+    client = simulation.client(channel, "a")
+    for _ in range(12):
+        client.rejoin("x")
+    simulation.run()
+    assert client.received[-1].payload == "rejoined"
+
+
+def test_a_fault_that_comes_with_the_last_event_comes_with_the_one_that_is_left():
+    small = shrink(play(Case(fails_with_the_last, plan=FaultPlan((Raise(every=12),)))))
+    assert small.case.plan.faults == (Raise(at=1, times=1),)
+    assert small.sent - len(small.case.skip) == 1
+
+
+def fails_with_two_topics(simulation):
+    channel = simulation.channel()
+    client = simulation.client(channel, "a")
+    for _ in range(10):
+        for topic in ("x", "y"):
+            client.rejoin(topic)
+    simulation.run()
+    assert len({message.topic for message in client.received if getattr(message, "event", "") == "topic_crashed"}) < 2
+
+
+def test_of_faults_that_are_in_each_others_way_the_one_that_it_takes_is_left():
+    plan = FaultPlan((Full(every=2), Raise(hook="after", every=3, times=4)))
+    small = shrink(play(Case(fails_with_two_topics, plan=plan)))
+    (left,) = small.case.plan.faults
+    assert (left.hook, left.every, left.times) == ("after", None, 4)
+    assert small.sent - len(small.case.skip) <= 4
 
 
 def fails_with_even_toggles(simulation):
