@@ -96,9 +96,12 @@ class Aftermath:
             self._children.wait_for_leaving(latch)
         self.watch_leaving(self._children.everyone_leaving())
 
-    def stop(self, child: Child) -> None:
-        if self._children.stop(child):
+    def stop(self, child: Child) -> bool:
+        """Whether it is down already."""
+        is_down = self._children.stop(child)
+        if is_down:
             self.down(TopicDown(child.post, None))
+        return is_down
 
     def watch_leaving(self, children: Iterable[Child]) -> None:
         """Abandon those of them who are left when none has come to its end for `crash_timeout_s`."""
@@ -253,9 +256,8 @@ class Aftermath:
 
     def rejoin_window_closed(self, message: RejoinWindowClosed) -> None:
         waiting = [c for c in message.children if c.awaits_rejoin and self._children.live.get(c.post.topic) is c]
-        for child in waiting:
-            if child.ref is not None:
-                self.stop(child)
+        stopped = [child for child in waiting if child.ref is not None]
+        self.watch_leaving([child for child in stopped if not self.stop(child)])  # one may be at work on what does not end
         early = tuple(child for child in waiting if child.ref is None)
         if early:  # the one before has not ended: whom it had, and would come back, is not known yet
             self.rejoin_windows.later(self._options.rejoin_window_s, RejoinWindowClosed(early))

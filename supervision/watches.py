@@ -1,4 +1,4 @@
-"""Who was told to crash, and whether they get there."""
+"""Who was told to end, and whether they get there."""
 
 from collections.abc import Iterable
 

@@ -426,3 +426,18 @@ def test_who_does_not_crash_has_no_more_time_because_another_topic_crashes_meanw
             channel.tell(Rejoin("a", "y", "u", 1))
             simulation.run_for(1)
         assert channel.abandoned_count == 1
+
+
+def test_who_hangs_at_the_end_of_its_rejoin_window_keeps_nobody_waiting_for_ever():
+    with Simulation() as simulation:
+        channel = simulation.channel(faults=FaultPlan((Hang(at=2),)), crash_timeout_s=5, rejoin_window_s=2)
+        channel.handle(Join("a", "x", "u", 1))
+        channel.tell(Crash("all"))
+        channel.tell(Restart())
+        channel.tell(Push("a", "x", "e", "p"))
+        simulation.run()
+        channel.tell(Crash("one", "x"))
+        simulation.run_for(10)
+        assert channel.abandoned_count == 1
+        channel.handle(Join("b", "x", "u", 1))
+        assert channel.subscribers("x") == ("b",)
