@@ -43,7 +43,7 @@ class Inbox(list[Any]):
             if kind is Envelope and message.reply_to is not None:
                 self._asks.put(self._actor, self.name, message)
             elif (kind is Order or message is STOP) and hasattr(self._actor, "told_to_end"):
-                self._actor.told_to_end(crashes=kind is Order)
+                self._actor.told_to_end()
         _append(self, message)
 
 

@@ -47,7 +47,9 @@ def random_scenario(seed: int, events: int = 40, *, faults: bool = True) -> Scen
     """
     rng = random.Random(f"scenario {seed}")
     whole = rng.random() < 0.3  # then much comes at the same moments, as bounds of windows do
-    moments = sorted(_moment(rng, whole=whole) for _ in range(events))
+    rest_s = rng.choice((60.0, 60.0, 60.0, 0.0))
+    within_s = 20 if rest_s else 1  # else it is closed in the middle of things
+    moments = sorted(_moment(rng, within_s, whole=whole) for _ in range(events))
     waits, reads = rng.choice((0.0, 0.0, 0.3)), rng.choice((0.0, 0.1, 0.2))
     has_crowd = rng.random() < 0.05
     crowd = [f"guest {number}" for number in range(_CROWD)] if has_crowd else []
@@ -62,8 +64,7 @@ def random_scenario(seed: int, events: int = 40, *, faults: bool = True) -> Scen
         else:
             sendings.append(Sending(_event(rng, int(at_s * 1000), crowd), at_s, rng.random() < waits))
     plan = FaultPlan(tuple(_fault(rng) for _ in range(rng.randrange(4))), rng.randrange(2**32)) if faults else FaultPlan()
-    options, rest_s = _options(rng), rng.choice((60.0, 60.0, 60.0, 0.5))
-    return Scenario(tuple(sendings), plan, options, rest_s=rest_s, tree=tree)
+    return Scenario(tuple(sendings), plan, _options(rng), rest_s=rest_s, tree=tree)
 
 
 def _tree(seed: int) -> ScenarioTree | None:
@@ -72,8 +73,8 @@ def _tree(seed: int) -> ScenarioTree | None:
     return random_tree(rng) if rng.random() < _TREES else None
 
 
-def _moment(rng: random.Random, *, whole: bool) -> float:
-    later_s = float(rng.randrange(20)) if whole else rng.uniform(0, 20)
+def _moment(rng: random.Random, within_s: int, *, whole: bool) -> float:
+    later_s = float(rng.randrange(within_s)) if whole else rng.uniform(0, within_s)
     return rng.choice((0.0, 0.0, later_s))
 
 

@@ -30,6 +30,8 @@ class Downs:
         """The channel, now."""
         self.is_closed = False
         """Or about to be."""
+        self.given_up_s = 0.0
+        """When an actor of it was given up last, by which others get more time."""
         self._topics: set[str] = set()
 
     def enter(self, seq: int, messages: tuple[Outbound, ...], *, by_order: bool) -> None:

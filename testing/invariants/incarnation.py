@@ -49,10 +49,8 @@ class Incarnation:
         self.post, self._rules, self._breach, self.began_s = post, rules, breach, now_s
         self.name = f"{post.topic}#{post.incarnation}"
         self.is_alive = True
-        self.is_leaving = False
-        """It was told to stop or to crash."""
-        self.crashes_since_s: float | None = None
-        """When it was told to crash; None: it was not."""
+        self.leaves_since_s: float | None = None
+        """When it was told to stop or to crash; None: it was not."""
         self.at_work_since_s = now_s
         """When it was given what it is at work on."""
         self.had_members = False
@@ -68,6 +66,11 @@ class Incarnation:
     def members(self) -> tuple[str, ...]:
         """Client ids in subscription order."""
         return tuple(self.reference.members)
+
+    @property
+    def is_leaving(self) -> bool:
+        """It was told to stop or to crash."""
+        return self.leaves_since_s is not None
 
     @property
     def has_more(self) -> bool:

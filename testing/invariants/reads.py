@@ -47,7 +47,7 @@ class Reading:
     def answer(self, value: Any) -> None:
         """It is being answered: now, and not when whoever waits comes to it, it is what it was."""
         open_events = [(seq, mail.request) for seq, mail in self._witness.open.items()]
-        accepted = [event for seq, event in (*open_events, *self._witness.open_orders.items()) if seq <= self._asked_seq]
+        accepted = [event for seq, event in (*open_events, *self._witness.orders.open.items()) if seq <= self._asked_seq]
         unseen = [event for event in accepted if self._concerns(event.topic)]
         self.judge(f"it did not wait for {unseen}" if unseen else self._wrong(value))
 
@@ -109,7 +109,7 @@ def check_effect(witness: "Witness", event: Any) -> None:
     if witness.sink_waits_for(event):
         witness.break_rule("handle", f"{event} returned, and the sink had not been given all that came of it")
     if isinstance(event, Crash):
-        alive = [incarnation.name for incarnation in witness.taken_by(event) if incarnation.is_alive]
+        alive = [incarnation.name for incarnation in witness.orders.taken_by(event) if incarnation.is_alive]
         if alive:
             witness.break_rule("handle", f"{event} returned, and {alive} had not ended")
     elif any(mail.request is event for mail in witness.open.values()) and Duplicate not in witness.kinds:

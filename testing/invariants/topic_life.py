@@ -73,11 +73,10 @@ class TopicLife:
         if post.behaved is not None and reason is not None and post.behaved.restarted_by != reason:
             self._breach("model", f"{self.topic} failed ({reason}), and {self.now.name} is told of {post.behaved.restarted_by}")
 
-    def leave(self, post: Post, now_s: float, *, crashes: bool) -> None:
+    def leave(self, post: Post, now_s: float) -> None:
         """Its actor was told to crash, or to stop."""
         if self.now is not None and self.now.post is post:
-            self.now.is_leaving = True
-            self.now.crashes_since_s = now_s if crashes else None
+            self.now.leaves_since_s = now_s if self.now.leaves_since_s is None else self.now.leaves_since_s
 
     def end(self, error: BaseException | None, in_hand: Any, waiting: Set[int], now_s: float, open_seqs: Collection[int]) -> None:
         """The actor that lived has ended, or was given up.
@@ -119,10 +118,11 @@ class TopicLife:
         assert self.now is not None
         now, rules = self.now, self._rules
         is_stuck = now.post.behaved is not None and now_s - now.at_work_since_s >= rules.event_timeout_s - _EPSILON_S
-        since_s = now.at_work_since_s if now.crashes_since_s is None else min(now.at_work_since_s, now.crashes_since_s)
+        since_s = now.at_work_since_s if now.leaves_since_s is None else min(now.at_work_since_s, now.leaves_since_s)
         is_overdue = now.is_leaving and now_s - since_s >= rules.crash_timeout_s - _EPSILON_S
         if not (is_stuck or is_overdue or self._downs.is_closed) and rules.trusts_clock:
             self._breach("stuck", f"{now.name} was given up, and had its time")
+        self._downs.given_up_s = now_s
         self.end(TopicStuck(self.topic, self._rules.event_timeout_s), in_hand, frozenset(), now_s, open_seqs)
 
     # What was given out
@@ -282,9 +282,9 @@ class TopicLife:
             return
         if now.post.behaved is not None and now_s - now.at_work_since_s > 1.25 * self._rules.event_timeout_s + _EPSILON_S:
             self._breach("stuck", f"{now.name} has been at work since {now.at_work_since_s:g} s, and is not given up")
-        since_s = now.crashes_since_s
-        if since_s is not None and now_s - since_s > 2 * self._rules.crash_timeout_s + _EPSILON_S:
-            self._breach("stuck", f"{now.name} was told to crash at {since_s:g} s, and is not given up")
+        since_s = None if self._downs.is_closed else now.leaves_since_s
+        if since_s is not None and now_s - max(since_s, self._downs.given_up_s) > 2 * self._rules.crash_timeout_s + _EPSILON_S:
+            self._breach("stuck", f"{now.name} was told to end at {since_s:g} s, and is not given up")
 
 
 _REFUSALS = frozenset(("crashed", "not_joined", "topic_crashed", "unavailable"))

@@ -2,7 +2,7 @@
 
 It stands between the actors and their outlet, and is told of their beginnings and ends. The rules that it holds them to:
 
-    accounted_for     every event that was accepted is answered, once
+    accounted_for     every event and order that was accepted is answered, once
     close             when a channel is closed, none of its actors lives
     dead_incarnation  what a dead incarnation does has no effect
     handle            what returns has taken effect
@@ -10,7 +10,7 @@ It stands between the actors and their outlet, and is told of their beginnings a
     model             a relay gives out what the rules of a channel say, and its state is what they say
     one_incarnation   a topic has one living incarnation at a time
     order             the events of one client to one topic are accepted as they were sent, and handled as they were accepted
-    orders            a crash or a restart gives out what the rules say, and to whom they say
+    orders            a crash or a restart gives out what the rules say, to whom they say, and in time
     outbox            what is flushed is all that was given out, in the order of acceptance, once
     presence          who is present is the fold of what was given out of joins, rejoins and leaves
     reads             what is read is what was, with every event that was accepted before
@@ -50,7 +50,8 @@ from lightspeed.testing.client import Client
 from lightspeed.testing.invariants.books import Books, SinkBooks
 from lightspeed.testing.invariants.downs import Downs
 from lightspeed.testing.invariants.healing import ReferenceWindow
-from lightspeed.testing.invariants.incarnation import Incarnation, Rules
+from lightspeed.testing.invariants.incarnation import Rules
+from lightspeed.testing.invariants.orders import Orders
 from lightspeed.testing.invariants.reads import Census
 from lightspeed.testing.invariants.topic_life import TopicLife
 from lightspeed.testing.pool import SimulatedPool
@@ -85,8 +86,7 @@ class Witness:
         """Told how many are in each topic, while somebody reads that."""
         self.undelivered = 0
         """How many messages the sink failed on."""
-        self.open_orders: dict[int, Crash | Restart] = {}
-        """As `open`, of crashes and restarts."""
+        self.orders = Orders(rules.crash_timeout_s)
         self.handled = 0
         """How many messages topics handled."""
         self.failures = 0
@@ -100,9 +100,7 @@ class Witness:
         self.lives: dict[str, TopicLife] = {}
         self._sent: defaultdict[str, deque[Any]] = defaultdict(deque)
         self._coming: Delivery | Order | None = None
-        self._ordered: dict[int, Crash | Restart] = {}
         self._recent: deque[tuple[Event, int]] = deque(maxlen=_MANY)
-        self._taken: deque[tuple[Crash, list[Incarnation]]] = deque(maxlen=_MANY)
         self._answered: set[int] = set()
         self._changed: dict[str, TopicLife] = {}  # topics that have done something since all was at rest
         intensity = rules.restarts.channel_intensity
@@ -131,9 +129,7 @@ class Witness:
         if self.on_accept is not None:
             self.on_accept(mail.request)
         if type(mail) is Order:
-            self._ordered[mail.seq] = mail.request
-            if mail.seq not in self._answered:
-                self.open_orders[mail.seq] = mail.request
+            self.orders.accept(mail.seq, mail.request, self._now_s, is_done=mail.seq in self._answered)
         elif type(mail) is Delivery:
             if mail.seq not in self._answered:
                 self.open[mail.seq] = mail
@@ -154,9 +150,9 @@ class Witness:
         if now is not None and now.post is post:
             now.at_work_since_s = self._now_s
 
-    def told_to_end(self, post: Post, *, crashes: bool) -> None:
+    def told_to_end(self, post: Post) -> None:
         """A topic actor was sent an order to crash, or to stop."""
-        self.lives[post.topic].leave(post, self._now_s, crashes=crashes)
+        self.lives[post.topic].leave(post, self._now_s)
         if self.census is not None:
             self.census.see(post.topic, 0)  # to the supervisor it is gone
 
@@ -198,8 +194,9 @@ class Witness:
         if delivery is None and is_coming and type(coming) is Delivery:
             delivery = coming
         if post is None:
-            self.open_orders.pop(seq, None)
-            order = coming.request if is_coming and type(coming) is Order else self._ordered.get(seq)
+            order = self.orders.carry_out(seq, self._now_s)
+            if is_coming and type(coming) is Order:
+                order = coming.request
             self._put_by_supervisor(topic, seq, delivery, order, messages)
         else:
             life = self.lives[post.topic]
@@ -207,6 +204,7 @@ class Witness:
                 life.gave(post, messages, lambda: self._leaving(post.topic), self._now_s)
             else:
                 self.handled += 1
+                self.orders.move(self._now_s)
                 life.handled(post, delivery, messages, faults, lambda: self._leaving(post.topic), self._now_s)
             self._change(life)
         if self.clients:
@@ -253,8 +251,12 @@ class Witness:
         Raises:
             InvariantBroken: it is not so.
         """
-        if self.open and not self.has_failed and (at_end or not self.is_held):
-            self.break_rule("accounted_for", f"no answer was given to {[mail.request for mail in self.open.values()]}")
+        if (self.open or self.orders.open) and not self.has_failed and (at_end or not self.is_held):
+            unanswered = [*(mail.request for mail in self.open.values()), *self.orders.open.values()]
+            self.break_rule("accounted_for", f"no answer was given to {unanswered}")
+        overdue = self.orders.overdue(self._now_s) if self._rules.trusts_clock else None
+        if overdue is not None:
+            self.break_rule("orders", overdue)
         for life in (self.lives if at_end else self._changed).values():
             life.check(self._now_s, len(self.open_of(life.topic)))
         self._changed = {topic: life for topic, life in self._changed.items() if life.is_awaited}
@@ -286,10 +288,6 @@ class Witness:
         if seq is None or self.sink_books is None or self.lost_is_excused or Duplicate in self.kinds:
             return False
         return self.sink_books.has_yet_to_give(seq, event.topic)
-
-    def taken_by(self, crash: Crash) -> list[Incarnation]:
-        """The topics' actors that it took."""
-        return next((taken for order, taken in self._taken if order is crash), [])
 
     def lost(self) -> str | None:
         """What was given out, and reached nobody."""
@@ -331,7 +329,7 @@ class Witness:
             self._count_restart(life)
         self.downs.enter(seq, messages, by_order=order is not None)
         if isinstance(order, Crash) and life.now is not None and messages[0] == System(f"topic_crashed:{topic}"):
-            self._taken.append((order, [life.now]))
+            self.orders.take(order, [life.now])
         if topic in self.lives:
             self._change(life)
 
@@ -349,7 +347,7 @@ class Witness:
             self.break_rule("orders", f"{order} gave {messages}, where {due} was due")
         self.downs.enter(seq, messages, by_order=by_order)
         if self.downs.is_down and not is_down:
-            self._taken.append((order, [life.now for life in self.lives.values() if life.now is not None]))  # type: ignore[arg-type]
+            self.orders.take(order, [life.now for life in self.lives.values() if life.now is not None])  # type: ignore[arg-type]
             for life in self.lives.values():
                 life.be_taken_down(self.open_of(life.topic))
         self._changed.update(self.lives)

@@ -86,9 +86,9 @@ class _SeenTopic(_Topic):
             self.witness.works(self.post)
         super().on_receive(mail)
 
-    def told_to_end(self, *, crashes: bool) -> None:
+    def told_to_end(self) -> None:
         """For its inbox: it was sent an order to crash, or to stop."""
-        self.witness.told_to_end(self.post, crashes=crashes)
+        self.witness.told_to_end(self.post)
 
     def on_end(self, error: BaseException | None) -> None:
         me: Any = self  # on a pool, where the simulation starts it

@@ -44,11 +44,12 @@ from lightspeed.supervision import (
 from lightspeed.supervision.aftermath import Aftermath
 from lightspeed.supervision.children import Children
 from lightspeed.supervision.ledger import Ledger
-from lightspeed.supervision.messages import Close
+from lightspeed.supervision.messages import Close, CountOverdue
 from lightspeed.supervision.outbox import Outbox
 from lightspeed.supervision.questions import Questions
 from lightspeed.supervision.restart_window import RestartWindow
 from lightspeed.supervision.sink import SinkLanes
+from lightspeed.supervision.topic_supervisor import TopicSupervisor
 from lightspeed.testing import Case, play
 from lightspeed.testing.moody import Moody
 
@@ -128,6 +129,14 @@ def stuck_chat(simulation):
     client = simulation.client(channel, "ann")
     client.join("x")
     client.broadcast("x", "hello")
+    simulation.run_for(20)
+
+
+def chat_that_hangs(simulation):
+    """A room does not come back, and is to crash."""
+    channel = simulation.channel(faults=FaultPlan((Hang(at=2),)))
+    for event in (Join("ann", "x", "ann", 1), Push("ann", "x", "e", "p"), Crash("it hangs", "x")):
+        channel.tell(event)
     simulation.run_for(20)
 
 
@@ -257,6 +266,14 @@ def backwards(put):
     return put_backwards
 
 
+def but_for_crashes_of_all(change):
+    def change_others(supervisor, order, event, *, counted=False):
+        if event != Crash("all"):
+            change(supervisor, order, event, counted=counted)
+
+    return change_others
+
+
 def closes_alone(supervisor, _message):
     """Its topics stay as they are."""
     supervisor._closing, supervisor._is_plain = True, False
@@ -336,6 +353,18 @@ BROKEN = {
         "where (System(label='topic_restarted:x'),) was due",
         chat,
         lambda: patch.object(ChannelLife, "_restart", lambda life, name: life.down.pop(name, None) and "restarted"),
+    ),
+    "an order that waits for ever": (
+        "orders",
+        "Crash(reason='it hangs', topic='x') was not carried out, and for",
+        chat_that_hangs,
+        lambda: patch.dict(topic_supervisor._HANDLERS, {CountOverdue: lambda supervisor, message: None}),
+    ),
+    "an order that is lost": (
+        "accounted_for",
+        "no answer was given to [Crash(reason='all', topic=None)]",
+        overlapping_chat,
+        lambda: broken(TopicSupervisor, "_change", but_for_crashes_of_all),
     ),
     "members who are not told of a crash": (
         "restarts",
