@@ -4,7 +4,7 @@ import pytest
 
 from lightspeed.channel import FaultPlan
 from lightspeed.supervision.faults.kinds import KINDS
-from lightspeed.testing import Scenario, ScenarioOptions, random_scenario
+from lightspeed.testing import Scenario, ScenarioOptions, random_scenario, search_drawn
 
 MANY = [random_scenario(seed) for seed in range(400)]
 
@@ -48,3 +48,13 @@ def test_events_stand_in_the_order_of_their_moments_within_twenty_seconds(scenar
 def test_what_is_drawn_can_be_written_down():
     assert [Scenario.from_json(scenario.to_json()) for scenario in MANY] == MANY
     assert set(ScenarioOptions.__struct_fields__) >= {"behaviours", "rejoin", "restarts", "rejoin_window_s"}
+
+
+@pytest.mark.parametrize("scheduler", ["random", "priority", "round_robin"])
+def test_the_runtime_holds_its_invariants_over_two_hundred_seeds(scheduler):
+    """Many more by `lightspeed simulate --seeds 10000`."""
+    played = []
+    found = search_drawn(random_scenario, range(200), scheduler=scheduler, progress=played.append)
+    assert found is None, f"seed {found.case.seed}: {found.error}"
+    assert len(played) == 200
+    assert sum(outcome.fired for outcome in played) > 200
