@@ -174,7 +174,7 @@ class Aftermath:
     def overdue(self, watch: Watch) -> None:
         """Its time is over, unless some of them came to their ends meanwhile: ten thousand take seconds."""
         rest_s = self._watches.rest_s(watch)
-        if rest_s <= 0:
+        if not rest_s:
             for child in [child for child in watch.left if child.ref is not None]:
                 self.abandon(child)  # whoever waited for it is started by this
             rest_s = self._options.crash_timeout_s

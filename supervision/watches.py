@@ -7,6 +7,8 @@ from msgspec import Struct
 from lightspeed.actors.runtime import Runtime
 from lightspeed.supervision.children import Child
 
+_LEAST_S = 0.001  # no wait for less: what is left may be a rounding error, by which a clock moves no further
+
 
 class Watch(Struct, eq=False):
     """Those who were told at one time, and are not down. A slow one has its time as long as others of them get there."""
@@ -39,5 +41,6 @@ class Watches:
             del watch.left[child]
 
     def rest_s(self, watch: Watch) -> float:
-        """How long they have yet. From 0 down nothing can be expected any more of those that were started."""
-        return watch.last_end_s + self._timeout_s - self._runtime.monotonic_s()
+        """How long they have yet. With 0 nothing can be expected any more of those that were started."""
+        rest_s = watch.last_end_s + self._timeout_s - self._runtime.monotonic_s()
+        return rest_s if rest_s > _LEAST_S else 0.0

@@ -14,6 +14,7 @@ from lightspeed.channel import (
     FaultPlan,
     Hang,
     Join,
+    Jump,
     Leave,
     Meta,
     PresenceDiff,
@@ -441,3 +442,14 @@ def test_who_hangs_at_the_end_of_its_rejoin_window_keeps_nobody_waiting_for_ever
         assert channel.abandoned_count == 1
         channel.handle(Join("b", "x", "u", 1))
         assert channel.subscribers("x") == ("b",)
+
+
+def test_a_deadline_that_is_missed_by_a_rounding_error_is_over():
+    with Simulation() as simulation:
+        channel = simulation.channel(faults=FaultPlan((Hang(at=2), Jump(by_s=-5, at_s=8.345307509104076))), crash_timeout_s=5)
+        for event in (Join("a", "x", "u", 1), Push("a", "x", "e", "p")):
+            channel.tell(event)
+        simulation.run_for(7.07902532078309)
+        channel.tell(Crash("all"))
+        simulation.run_for(30)
+        assert channel.abandoned_count == 1
