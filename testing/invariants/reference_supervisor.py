@@ -127,14 +127,16 @@ class ReferenceSupervisor:
 
     # Of one child
 
-    def _start(self, child: ReferenceChild, rule: str) -> Steps:
-        """Its actor; None where it ignored its start.
+    def _start(self, child: ReferenceChild, rule: str, *, is_new: bool = False) -> Steps:
+        """Its actor; None where it ignored its start. One that is new stands in the order in which they begin.
 
         Raises:
             _NotStartedError: it has failed.
         """
         child.stage, child.reason = Stage.STARTING, None
         ref, error, is_up = yield Begin(child, rule=rule)
+        if is_new:
+            self.children[child.spec.id] = self.children.pop(child.spec.id)
         if error is not None:
             child.stage = Stage.DOWN
             if isinstance(error, Ignore):
@@ -207,7 +209,7 @@ class ReferenceSupervisor:
     def _start_child(self, message: StartChild) -> Steps:
         child = self._add(message.spec)
         try:
-            ref = yield from self._start(child, "requests")
+            ref = yield from self._start(child, "requests", is_new=True)
         except _NotStartedError:
             del self.children[message.id]
             raise

@@ -13,7 +13,7 @@ from lightspeed.supervision import restarts as product
 from lightspeed.supervision import supervisor as product_supervisor
 from lightspeed.supervision.child_steps import ChildSteps
 from lightspeed.supervision.child_table import ChildTable
-from lightspeed.supervision.supervisor_messages import DeleteChild, StartChild, TerminateChild, WhichChildren
+from lightspeed.supervision.supervisor_messages import DeleteChild, RestartChild, StartChild, TerminateChild, WhichChildren
 from lightspeed.testing import Case, play
 from lightspeed.testing.workers import LateStopping, SlowStart, SlowStop, Starting, Starts, StuckStart, StuckStop, Worker
 
@@ -339,7 +339,16 @@ def test_a_rule_that_is_broken_is_named(name):
     assert text in str(found[0].error)
 
 
-@pytest.mark.parametrize("scenario", list(dict.fromkeys(row[2] for row in BROKEN.values())))
+def two_are_started_early(simulation):
+    """The first of them when something else that concerns it has been answered."""
+    ref = simulation.begin_supervisor([child(simulation, "a", SlowStart)])
+    for request in (RestartChild("d"), StartChild(child(simulation, "d")), StartChild(child(simulation, "e"))):
+        ref.ask(request, block=False)
+    simulation.run_for(10.0)
+    assert [view.id for view in ref.which_children()] == ["a", "d", "e"]
+
+
+@pytest.mark.parametrize("scenario", [*dict.fromkeys(row[2] for row in BROKEN.values()), two_are_started_early])
 def test_without_a_bug_none_is_broken(scenario):
     for seed in range(4):
         assert play(Case(scenario, seed)).error is None
