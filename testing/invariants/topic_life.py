@@ -251,7 +251,7 @@ class TopicLife:
     def check(self, now_s: float, waiting: int) -> None:
         """Nobody is ready: hold what is there against what was seen. `waiting`: how many of its events have no answer yet."""
         now = self.now
-        wrong = self.healing.wrong_at_rest(now_s)
+        wrong = None if self._downs.is_closed else self.healing.wrong_at_rest(now_s)  # else who fails may be stopped at once
         if wrong is not None:
             self._breach("restarts", f"{self.topic}: {wrong}")
         is_full = waiting > self._rules.restarts.max_waiting
