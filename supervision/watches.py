@@ -32,6 +32,8 @@ class Watches:
 
     def note_end(self, child: Child) -> None:
         """It is down. Whoever stands behind it in its topic's line can start, and has its time from now."""
+        if not self._of:
+            return  # most ends come when nobody is watched
         now_s = self._runtime.monotonic_s()
         for one in filter(None, (child, child.behind)):
             if one in self._of:
