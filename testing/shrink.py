@@ -186,11 +186,15 @@ def _skipping(case: Case, numbers: frozenset[int]) -> Case:
 
 
 def _at_once(scenario: Scenario) -> Scenario:
-    return structs.replace(scenario, sendings=tuple(structs.replace(sending, at_s=0.0) for sending in scenario.sendings))
+    return _each_sending(scenario, at_s=0.0)
 
 
 def _without_waits(scenario: Scenario) -> Scenario:
-    return structs.replace(scenario, sendings=tuple(structs.replace(sending, waits=False) for sending in scenario.sendings))
+    return _each_sending(scenario, waits=False)
+
+
+def _each_sending(scenario: Scenario, **fields: Any) -> Scenario:
+    return structs.replace(scenario, sendings=tuple(structs.replace(sending, **fields) for sending in scenario.sendings))
 
 
 def _without_rest(scenario: Scenario) -> Scenario:
@@ -202,10 +206,6 @@ def _faults_of(case: Case) -> Sequence[Any]:
     return (*own, *case.plan.faults)
 
 
-def _less_faulty(case: Case, index: int) -> Case:
-    return _with_faults(case, without(_faults_of(case), frozenset([index])), own=_own(case) - (index < _own(case)))
-
-
 def _is_counted(fault: Any) -> bool:
     """Whether it comes at numbers, or by lot."""
     return (fault.probability, fault.every, fault.at) != (None, None, None) and fault.at_s is None
@@ -215,36 +215,38 @@ def _at(fault: Any, number: int) -> Any:
     return structs.replace(fault, probability=None, every=None, at=number)
 
 
+def _less_faulty(case: Case, index: int) -> Case:
+    return _each_fault(case, lambda number, fault: None if number == index else fault)
+
+
+def _with_fault(case: Case, index: int, other: Any) -> Case:
+    return _each_fault(case, lambda number, fault: other if number == index else fault)
+
+
 def _alone(case: Case, index: int, at: int) -> Case:
     """With none of the faults but that one, at that number."""
-    return _with_faults(case, [_at(_faults_of(case)[index], at)], own=int(index < _own(case)))
-
-
-def _with_fault(case: Case, index: int, fault: Any) -> Case:
-    faults = list(_faults_of(case))
-    faults[index] = fault
-    return _with_faults(case, faults, own=_own(case))
+    return _each_fault(case, lambda number, fault: _at(fault, at) if number == index else None)
 
 
 def _earlier(case: Case, by: int) -> Case:
     """Every fault that comes at a number comes so many before it, as where so many events are cut before it."""
-    faults = [
-        structs.replace(fault, at=fault.at - by) if fault.at is not None and fault.at > by else fault
-        for fault in _faults_of(case)
-    ]
-    return _with_faults(case, faults, own=_own(case))
+    return _each_fault(
+        case, lambda _, fault: structs.replace(fault, at=fault.at - by) if fault.at is not None and fault.at > by else fault
+    )
 
 
-def _own(case: Case) -> int:
-    """How many of the faults are the scenario's own; the others are the case's."""
-    return len(case.scenario.plan.faults) if isinstance(case.scenario, Scenario) else 0
-
-
-def _with_faults(case: Case, faults: Sequence[Any], *, own: int) -> Case:
+def _each_fault(case: Case, change: Callable[[int, Any], Any]) -> Case:
+    """With what that makes of each, by its number in `_faults_of`; None: it goes."""
+    faults = [change(number, fault) for number, fault in enumerate(_faults_of(case))]
+    own = len(case.scenario.plan.faults) if isinstance(case.scenario, Scenario) else 0  # the others are the case's
     if isinstance(case.scenario, Scenario):
-        plan = FaultPlan(tuple(faults[:own]), case.scenario.plan.seed)
+        plan = _plan(faults[:own], case.scenario.plan.seed)
         case = structs.replace(case, scenario=structs.replace(case.scenario, plan=plan))
-    return structs.replace(case, plan=FaultPlan(tuple(faults[own:]), case.plan.seed))
+    return structs.replace(case, plan=_plan(faults[own:], case.plan.seed))
+
+
+def _plan(faults: Sequence[Any], seed: int) -> FaultPlan:
+    return FaultPlan(tuple(fault for fault in faults if fault is not None), seed)
 
 
 def _parts_of(scenario: Scenario | Play) -> list[tuple[str, ...]]:
