@@ -95,7 +95,7 @@ class Client:
             try:
                 self.on_received(message)
             except Exception as error:  # the user's code, in the turn of the actor that gave the message out
-                self._simulation.pool.broken = self._simulation.pool.broken or error
+                self._simulation.pool.break_by(error)
 
     def _line_up(self, *whats: Event | Act) -> None:
         for what in whats:

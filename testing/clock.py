@@ -6,6 +6,9 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
+EPSILON_S = 1e-9
+"""Sums of the same seconds in another order differ by less."""
+
 
 class Timer(Struct, eq=False):
     """A call that was put off."""

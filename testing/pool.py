@@ -178,9 +178,19 @@ class SimulatedPool(ActorPool):
                     if actor._mortal_exit is not exit_before and type(actor._mortal_exit) is ExitReason:
                         self._see_end(inbox.name, actor._mortal_exit)
             if self.broken is not None and not is_inner:  # else it would be raised in the code of an actor that waits
-                broken, self.broken = self.broken, None
-                raise broken
+                self.raise_broken()
         return self.steps - first
+
+    def break_by(self, error: BaseException) -> None:
+        """The first one ends the simulation, with the step in which it came up."""
+        if self.broken is None:
+            self.broken = error
+
+    def raise_broken(self) -> None:
+        """Once; nothing where it is not broken."""
+        broken, self.broken = self.broken, None
+        if broken is not None:
+            raise broken
 
     def _let_go(self, actor: Any) -> None:
         """It has been run, and is idle or lines up again."""
@@ -223,6 +233,7 @@ class SimulatedPool(ActorPool):
             self._asks.check(set(self._paused), more_comes=not self.clock.is_idle)
         for check in self.at_rest:
             check()
+        self.raise_broken()
 
     def pause(self, actor: Any, message: Any) -> None:
         """From here on it is not run, until `resume`; then it gets the message once more, before all others. None: no message."""

@@ -148,7 +148,7 @@ class ScenarioTree(Struct, frozen=True, omit_defaults=True, forbid_unknown_field
     backoff: Backoff | None = None
 
     def __post_init__(self) -> None:
-        SupervisorOptions(**self.options, start_timeout_s=5.0).check_children(child.bare_spec() for child in self.children)
+        self._rules.check_children(child.bare_spec() for child in self.children)
 
     def check(self, act: TreeAct) -> None:
         """
@@ -156,7 +156,11 @@ class ScenarioTree(Struct, frozen=True, omit_defaults=True, forbid_unknown_field
             InvalidOption: it starts a child that a supervisor with these options can't have.
         """
         if act.starts is not None:
-            SupervisorOptions(**self.options, start_timeout_s=5.0).check_child(act.starts.bare_spec())
+            self._rules.check_child(act.starts.bare_spec())
+
+    @property
+    def _rules(self) -> SupervisorOptions:
+        return SupervisorOptions(**self.options, start_timeout_s=5.0)
 
     @property
     def options(self) -> dict[str, Any]:

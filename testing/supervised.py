@@ -173,10 +173,6 @@ class SimulatedSupervisor(Supervisor):
 
     def _check_at_rest(self) -> None:
         self.witness.check(lambda: self._which_children(WhichChildren()))
-        if self._sim_pool.broken is not None:
-            broken, self._sim_pool.broken = self._sim_pool.broken, None
-            raise broken
 
     def _break(self, invariant: str, text: str) -> None:
-        if self._sim_pool.broken is None:
-            self._sim_pool.broken = InvariantBroken(invariant, text)
+        self._sim_pool.break_by(InvariantBroken(invariant, text))

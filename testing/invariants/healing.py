@@ -8,8 +8,7 @@ from msgspec import Struct
 from lightspeed.actors.outbound import Outbound, PushMessage, System
 from lightspeed.supervision.backoff import Backoff
 from lightspeed.supervision.options import Restarts
-
-_EPSILON_S = 1e-9  # sums of the same seconds in another order
+from lightspeed.testing.clock import EPSILON_S
 
 
 class ReferenceWindow:
@@ -35,10 +34,10 @@ class Delay(Struct):
     most_s: float
 
     def fits(self, now_s: float) -> bool:
-        return self.least_s - _EPSILON_S <= now_s - self.since_s <= self.most_s + _EPSILON_S
+        return self.least_s - EPSILON_S <= now_s - self.since_s <= self.most_s + EPSILON_S
 
     def is_over(self, now_s: float) -> bool:
-        return now_s - self.since_s > self.most_s + _EPSILON_S
+        return now_s - self.since_s > self.most_s + EPSILON_S
 
 
 class ReferenceBackoff:

@@ -3,9 +3,9 @@
 from collections import deque
 
 from lightspeed.actors.events import Crash, Restart
+from lightspeed.testing.clock import EPSILON_S
 from lightspeed.testing.invariants.incarnation import Incarnation
 
-_EPSILON_S = 1e-9
 _MANY = 100  # crashes, of which nobody waits for more at once
 
 
@@ -44,7 +44,7 @@ class Orders:
     def overdue(self, now_s: float) -> str | None:
         """What is wrong with those that are open; None: nothing."""
         wait_s = now_s - self._moved_s
-        if not self.open or wait_s <= 2 * self._crash_timeout_s + _EPSILON_S:
+        if not self.open or wait_s <= 2 * self._crash_timeout_s + EPSILON_S:
             return None
         return f"{next(iter(self.open.values()))} was not carried out, and for {wait_s:g} s nothing was handled"
 

@@ -9,11 +9,10 @@ from typing import Any
 from lightspeed.actors.events import Broadcast, Join, Leave, Push, Rejoin, TopicEvent
 from lightspeed.actors.outbound import BroadcastMessage, Outbound, PushMessage, Reply
 from lightspeed.actors.presence import Entry
+from lightspeed.testing.clock import EPSILON_S
 from lightspeed.testing.invariants.reference import ReferenceTopic
 
 Messages = tuple[Outbound, ...]
-
-_EPSILON_S = 1e-9
 
 
 class HookFailed(Exception):
@@ -50,7 +49,7 @@ class ReferenceRoom(ReferenceTopic):
 
     def ring(self, now_s: float) -> Messages:
         """What it gives out when its timer that is due rings; nothing where none is. Raises as `ask`."""
-        due = [name for name, due_s in self.timers.items() if due_s <= now_s + _EPSILON_S]
+        due = [name for name, due_s in self.timers.items() if due_s <= now_s + EPSILON_S]
         if not due:
             return ()
         name = min(due, key=self.timers.__getitem__)
@@ -63,7 +62,7 @@ class ReferenceRoom(ReferenceTopic):
 
     def has_missed(self, now_s: float) -> str | None:
         """A timer that should have rung; None: there is none."""
-        return next((name for name, due_s in self.timers.items() if due_s < now_s - _EPSILON_S), None)
+        return next((name for name, due_s in self.timers.items() if due_s < now_s - EPSILON_S), None)
 
     def _begin(self, now_s: float) -> Messages:
         if self._behaviour is not None:

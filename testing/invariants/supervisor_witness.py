@@ -15,12 +15,12 @@ from lightspeed.supervision.child_spec import ChildSpec
 from lightspeed.supervision.child_table import ChildView
 from lightspeed.supervision.supervisor_options import SupervisorOptions
 from lightspeed.supervision.tree import Tree
+from lightspeed.testing.clock import EPSILON_S
 from lightspeed.testing.invariants.reference_child import Answer, Ask, Begin, Due, ReferenceChild, Stage, Stop, Wait, told
 from lightspeed.testing.invariants.reference_lanes import ReferenceLanes
 from lightspeed.testing.invariants.reference_supervisor import ReferenceSupervisor
 from lightspeed.testing.invariants.reference_views import ReferenceViews
 
-_EPSILON_S = 1e-9  # sums of the same seconds in another order
 _ALL = object()
 """The lane of what concerns all children."""
 _RULES_OF_ENDS = {"RestartsExceeded": "restarts", "Shutdown": "significance"}
@@ -154,7 +154,7 @@ class SupervisorWitness:
         if isinstance(due, Stop) and due.child is child:
             self._lanes.go_on(lane)
         elif isinstance(due, Wait) and due.child is child:
-            if due.until_s is None or self._now_s() < due.until_s - _EPSILON_S:
+            if due.until_s is None or self._now_s() < due.until_s - EPSILON_S:
                 self._break(due.rule, f"{child.spec.id!r} was given up before its time, at {self._now_s():g} s")
             self._unbind(child)
             self._model.abandoned += 1
@@ -256,7 +256,7 @@ class SupervisorWitness:
             self._views.check_children(views(), "kinds")
 
     def _check_patience(self, due: Due | None) -> None:
-        if isinstance(due, Wait) and due.until_s is not None and self._now_s() > due.until_s + _EPSILON_S:
+        if isinstance(due, Wait) and due.until_s is not None and self._now_s() > due.until_s + EPSILON_S:
             self._break(due.rule, f"{due.child.spec.id!r} is {due.stage.value}, and was not given up at {due.until_s:g} s")
 
     def _is_overdue(self, child: ReferenceChild) -> bool:

@@ -13,13 +13,13 @@ from lightspeed.actors.exits import text_of
 from lightspeed.actors.outbound import Outbound, PushMessage, Reply, System
 from lightspeed.actors.post import Delivery, Post
 from lightspeed.supervision import Fault, Full
+from lightspeed.testing.clock import EPSILON_S
 from lightspeed.testing.invariants.downs import Downs
 from lightspeed.testing.invariants.healing import Healing
 from lightspeed.testing.invariants.incarnation import Breach, Incarnation, Rules
 
 Messages = tuple[Outbound, ...]
 
-_EPSILON_S = 1e-9
 _NOW = 1 << 62  # a number above all that were given
 
 
@@ -75,8 +75,8 @@ class TopicLife:
 
     def leave(self, post: Post, now_s: float) -> None:
         """Its actor was told to crash, or to stop."""
-        if self.now is not None and self.now.post is post:
-            self.now.leaves_since_s = now_s if self.now.leaves_since_s is None else self.now.leaves_since_s
+        if self.now is not None and self.now.post is post and not self.now.is_leaving:
+            self.now.leaves_since_s = now_s
 
     def end(self, error: BaseException | None, in_hand: Any, waiting: Set[int], now_s: float, open_seqs: Collection[int]) -> None:
         """The actor that lived has ended, or was given up.
@@ -117,9 +117,9 @@ class TopicLife:
         """The supervisor goes on without its actor, which is told to stop when it comes back."""
         assert self.now is not None
         now, rules = self.now, self._rules
-        is_stuck = now.post.behaved is not None and now_s - now.at_work_since_s >= rules.event_timeout_s - _EPSILON_S
+        is_stuck = now.post.behaved is not None and now_s - now.at_work_since_s >= rules.event_timeout_s - EPSILON_S
         since_s = now.at_work_since_s if now.leaves_since_s is None else min(now.at_work_since_s, now.leaves_since_s)
-        is_overdue = now.is_leaving and now_s - since_s >= rules.crash_timeout_s - _EPSILON_S
+        is_overdue = now.is_leaving and now_s - since_s >= rules.crash_timeout_s - EPSILON_S
         if not (is_stuck or is_overdue or self._downs.is_closed) and rules.trusts_clock:
             self._breach("stuck", f"{now.name} was given up, and had its time")
         self._downs.given_up_s = now_s
@@ -273,17 +273,17 @@ class TopicLife:
         if is_down:
             self._breach("life", f"{now.name} lives, and is to be down")
         window_s = 0.0 if now.had_members else self._rules.rejoin_window_s
-        if not now.members and (now.had_members or now_s - now.began_s > window_s + _EPSILON_S):
+        if not now.members and (now.had_members or now_s - now.began_s > window_s + EPSILON_S):
             self._breach("stops", f"nobody is in {now.name}, and it has not stopped")
 
     def _check_held(self, now: Incarnation, now_s: float) -> None:
         """It does not come back from something: it is given up in time, where it can be."""
         if not self._rules.trusts_clock:
             return
-        if now.post.behaved is not None and now_s - now.at_work_since_s > 1.25 * self._rules.event_timeout_s + _EPSILON_S:
+        if now.post.behaved is not None and now_s - now.at_work_since_s > 1.25 * self._rules.event_timeout_s + EPSILON_S:
             self._breach("stuck", f"{now.name} has been at work since {now.at_work_since_s:g} s, and is not given up")
         since_s = None if self._downs.is_closed else now.leaves_since_s
-        if since_s is not None and now_s - max(since_s, self._downs.given_up_s) > 2 * self._rules.crash_timeout_s + _EPSILON_S:
+        if since_s is not None and now_s - max(since_s, self._downs.given_up_s) > 2 * self._rules.crash_timeout_s + EPSILON_S:
             self._breach("stuck", f"{now.name} was told to end at {since_s:g} s, and is not given up")
 
 

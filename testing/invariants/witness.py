@@ -268,9 +268,7 @@ class Witness:
         lost = self.lost() if at_end else None
         if lost is not None:
             self.break_rule("outbox" if self.sink_books is None else "sink", lost)
-        if self._pool.broken is not None:
-            broken, self._pool.broken = self._pool.broken, None
-            raise broken
+        self._pool.raise_broken()
 
     @property
     def lost_is_excused(self) -> bool:
@@ -391,6 +389,6 @@ class Witness:
             self.clients[message.client_id].receive(message)
 
     def break_rule(self, invariant: str, text: str) -> None:
-        """The first one ends the simulation, with the step in which it came up."""
-        if self._pool.broken is None and not (self.has_failed and invariant in _OF_A_SUPERVISOR):
-            self._pool.broken = InvariantBroken(invariant, text)
+        """Unless it is one that only a supervisor that lives can be held to."""
+        if not (self.has_failed and invariant in _OF_A_SUPERVISOR):
+            self._pool.break_by(InvariantBroken(invariant, text))
