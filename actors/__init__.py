@@ -3,7 +3,7 @@
 from lightspeed.actors.channel_state import ChannelLife, ChannelState
 from lightspeed.actors.errors import Ignore, Shutdown
 from lightspeed.actors.exits import ExitReason
-from lightspeed.actors.logs import lead_pykka_records, logger
+from lightspeed.actors.logs import be_silent, lead_pykka_records
 from lightspeed.actors.pool import ActorPool, default_pool
 from lightspeed.actors.pooled_actor import PooledActor
 from lightspeed.actors.runtime import Pool, Runtime, Threads
@@ -32,5 +32,5 @@ __all__ = [
     "watch",
 ]
 
-logger.disable("lightspeed")
+be_silent()
 lead_pykka_records()

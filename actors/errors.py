@@ -36,7 +36,7 @@ LightspeedError
 └── Ignore            nobody's fault: raised in on_start by an actor that is not needed
 """
 
-import reprlib
+from lightspeed.actors.text import class_name, named, said, shown
 
 
 class LightspeedError(Exception):
@@ -48,7 +48,7 @@ class InvalidEvent(LightspeedError, ValueError):
 
     def __init__(self, field: str, value: object, rule: str) -> None:
         self.field, self.value, self.rule = field, value, rule
-        super().__init__(f"{field} {rule}, got {reprlib.repr(value)}")
+        super().__init__(f"{field} {rule}, got {shown(value)}")
 
 
 class InvalidOption(LightspeedError, ValueError):
@@ -56,7 +56,7 @@ class InvalidOption(LightspeedError, ValueError):
 
     def __init__(self, option: str, value: object, rule: str) -> None:
         self.option, self.value, self.rule = option, value, rule
-        super().__init__(f"{option} {rule}, got {reprlib.repr(value)}")
+        super().__init__(f"{option} {rule}, got {shown(value)}")
 
 
 class InsideActor(LightspeedError, RuntimeError):
@@ -64,7 +64,7 @@ class InsideActor(LightspeedError, RuntimeError):
 
     def __init__(self, call: str, actor: object) -> None:
         self.call, self.actor = call, actor
-        super().__init__(f"{call} waits, and was called inside {actor}, where it could wait for itself: use tell")
+        super().__init__(f"{call} waits, and was called inside {named(actor)}, where it could wait for itself: use tell")
 
 
 class ChannelClosed(LightspeedError, RuntimeError):
@@ -184,7 +184,7 @@ class NotSupervisable(LightspeedError, TypeError):
 
     def __init__(self, kind: object) -> None:
         self.kind = kind
-        name = kind.__qualname__ if isinstance(kind, type) else reprlib.repr(kind)
+        name = class_name(kind) if isinstance(kind, type) else shown(kind)
         super().__init__(
             f"{name} can't be watched or supervised: be a PooledActor, or class X(Supervisable, pykka.ThreadingActor)"
         )
@@ -193,23 +193,23 @@ class NotSupervisable(LightspeedError, TypeError):
 class ChildError(LightspeedError, ValueError):
     """Above what a supervisor refuses to do with a child, in OTP's words. Nothing was changed."""
 
-    text = "child {!r} is not fit for this"
+    text = "child {} is not fit for this"
 
     def __init__(self, child_id: object) -> None:
         self.child_id = child_id
-        super().__init__(self.text.format(child_id))
+        super().__init__(self.text.format(shown(child_id)))
 
 
 class ChildNotFound(ChildError):
     """No child of that id."""
 
-    text = "no child {!r}"
+    text = "no child {}"
 
 
 class ChildAlreadyStarted(ChildError):
     """A child of that id runs. `ref` is its actor."""
 
-    text = "child {!r} was started already"
+    text = "child {} was started already"
 
     def __init__(self, child_id: object, ref: object) -> None:
         self.ref = ref
@@ -219,19 +219,19 @@ class ChildAlreadyStarted(ChildError):
 class ChildAlreadyPresent(ChildError):
     """A child of that id is there without an actor: restart it, or delete it first."""
 
-    text = "child {!r} is present already, and does not run"
+    text = "child {} is present already, and does not run"
 
 
 class ChildRunning(ChildError):
     """The child must be terminated first."""
 
-    text = "child {!r} runs"
+    text = "child {} runs"
 
 
 class ChildRestarting(ChildError):
     """The child is between two tries of a restart; `terminate_child` ends them."""
 
-    text = "child {!r} is about to be restarted"
+    text = "child {} is about to be restarted"
 
 
 class SupervisorStopped(LightspeedError, RuntimeError):
@@ -263,7 +263,10 @@ class StartFailed(LightspeedError):
     def __init__(self, child_id: object, error: BaseException) -> None:
         self.child_id, self.error = child_id, error
         self.__cause__ = error
-        super().__init__(f"child {child_id!r} could not be started: {error!r}")
+        super().__init__(child_id, error)
+
+    def __str__(self) -> str:
+        return f"child {shown(self.child_id)} could not be started: {said(self.error)}"
 
 
 class RestartsExceeded(LightspeedError):
@@ -272,7 +275,7 @@ class RestartsExceeded(LightspeedError):
     def __init__(self, child_id: object, intensity: int, period_s: float, error: BaseException | None) -> None:
         self.child_id, self.intensity, self.period_s, self.error = child_id, intensity, period_s, error
         self.__cause__ = error
-        super().__init__(f"more than {intensity} restarts in {period_s:g} s, the last one wanted by child {child_id!r}")
+        super().__init__(f"more than {intensity} restarts in {period_s:g} s, the last one wanted by child {shown(child_id)}")
 
 
 class Shutdown(LightspeedError):
@@ -280,7 +283,11 @@ class Shutdown(LightspeedError):
 
     def __init__(self, why: object = "") -> None:
         self.why = why
-        super().__init__(f"shutdown: {why}" if why else "shutdown")
+        super().__init__(why)
+
+    def __str__(self) -> str:
+        why = self.why if type(self.why) is str else shown(self.why)
+        return f"shutdown: {why}" if why else "shutdown"
 
 
 class Ignore(LightspeedError):

@@ -5,6 +5,7 @@ from typing import Literal
 from msgspec import Struct
 
 from lightspeed.actors.errors import Ignore, Shutdown
+from lightspeed.actors.text import said
 
 
 class ExitReason(Struct, frozen=True):
@@ -21,20 +22,11 @@ class ExitReason(Struct, frozen=True):
         return self.kind == "normal" and self.error is not None
 
     def __str__(self) -> str:
-        return self.kind if self.error is None else f"{self.kind}: {self.error!r}"
+        return self.kind if self.error is None else f"{self.kind}: {said(self.error)}"
 
 
 NORMAL = ExitReason("normal")
 """It was stopped, by itself or from outside."""
-
-
-def text_of(error: BaseException) -> str:
-    """The class of what was raised, and its text, which is the user's: it may fail, and hold what UTF-8 can't encode."""
-    try:
-        text = str(error)
-    except Exception:  # user code
-        text = "it has no text"
-    return f"{type(error).__name__}: {text}".encode(errors="backslashreplace").decode()
 
 
 def reason_of(error: BaseException | None, *, in_start: bool = False) -> ExitReason:

@@ -8,10 +8,9 @@ import pykka
 
 from lightspeed.actors.errors import Ignore, Shutdown
 from lightspeed.actors.exits import reason_of
+from lightspeed.actors.logs import log_as_pykka
 from lightspeed.actors.pykka_inside import Envelope, refuse
 from lightspeed.actors.watching import Place, Up, end_watch
-
-logger = logging.getLogger("pykka")
 
 
 class Mortal(pykka.Actor):
@@ -72,11 +71,10 @@ class Mortal(pykka.Actor):
             if reply is not None:
                 refuse(envelope, self)
             raise
-        except Exception:
+        except Exception as error:
             if reply is None:
                 raise
-            if logger.isEnabledFor(logging.INFO):
-                logger.info(f"Exception returned from {self} to caller:", exc_info=True)
+            log_as_pykka(logging.INFO, "Exception returned to the caller from", self, error)
             reply.set_exception()
         except BaseException:
             if reply is not None:
@@ -112,17 +110,17 @@ class Mortal(pykka.Actor):
             self._handle_failure(*sys.exc_info())
         self._mortal_end(error)
 
-    def _handle_failure(self, exception_type: Any, exception_value: Any, traceback: Any) -> None:
-        if not isinstance(exception_value, (*self.ordered_failures, Shutdown)):
-            logger.error(f"Unhandled exception in {self}:", exc_info=(exception_type, exception_value, traceback))
+    def _handle_failure(self, _type: Any, exception_value: Any, _traceback: Any) -> None:
         self._mortal_take_out()
+        if not isinstance(exception_value, (*self.ordered_failures, Shutdown)):
+            log_as_pykka(logging.ERROR, "Unhandled exception in", self, exception_value)
 
     def _mortal_end(self, error: BaseException | None, *, in_start: bool = False) -> None:
         self._mortal_take_out()
         try:
             self.on_end(error)
-        except BaseException:  # the actor's edge
-            logger.exception(f"Unhandled exception in on_end of {self}:")
+        except BaseException as raised:  # the actor's edge
+            log_as_pykka(logging.ERROR, "Unhandled exception in on_end of", self, raised)
         if isinstance(error, self.ordered_failures):
             error.__traceback__ = None  # it leads back to the actor: many that die at once would wait for the collector
         end_watch(self._mortal_place(), self, reason_of(error, in_start=in_start))

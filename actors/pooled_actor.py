@@ -9,6 +9,7 @@ import pykka
 
 from lightspeed.actors.errors import PoolClosed, Shutdown
 from lightspeed.actors.exits import ExitReason
+from lightspeed.actors.logs import log_as_pykka
 from lightspeed.actors.mortal import Mortal
 from lightspeed.actors.pool import ActorPool, default_pool
 from lightspeed.actors.pooled_future import PooledFuture
@@ -25,7 +26,8 @@ _NOTHING: list[Any] = []  # shared, and never appended to
 
 # To take the first out of a list moves the rest: up to so many that costs less than the lock.
 _FEW = 32
-logger = logging.getLogger("pykka")
+
+_pykka_logger = logging.getLogger("pykka")
 
 
 class PooledActor(Mortal):
@@ -79,8 +81,8 @@ class PooledActor(Mortal):
         assert hasattr(actor, "_pooled_pool"), f"{cls.__name__}.__init__ must call super().__init__()"
         if cls.registered:
             pykka.ActorRegistry.register(actor.actor_ref)
-        if logger.isEnabledFor(logging.DEBUG):
-            logger.debug(f"Starting {actor}")
+        if _pykka_logger.isEnabledFor(logging.DEBUG):
+            log_as_pykka(logging.DEBUG, "Starting", actor)
         try:
             actor._start_actor_loop()
         except BaseException:
@@ -213,9 +215,8 @@ class PooledActor(Mortal):
             except Shutdown as error:
                 self._mortal_fail(error)
                 raise pykka.ActorDeadError(f"{self} stopped before answering: {error}") from error
-            except Exception:
-                if logger.isEnabledFor(logging.INFO):
-                    logger.info(f"Exception returned from {self} to caller:", exc_info=True)
+            except Exception as error:
+                log_as_pykka(logging.INFO, "Exception returned to the caller from", self, error)
                 raise
             except BaseException as error:
                 self._pooled_fail_here(error)

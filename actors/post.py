@@ -13,6 +13,8 @@ from typing import Any, Literal, Protocol
 from msgspec import Struct
 
 from lightspeed.actors.events import Crash, Rejoin, Restart, TopicEvent
+from lightspeed.actors.failures import text_of, traceback_of
+from lightspeed.actors.logs import is_on
 from lightspeed.actors.runtime import Reply, Timer
 from lightspeed.actors.topic import Messages, TopicState
 
@@ -72,6 +74,19 @@ class Outlet(Protocol):
         """Run user code on what waits for the topic. May block as long as that code does."""
 
 
+class TopicFailure(Struct, frozen=True, gc=False):
+    """What a topic failed of, as text: an exception leads to the program's objects, which are no supervisor's business."""
+
+    text: str
+    trace: str
+    """Where it was raised; empty while nobody would log it."""
+
+
+def failure_of(error: BaseException) -> TopicFailure:
+    """For the thread in which it was raised: the text may take code of the program's."""
+    return TopicFailure(text_of(error), traceback_of(error) if is_on() else "")
+
+
 class TopicEmpty(Struct, frozen=True, gc=False):
     """A topic actor has no members after what it handled last. `reply` has yet to be told."""
 
@@ -80,10 +95,11 @@ class TopicEmpty(Struct, frozen=True, gc=False):
 
 
 class TopicDown(Struct, frozen=True, gc=False):
-    """A topic actor is dead: `error` is what it died of, None where it was stopped or crashed by order."""
+    """A topic actor is dead."""
 
     post: "Post"
-    error: BaseException | None
+    failure: "TopicFailure | None"
+    """What it died of; None where it was stopped or crashed by order."""
 
 
 class TopicLate(Struct, frozen=True, gc=False):

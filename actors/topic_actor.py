@@ -10,7 +10,7 @@ import pykka
 
 from lightspeed.actors.errors import TopicCrash
 from lightspeed.actors.events import Crash
-from lightspeed.actors.post import Delivery, Errand, Order, Post, Question, TopicDown, TopicEmpty, TopicLate
+from lightspeed.actors.post import Delivery, Errand, Order, Post, Question, TopicDown, TopicEmpty, TopicLate, failure_of
 from lightspeed.actors.topic import Messages, TopicState
 
 if TYPE_CHECKING:
@@ -71,4 +71,5 @@ class TopicActor(_Role):
 
     def on_end(self, error: BaseException | None) -> None:
         # A crash was ordered: the supervisor needs no traceback of each.
-        self.post.report(TopicDown(self.post, None if isinstance(error, TopicCrash) else error))
+        is_ordered = error is None or isinstance(error, TopicCrash)
+        self.post.report(TopicDown(self.post, None if is_ordered or error is None else failure_of(error)))

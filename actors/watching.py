@@ -15,8 +15,9 @@ from pykka.messages import ProxyCall
 from lightspeed.actors.errors import NotSupervisable, PoolClosed
 from lightspeed.actors.exits import ExitReason
 from lightspeed.actors.kept_inbox import KeptInbox
-from lightspeed.actors.logs import logger
+from lightspeed.actors.logs import log
 from lightspeed.actors.pooled_ref import PooledRef
+from lightspeed.actors.text import named
 
 
 class Down(Struct, frozen=True):
@@ -121,5 +122,5 @@ def _tell(watcher: Watcher, down: Down) -> None:
             watcher(down)
     except (pykka.ActorDeadError, PoolClosed):
         pass  # nobody is left to be told
-    except Exception:  # a watcher's code is the user's; the others are to be told all the same
-        logger.exception("a watcher of {} failed", down.ref)
+    except BaseException as error:  # a watcher's code is the user's; the others are to be told all the same
+        log("error", "a watcher of {} failed", named(down.ref), error=error)

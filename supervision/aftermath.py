@@ -13,10 +13,9 @@ import pykka
 from lightspeed.actors.channel_state import ChannelLife
 from lightspeed.actors.errors import TopicStuck
 from lightspeed.actors.events import Crash
-from lightspeed.actors.exits import text_of
-from lightspeed.actors.logs import logger
+from lightspeed.actors.logs import log
 from lightspeed.actors.outbound import System
-from lightspeed.actors.post import Delivery, Errand, Mail, Post, Question, TopicDown
+from lightspeed.actors.post import Delivery, Errand, Mail, Post, Question, TopicDown, TopicFailure, failure_of
 from lightspeed.actors.runtime import Runtime
 from lightspeed.actors.topic import Messages, crash_messages
 from lightspeed.supervision.children import Child, Children
@@ -85,7 +84,7 @@ class Aftermath:
         return is_down
 
     def crash_all(self, seq: int, event: Crash, latch: Latch | None) -> None:
-        logger.info("channel crashed: {}; topic actors: {}", event.reason, len(self._children.live))
+        log("info", "channel crashed: {}; topic actors: {}", event.reason, len(self._children.live))
         self.rejoin_windows.cancel()
         for child in self._children.each_live():
             if child.is_put_off:
@@ -113,9 +112,9 @@ class Aftermath:
         was_live = self._children.live.get(message.post.topic)
         child = self._children.remove(message.post)
         if child is not None:
-            self._after(child, unasked=child is was_live, error=message.error)
+            self._after(child, unasked=child is was_live, failure=message.failure)
 
-    def _after(self, child: Child, *, unasked: bool, error: BaseException | None = None) -> None:
+    def _after(self, child: Child, *, unasked: bool, failure: TopicFailure | None = None) -> None:
         """Nothing that was accepted is lost, and who waited for the end goes on."""
         self._watches.note_end(child)
         post = child.post
@@ -126,9 +125,9 @@ class Aftermath:
         self._remember(child, (in_hand, *left), unasked=unasked)
         with kept(left, self._dead_letters):
             if unasked:
-                self._replace(post, error, left)
+                self._replace(post, failure, left)
             else:
-                self._let_go(post, error, left)
+                self._let_go(post, failure, left)
         self._children.release(child)
         self._children.start_successor(child)
         for latch in child.latches:
@@ -137,18 +136,18 @@ class Aftermath:
             self._deadlines.cancel()
         self._owner.after_the_last()
 
-    def _let_go(self, post: Post, error: BaseException | None, left: deque[Mail]) -> None:
-        if error is not None:
-            report = logger.bind(topic=post.topic, incarnation=post.incarnation).opt(exception=error)
-            report.error("topic {} failed on its way down: {}", post.topic, text_of(error))
+    def _let_go(self, post: Post, failure: TopicFailure | None, left: deque[Mail]) -> None:
+        if failure is not None:
+            fields = {"topic": post.topic, "incarnation": post.incarnation}
+            log("error", "topic {} failed on its way down: {}", post.topic, failure.text, trace=failure.trace, **fields)
         for mail in in_turn(left):
             self._refuse(post, mail)
 
-    def _replace(self, post: Post, error: BaseException | None, left: deque[Mail]) -> None:
-        if error is not None:
-            self._heal(post, error, left)
+    def _replace(self, post: Post, failure: TopicFailure | None, left: deque[Mail]) -> None:
+        if failure is not None:
+            self._heal(post, failure, left)
             return
-        logger.bind(topic=post.topic, incarnation=post.incarnation).error("topic {} ended unasked", post.topic)
+        log("error", "topic {} ended unasked", post.topic, topic=post.topic, incarnation=post.incarnation)
         if post.topic in self._ledger:
             self.start_again([post.topic])
         self._go_on(post.topic, left)
@@ -192,13 +191,13 @@ class Aftermath:
         """
         post = child.post
         if stuck is None:
-            logger.bind(topic=post.topic, incarnation=post.incarnation).error("topic {} is abandoned", post.topic)
+            log("error", "topic {} is abandoned", post.topic, topic=post.topic, incarnation=post.incarnation)
         if post.behaved is not None:
             post.behaved.is_given_up = True
         self._dead_letters.abandoned += 1
         self._children.remove(post)
         self._outlet.abandon(post.topic)
-        self._after(child, unasked=stuck is not None, error=stuck)
+        self._after(child, unasked=stuck is not None, failure=None if stuck is None else failure_of(stuck))
         if child.ref is not None:
             child.ref.stop_soon()  # when it comes back it finds nothing else to do
 
@@ -278,15 +277,18 @@ class Aftermath:
                 if type(mail) is Errand and mail.rejoins:
                     self._ledger.put_back(topic, mail.rejoins)
 
-    def _heal(self, post: Post, error: BaseException, left: deque[Mail]) -> None:
+    def _heal(self, post: Post, failure: TopicFailure, left: deque[Mail]) -> None:
         """A topic's code raised: its members are told, and it comes up again, unless it did so too often."""
         topic, now_s = post.topic, self._runtime.monotonic_s()
         verdict = self._histories.judge(topic, now_s)
-        report = logger.bind(
-            topic=topic, incarnation=post.incarnation, restarts_left=verdict.restarts_left, inbox_length=len(left)
-        )
-        reason = text_of(error)
-        report.opt(exception=error).error("topic {} failed: {}", topic, reason)
+        fields = {
+            "topic": topic,
+            "incarnation": post.incarnation,
+            "restarts_left": verdict.restarts_left,
+            "inbox_length": len(left),
+        }
+        reason = failure.text
+        log("error", "topic {} failed: {}", topic, reason, trace=failure.trace, **fields)
         members = () if post.state is None else post.state.subscribers
         self._children.died_of(topic, reason)
         self._owner.emit_unasked(topic, crash_messages(topic, members, reason))

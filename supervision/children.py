@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from lightspeed.actors.behaved_topic_actor import BehavedTopicActor
 from lightspeed.actors.events import Crash
-from lightspeed.actors.logs import logger
+from lightspeed.actors.logs import log
 from lightspeed.actors.outbound import error
 from lightspeed.actors.post import Behaved, Delivery, Errand, Mail, Order, Post, Question, TopicDown
 from lightspeed.actors.pykka_inside import STOP
@@ -330,7 +330,7 @@ class Children:
             child.keep(mail)  # stopped from outside: its report is on the way
 
     def _give_up(self, child: Child, failure: Exception) -> None:
-        logger.opt(exception=failure).error("no actor could be started for topic {}", child.post.topic)
+        log("error", "no actor could be started for topic {}", child.post.topic, error=failure)
         child.post.members = 0
         self.remove(child.post)
         for mail in self.take_left(child):

@@ -4,38 +4,58 @@ from collections.abc import Hashable
 
 from lightspeed.actors.errors import Shutdown
 from lightspeed.actors.exits import ExitReason
-from lightspeed.actors.logs import logger
+from lightspeed.actors.logs import log
+from lightspeed.actors.text import named, shown
 
 
 def report_end(child_id: Hashable, reason: ExitReason, restarts_left: int, *, restarts: bool) -> None:
     """A child has ended by itself."""
-    bound = logger.bind(child=child_id, reason=reason.kind, restarts_left=restarts_left)
-    level = "ERROR" if reason.kind == "abnormal" else "INFO"
-    what = "is restarted" if restarts else "is not restarted"
-    bound.opt(exception=reason.error if level == "ERROR" else None).log(
-        level, "child {} ended, {}; it {}", child_id, reason, what
+    is_abnormal = reason.kind == "abnormal"
+    log(
+        "error" if is_abnormal else "info",
+        "child {} ended, {}; it {}" if reason.error is None else "child {} ended, {}: {}; it {}",
+        _name(child_id),
+        reason.kind,
+        *(() if reason.error is None else (reason.error,)),
+        "is restarted" if restarts else "is not restarted",
+        error=reason.error if is_abnormal else None,
+        child=_name(child_id),
+        reason=reason.kind,
+        restarts_left=restarts_left,
     )
 
 
 def report_failed_start(child_id: Hashable, error: BaseException, restarts_left: int) -> None:
     """A restart was tried and failed."""
-    bound = logger.bind(child=child_id, reason="abnormal", restarts_left=restarts_left)
-    bound.opt(exception=error).error("child {} could not be restarted: {!r}", child_id, error)
+    fields = {"child": _name(child_id), "reason": "abnormal", "restarts_left": restarts_left}
+    log("error", "child {} could not be restarted: {}", _name(child_id), error, error=error, **fields)
 
 
 def report_bad_stop(child_id: Hashable, reason: ExitReason) -> None:
     """A child that was told to stop failed on its way."""
-    bound = logger.bind(child=child_id, reason=reason.kind)
-    bound.opt(exception=reason.error).error("child {} failed while it was stopped: {}", child_id, reason)
+    fields = {"child": _name(child_id), "reason": reason.kind}
+    log(
+        "error",
+        "child {} failed while it was stopped: {}: {}",
+        _name(child_id),
+        reason.kind,
+        reason.error,
+        error=reason.error,
+        **fields,
+    )
 
 
 def report_abandoned(child_id: Hashable, actor: object, after: str) -> None:
     """A child's actor was given up."""
-    bound = logger.bind(child=child_id, reason="abandoned")
-    bound.warning("child {} is abandoned {}: {} may still be running", child_id, after, actor)
+    fields = {"child": _name(child_id), "reason": "abandoned"}
+    log("warning", "child {} is abandoned {}: {} may still be running", _name(child_id), after, named(actor), **fields)
 
 
 def report_given_up(error: BaseException) -> None:
     """A supervisor stops its children and ends."""
     expected = isinstance(error, Shutdown)
-    logger.opt(exception=None if expected else error).log("INFO" if expected else "ERROR", "a supervisor ends: {}", error)
+    log("info" if expected else "error", "a supervisor ends: {}", error, error=None if expected else error)
+
+
+def _name(child_id: Hashable) -> str:
+    return child_id if type(child_id) is str else shown(child_id)

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from lightspeed.actors.logs import logger
+from lightspeed.actors.logs import log
 from lightspeed.actors.post import TopicLate
 
 # The last so many are kept; all are counted.
@@ -42,7 +42,7 @@ class DeadLetters:
         with self._lock:
             self._letters.append(letter)
             self._count += 1
-        logger.bind(topic=letter.topic, incarnation=letter.incarnation).warning("dead letter, {}: {}", letter.why, letter.what)
+        log("warning", "dead letter, {}: {}", letter.why, letter.what, topic=letter.topic, incarnation=letter.incarnation)
 
     def take(self, late: TopicLate) -> None:
         """Add each message that a topic actor gave out in vain."""

@@ -4,7 +4,7 @@ import heapq
 from collections.abc import Callable
 from typing import Protocol
 
-from lightspeed.actors.logs import logger
+from lightspeed.actors.logs import log
 from lightspeed.actors.runtime import Timer
 
 
@@ -88,7 +88,7 @@ class Deadlines:
             self._timer = self._clock.call_later(max(0.0, self._rings_s - self._clock.monotonic_s()), self._ring)
         except Exception as failure:  # the world's: no more threads. Without its deadlines the rest still works.
             self._rings_s = float("inf")
-            logger.opt(exception=failure).error("no timer could be started for a supervisor's deadlines")
+            log("error", "no timer could be started for a supervisor's deadlines", error=failure)
 
 
 def _nothing() -> None:

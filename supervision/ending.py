@@ -9,7 +9,7 @@ from typing import Any
 import pykka
 
 from lightspeed.actors.errors import ChannelClosed
-from lightspeed.actors.logs import logger
+from lightspeed.actors.logs import log
 from lightspeed.actors.post import Delivery, Order
 from lightspeed.supervision.dead_letters import DeadLetter, DeadLetters
 
@@ -48,4 +48,4 @@ def tried(call: Callable[..., object], *args: Any) -> None:
     try:
         call(*args)
     except Exception as failure:  # the supervisor's own, such as brought its end about
-        logger.opt(exception=failure).error("the supervisor failed at its end: {}", failure)
+        log("error", "the supervisor failed at its end", error=failure)

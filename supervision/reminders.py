@@ -4,7 +4,7 @@ from typing import Any
 
 import pykka
 
-from lightspeed.actors.logs import logger
+from lightspeed.actors.logs import log
 from lightspeed.actors.runtime import Runtime, Timer
 
 
@@ -27,7 +27,7 @@ class Reminders:
         try:
             self._pending[key] = self._runtime.call_later(delay_s, tell)
         except Exception as failure:  # the world's: no more threads. Without its deadline the rest still works.
-            logger.opt(exception=failure).error("no timer could be started for {}", type(message).__name__)
+            log("error", "no timer could be started for {}", type(message).__name__, error=failure)
             return False
         return True
 

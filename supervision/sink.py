@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pykka
 
-from lightspeed.actors.logs import logger
+from lightspeed.actors.logs import log
 from lightspeed.actors.outbound import Outbound
 from lightspeed.actors.runtime import Reply, Runtime
 from lightspeed.actors.topic import Messages
@@ -122,7 +122,7 @@ class SinkLanes:
                 self._sink(message)
         # User code. A BaseException would have Pykka stop every actor of the process.
         except BaseException as error:
-            logger.opt(exception=error).error("the sink failed on {}", message)
+            log("error", "the sink failed on {}", message, error=error)
             self._dead_letters.add(DeadLetter(topic, 0, "undelivered", message))
 
 

@@ -15,7 +15,7 @@ import pykka
 from lightspeed.actors.behaved_topic import BehavedTopic
 from lightspeed.actors.channel_state import ChannelLife
 from lightspeed.actors.events import Crash, Join, Rejoin, Restart
-from lightspeed.actors.logs import logger
+from lightspeed.actors.logs import log
 from lightspeed.actors.post import Delivery, Errand, Mail, Order, Question, TimerFired, TopicDown, TopicEmpty, TopicLate
 from lightspeed.actors.runtime import NOT_HERE, Reply, Runtime
 from lightspeed.actors.topic import Messages, crash_messages
@@ -111,7 +111,7 @@ class TopicSupervisor(_Role):
     def on_failure(
         self, _type: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None
     ) -> None:
-        logger.opt(exception=error).error("the supervisor failed: {}", error)
+        log("error", "the supervisor failed", error=error)
         self.on_stop()
 
     # Events
@@ -227,7 +227,7 @@ class TopicSupervisor(_Role):
 
     def _crash_one(self, child: Child, order: Order, event: Crash, latch: Latch | None) -> None:
         topic = child.post.topic
-        logger.bind(topic=topic, incarnation=child.post.incarnation).info("topic {} crashed: {}", topic, event.reason)
+        log("info", "topic {} crashed: {}", topic, event.reason, topic=topic, incarnation=child.post.incarnation)
         self._life.down[topic] = "crashed"
         members = () if child.post.state is None else child.post.state.subscribers
         messages = crash_messages(topic, members, event.reason)
@@ -242,7 +242,7 @@ class TopicSupervisor(_Role):
             self._aftermath.watch_leaving([child])
 
     def _restart(self, topic: str | None, latch: Latch | None) -> None:
-        logger.info("restarted: {}", "the channel" if topic is None else topic)
+        log("info", "restarted: {}", "the channel" if topic is None else topic)
         if latch is not None:
             self._children.wait_for_leaving(latch, topic)
         if topic is None:

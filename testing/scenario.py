@@ -13,7 +13,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from lightspeed.actors.errors import InvalidOption
-from lightspeed.actors.exits import text_of
+from lightspeed.actors.failures import text_of
 from lightspeed.channel import Channel, ChannelTimeout, Event, FaultPlan, Outbound, Restarts, check_event
 from lightspeed.testing.client import Client
 from lightspeed.testing.scenario_tree import KEEPER, GrownTree, ScenarioTree, TreeAct

@@ -72,11 +72,11 @@ def double_reply():
     """The event that a topic failed on is answered, and then handed to the next actor all the same."""
     after = Aftermath._after
 
-    def answer_and_go_on(aftermath, child, *, unasked, error=None):
+    def answer_and_go_on(aftermath, child, *, unasked, failure=None):
         in_hand = child.post.in_hand.get(child.post)
         if unasked and type(in_hand) is Delivery:
             child.keep(in_hand)
-        after(aftermath, child, unasked=unasked, error=error)
+        after(aftermath, child, unasked=unasked, failure=failure)
 
     with patch.object(Aftermath, "_after", answer_and_go_on):
         yield

@@ -14,7 +14,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from lightspeed.actors.logs import logger
+from lightspeed.actors.logs import log
 from lightspeed.actors.post import Delivery, Errand, Post
 from lightspeed.actors.topic import TopicState
 from lightspeed.supervision.capsules import capsule_file
@@ -58,7 +58,7 @@ class CapsuleWriter:
             self._finds.append(find)
             if len(self._finds) > self._options.max_files:
                 dropped = self._finds.popleft()
-                logger.warning("a crash capsule of {} is not written: too many topics fail at once", dropped.post.topic)
+                log("warning", "a crash capsule of {} is not written: too many topics fail at once", dropped.post.topic)
             if self._thread is None:
                 self._start()
 
@@ -76,7 +76,7 @@ class CapsuleWriter:
             self._thread.start()
         except RuntimeError:  # no more threads; the next failure tries again
             self._thread = None
-            logger.warning("no crash capsule is written: no thread could be started")
+            log("warning", "no crash capsule is written: no thread could be started")
 
     def _work(self) -> None:
         while True:
@@ -88,14 +88,14 @@ class CapsuleWriter:
             try:
                 self._write(find)
             except Exception as error:  # the world's, or the user's values: a capsule is a gift, and its lack hurts nobody
-                logger.warning("no crash capsule of {} is written: {}: {}", find.post.topic, type(error).__name__, error)
+                log("warning", "no crash capsule of {} is written: {}", find.post.topic, error)
 
     def _write(self, find: Find) -> None:
         key = capsule_file.key_of_environment()
         content = self._fit(lambda with_waiting: capsule_of(find, key, with_waiting=with_waiting))
         if content is None:
             limit = self._options.max_bytes
-            logger.warning("no crash capsule of {} is written: it would be larger than {} bytes", find.post.topic, limit)
+            log("warning", "no crash capsule of {} is written: it would be larger than {} bytes", find.post.topic, limit)
             return
         self._written += 1
         topic = _NOT_IN_A_NAME.sub("_", find.post.topic)[:60]
@@ -103,7 +103,7 @@ class CapsuleWriter:
         name = f"{stamp}-{topic}-{find.post.incarnation}-{os.getpid()}-{self._written}{capsule_file.SUFFIX}"
         path = capsule_file.write(self._directory, name, content)
         capsule_file.prune(self._directory, self._options.max_files)
-        logger.bind(topic=find.post.topic, incarnation=find.post.incarnation).info("crash capsule: {}", path)
+        log("info", "crash capsule: {}", str(path), topic=find.post.topic, incarnation=find.post.incarnation)
 
     def _fit(self, make: Callable[[bool], bytes]) -> bytes | None:
         for with_waiting in (True, False):

@@ -10,7 +10,7 @@ from contextlib import nullcontext
 from typing import Any
 
 from lightspeed.actors.behaved_topic import BehavedTopic
-from lightspeed.actors.logs import logger
+from lightspeed.actors.logs import log
 from lightspeed.actors.post import Post
 from lightspeed.actors.topic import TopicState
 from lightspeed.supervision.capsules.capsule import Failure
@@ -122,4 +122,4 @@ class Record:
         name = self.behaviour or "the relay"
         if name not in _logged:
             _logged.add(name)
-            logger.opt(exception=error).warning("no snapshot of {} can be taken for a crash capsule", name)
+            log("warning", "no snapshot of {} can be taken for a crash capsule", name, error=error)

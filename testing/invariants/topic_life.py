@@ -9,7 +9,7 @@ from typing import Any
 
 from lightspeed.actors.errors import InjectedFault, TopicCrash, TopicStuck
 from lightspeed.actors.events import Crash, Join, Leave, Rejoin, Restart, TopicEvent
-from lightspeed.actors.exits import text_of
+from lightspeed.actors.failures import text_of
 from lightspeed.actors.outbound import Outbound, PushMessage, Reply, System
 from lightspeed.actors.post import Delivery, Post
 from lightspeed.supervision import Fault, Full
