@@ -3,12 +3,16 @@
 import math
 import threading
 import time
+from collections.abc import Callable
+from itertools import chain, repeat
 from types import TracebackType
 
 from lightspeed.actors.spot import here
 from lightspeed.actors.workers import Worker
 
-_SLICE_S = 0.5
+# A wait goes on in slices: a Ctrl-C that arrives at the brink of one is seen only when that slice is over, and between two of them
+# whoever waits looks whether there is anybody to do what he waits for.
+_SLICES_S = (0.02, 0.1, 0.5)
 
 
 class _Blocking:
@@ -29,20 +33,23 @@ blocking = _Blocking()
 """To go around code that may block: `with blocking:`. Within one another is harmless."""
 
 
-def wait_for(signal: threading.Lock, timeout_s: float | None) -> bool:
+def wait_for(signal: threading.Lock, timeout_s: float | None, look: Callable[[], bool] = bool) -> bool:
     """Wait in the calling thread until the lock is released by what an actor does, None: for ever; False after the timeout.
 
-    In slices: a Ctrl-C that arrives at the brink of a wait is seen only when that wait is over.
+    Args:
+        look: called now and then; the wait is over too when it returns True.
     """
     me = here.spot
     if isinstance(me, Worker):
         me.workers.go_away(me)
     try:
         deadline_s = math.inf if timeout_s is None else time.monotonic() + timeout_s
-        while (left_s := deadline_s - time.monotonic()) > _SLICE_S:
-            if signal.acquire(timeout=_SLICE_S):
+        for slice_s in chain(_SLICES_S, repeat(_SLICES_S[-1])):
+            if signal.acquire(timeout=min(slice_s, max(0.0, deadline_s - time.monotonic()))) or look():
                 return True
-        return signal.acquire(timeout=max(0.0, left_s))
+            if time.monotonic() >= deadline_s:
+                break
+        return False
     finally:
         if isinstance(me, Worker):
             me.workers.come_back(me)

@@ -5,7 +5,8 @@ LightspeedError
 ├── InvalidOption     the caller's: an option of a value that it can't have
 ├── InsideActor       the caller's: a wait from where it could wait for itself
 ├── ChannelClosed     the caller's: a call after `close`
-├── PoolClosed        the caller's: an actor whose pool was closed, or stayed behind in a fork's parent
+├── PoolClosed        the caller's: an actor whose pool was closed
+│   └── InForkedChild the caller's: what belongs to the process that this one was forked from
 ├── AskRing           the caller's: actors that would wait for one another in a ring
 ├── NotSupervisable   the caller's: an actor class of whose end nobody can learn
 ├── ChildError        the caller's: what was asked of a supervisor does not go with its child
@@ -64,7 +65,7 @@ class InsideActor(LightspeedError, RuntimeError):
 
     def __init__(self, call: str, actor: object) -> None:
         self.call, self.actor = call, actor
-        super().__init__(f"{call} waits, and was called inside {named(actor)}, where it could wait for itself: use tell")
+        super().__init__(f"{call} waits, and was called inside {actor if type(actor) is str else named(actor)}, where it could wait for itself: use tell")
 
 
 class ChannelClosed(LightspeedError, RuntimeError):
@@ -75,10 +76,20 @@ class ChannelClosed(LightspeedError, RuntimeError):
 
 
 class PoolClosed(LightspeedError, RuntimeError):
-    """The actor's pool was closed, or belongs to the process that this one was forked from."""
+    """The actor's pool was closed."""
 
     def __init__(self) -> None:
-        super().__init__("the actor's pool is closed, or was left behind by a fork")
+        super().__init__("the actor's pool is closed")
+
+
+class InForkedChild(PoolClosed):
+    """A channel, pool or supervisor was called in a process that was forked from its own: its threads are in the parent.
+
+    Make another one in the child. `spawn` in place of `fork` has no such thing.
+    """
+
+    def __init__(self) -> None:
+        RuntimeError.__init__(self, "it belongs to the process that this one was forked from: make another one in the child")
 
 
 class AskRing(LightspeedError, RuntimeError):

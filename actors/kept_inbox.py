@@ -2,6 +2,7 @@
 
 import queue
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from lightspeed.actors.pykka_inside import Envelope, refuse
@@ -21,12 +22,17 @@ class KeptInbox:
     def __init__(self) -> None:
         self.stopped: threading.Event | None = None
         """The actor's own; set when it handles nothing any more."""
+        self.owner: Callable[[], Any] = _nobody
+        """Gives the actor, as long as it is there."""
         self._mortal_exit: tuple[Watcher, ...] | ExitReason = ()
         self._queue: queue.SimpleQueue[Envelope[Any]] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._left: list[Any] = []
 
     def put(self, envelope: Envelope[Any], /) -> None:
+        reply = envelope.reply_to
+        if reply is not None and hasattr(reply, "target"):
+            reply.target = self.owner()  # who waits for it is known to wait for this actor
         self._queue.put(envelope)
         if self.stopped is not None and self.stopped.is_set():
             self._empty_out()
@@ -58,3 +64,7 @@ class KeptInbox:
                     self._left.append(envelope.message)
                 else:
                     refuse(envelope, "an actor")
+
+
+def _nobody() -> None:
+    """Of an inbox whose actor has not begun."""

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import pykka
 
 from lightspeed.actors.errors import Ignore, Shutdown
-from lightspeed.actors.exits import reason_of
+from lightspeed.actors.exits import ExitReason, reason_of
 from lightspeed.actors.logs import log_as_pykka
 from lightspeed.actors.pykka_inside import Envelope, refuse
 from lightspeed.actors.watching import Place, Up, end_watch
@@ -24,6 +24,9 @@ class Mortal(pykka.Actor):
     """Exceptions of which actors of the class die by order: no news, so that the death of many writes no log."""
 
     __slots__ = ()
+
+    _mortal_waits_for: Any
+    """The actor of which it waits for an answer; None where it does not."""
 
     def on_end(self, error: BaseException | None) -> None:
         """The last of its hooks, called once, however the actor ended; also when it failed in on_start or on_stop.
@@ -97,6 +100,13 @@ class Mortal(pykka.Actor):
         except BaseException:  # the actor's edge
             self._handle_failure(*sys.exc_info())
         self._mortal_end(error)
+
+    def _mortal_interrupted(self, error: BaseException) -> None:
+        """Something was thrown into its thread where no code of its own ran: whatever has become of it, its end is known."""
+        if not self._mortal_is_dead():
+            self._mortal_fail(error)
+        elif not isinstance(self._mortal_place()._mortal_exit, ExitReason):
+            end_watch(self._mortal_place(), self, reason_of(error))
 
     def _stop(self) -> None:
         self._mortal_stop(None)

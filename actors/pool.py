@@ -4,19 +4,30 @@ An actor is idle, or stands in `scheduled`: it is in the line `_ready`, or being
 which one thread wins, so that one thread at a time runs it. Whoever puts something into an inbox looks there afterwards; whoever
 has run an actor takes it out and looks at the inbox afterwards: one of the two sees what the other did. In the same way whoever
 puts an actor into the line then looks whether its `Workers` have to be called.
+
+An exception of its own may hit a thread that tells or asks anywhere: a signal handler's, a KeyboardInterrupt, a RecursionError. CPython
+lets it in at the entry of a function, behind a call and where a loop turns back, and nowhere else; so what belongs together stands in
+statements without a call. What could not be put into the line for such an exception is *stranded*: whoever waits, or calls the
+workers next, sees to it.
 """
 
+import atexit
 import os
+import sys
 import threading
 import time
-import weakref
 from collections import deque
 from typing import Any, Protocol
 
 from lightspeed.actors.blocking import wait_for
-from lightspeed.actors.errors import InvalidOption, PoolClosed
+from lightspeed.actors.errors import InForkedChild, InvalidOption, PoolClosed
+from lightspeed.actors.logs import log
 from lightspeed.actors.spot import Spot, here
+from lightspeed.actors.text import named
+from lightspeed.actors.weak import WeakBag
 from lightspeed.actors.workers import Worker, Workers
+
+_END_S = 5.0  # so long the interpreter's end waits for what pooled actors were told
 
 
 class Runnable(Protocol):
@@ -25,16 +36,23 @@ class Runnable(Protocol):
     _pooled_inbox: list[Any]
 
     def _pooled_run(self, limit: int, spot: Spot) -> bool:
-        """Handle at most so many messages; whether more wait. Never raises. The spot is the calling thread's."""
+        """Handle at most so many messages; whether more wait. Raises only what was thrown into the thread. The spot is its own."""
 
     def _pooled_has_work(self) -> bool: ...
+
+    def _mortal_interrupted(self, error: BaseException) -> None:
+        """This was thrown into its thread outside of its own code: it has failed."""
 
 
 class ActorPool:
     """Worker threads for `PooledActor`s. Any thread may use it.
 
     A ready actor handles at most `throughput` messages; then it is the next one's turn (the rule of Akka's dispatchers). While a
-    worker waits for a future, another one takes its place; some seconds after the last time that it was needed, that one ends.
+    worker waits for a future, of whatever kind, or for anything else of `threading`, `queue` or `concurrent.futures`, another one
+    takes its place; some seconds after the last time that it was needed, that one ends. Where no thread can be started, whoever
+    waits for an answer runs the actors meanwhile.
+
+    At the end of the interpreter what actors were told is handled, for up to 5 s.
 
     Args:
         workers: how many threads run actors at once; from 1 up. Default 1, under the interpreter's lock the fastest.
@@ -49,10 +67,12 @@ class ActorPool:
             if type(value) is not int or value < 1:
                 raise InvalidOption(option, value, "must be an int of 1 or above")
         self.workers, self.throughput = workers, throughput
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         """Guards the pool's own, who runs an actor, and whoever takes more than one message out of an inbox at once."""
         self.scheduled: dict[int, object] = {}
-        """By `id`, the actors that are not idle."""
+        """By `id`, the actors that are not idle: each with the `Spot` of who claimed it, or with its place in the line."""
+        self.stranded: list[Runnable] = []
+        """Those that should stand in the line, and may not."""
         self._ready: deque[Runnable] = deque()
         self._workers = Workers(workers, self.lock, self._ready, self._work)
         self._closed = False
@@ -62,48 +82,103 @@ class ActorPool:
         """Have the actor run, unless it is about to anyway. Call it after something was put into its inbox.
 
         Raises:
-            PoolClosed: the pool was closed, or belongs to the process that this one was forked from.
+            PoolClosed: the pool was closed.
+            InForkedChild: it belongs to the process that this one was forked from.
+            RuntimeError: Python's own: there is no worker, and no thread can be started.
         """
-        key, ticket = id(actor), object()
-        if self.scheduled.setdefault(key, ticket) is not ticket:
-            return
-        if self._closed:
-            del self.scheduled[key]
-            raise PoolClosed
-        self._ready.append(actor)
-        workers = self._workers
-        if workers.short or (workers.inside and workers.watcher is None):
-            with self.lock:
-                try:
-                    workers.fill()
-                except RuntimeError:  # then it was not scheduled
-                    self._ready.remove(actor)
-                    del self.scheduled[key]
-                    raise
-
-    def claim(self, actor: Runnable, spot: Spot) -> bool:
-        """Take an idle actor with an empty inbox, to run it in the calling thread, whose spot it is.
-
-        Ask only where the actor is not in `scheduled`. Whoever has called this must `release` afterwards, whatever came of it: a
-        KeyboardInterrupt may arrive before the caller has seen the answer.
-        """
-        return self.scheduled.setdefault(id(actor), spot) is spot and not (actor._pooled_has_work() or self._closed)
+        key, place, has_place = id(actor), (actor,), False
+        try:
+            if self.scheduled.setdefault(key, place) is not place:
+                return
+            if self._closed:
+                raise PoolClosed
+            self._ready += place  # no call: once it is in the line, that is known
+            has_place = True
+            workers = self._workers
+            if workers.short or workers.lookout is None or (workers.inside and workers.watcher is None):
+                with self.lock:
+                    self._see_to_stranded()
+                    workers.fill(looks_out=True)
+        except BaseException as error:
+            if not has_place and key in self.scheduled and self.scheduled[key] is place:
+                del self.scheduled[key]
+            if has_no_thread(error):
+                self._take_from_line(actor)
+            elif not isinstance(error, PoolClosed):
+                self._workers.short = True
+                self.stranded += place
+            raise
 
     def release(self, actor: Runnable, spot: Spot) -> None:
         """If this thread has claimed the actor, it is idle again, or goes into the line if something has come."""
         key = id(actor)
-        if self.scheduled.get(key) is spot:
+        if key in self.scheduled and self.scheduled[key] is spot:
             del self.scheduled[key]
-            self.schedule_rest(actor)
+            if actor._pooled_inbox:
+                self.schedule_rest(actor)
 
     def schedule_rest(self, actor: Runnable) -> None:
-        """Whoever has run an actor calls this when it is out of `scheduled`: for what came meanwhile."""
-        if actor._pooled_has_work() and not self._closed:
-            self.schedule(actor)
+        """Whoever has run an actor calls this when it is out of `scheduled`: for what came meanwhile, a thread or no thread."""
+        try:
+            if actor._pooled_has_work() and not self._closed:
+                self.schedule(actor)
+        except BaseException as error:
+            self.strand(actor)
+            if not has_no_thread(error):
+                self.look_after()
+                raise
+
+    def strand(self, actor: Runnable) -> None:
+        """It should stand in the line, and does not: whoever waits, or comes next, puts it there."""
+        self._workers.short = True
+        self.stranded += (actor,)
+
+    def look_after(self) -> None:
+        """See to it that somebody does what there is to do: call a worker, or where there is none run an actor here and now.
+
+        For whoever waits, and after an exception that may have kept a worker from being called.
+        """
+        if self._closed or not (self._ready or self.stranded):
+            return
+        with self.lock:
+            try:
+                self._see_to_stranded()
+                self._workers.fill(looks_out=True)
+            except RuntimeError as error:
+                if not has_no_thread(error):
+                    raise
+            must_help = not self._workers.are_able
+        if must_help:
+            self._help()
+
+    def retract(self, actor: Runnable, message: Any) -> bool:
+        """Take back what was told, since no thread could be started. False: it will be handled all the same."""
+        with self.lock:
+            if id(actor) in self.scheduled:
+                return False
+            for index, waiting in enumerate(actor._pooled_inbox):  # nobody runs it, and who tells it only appends
+                if waiting is message:
+                    del actor._pooled_inbox[index]
+                    return True
+        return False
+
+    def give_up(self, actor: Runnable) -> None:
+        """Leave the actor to whoever runs it, and start another worker in his place, until he comes back."""
+        with self.lock:
+            try:
+                self._workers.leave(actor)
+            except RuntimeError as error:
+                if not has_no_thread(error):  # else whoever waits runs the others
+                    raise
 
     def wait_for(self, signal: threading.Lock, timeout_s: float | None) -> bool:
         """Wait, whoever calls, until the lock is released by what an actor of this pool does; False after the timeout."""
-        return wait_for(signal, timeout_s)
+        return wait_for(signal, timeout_s, look_after_all)
+
+    @property
+    def is_held_here(self) -> bool:
+        """Whether the calling thread holds the pool's lock: then a finalizer or a signal handler asks, and must not wait."""
+        return self.lock._is_owned()  # type: ignore[attr-defined,no-any-return]
 
     def retire(self) -> None:
         """From now on a worker that has nothing to do ends. Never waits; actors may still be told, and get a worker."""
@@ -122,24 +197,39 @@ class ActorPool:
             The names of the actors that were still busy then; empty if all was done. Their threads are daemons.
         """
         deadline_s, workers = time.monotonic() + timeout_s, self._workers
+        self._wait_until_idle(deadline_s)
         with self.lock:
-            while self._ready or workers.are_busy:
-                left_s = deadline_s - time.monotonic()
-                if left_s <= 0 or here.spot in workers.all or not workers.rest.wait(left_s):
-                    break
             self._closed = True
             workers.end()
-            busy = [str(actor) for actor in (*workers.turns(), *self._ready)]
+            busy = [*workers.turns(), *self._ready]
             threads = [worker.thread for worker in workers.all if worker is not here.spot]
         for thread in threads:
             thread.join(max(0.0, deadline_s - time.monotonic()))
-        return busy
+        return [named(actor) for actor in busy]
+
+    def _wait_until_idle(self, deadline_s: float) -> None:
+        while True:
+            self.look_after()
+            with self.lock:
+                left_s = deadline_s - time.monotonic()
+                is_idle = not (self._ready or self._workers.are_busy)
+                if is_idle or left_s <= 0 or here.spot in self._workers.all:
+                    return
+                self._workers.rest.wait(min(left_s, 0.5))
 
     def _work(self, me: Worker) -> None:
         here.spot = me
-        workers, ready, scheduled, throughput = self._workers, self._ready, self.scheduled, self.throughput
-        if not workers.begin(me):
+        if not self._workers.begin(me):
             return
+        while True:
+            try:
+                self._work_on(me)
+                return
+            except BaseException as error:  # thrown into the thread where no code of an actor's ran
+                self._recover(me, error)
+
+    def _work_on(self, me: Worker) -> None:
+        workers, ready, scheduled, throughput = self._workers, self._ready, self.scheduled, self.throughput
         while True:
             if workers.crowded and not self._workers.park(me):  # the pool's: in a forked child it has others
                 return
@@ -155,18 +245,88 @@ class ActorPool:
                 del scheduled[id(me.turn)]
                 if me.turn._pooled_inbox:
                     self.schedule_rest(me.turn)
+            if me.is_left:
+                workers.take_back(me)
+
+    def _help(self) -> None:
+        """As a worker, for one turn, in the thread of who waits."""
+        spot = here.spot
+        outer, depth, is_lent = spot.actor, spot.depth, spot.is_lent
+        try:
+            actor = self._ready.popleft()
+        except IndexError:
+            return
+        spot.is_lent = True
+        try:
+            actor._pooled_run(self.throughput, spot)
+        except BaseException as error:  # the caller's own: it came while he lent his thread
+            actor._mortal_interrupted(error)
+            raise
+        finally:
+            spot.actor, spot.depth, spot.is_lent = outer, depth, is_lent
+            del self.scheduled[id(actor)]
+            self.schedule_rest(actor)
+
+    def _recover(self, me: Worker, error: BaseException) -> None:
+        """The worker goes on as a new one would. The actor that it ran has failed; one that it had taken from the line goes back."""
+        log("error", "something was thrown into a worker of a pool, which goes on", error=error)
+        turn, me.turn = me.turn, None
+        self._workers.mend(me)
+        if turn is not None:
+            if not (self._stands_in_line(turn) or any(other is turn for other in self._workers.turns())):
+                turn._mortal_interrupted(error)
+                self.scheduled.pop(id(turn), None)
+            self.schedule_rest(turn)
+        with self.lock:
+            if self._workers.others_at_work:
+                return  # what seems lost may be in another's hand
+            for place in list(self.scheduled.values()):
+                if isinstance(place, tuple) and not self._stands_in_line(place[0]):
+                    self._ready.append(place[0])
+
+    def _take_from_line(self, actor: Runnable) -> None:
+        """There is nobody who would come to it."""
+        with self.lock:
+            others = [other for other in self._ready if other is not actor]
+            if len(others) < len(self._ready):
+                self._ready.clear()
+                self._ready.extend(others)
+                del self.scheduled[id(actor)]
+
+    def _stands_in_line(self, actor: Runnable) -> bool:
+        return any(other is actor for other in list(self._ready))
+
+    def _see_to_stranded(self) -> None:
+        """The lock is held."""
+        while self.stranded:
+            actor = self.stranded.pop()
+            if actor._pooled_has_work() and not self._closed:
+                place = (actor,)
+                if self.scheduled.setdefault(id(actor), place) is place:
+                    self._ready += place
 
     def _forget_threads(self) -> None:
         """In a forked child: the workers are in the parent. What is left here can only be refused."""
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         self._closed = True
         self._ready.clear()
-        self.scheduled.clear()
+        self.stranded.clear()
+        self.scheduled = _OfParent()
         self._workers = Workers(self.workers, self.lock, self._ready, self._work)
         self._workers.end()
 
 
-_pools: "weakref.WeakSet[ActorPool]" = weakref.WeakSet()
+class _OfParent(dict[int, object]):
+    """Who is scheduled in a pool that was left behind by a fork: nobody can be claimed, and to schedule one is refused."""
+
+    def __contains__(self, _key: object) -> bool:
+        return False
+
+    def setdefault(self, _key: int, _value: object = None) -> object:
+        raise InForkedChild
+
+
+_pools: WeakBag[ActorPool] = WeakBag()
 _defaults: dict[str, ActorPool] = {}
 _default_lock = threading.Lock()
 
@@ -183,14 +343,42 @@ def default_pool(of: str = "actors") -> ActorPool:
         return _defaults[of]
 
 
+def has_no_thread(error: BaseException) -> bool:
+    """Whether this is Python's word that no thread can be started."""
+    return type(error) is RuntimeError
+
+
+def look_after_all() -> bool:
+    """Whoever waits for an actor sees to it that all pools get on, since what he waits for may wait for another. Always False."""
+    for pool in _pools:
+        pool.look_after()
+    return False
+
+
+def _drain() -> None:
+    """The interpreter ends: what was told to pooled actors is handled, for up to 5 s; what is left then is dropped, and said."""
+    deadline_s = time.monotonic() + _END_S
+    pools = [pool for pool in _pools if not pool._closed]
+    for pool in pools:
+        pool._wait_until_idle(deadline_s)
+    left = sum(len(actor._pooled_inbox) for pool in pools for actor in list(pool._ready))
+    busy = [named(actor) for pool in pools for actor in pool._workers.turns()]
+    if left or busy:
+        print(
+            f"lightspeed: at the end {left} messages to pooled actors were dropped; busy: {', '.join(busy) or 'none'}",
+            file=sys.stderr,
+        )
+
+
 def _after_fork() -> None:
     global _default_lock
-    _default_lock = threading.Lock()
+    _default_lock, _pools._lock = threading.Lock(), threading.RLock()
     _defaults.clear()
     here.spot = Spot()
-    for pool in list(_pools):
+    for pool in _pools:
         pool._forget_threads()
 
 
+atexit.register(_drain)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)

@@ -11,12 +11,13 @@ from lightspeed.actors.errors import PoolClosed, Shutdown
 from lightspeed.actors.exits import ExitReason
 from lightspeed.actors.logs import log_as_pykka
 from lightspeed.actors.mortal import Mortal
-from lightspeed.actors.pool import ActorPool, default_pool
+from lightspeed.actors.pool import ActorPool, default_pool, has_no_thread
 from lightspeed.actors.pooled_future import PooledFuture
 from lightspeed.actors.pooled_handle import NOT_HERE
 from lightspeed.actors.pooled_ref import PooledInbox, PooledRef
-from lightspeed.actors.pykka_inside import OWN_MESSAGES, Envelope, refuse
+from lightspeed.actors.pykka_inside import OWN_MESSAGES, STOP, Envelope, refuse
 from lightspeed.actors.spot import Spot, here
+from lightspeed.actors.text import named, said
 from lightspeed.actors.watching import Watcher
 
 # A chain of asks of idle actors runs nested on one stack to this depth, about 5 frames each; beyond it workers take over.
@@ -43,12 +44,9 @@ class PooledActor(Mortal):
     registered: ClassVar[bool] = True
     """Whether actors of the class stand in Pykka's `ActorRegistry`, a list: leaving it costs as much as it is long."""
 
-    outlives_interrupts: ClassVar[bool] = False
-    """Whether actors of the class go on after a KeyboardInterrupt that came while they ran in the main thread: such as leave
-    nothing half done that they could not live with."""
-
     __slots__ = (
         "_mortal_exit",
+        "_mortal_waits_for",
         "_pooled_begun",
         "_pooled_dead",
         "_pooled_inbox",
@@ -56,7 +54,6 @@ class PooledActor(Mortal):
         "_pooled_stopped",
         "_pooled_taken",
         "_pooled_urn",
-        "_pooled_waits_for",
     )
 
     def __init__(self, *_args: Any, pool: ActorPool | None = None, **_kwargs: Any) -> None:
@@ -67,7 +64,7 @@ class PooledActor(Mortal):
         self._pooled_dead = False
         self._pooled_begun = type(self).on_start is pykka.Actor.on_start
         self._mortal_exit: tuple[Watcher, ...] | ExitReason = ()
-        self._pooled_waits_for: PooledActor | None = None
+        self._mortal_waits_for = None
         self._pooled_urn: str | None = None
         self._pooled_stopped: threading.Event | None = None
 
@@ -133,20 +130,40 @@ class PooledActor(Mortal):
 
     # For references and the pool
 
-    def _pooled_put(self, message: Any) -> None:
-        self._pooled_inbox.append(message)
-        if id(self) not in self._pooled_pool.scheduled:
-            try:
-                self._pooled_pool.schedule(self)
-            except PoolClosed:
-                self._pooled_refuse_waiting()
-                raise
-            except RuntimeError:  # no thread could be started: then it was not told
-                with self._pooled_pool.lock:
-                    self._pooled_inbox[:] = [waiting for waiting in self._pooled_inbox if waiting is not message]
-                raise
+    def _pooled_put(self, message: Any, *, helps: bool = False) -> None:
+        """Tell it.
+
+        Args:
+            helps: whether the caller is going to wait for the answer: then he does without a worker, if there is none.
+
+        Raises:
+            RuntimeError: Python's own: no thread can be started. It was not told.
+        """
+        pool = self._pooled_pool
+        try:
+            self._pooled_inbox.append(message)
+            if id(self) not in pool.scheduled:
+                pool.schedule(self)
+        except BaseException as error:
+            self._pooled_put_failed(message, error, helps=helps)
         if self._pooled_dead:
             self._pooled_refuse_waiting()
+
+    def _pooled_put_failed(self, message: Any, error: BaseException, *, helps: bool) -> None:
+        """Within an except clause, of what came while it was told something."""
+        pool = self._pooled_pool
+        if has_no_thread(error):
+            if helps:
+                pool.strand(self)
+            elif pool.retract(self, message):
+                raise error
+            return
+        if isinstance(error, PoolClosed):
+            self._pooled_refuse_waiting()
+        else:  # the caller's own, wherever it came: what was told is seen to
+            pool.strand(self)
+            pool.look_after()
+        raise error
 
     def _pooled_has_work(self) -> bool:
         if self._pooled_dead:
@@ -178,6 +195,8 @@ class PooledActor(Mortal):
                     self.on_receive(message)
             except BaseException as error:  # the actor's edge: whatever its code raises fails it and nobody else
                 self._mortal_fail(error)
+                if spot.is_lent and not isinstance(error, Exception):
+                    raise
         spot.actor = None
         if self._pooled_dead:
             self._pooled_refuse_waiting()
@@ -200,47 +219,74 @@ class PooledActor(Mortal):
         return message
 
     def _pooled_ask_here(self, message: Any) -> Any:
-        """Let an idle actor handle this one message in the calling thread; `NOT_HERE` if it is not idle."""
-        spot, pool = here.spot, self._pooled_pool
-        caller = spot.actor
+        """Let an idle actor handle this one message in the calling thread; `NOT_HERE` if it is not idle.
+
+        Whatever is raised: the claim is given back, by statements without a call, behind which nothing can come.
+        """
+        spot, scheduled, key = here.spot, self._pooled_pool.scheduled, id(self)
+        caller, depth = spot.actor, spot.depth
+        if depth >= _MAX_DEPTH or key in scheduled:
+            return NOT_HERE
         try:
-            if spot.depth >= _MAX_DEPTH or not pool.claim(self, spot) or self._pooled_dead:
+            if (
+                scheduled.setdefault(key, spot) is not spot
+                or self._pooled_has_work()
+                or self._pooled_dead
+                or self._pooled_pool._closed
+            ):
                 return NOT_HERE
             if caller is not None:
-                caller._pooled_waits_for = self
-            spot.actor = self
-            spot.depth += 1
-            try:
-                return self._handle_receive(message)
-            except Shutdown as error:
-                self._mortal_fail(error)
-                raise pykka.ActorDeadError(f"{self} stopped before answering: {error}") from error
-            except Exception as error:
-                log_as_pykka(logging.INFO, "Exception returned to the caller from", self, error)
-                raise
-            except BaseException as error:
-                self._pooled_fail_here(error)
-                raise
-            finally:
-                spot.depth -= 1
-                if self._pooled_dead:
-                    self._pooled_refuse_waiting()
+                caller._mortal_waits_for = self
+            spot.actor, spot.depth = self, depth + 1
+            return self._pooled_answer_here(message)
         finally:
-            spot.actor = caller
+            spot.actor, spot.depth = caller, depth
             if caller is not None:
-                caller._pooled_waits_for = None
-            pool.release(self, spot)
+                caller._mortal_waits_for = None
+            if key in scheduled and scheduled[key] is spot:
+                del scheduled[key]
+            if self._pooled_inbox:
+                try:
+                    self._pooled_leave()
+                except BaseException:
+                    self._pooled_pool._workers.short = True
+                    self._pooled_pool.stranded += (self,)
+                    raise
 
-    def _pooled_fail_here(self, error: BaseException) -> None:
-        """It raised in a thread that is not the pool's; within an except clause.
-
-        Raises:
-            BaseException: the same one, where it is no Exception: a KeyboardInterrupt, say, is the calling thread's as well.
-        """
-        if not (isinstance(error, KeyboardInterrupt) and self.outlives_interrupts):
+    def _pooled_answer_here(self, message: Any) -> Any:
+        try:
+            return self._handle_receive(message)
+        except Shutdown as error:
             self._mortal_fail(error)
-        if not isinstance(error, Exception):
-            raise error
+            raise pykka.ActorDeadError(f"{named(self)} stopped before answering: {said(error)}") from error
+        except Exception as error:
+            log_as_pykka(logging.INFO, "Exception returned to the caller from", self, error)
+            raise
+        except BaseException as error:  # the caller's too, as a KeyboardInterrupt is
+            self._mortal_fail(error)
+            raise
+
+    def receive_here(self, _message: Any) -> Any:
+        """Handle it in a caller's thread, whole or not at all; `NOT_HERE` declines, as most do."""
+        return NOT_HERE
+
+    def _pooled_turn(self, message: Any) -> None:
+        """Handle one told message, now."""
+        try:
+            if message is STOP:
+                self._stop()
+            else:
+                self.on_receive(message)
+        except BaseException as error:  # the actor's edge
+            self._mortal_fail(error)
+            if here.spot.is_lent and not isinstance(error, Exception):
+                raise
+
+    def _pooled_leave(self) -> None:
+        """Whoever ran it in his own thread has let go of it; something has come meanwhile."""
+        if self._pooled_dead:
+            self._pooled_refuse_waiting()
+        self._pooled_pool.schedule_rest(self)
 
     def _pooled_refuse_waiting(self) -> None:
         """Answer every ask that a dead actor will not handle. Any thread may call it. What was told stays, for `left_over`."""
@@ -259,9 +305,8 @@ class PooledActor(Mortal):
         for queue, end in ((self._pooled_taken, -1), (self._pooled_inbox, 0)):
             while queue and not (queue is self._pooled_inbox and self._pooled_dead):
                 try:
-                    waiting.append(
-                        queue.pop(end)
-                    )  # one by one: whoever runs a living actor takes single messages without the lock
+                    # One by one: whoever runs a living actor takes single messages without the lock.
+                    waiting.append(queue.pop(end))
                 except IndexError:  # and was quicker
                     break
         count = len(self._pooled_inbox)

@@ -9,29 +9,31 @@ from typing import Any
 import pykka
 
 from lightspeed.actors.blocking import wait_for
+from lightspeed.actors.current import current_actor
 from lightspeed.actors.errors import AskRing
-from lightspeed.actors.spot import here
+from lightspeed.actors.pool import look_after_all
+from lightspeed.actors.text import named
 
 _ExcInfo = tuple[type[BaseException] | None, BaseException | None, TracebackType | None]
 
-_lock = threading.Lock()
-"""Guards who makes a future's waiter, and who waits for whom."""
+_lock = threading.RLock()
+"""Guards who adds a waiter to a future, and who waits for whom. Re-entrant: a finalizer may wait within a wait that begins."""
 
 
 class PooledFuture(pykka.Future[Any]):
     """Set once, by any thread; got as often as wanted, by any.
 
-    Who gets sets a waiter and then looks for the outcome; who sets sets the outcome and then looks for a waiter. One `pop` from
-    `_unset` gives the right to set it to one thread only.
+    Who gets adds a waiter of his own and then looks for the outcome; who sets sets the outcome and then looks for waiters. One
+    deletion from `_unset` gives the right to set it to one thread only; behind it comes no call until the outcome is there.
     """
 
-    __slots__ = ("_get_hook", "_get_hook_result", "_outcome", "_unset", "_waiter", "target")
+    __slots__ = ("_get_hook", "_get_hook_result", "_outcome", "_unset", "_waiters", "target")
 
     def __init__(self, target: Any = None) -> None:
         self._get_hook = None  # the rest of what Pykka's __init__ does is for hooks, and costs as much as all this
         self._outcome: tuple[bool, Any] | None = None  # whether it is an exception, and what
         self._unset = [True]
-        self._waiter: threading.Lock | None = None
+        self._waiters: tuple[threading.Lock, ...] = ()
         self.target = target
         """The actor that is to answer; None where it is not known."""
 
@@ -66,39 +68,46 @@ class PooledFuture(pykka.Future[Any]):
         if self._get_hook is not None:
             raise queue.Full
         try:
-            self._unset.pop()
+            del self._unset[0]
         except IndexError:
             raise queue.Full from None
         self._outcome = outcome
-        if self._waiter is not None:
-            self._waiter.release()
+        for waiter in self._waiters:
+            waiter.release()
 
     def _wait(self, timeout: float | None) -> None:
-        caller, pool = here.spot.actor, None if self.target is None else self.target._pooled_pool
+        caller: Any = current_actor()
+        if not hasattr(type(caller), "_mortal_end"):  # of others than ours it is not kept for whom they wait
+            caller = None
+        waiter = threading.Lock()
+        waiter.acquire()
         with _lock:
-            if self._waiter is None:
-                waiter = threading.Lock()
-                waiter.acquire()
-                self._waiter = waiter
-            waiter = self._waiter
-            if self._outcome is not None:
-                return
-            if caller is not None and self.target is not None:
-                _refuse_ring(caller, self.target)
-                caller._pooled_waits_for = self.target
+            self._waiters = (*self._waiters, waiter)
+            ring = _ring(caller, self.target)
+            if caller is not None and not ring:
+                caller._mortal_waits_for = self.target
+        if ring:
+            raise AskRing([named(actor) for actor in ring])
         try:
-            if not (wait_for(waiter, timeout) if pool is None else pool.wait_for(waiter, timeout)):
+            if self._outcome is None and not self._wait_for(waiter, timeout):
                 raise pykka.Timeout(f"{timeout} seconds")
-            waiter.release()  # for the next who waits
         finally:
             if caller is not None:
-                caller._pooled_waits_for = None
+                caller._mortal_waits_for = None
+
+    def _wait_for(self, waiter: threading.Lock, timeout: float | None) -> bool:
+        pool = getattr(self.target, "_pooled_pool", None)
+        if pool is not None:
+            return bool(pool.wait_for(waiter, timeout))
+        return wait_for(waiter, timeout, lambda: self._outcome is not None or look_after_all())
 
 
-def _refuse_ring(caller: Any, target: Any) -> None:
+def _ring(caller: Any, target: Any) -> list[Any]:
+    """Who waits for whom, from the caller back to himself; empty where nobody waits for him."""
     ring, node = [caller], target
-    while node is not None:
+    while caller is not None and node is not None:
         ring.append(node)
         if node is caller:
-            raise AskRing([str(actor) for actor in ring])
-        node = node._pooled_waits_for
+            return ring
+        node = node._mortal_waits_for
+    return []

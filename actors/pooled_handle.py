@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from lightspeed.actors.pykka_inside import STOP, Envelope, refuse
 from lightspeed.actors.spot import here
+from lightspeed.actors.text import named
 
 if TYPE_CHECKING:
     from lightspeed.actors.pooled_actor import PooledActor
@@ -26,49 +27,64 @@ class PooledHandle(Struct, frozen=True, gc=False):
         Raises:
             pykka.ActorDeadError: it is dead.
         """
-        actor = self.actor
-        if actor._pooled_dead:
-            raise pykka.ActorDeadError(f"{actor} not found")
-        actor._pooled_put(message)
+        self._live._pooled_put(message)
+
+    def request(self, message: Any) -> None:
+        """As `tell`, by one who waits for what comes of it: he does without a worker, if none can be started."""
+        self._live._pooled_put(message, helps=True)
+
+    @property
+    def _live(self) -> "PooledActor":
+        if self.actor._pooled_dead:
+            raise pykka.ActorDeadError(f"{named(self.actor)} not found")
+        return self.actor
 
     def tell_here(self, message: Any) -> bool:
-        """Let an idle actor handle this one told message in the calling thread.
+        """Let an idle actor handle this one told message in the calling thread, which is an actor's own.
 
         For actors whose code never waits for another one: who tells would wait for that too.
 
         Returns:
-            False, and nothing was done, if it is not idle or declined by returning `NOT_HERE`; else True, also when it failed.
+            False, and nothing was done, if it is not idle; else True, also when it failed.
+        """
+        return self.handle_here(message, is_callers=False)
+
+    def handle_here(self, message: Any, *, is_callers: bool = True) -> bool:
+        """Let an idle actor handle the message in the thread of a caller of ours, whole or not at all.
+
+        What hits that thread is the caller's, and harms no actor: `receive_here` of the actor raises it before anything was changed,
+        or after all of it was. It declines by returning `NOT_HERE`. The claim is given back by statements without a call, behind
+        which nothing can come.
+
+        Returns:
+            False, and nothing was done, if it is not idle or declined.
         """
         actor = self.actor
-        key, scheduled = id(actor), actor._pooled_pool.scheduled
+        pool = actor._pooled_pool
+        key, scheduled = id(actor), pool.scheduled
         if key in scheduled or actor._pooled_dead:
             return False
         spot = here.spot
         outer = spot.actor
         try:
-            try:  # what follows is the pool's `claim` and `release`, without the calls: this is the hottest path there is
-                if scheduled.setdefault(key, spot) is not spot or actor._pooled_inbox or actor._pooled_dead:
-                    return False
-                spot.actor = actor
-                if message is STOP:
-                    actor._stop()
-                    return True
-                return actor.on_receive(message) is not NOT_HERE
-            except BaseException as error:
-                actor._pooled_fail_here(error)
-                return True
-            finally:
-                spot.actor = outer
-                if actor._pooled_dead:
-                    actor._pooled_refuse_waiting()
-                if scheduled.get(key) is spot:
-                    del scheduled[key]
-                    if actor._pooled_inbox:
-                        actor._pooled_pool.schedule_rest(actor)
-        except BaseException:  # a KeyboardInterrupt comes when it likes, within the `finally` too
+            if scheduled.setdefault(key, spot) is not spot or actor._pooled_inbox or actor._pooled_dead:
+                return False
+            spot.actor = actor
+            if is_callers:
+                return actor.receive_here(message) is not NOT_HERE
+            actor._pooled_turn(message)
+            return True
+        finally:
             spot.actor = outer
-            actor._pooled_pool.release(actor, spot)
-            raise
+            if key in scheduled and scheduled[key] is spot:
+                del scheduled[key]
+            if actor._pooled_inbox:
+                try:
+                    actor._pooled_leave()
+                except BaseException:
+                    pool._workers.short = True
+                    pool.stranded += (actor,)
+                    raise
 
     def left_over(self) -> list[Any]:
         """Take what a dead actor was told and has not handled, in order. One that is given up while it lives loses it too."""

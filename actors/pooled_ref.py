@@ -1,12 +1,14 @@
 """What others hold of a pooled actor: its reference, and the inbox that Pykka sees."""
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import pykka
 
 from lightspeed.actors.pooled_future import PooledFuture
 from lightspeed.actors.pooled_handle import NOT_HERE, PooledHandle
-from lightspeed.actors.pykka_inside import Envelope
+from lightspeed.actors.pykka_inside import STOP, Envelope
+from lightspeed.actors.text import named
 
 if TYPE_CHECKING:
     from lightspeed.actors.pooled_actor import PooledActor
@@ -41,10 +43,13 @@ class PooledRef(pykka.ActorRef[Any]):
     def tell(self, message: Any) -> None:
         actor = self._actor
         if actor._pooled_dead:
-            raise pykka.ActorDeadError(f"{self} not found")
-        actor._pooled_inbox.append(message)
-        if id(actor) not in actor._pooled_pool.scheduled:
-            actor._pooled_pool.schedule(actor)
+            raise pykka.ActorDeadError(f"{named(self)} not found")
+        try:
+            actor._pooled_inbox.append(message)
+            if id(actor) not in actor._pooled_pool.scheduled:
+                actor._pooled_pool.schedule(actor)
+        except BaseException as error:
+            actor._pooled_put_failed(message, error, helps=False)
         if actor._pooled_dead:
             actor._pooled_refuse_waiting()
 
@@ -56,10 +61,20 @@ class PooledRef(pykka.ActorRef[Any]):
                 return answer
         future = PooledFuture(actor)
         if actor._pooled_dead:
-            future.set_exception((pykka.ActorDeadError, pykka.ActorDeadError(f"{self} not found"), None))
+            future.set_exception((pykka.ActorDeadError, pykka.ActorDeadError(f"{named(self)} not found"), None))
         else:
-            actor._pooled_put(Envelope(message, reply_to=future))
+            actor._pooled_put(Envelope(message, reply_to=future), helps=block)
         return future.get(timeout=timeout) if block else future
+
+    def stop(self, *, block: bool = True, timeout: float | None = None) -> Any:
+        """As Pykka's; but who waits for it does without a worker, if none can be started."""
+        if not block:
+            return super().stop(block=False)
+        try:
+            self.ask(type(STOP)(), timeout=math.inf if timeout is None else timeout)
+        except pykka.ActorDeadError:
+            return False
+        return True
 
 
 class PooledInbox:

@@ -1,7 +1,9 @@
 """Who is in a topic, by presence key (the user), each with one meta for every client of theirs.
 
-`Presence` is the one owner of its table: it changes in place and returns what changed.
+`Presence` says what a change takes, and who asked makes it: one assignment, which he can make at once with others of his own.
 """
+
+from typing import Any
 
 from msgspec import Struct
 
@@ -36,26 +38,23 @@ class Presence(Struct, eq=False, gc=False):
     # key -> its one meta, or where a user has several clients: client_id -> meta. A dict for each user would cost 230 bytes.
     _metas: dict[str, Meta | dict[str, Meta]] = {}
 
-    def track(self, client_id: str, key: str, now_ms: int) -> Entry:
-        """Add the client's meta under the key, last."""
+    def coming(self, client_id: str, key: str, now_ms: int) -> tuple[Entry, dict[str, Any], str, Any]:
+        """What shows when the client comes under the key, and what it takes: `table[key] = value`. Nothing is changed yet."""
         meta = Meta(f"{client_id}:{now_ms}", now_ms)
-        present = self._metas.setdefault(key, meta)
-        if present is not meta:
-            if isinstance(present, Meta):
-                present = self._metas[key] = {present.ref.rpartition(":")[0]: present}
-            present[client_id] = meta
-        return Entry(key, (meta,))
+        entry, present = Entry(key, (meta,)), self._metas.get(key)
+        if present is None:
+            return entry, self._metas, key, meta
+        if isinstance(present, Meta):
+            return entry, self._metas, key, {present.ref.rpartition(":")[0]: present, client_id: meta}
+        return entry, present, client_id, meta
 
-    def untrack(self, client_id: str, key: str) -> Entry:
-        """Take the client's meta away; a key left empty goes too."""
+    def going(self, client_id: str, key: str) -> tuple[Entry, dict[str, Any], str]:
+        """What shows when the client goes, and what it takes: `del table[key]`. A key left empty goes too. Nothing is changed yet."""
         present = self._metas[key]
         if isinstance(present, Meta):
-            del self._metas[key]
-            return Entry(key, (present,))
-        meta = present.pop(client_id)
-        if not present:
-            del self._metas[key]
-        return Entry(key, (meta,))
+            return Entry(key, (present,)), self._metas, key
+        entry = Entry(key, (present[client_id],))
+        return (entry, self._metas, key) if len(present) == 1 else (entry, present, client_id)
 
     def online_at_ms(self, client_id: str, key: str) -> int:
         present = self._metas[key]

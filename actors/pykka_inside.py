@@ -7,6 +7,8 @@ import pykka
 from pykka import messages
 from pykka._envelope import Envelope
 
+from lightspeed.actors.text import named
+
 __all__ = ["ACTOR_LOOPS", "OWN_MESSAGES", "PRIVATE_NAMES", "STOP", "Envelope", "refuse"]
 
 PRIVATE_NAMES = {
@@ -34,5 +36,5 @@ def refuse(envelope: "Envelope[object]", actor: object) -> None:
     if isinstance(envelope.message, messages._ActorStop):
         envelope.reply_to.set(None)
     else:
-        error = pykka.ActorDeadError(f"{actor} stopped before handling the message")
+        error = pykka.ActorDeadError(f"{actor if type(actor) is str else named(actor)} stopped before handling the message")
         envelope.reply_to.set_exception((pykka.ActorDeadError, error, None))

@@ -7,7 +7,6 @@ another `Runtime`.
 import random
 import threading
 import time
-import weakref
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar, Protocol
@@ -21,6 +20,7 @@ from lightspeed.actors.pooled_future import PooledFuture
 from lightspeed.actors.pooled_handle import NOT_HERE, PooledHandle
 from lightspeed.actors.thread_actor import KeptRef, ThreadActor
 from lightspeed.actors.timers import Timers
+from lightspeed.actors.weak import WeakBag
 
 __all__ = ["NOT_HERE", "Pool", "Reply", "Runtime", "SupervisedRef", "Threads", "Timer"]
 
@@ -44,6 +44,9 @@ class SupervisedRef(Protocol):
     def tell(self, message: Any) -> None:
         """As of Pykka's reference."""
 
+    def request(self, message: Any) -> None:
+        """As `tell`, by one who waits for what comes of it: he does without a worker, if none can be started."""
+
     def stop_soon(self) -> None:
         """Have it stop when it has handled what it was told. Harmless where it is dead."""
 
@@ -59,8 +62,14 @@ class SupervisedRef(Protocol):
     def tell_here(self, message: Any) -> bool:
         """Let an idle actor handle the message in the calling thread; False, and nothing done, where it can't be.
 
-        The actor itself declines by returning `NOT_HERE`. Only for roles of ours, whose code waits for nobody, and for no
-        message by which user code is run.
+        For an actor's own thread only, for roles of ours, whose code waits for nobody, and for no message by which user code is
+        run.
+        """
+
+    def handle_here(self, message: Any) -> bool:
+        """Let an idle actor handle the message in the thread of a caller, whole or not at all; False, and nothing done, else.
+
+        What it raises is the calling thread's own, and harms no actor.
         """
 
     def left_over(self) -> list[Any]:
@@ -95,6 +104,9 @@ class Runtime(Protocol):
     def blocking(self) -> AbstractContextManager[None]:
         """Around code of the user's that may block, in an actor: the others must not wait for it, but for some milliseconds."""
 
+    def holds_here(self) -> bool:
+        """Whether the calling thread is in the middle of a call of the runtime's: then a finalizer, or a signal handler, asks."""
+
     def retire(self) -> None:
         """The last actor is about to end: nothing is to be kept ready for more. Must not wait."""
 
@@ -107,7 +119,7 @@ class Threads:
 
     def __init__(self) -> None:
         self._timers = Timers()
-        self._threads: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
+        self._threads: WeakBag[threading.Thread] = WeakBag()
         self._classes: dict[type, type[ThreadActor]] = {}
 
     def start(self, role: type, *args: Any) -> SupervisedRef:
@@ -133,6 +145,9 @@ class Threads:
 
     def blocking(self) -> AbstractContextManager[None]:
         return nullcontext()  # it has the thread for itself
+
+    def holds_here(self) -> bool:
+        return False
 
     def retire(self) -> None:
         pass  # a thread ends with its actor
@@ -160,10 +175,14 @@ class Pool(Threads):
         self._pool = ActorPool(workers, throughput)
         self._pooled_classes: dict[type, type[PooledActor]] = {}
 
+    handles_here = True
+    """Its actors may handle an event in the thread that tells it."""
+
     def start(self, role: type, *args: Any) -> SupervisedRef:
         if role not in self._pooled_classes:
             self._pooled_classes[role] = type(role.__name__, (role, _AtHome), {"home": self._pool})
-        return PooledHandle(self._pooled_classes[role]._pooled_start(*args))
+        handle = PooledHandle if not self._pooled_classes[role].registered else _SeenHandle
+        return handle(self._pooled_classes[role]._pooled_start(*args))
 
     def start_on_thread(self, role: type, *args: Any) -> SupervisedRef:
         return super().start(role, *args)
@@ -174,12 +193,19 @@ class Pool(Threads):
     def blocking(self) -> AbstractContextManager[None]:
         return blocking
 
+    def holds_here(self) -> bool:
+        return self._pool.is_held_here
+
     def retire(self) -> None:
         self._pool.retire()
 
     def join(self, timeout_s: float) -> list[str]:
         deadline = time.monotonic() + timeout_s
         return super().join(timeout_s) + self._pool.close(max(0.0, deadline - time.monotonic()))
+
+
+class _SeenHandle(PooledHandle, frozen=True, gc=True):
+    """In the collector's sight: of actors that are few, and may lead back to who holds it."""
 
 
 class _AtHome(PooledActor):

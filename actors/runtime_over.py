@@ -43,6 +43,9 @@ class RuntimeOver:
     def blocking(self) -> AbstractContextManager[None]:
         return self.under.blocking()
 
+    def holds_here(self) -> bool:
+        return self.under.holds_here()
+
     def retire(self) -> None:
         self.under.retire()
 
@@ -59,7 +62,13 @@ class RefOver:
     def tell(self, message: Any) -> None:
         self.under.tell(message)
 
+    def request(self, message: Any) -> None:
+        self.under.request(message)
+
     def tell_here(self, _message: Any) -> bool:
+        return False
+
+    def handle_here(self, _message: Any) -> bool:
         return False
 
     def stop_soon(self) -> None:

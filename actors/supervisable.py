@@ -1,6 +1,7 @@
 """What makes a threaded Pykka actor fit for supervision: `class Worker(Supervisable, pykka.ThreadingActor)`."""
 
 import threading
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import pykka
@@ -8,7 +9,9 @@ import pykka
 from lightspeed.actors.errors import NotSupervisable
 from lightspeed.actors.kept_inbox import KeptInbox
 from lightspeed.actors.mortal import Mortal
+from lightspeed.actors.pooled_future import PooledFuture
 from lightspeed.actors.pykka_inside import ACTOR_LOOPS
+from lightspeed.actors.text import named
 
 if TYPE_CHECKING:
     _Threaded = pykka.ThreadingActor
@@ -24,6 +27,8 @@ class Supervisable(Mortal, _Threaded):
     - Every ask and stop is answered, also one that races with the actor's death.
     """
 
+    _mortal_waits_for: Any = None
+
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         order = cls.__mro__
@@ -36,14 +41,18 @@ class Supervisable(Mortal, _Threaded):
     def _create_actor_inbox() -> Any:
         return KeptInbox()
 
+    @staticmethod
+    def _create_future() -> Any:
+        return PooledFuture()
+
     def _start_actor_loop(self) -> None:
         self._supervised_thread()
 
     def _supervised_thread(self) -> threading.Thread:
         inbox = self.actor_inbox
         assert isinstance(inbox, KeptInbox)
-        inbox.stopped = self.actor_stopped
-        thread = threading.Thread(target=self._supervised_loop, name=str(self), daemon=self.use_daemon_thread)
+        inbox.stopped, inbox.owner = self.actor_stopped, weakref.ref(self)
+        thread = threading.Thread(target=self._supervised_loop, name=named(self), daemon=self.use_daemon_thread)
         try:
             thread.start()
         except RuntimeError:  # no more threads; Pykka has registered the actor already, and stop_all() would wait for it

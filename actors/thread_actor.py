@@ -1,7 +1,6 @@
 """Pykka's ThreadingActor as the topics' supervisor needs it: nothing that it was told is lost, and it holds up no exit."""
 
 import threading
-import weakref
 from typing import Any, ClassVar
 
 import pykka
@@ -9,14 +8,21 @@ import pykka
 from lightspeed.actors.kept_inbox import KeptInbox
 from lightspeed.actors.pykka_inside import STOP, Envelope
 from lightspeed.actors.supervisable import Supervisable
+from lightspeed.actors.weak import WeakBag
 
 
 class KeptRef(pykka.ActorRef[Any]):
     """A reference to an actor with a `KeptInbox`."""
 
+    def request(self, message: Any) -> None:
+        """As `tell`: it has its thread."""
+        self.tell(message)
+
     def tell_here(self, _message: Any) -> bool:
         """Never: the actor handles what it is told on its own thread."""
         return False
+
+    handle_here = tell_here
 
     def stop_soon(self) -> None:
         """As `stop(block=False)`, without the future. Harmless where it is dead."""
@@ -38,7 +44,7 @@ class ThreadActor(Supervisable, pykka.ThreadingActor):
     """An actor on a daemon thread that its runtime knows."""
 
     use_daemon_thread = True
-    threads: ClassVar["weakref.WeakSet[threading.Thread]"]
+    threads: ClassVar[WeakBag[threading.Thread]]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -6,8 +6,12 @@ import threading
 import time
 from collections.abc import Callable
 
+from lightspeed.actors.logs import log
+
 # Cancelled calls stay in the heap until so many have gathered and they are half of it: then it is built anew.
 _WORTH_COMPACTING = 64
+
+_LONGEST_S = 86_400.0  # of one wait: no platform takes any number of seconds
 
 
 class Timers:
@@ -67,7 +71,10 @@ class Timers:
                 call = self._next()
                 if call is None:
                     return
-            call()
+            try:
+                call()
+            except BaseException as error:  # the caller's code: the other calls come all the same
+                log("error", "a call that was put off failed", error=error)
 
     def _next(self) -> Callable[[], None] | None:
         """Wait for what is due first, the lock is held; None: nothing is due any more, and the thread is to end."""
@@ -78,7 +85,7 @@ class Timers:
                 heapq.heappop(self._due)
                 self._cancelled -= 1
             elif left_s > 0:
-                self._changed.wait(left_s)
+                self._changed.wait(min(left_s, _LONGEST_S))
             else:
                 heapq.heappop(self._due)
                 call, timer.call, self._running = timer.call, None, timer

@@ -30,9 +30,12 @@ class TopicState(Struct, eq=False, gc=False):
     topic: str
     users: dict[str, str] = {}
     """The members: client_id -> user_id, in subscription order."""
+    size: int = 0
+    """How many they are."""
     _presence: Presence = field(default_factory=Presence)
     _recipients: tuple[str, ...] | Recipients | None = None  # of the last broadcast, if membership has not changed since
     _roster: Roster | None = None  # made for the first broadcast to many
+    _changes: list[tuple[str, bool]] = []  # who came (True) or left since the last one
 
     def __len__(self) -> int:
         """How many members."""
@@ -66,66 +69,109 @@ class TopicState(Struct, eq=False, gc=False):
 
     def handle(self, event: TopicEvent) -> Messages:
         """Let the event take effect and return what it gives out, in order. The event has been checked."""
-        return _STEPS[type(event)](self, event)
+        out: list[tuple[int, Messages]] = []
+        self.handle_into(event, 0, out)
+        return out[0][1]
 
-    def _join(self, event: Join) -> Messages:
+    def handle_into(self, event: TopicEvent, seq: int, out: list[tuple[int, Messages]]) -> None:
+        """As `handle`; what it gives out is added to the list, under the number. The event takes effect whole, or not at all.
+
+        In each step below all that is changed, and what is given out, is changed by statements that stand together and call
+        nothing: no exception of the calling thread's (an alarm, a Ctrl-C, a recursion too deep) comes in between.
+        """
+        _STEPS[type(event)](self, event, seq, out)
+
+    def _join(self, event: Join, seq: int, out: list[tuple[int, Messages]]) -> None:
         if event.client_id in self.users:
-            return (error(event.client_id, self.topic, "already_joined"),)
-        return self._ok(event, "joined", joins=self._add(event))
+            out += ((seq, (error(event.client_id, self.topic, "already_joined"),)),)
+        else:
+            self._add(event, "joined", seq, out)
 
-    def _rejoin(self, event: Rejoin) -> Messages:
-        user_id = self.users.get(event.client_id)
+    def _rejoin(self, event: Rejoin, seq: int, out: list[tuple[int, Messages]]) -> None:
+        client_id, user_id = event.client_id, self.users.get(event.client_id)
         if user_id is None:
-            return self._ok(event, "rejoined", joins=self._add(event))
-        if event.now_ms <= self._presence.online_at_ms(event.client_id, user_id):
-            return (Reply(event.client_id, self.topic, "ok", "rejoined"),)
-        leaves = (self._presence.untrack(event.client_id, user_id),)
-        self.users[event.client_id] = event.user_id
-        joins = (self._presence.track(event.client_id, event.user_id, event.now_ms),)
-        return self._ok(event, "rejoined", joins=joins, leaves=leaves)
+            self._add(event, "rejoined", seq, out)
+            return
+        if event.now_ms <= self._presence.online_at_ms(client_id, user_id):
+            out += ((seq, (Reply(client_id, self.topic, "ok", "rejoined"),)),)
+            return
+        left, old, old_key = self._presence.going(client_id, user_id)
+        come, new, new_key, meta = self._presence.coming(client_id, event.user_id, event.now_ms)
+        if user_id == event.user_id:  # where the old one stood
+            new, new_key, meta = old, old_key, come.metas[0]
+        messages = self._ok(event, "rejoined", joins=(come,), leaves=(left,))
+        out += ((seq, messages),)
+        del old[old_key]
+        new[new_key] = meta
+        self.users[client_id] = event.user_id
 
-    def _leave(self, event: Leave) -> Messages:
-        user_id = self.users.pop(event.client_id, None)
+    def _leave(self, event: Leave, seq: int, out: list[tuple[int, Messages]]) -> None:
+        client_id, user_id = event.client_id, self.users.get(event.client_id)
         if user_id is None:
-            return not_joined(event)
+            out += ((seq, not_joined(event)),)
+            return
+        left, table, key = self._presence.going(client_id, user_id)
+        messages = self._ok(event, "left", leaves=(left,))
+        self._keep_roster_short()
+        out += ((seq, messages),)
+        del table[key]
+        del self.users[client_id]
+        self.size -= 1
         self._recipients = None
         if self._roster is not None:
-            self._roster.remove(event.client_id)
-        return self._ok(event, "left", leaves=(self._presence.untrack(event.client_id, user_id),))
+            self._changes += ((client_id, False),)
 
-    def _broadcast(self, event: Broadcast) -> Messages:
+    def _broadcast(self, event: Broadcast, seq: int, out: list[tuple[int, Messages]]) -> None:
         if event.client_id not in self.users:
-            return not_joined(event)
+            out += ((seq, not_joined(event)),)
+            return
         recipients = self._recipients
         if recipients is None:
             recipients = self._recipients = self._gather()
-        return (BroadcastMessage(self.topic, event.payload, recipients),)
+        out += ((seq, (BroadcastMessage(self.topic, event.payload, recipients),)),)
 
     def _gather(self) -> tuple[str, ...] | Recipients:
-        if self._roster is None:
-            if len(self.users) < self.many:
+        roster, changes, self._roster, self._changes = self._roster, self._changes, None, []  # until it is whole again
+        if roster is None:
+            if self.size < self.many:
                 return tuple(self.users)
-            self._roster = self.roster(self.users)
-        return self._roster.recipients
+            roster = self.roster(self.users)
+            changes = []
+        for client_id, came in changes:
+            (roster.add if came else roster.remove)(client_id)
+        self._roster = roster
+        return roster.recipients
 
-    def _push(self, event: Push) -> Messages:
-        if event.client_id not in self.users:
-            return not_joined(event)
-        return (PushMessage(event.client_id, self.topic, event.event, event.payload),)
+    def _push(self, event: Push, seq: int, out: list[tuple[int, Messages]]) -> None:
+        if event.client_id in self.users:
+            out += ((seq, (PushMessage(event.client_id, self.topic, event.event, event.payload),)),)
+        else:
+            out += ((seq, not_joined(event)),)
 
-    def _add(self, event: Join | Rejoin) -> tuple[Entry, ...]:
-        self.users[event.client_id] = event.user_id
+    def _add(self, event: Join | Rejoin, payload: str, seq: int, out: list[tuple[int, Messages]]) -> None:
+        client_id = event.client_id
+        come, table, key, meta = self._presence.coming(client_id, event.user_id, event.now_ms)
+        messages = self._ok(event, payload, joins=(come,))
+        self._keep_roster_short()
+        out += ((seq, messages),)
+        table[key] = meta
+        self.users[client_id] = event.user_id
+        self.size += 1
         self._recipients = None
         if self._roster is not None:
-            self._roster.add(event.client_id)
-        return (self._presence.track(event.client_id, event.user_id, event.now_ms),)
+            self._changes += ((client_id, True),)
+
+    def _keep_roster_short(self) -> None:
+        """Without broadcasts nobody needs the roster: then it is made anew when somebody does."""
+        if self._roster is not None and len(self._changes) > 2 * self.many + self.size:
+            self._roster, self._changes = None, []
 
     def _ok(self, event: TopicEvent, payload: str, *, joins: tuple[Entry, ...] = (), leaves: tuple[Entry, ...] = ()) -> Messages:
         diff = Diff(self.topic, joins, leaves)
         return (Reply(event.client_id, self.topic, "ok", payload), PresenceDiff(self.topic, diff))
 
 
-_STEPS: dict[type, Callable[[TopicState, Any], Messages]] = {
+_STEPS: dict[type, Callable[[TopicState, Any, int, list[tuple[int, Messages]]], None]] = {
     Join: TopicState._join,
     Rejoin: TopicState._rejoin,
     Leave: TopicState._leave,

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pykka
 
 from lightspeed.actors.errors import TopicCrash
-from lightspeed.actors.events import Crash
+from lightspeed.actors.events import Crash, Leave
 from lightspeed.actors.post import Delivery, Errand, Order, Post, Question, TopicDown, TopicEmpty, TopicLate, failure_of
+from lightspeed.actors.runtime import NOT_HERE
 from lightspeed.actors.topic import Messages, TopicState
 
 if TYPE_CHECKING:
@@ -68,6 +69,17 @@ class TopicActor(_Role):
             post.outlet.deliver(post.topic)
         if not members:
             post.report(TopicEmpty(post, held))
+
+    def receive_here(self, delivery: Delivery) -> object:
+        """Handle it in the thread that tells it, whole or not at all. It declines where its own end would follow."""
+        post, state, event = self.post, self.state, delivery.request
+        if type(event) is Leave and post.members < 2:
+            return NOT_HERE
+        try:
+            state.handle_into(event, delivery.seq, post.outlet.emitted)
+        finally:
+            post.members = state.size
+        return None
 
     def on_end(self, error: BaseException | None) -> None:
         # A crash was ordered: the supervisor needs no traceback of each.

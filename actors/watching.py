@@ -6,6 +6,7 @@ reason when it has ended. The place is what a reference keeps alive: a pooled ac
 
 import threading
 from collections.abc import Callable
+from types import MethodType
 from typing import Any, Protocol
 
 import pykka
@@ -42,7 +43,7 @@ class Place(Protocol):
     _mortal_exit: tuple[Watcher, ...] | ExitReason
 
 
-_lock = threading.Lock()
+_lock = threading.RLock()
 """Guards every place's `_mortal_exit`: whoever begins to watch is told by `end_watch`, or sees the reason."""
 
 
@@ -63,7 +64,7 @@ def watch(ref: pykka.ActorRef[Any], watcher: Watcher) -> None:
     with _lock:
         known = place._mortal_exit
         if not isinstance(known, ExitReason):
-            if watcher not in known:
+            if not any(_is_same(watcher, other) for other in known):
                 place._mortal_exit = (*known, watcher)
             return
     _tell(watcher, Down(ref, known))
@@ -74,9 +75,10 @@ def unwatch(ref: pykka.ActorRef[Any], watcher: Watcher) -> bool:
     place = place_of(ref)
     with _lock:
         known = place._mortal_exit
-        if isinstance(known, ExitReason) or watcher not in known:
+        left = () if isinstance(known, ExitReason) else tuple(other for other in known if not _is_same(watcher, other))
+        if isinstance(known, ExitReason) or len(left) == len(known):
             return False
-        place._mortal_exit = tuple(other for other in known if other != watcher)
+        place._mortal_exit = left
         return True
 
 
@@ -112,6 +114,12 @@ def tell_when_up(ref: pykka.ActorRef[Any], to: pykka.ActorRef[Any]) -> bool:
     except (pykka.ActorDeadError, PoolClosed):
         pass  # whoever wants to know this watches it too
     return False
+
+
+def _is_same(one: Watcher, other: Watcher) -> bool:
+    """Whether they are, without asking an object of the program's: this is done under the lock."""
+    kind = type(one)
+    return one is other or (type(other) is kind and (kind is MethodType or issubclass(kind, pykka.ActorRef)) and one == other)
 
 
 def _tell(watcher: Watcher, down: Down) -> None:

@@ -4,16 +4,21 @@ A worker is at work; or parked, since there is nothing for it to do; or away: wh
 its place. Who waits for what other actors do is away at once. Who runs code that only may block goes *inside*, and is at work
 still: most such code takes less time than a change of threads. While somebody is inside and an actor stands in the line, one who
 is parked keeps watch, and whoever does not come out is away from then on (as Go's monitor does with system calls). Where many
-took long lately, the next is away at once.
+took long lately, the next is away at once. Who waits and has not said so, in a future or a lock that is none of ours, is found by
+another who is parked, the *lookout*: that one is *left* to its wait, and is away until its turn is over.
 
 `inside` is changed without the lock: one `pop` decides whether a worker came out, or is away. Whoever goes inside then looks at
 the line, and whoever has put an actor into the line then looks who is inside and whether all that may work do: one of the two
 sees to the rest, with `fill`. Whoever parks, or ends a watch, does so and then looks at both.
 
-A KeyboardInterrupt may come in the main thread, anywhere within `fill`: so a worker is woken before the tables say for what, and
-then looks for itself.
+An exception of its own may hit a thread that calls, anywhere within `fill`: so a worker is woken before the tables say for what, and
+then looks for itself. A finalizer or a signal handler may call again within a call: so the lock is re-entrant, and `fill` goes round
+once more instead of going into itself.
 """
 
+import concurrent.futures._base
+import queue
+import sys
 import threading
 import time
 from collections import deque
@@ -25,6 +30,15 @@ from lightspeed.actors.spot import Spot
 # How often the watch looks: a worker that blocks holds up the others for at most twice as long. At 5 ms, where one call in a
 # hundred takes 10 ms, a third as many are handled.
 _WATCH_S = 0.001
+
+# How often the lookout looks. One that waits is left when it stood at the same place twice.
+_LOOKOUT_S = 0.01
+
+# So often it looks at an empty line before it ends: to begin anew takes a change of threads.
+_IDLE_LOOKS = 100
+
+_WAITS = frozenset((threading.__file__, queue.__file__, concurrent.futures._base.__file__))
+"""Files of the standard library in whose code one waits for another thread; Pykka's `ThreadingFuture` waits there too."""
 
 # So long one is kept that nobody needs, beyond those that may be at work: to start a thread takes up to 1 ms, to keep it 20 KB.
 _SPARE_S = 5.0
@@ -40,7 +54,7 @@ _MANY = 0.1
 class Worker(Spot):
     """The spot of a worker."""
 
-    __slots__ = ("nested", "signal", "since_s", "thread", "turn", "workers")
+    __slots__ = ("counts", "is_left", "nested", "signal", "since_s", "thread", "turn", "workers")
 
     def __init__(self, workers: "Workers", work: Callable[["Worker"], None]) -> None:
         super().__init__()
@@ -55,6 +69,10 @@ class Worker(Spot):
         """Within how many calls it is that block or may block."""
         self.since_s = 0.0
         """When it went inside."""
+        self.counts = False
+        """Whether it is counted as away, by its own word."""
+        self.is_left = False
+        """Whether it is counted as away without a word of its own, until its turn is over."""
 
     def wake(self) -> None:
         """The pool's lock is held: nobody else releases the signal."""
@@ -72,13 +90,15 @@ class Workers:
         work: what each runs in its thread; it calls `begin`, and `park` when there is nothing to do.
     """
 
-    def __init__(self, most: int, lock: threading.Lock, line: deque[Any], work: Callable[[Worker], None]) -> None:
+    def __init__(self, most: int, lock: Any, line: deque[Any], work: Callable[[Worker], None]) -> None:
         self._most, self._lock, self._line, self._work = most, lock, line, work
         self.all: set[Worker] = set()
         self.inside: dict[Worker, bool] = {}
         """Who runs code that may block."""
         self.watcher: Worker | None = None
         """One of those who are parked."""
+        self.lookout: Worker | None = None
+        """Another of them, or the same."""
         self.short = True
         """Fewer are at work than may be."""
         self.crowded = False
@@ -87,6 +107,9 @@ class Workers:
         """Told when a worker has nothing to do, or ends."""
         self._parked: list[Worker] = []  # who parked last is called first, so that the others come to their end
         self._away = 0
+        self._is_filling = self._is_asked = False
+        self._places: dict[Worker, tuple[int, int, int]] = {}  # where each stood when the lookout looked last
+        self._idle_looks = 0
         self._long_share = 0.0  # of the calls lately that might have blocked
         self._is_ending = False
 
@@ -96,23 +119,86 @@ class Workers:
     def are_busy(self) -> bool:
         return len(self._parked) < len(self.all)
 
+    @property
+    def are_able(self) -> bool:
+        """Whether there is a worker that does, or will do, what there is to do."""
+        return len(self.all) - self._away > 0
+
     def turns(self) -> list[Any]:
         """The actors that are being run."""
         return [worker.turn for worker in self.all if worker.turn is not None]
 
-    def fill(self) -> None:
+    def fill(self, *, looks_out: bool = False) -> None:
         """See to it that as many are at work as may, and that whoever is inside is watched, if there is anything to do.
+
+        Args:
+            looks_out: whether somebody new stands in the line: then there is to be a lookout, where all are at work.
 
         Raises:
             RuntimeError: there is no worker, and no thread can be started.
         """
+        if self._is_filling:  # a finalizer's or a signal handler's call, within another of this thread
+            self._is_asked = True
+            return
+        self._is_filling = True
+        try:
+            self._is_asked = True
+            while self._is_asked:
+                self._is_asked = False
+                self._fill(looks_out)
+        finally:
+            self._is_filling = False
+
+    def _fill(self, looks_out: bool) -> None:
         if not self._line:
             return
-        if self.short and (self._parked or self._start()):
-            self._call(self._parked[-1])
+        if self.short:
+            if self._parked or self._start():
+                self._call(self._parked[-1])
+        elif looks_out and self.lookout is None and (self._parked or self._start()):
+            self._parked[-1].wake()
+            self.lookout, self._idle_looks = self._parked[-1], 0
         if self.inside and self.watcher is None and (self._parked or self._start()):
             self._parked[-1].wake()
             self.watcher = self._parked[-1]
+
+    def leave(self, actor: Any) -> None:
+        """Whoever runs the actor is left to it: another takes the place, until that turn is over. Harmless where nobody runs it."""
+        for worker in self.all:
+            if worker.turn is actor and worker not in self._parked:
+                self._leave_to_its_turn(worker)
+        self.fill()
+
+    def _leave_to_its_turn(self, worker: Worker) -> None:
+        if not worker.is_left and (self.inside.pop(worker, False) or not worker.nested):
+            worker.is_left = True
+            self._away += 1
+            self._count()
+
+    def take_back(self, me: Worker) -> None:
+        """Its turn is over, to which it was left."""
+        with self._lock:
+            me.is_left = False
+            self._away -= 1
+            self._count()
+
+    def mend(self, me: Worker) -> None:
+        """Something was thrown into its thread, wherever that was: it is at work, and nothing else."""
+        with self._lock:
+            self.inside.pop(me, None)
+            self._away -= me.counts + me.is_left
+            me.counts, me.is_left, me.nested, me.depth, me.actor = False, False, 0, 0, None
+            if me in self._parked:
+                self._parked.remove(me)
+            self.watcher = None if self.watcher is me else self.watcher
+            self.lookout = None if self.lookout is me else self.lookout
+            self.all.add(me)
+            self._count()
+
+    @property
+    def others_at_work(self) -> bool:
+        """Whether anybody is but one."""
+        return len(self.all) - len(self._parked) - self._away > 1
 
     def end(self) -> None:
         """From now on a worker that has nothing to do ends."""
@@ -144,7 +230,7 @@ class Workers:
         if me.nested > 1:
             return
         if self._long_share > _MANY:
-            self._go_away()
+            self._go_away(me)
             me.since_s = time.monotonic()
             return
         me.since_s = time.monotonic()
@@ -163,20 +249,23 @@ class Workers:
         """It is about to wait for what other actors do."""
         me.nested += 1
         if me.nested == 1 or self.inside.pop(me, False):
-            self._go_away()
+            self._go_away(me)
 
     def come_back(self, me: Worker) -> None:
         """It has waited."""
         me.nested -= 1
         if not (me.nested or self.inside.pop(me, False)):
             with self._lock:
-                self._away -= 1
+                self._away -= me.counts
+                me.counts = False
                 self._count()
 
-    def _go_away(self) -> None:
+    def _go_away(self, me: Worker) -> None:
         with self._lock:
-            self._away += 1
-            self._count()
+            if not (me.is_left or me.counts):
+                me.counts = True
+                self._away += 1
+                self._count()
             self.fill()
 
     def _sleep(self, me: Worker, patience_s: float) -> bool:
@@ -198,12 +287,16 @@ class Workers:
         """How long one who is parked sleeps, in seconds; 0: not, since it is to work, or to end; -1: until it is woken."""
         if me is self.watcher:
             self._look()
+        if me is self.lookout:
+            self._look_out()
         if self._line:
             self.fill()
         if me not in self._parked:
             return 0
         if me is self.watcher:
             return _WATCH_S
+        if me is self.lookout and (self._line or not self._is_ending):
+            return _LOOKOUT_S
         is_spare = len(self.all) > self._most
         if self._is_ending or (is_spare and was_idle):
             self._leave(me)
@@ -216,11 +309,32 @@ class Workers:
             before_s = time.monotonic() - _WATCH_S
             for worker in list(self.inside):
                 if worker.since_s <= before_s and self.inside.pop(worker, False):
+                    worker.counts = True
                     self._away += 1
                     self._note(True)  # now, since it may never come out
             self._count()
         if not (self._line and self.inside):
             self.watcher = None
+
+    def _look_out(self) -> None:
+        """The lookout does."""
+        self._idle_looks = 0 if self._line else self._idle_looks + 1
+        before, self._places = self._places, self._find_places() if self._line else {}
+        for worker, place in self._places.items():
+            if before.get(worker) == place:
+                self._leave_to_its_turn(worker)
+        if self._idle_looks > _IDLE_LOOKS:
+            self.lookout = None
+
+    def _find_places(self) -> dict["Worker", tuple[int, int, int]]:
+        """Where those stand who wait without a word: the frame, and the instruction in it, of one turn."""
+        frames, places = sys._current_frames(), {}
+        for worker in self.all:
+            frame = frames.get(worker.thread.ident or 0)
+            if frame is not None and frame.f_code.co_filename in _WAITS and not (worker.nested or worker in self._parked):
+                places[worker] = id(frame), frame.f_lasti, id(worker.turn)
+        frames.clear()  # this one is among them, and would lead to itself
+        return places
 
     def _count(self) -> None:
         at_work = len(self.all) - len(self._parked) - self._away
@@ -231,6 +345,8 @@ class Workers:
         worker.wake()
         if self.watcher is worker:
             self.watcher = None
+        if self.lookout is worker:
+            self.lookout = None
         self._parked.pop()
         self._count()
 
@@ -251,5 +367,7 @@ class Workers:
     def _leave(self, worker: Worker) -> None:
         if worker in self._parked:
             self._parked.remove(worker)
+        if self.lookout is worker:
+            self.lookout = None
         self.all.discard(worker)
         self.rest.notify_all()

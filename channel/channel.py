@@ -2,6 +2,7 @@
 
 import weakref
 from collections.abc import Callable, Iterable, Mapping
+from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from operator import attrgetter
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -13,12 +14,17 @@ from lightspeed.actors.behaviour import Behaviour
 from lightspeed.actors.current import current_actor
 from lightspeed.actors.errors import ChannelClosed, ChannelTimeout, InsideActor, InvalidEvent, InvalidOption
 from lightspeed.actors.events import Crash, Event, Restart, check_event
+from lightspeed.actors.logs import settle
 from lightspeed.actors.outbound import Outbound
 from lightspeed.actors.patterns import Patterns
 from lightspeed.actors.post import Delivery, Order
 from lightspeed.actors.presence import Entry
 from lightspeed.actors.runtime import Pool, Runtime, SupervisedRef
+from lightspeed.actors.spot import here
+from lightspeed.actors.topic import Messages
 from lightspeed.actors.topic_actor import TopicActor
+from lightspeed.actors.weak import WeakBag
+from lightspeed.actors.workers import Worker
 from lightspeed.channel.adapter import Adapter, ClusterReady, SingleNode
 from lightspeed.supervision import (
     Capsules,
@@ -108,12 +114,11 @@ class Channel:
             rejoin=_check_rejoin(rejoin),
             own_thread=Patterns("own_thread", dict.fromkeys(_check_several("own_thread", own_thread), True)),
         )
-        if not (on_outbound is None or callable(on_outbound) or isinstance(on_outbound, pykka.ActorRef)):
-            raise InvalidOption("on_outbound", on_outbound, "must be a callable, an ActorRef or None")
+        _check_sink(on_outbound)
         if not (capsules is None or isinstance(capsules, Capsules)):
             raise InvalidOption("capsules", capsules, "must be a Capsules or None")
         self._faults = None if faults is None else Injector(faults)
-        self._runtime: Runtime = DEFAULT_RUNTIME() if runtime is None else runtime
+        self._runtime: Runtime = DEFAULT_RUNTIME() if runtime is None else _take(runtime)
         if capsules is not None:
             from lightspeed.supervision.capsules.recorded import (
                 Recorded,  # whoever wants no capsules need not load what pickles them
@@ -152,11 +157,11 @@ class Channel:
         if actor is not None:
             raise InsideActor("handle", actor)
         check_event(event)
+        is_order = type(event) in _ORDERS
+        if not is_order and self._supervisor.handle_here(Delivery(event)):  # type: ignore[arg-type]
+            return
         reply = self._runtime.future()
-        if type(event) in _ORDERS:
-            self._door.tell(self._supervisor, Order(event, reply))  # type: ignore[arg-type]
-        elif not self._supervisor.tell_here(delivery := Delivery(event, reply)):  # type: ignore[arg-type]
-            self._door.tell(self._supervisor, delivery)
+        self._door.tell(self._supervisor, (Order if is_order else Delivery)(event, reply), waits=True)  # type: ignore[arg-type]
         self._await("handle", reply)
 
     def tell(self, event: Event) -> None:
@@ -169,7 +174,7 @@ class Channel:
         check_event(event)
         if type(event) in _ORDERS:  # as long as there are topics: a worker's time, not the caller's
             self._door.tell(self._supervisor, Order(event))  # type: ignore[arg-type]
-        elif not self._supervisor.tell_here(delivery := Delivery(event)):  # type: ignore[arg-type]
+        elif not self._supervisor.handle_here(delivery := Delivery(event)):  # type: ignore[arg-type]
             self._door.tell(self._supervisor, delivery)
 
     def flush_outbox(self) -> list[Outbound]:
@@ -177,13 +182,19 @@ class Channel:
 
         With a sink the list is empty, and the sink has been given them. After `close` it is what was left.
         """
-        _refuse_inside("flush_outbox")
+        self._refuse_inside("flush_outbox")
         try:
             last_seq: float = self._ask("flush_outbox", Flush)
         except ChannelClosed:
             self._await_end("flush_outbox", self._timeout_s)
             last_seq = float("inf")
-        return self._outbox.take(last_seq)
+        taken: list[tuple[int, Messages]] = []
+        try:
+            self._outbox.take(last_seq, taken)
+            return [message for _seq, messages in taken for message in messages]
+        except BaseException:  # the caller's own, as a Ctrl-C is
+            self._outbox.give_back(taken)
+            raise
 
     @property
     def crashed(self) -> bool:
@@ -198,6 +209,7 @@ class Channel:
     @property
     def adapter_label(self) -> str:
         """`single_node` or `cluster_ready:<cluster>/<node_id>`."""
+        self._door.check_process()
         if self._door.is_shut:
             raise ChannelClosed
         return self._adapter.label
@@ -227,16 +239,19 @@ class Channel:
 
     def dead_letters(self) -> tuple[DeadLetter, ...]:
         """The last 1,000 of what was accepted or given out and reached nobody, the oldest first. Never waits."""
+        self._door.check_process()
         return self._dead_letters.read()
 
     @property
     def dead_letter_count(self) -> int:
         """How many dead letters there were in all. Never waits."""
+        self._door.check_process()
         return self._dead_letters.count
 
     @property
     def abandoned_count(self) -> int:
         """How many topic actors were given up since they did not come back in time. Never waits."""
+        self._door.check_process()
         return self._dead_letters.abandoned
 
     @property
@@ -247,18 +262,25 @@ class Channel:
     def close(self, timeout_s: float | None = None) -> None:
         """Take no more events, handle those accepted, then stop every actor and wait for its thread. Again is harmless.
 
+        In a signal handler or a finalizer that has interrupted a call of this channel in this thread, it begins the end and returns:
+        that call must come to its own end first. Call it again later to wait.
+
         Args:
             timeout_s: after this many seconds whoever is still busy is abandoned. None, the default: the channel's own.
 
         Raises:
             ChannelTimeout: someone was abandoned; it names them. Their daemon threads hold up no exit.
         """
-        _refuse_inside("close")
+        interrupts = self._interrupts
+        if not interrupts:
+            self._refuse_inside("close")
         timeout_s = self._timeout_s if timeout_s is None else _check_seconds("timeout_s", timeout_s)
         try:
             self._door.tell_last(self._supervisor, Close(timeout_s))
         except ChannelClosed:
             pass  # another call, or stop_all(), was first: wait for its end
+        if interrupts:
+            return
         self._finalizer.detach()
         self._await_end("close", timeout_s)
 
@@ -271,10 +293,23 @@ class Channel:
     def __repr__(self) -> str:
         return f"<Channel {self._adapter.label}{' closed' if self._door.is_shut else ''}>"
 
+    @property
+    def _interrupts(self) -> bool:
+        """Whether this is called in the middle of a call of this channel in this thread: by a finalizer, or a signal handler."""
+        within = isinstance(here.spot.actor, (TopicActor, TopicSupervisor)) and not isinstance(here.spot, Worker)
+        return within or self._door.is_passed_here or self._runtime.holds_here()
+
+    def _refuse_inside(self, call: str) -> None:
+        if self._interrupts:
+            raise InsideActor(call, "a call of the channel that it interrupted")
+        actor = current_actor()
+        if isinstance(actor, (TopicActor, TopicSupervisor, SinkActor)):
+            raise InsideActor(call, actor)
+
     def _ask(self, call: str, message: Callable[[Any], Any]) -> Any:
-        _refuse_inside(call)
+        self._refuse_inside(call)
         reply = self._runtime.future()
-        self._door.tell(self._supervisor, message(reply))
+        self._door.tell(self._supervisor, message(reply), waits=True)
         return self._await(call, reply)
 
     def _await(self, call: str, reply: pykka.Future[Any]) -> Any:
@@ -299,6 +334,7 @@ class Channel:
         except pykka.Timeout:
             raise ChannelTimeout(call, timeout_s) from None
         busy = self._runtime.join(max(0.0, deadline_s - self._runtime.monotonic_s()))
+        settle(min(_GRACE_S, timeout_s))
         if busy:
             self._outlet.give_up()
             raise ChannelTimeout(f"{call}, which abandoned {', '.join(busy)},", timeout_s)
@@ -317,14 +353,29 @@ def new_cluster_ready(node_id: str, cluster: str, **options: Any) -> Channel:
 def _unclosed(door: Door, supervisor: SupervisedRef, label: str) -> None:
     """A channel was garbage, or the interpreter ends, and nobody closed it. This must not wait."""
     if not door.is_shut:
-        warn(f"unclosed channel {label}: close() it, or use it in a with statement", ResourceWarning, stacklevel=2)
-        door.tell_last(supervisor, Close(_GRACE_S))
+        try:
+            warn(f"unclosed channel {label}: close() it, or use it in a with statement", ResourceWarning, stacklevel=2)
+        finally:  # a warning may be an error
+            door.tell_last(supervisor, Close(_GRACE_S))
 
 
-def _refuse_inside(call: str) -> None:
-    actor = current_actor()
-    if isinstance(actor, (TopicActor, TopicSupervisor, SinkActor)):
-        raise InsideActor(call, actor)
+_taken: WeakBag[Runtime] = WeakBag()
+
+
+def _take(runtime: Runtime) -> Runtime:
+    """A runtime ends with its channel, and so is that one's alone."""
+    if any(runtime is other for other in _taken):
+        raise InvalidOption("runtime", runtime, "must be the channel's own: this one was another channel's")
+    _taken.add(runtime)
+    return runtime
+
+
+def _check_sink(sink: Sink | None) -> None:
+    if not (sink is None or callable(sink) or isinstance(sink, pykka.ActorRef)):
+        raise InvalidOption("on_outbound", sink, "must be a callable, an ActorRef or None")
+    for code in (sink, getattr(type(sink), "__call__", None)):  # noqa: B004 - what a call of the object runs
+        if iscoroutinefunction(code) or isgeneratorfunction(code) or isasyncgenfunction(code):
+            raise InvalidOption("on_outbound", sink, "must be a plain function: nobody would run the coroutine or generator of this one")
 
 
 def _check_adapter(adapter: Adapter) -> Adapter:

@@ -99,6 +99,7 @@ class Children:
         self._ledger, self._next_number = ledger, next_number
         # With a sink, to let a topic handle something is to run the user's code, and that is no caller's business.
         self._is_ours_alone = isinstance(outlet, Outbox)
+        self._handles_here = self._is_ours_alone and getattr(runtime, "handles_here", False)
         self.in_hand: dict[Post, Mail] = {}
         self._behaviours = options.behaviours if options.behaviours else None
         self._died_of: dict[str, str] = {}
@@ -119,6 +120,19 @@ class Children:
         post = Post(topic, self.incarnation, self._outlet, self._report, self.in_hand, behaved=self._behaved(topic))
         child = self.live[topic] = Child(post, restores, restores, self._is_ours_alone and post.behaved is None)
         return child
+
+    def make_here(self, topic: str) -> Child | None:
+        """A child for a topic that none was made for, with its actor, in nobody's table yet; None where it is not for a caller's thread.
+
+        Only what runs no code of the user's, and needs no thread, is.
+        """
+        if not self._handles_here or topic in self.leaving or (self._own_thread and self._own_thread.find(topic)):
+            return None
+        if self._behaviours is not None and self._behaviours.find(topic) is not None:
+            return None
+        self.incarnation += 1
+        post = Post(topic, self.incarnation, self._outlet, self._report, self.in_hand)
+        return Child(post, False, False, True, self._runtime.start(TopicActor, post))
 
     def _behaved(self, topic: str) -> Behaved | None:
         if self._behaviours is None:

@@ -2,16 +2,14 @@
 
 import threading
 from bisect import bisect_right
-from itertools import chain
 from operator import itemgetter
 from typing import Any
 
-from lightspeed.actors.outbound import Outbound
 from lightspeed.actors.runtime import Reply
 from lightspeed.actors.topic import Messages
 from lightspeed.supervision.latch import Latch
 
-_seq, _messages = itemgetter(0), itemgetter(1)
+_seq = itemgetter(0)
 
 
 class Outbox:
@@ -22,27 +20,35 @@ class Outbox:
     """
 
     def __init__(self) -> None:
-        self._emitted: list[tuple[int, Messages]] = []
-        self._lock = threading.Lock()
+        self.emitted: list[tuple[int, Messages]] = []
+        self._lock = threading.RLock()
         self._held: list[tuple[int, Messages]] = []
 
     def put(self, seq: int, topic: str | None, messages: Messages, reply: Reply | None, value: Any = None) -> bool:
         if messages:
-            self._emitted.append((seq, messages))
+            self.emitted += ((seq, messages),)
         if reply is not None:
             reply.set(value)
         return False
 
-    def take(self, last_seq: float) -> list[Outbound]:
-        """All messages of events up to the number (`inf`: all), in the order of acceptance; they are gone from here."""
+    def take(self, last_seq: float, taken: list[tuple[int, Messages]]) -> None:
+        """Move all messages of events up to the number (`inf`: all) from here to the list, in the order of acceptance.
+
+        They are there or here, whatever hits the calling thread; where it is hit later, `give_back` them.
+        """
         with self._lock:
-            emitted = self._emitted[:]
-            del self._emitted[: len(emitted)]
-            entries = self._held + emitted
+            emitted, count = self.emitted, len(self.emitted)
+            entries = self._held + emitted[:count]
             entries.sort(key=_seq)
-            self._held = entries[bisect_right(entries, last_seq, key=_seq) :]
-            del entries[len(entries) - len(self._held) :]
-            return list(chain.from_iterable(map(_messages, entries)))
+            end = bisect_right(entries, last_seq, key=_seq)
+            given, kept = entries[:end], entries[end:]
+            del emitted[:count]  # from here on nothing is called
+            self._held = kept
+            taken += given
+
+    def give_back(self, taken: list[tuple[int, Messages]]) -> None:
+        """What was taken, and could not be handed over, is taken again by the next flush."""
+        self.emitted += taken
 
     # An outbox runs no user code: there is nothing to deliver, to wait for, to give up or to stop.
 

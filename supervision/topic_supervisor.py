@@ -60,8 +60,6 @@ class TopicSupervisor(_Role):
 
     log_fields: ClassVar[dict[str, object]] = {}  # as a topic actor it logs its failure itself; Pykka's record need not repeat it
 
-    outlives_interrupts = True  # it may run in the main thread, and there Ctrl-C ends what a caller waits for, not his channel
-
     def __init__(
         self, runtime: Runtime, outlet: Outbox | SinkLanes, door: Door, options: Options, dead_letters: DeadLetters, done: Reply
     ) -> None:
@@ -101,6 +99,35 @@ class TopicSupervisor(_Role):
             self._door.shut()  # who is told that the channel is closed finds it so
             lose(message, self._dead_letters)
             raise
+
+    def receive_here(self, delivery: Delivery) -> object:
+        """Let an idle topic handle the event in the thread that tells it, whole or not at all; all else comes by the door."""
+        if not self._is_plain:
+            return NOT_HERE
+        child = self._children.live.get(delivery.request.topic)
+        if child is None:
+            return self._begin_here(delivery)
+        if child.awaits_rejoin or not child.runs_here or child.ref is None:
+            return NOT_HERE
+        delivery.seq = self._seq = self._seq + 1
+        return None if child.ref.handle_here(delivery) else NOT_HERE
+
+    def _begin_here(self, delivery: Delivery) -> object:
+        """The topic has no actor. If it gets one, it keeps it only with a member."""
+        topic, live = delivery.request.topic, self._children.live
+        if topic in self._life.down or topic in self._ledger or type(delivery.request) not in _BRING_MEMBERS:
+            return NOT_HERE
+        child = self._children.make_here(topic)
+        if child is None:
+            return NOT_HERE
+        assert child.ref is not None
+        delivery.seq = self._seq = self._seq + 1
+        live[topic] = child
+        try:
+            return None if child.ref.handle_here(delivery) else NOT_HERE
+        finally:
+            if not child.post.members:
+                del live[topic]
 
     def on_stop(self) -> None:
         try:
@@ -303,8 +330,9 @@ class TopicSupervisor(_Role):
     # The end
 
     def _close(self, message: Close) -> None:
+        self._door.shut()  # whoever told it may have been interrupted before he could
         self._reminders.later(message.timeout_s, CloseOverdue())
-        self.on_receive(StopAll())
+        self.actor_ref.tell(StopAll())  # behind all that was accepted
 
     def _stop_all(self, _message: StopAll) -> None:
         self._closing, self._is_plain = True, False

@@ -59,6 +59,9 @@ class SimulatedRuntime:
         for actor in self._pool.paused_of(self._classes.values()):
             self._pool.resume(actor)
 
+    def holds_here(self) -> bool:
+        return False
+
     def retire(self) -> None:
         pass
 
@@ -93,7 +96,7 @@ class _Simulated(PooledActor):
 class _Handle(PooledHandle, frozen=True, gc=False):
     """Whoever tells it something runs nothing: that is for the scheduler to say."""
 
-    def tell_here(self, message: Any) -> bool:
+    def handle_here(self, message: Any, *, is_callers: bool = True) -> bool:
         return False
 
 
@@ -115,7 +118,7 @@ class _Future(PooledFuture):
 class _Desk:
     """Stands for whoever may answer: who waits for it, waits by its pool."""
 
-    _pooled_waits_for = None
+    _mortal_waits_for = None
 
     def __init__(self, pool: ActorPool) -> None:
         self._pooled_pool = pool

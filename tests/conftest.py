@@ -6,6 +6,8 @@ from hypothesis import settings
 
 import lightspeed.channel.channel
 from lightspeed.actors import Pool, Threads, TopicActor
+from lightspeed.actors.runtime import NOT_HERE
+from lightspeed.supervision import TopicSupervisor
 
 # A deadline would turn a slow machine into a failing test; a test that hangs is ended by pytest-timeout.
 settings.register_profile("ours", deadline=None)
@@ -36,6 +38,12 @@ def nothing_is_left():
 def short_grace(monkeypatch):
     """Whoever does not come back is waited for no longer than the close says, and a little."""
     monkeypatch.setattr(lightspeed.channel.channel, "_GRACE_S", 0.25)
+
+
+@pytest.fixture
+def on_workers(monkeypatch):
+    """No event is handled in the thread that tells it: what a test plants in a topic's state is to fail the topic."""
+    monkeypatch.setattr(TopicSupervisor, "receive_here", lambda _supervisor, _delivery: NOT_HERE)
 
 
 @pytest.fixture(params=[Threads, Pool], ids=["threads", "pool"])

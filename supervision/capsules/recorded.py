@@ -54,12 +54,16 @@ class RecordedTopic(_Role):
 class RecordedRef:
     """As the reference that it stands for. What it takes over costs no call more than it did."""
 
-    __slots__ = ("_ref", "_write", "is_alive", "record", "stop_soon", "stop_within", "tell", "tell_here")
+    __slots__ = ("_ref", "_write", "is_alive", "record", "request", "stop_soon", "stop_within", "tell", "tell_here")
 
     def __init__(self, ref: SupervisedRef, record: Record, write: Callable[[Record, list[Any]], None]) -> None:
         self._ref, self.record, self._write = ref, record, write
-        self.tell, self.tell_here, self.is_alive = ref.tell, ref.tell_here, ref.is_alive
+        self.tell, self.request, self.tell_here, self.is_alive = ref.tell, ref.request, ref.tell_here, ref.is_alive
         self.stop_soon, self.stop_within = ref.stop_soon, ref.stop_within
+
+    def handle_here(self, _message: Any) -> bool:
+        """Never: what it handles is recorded, and that is not done or left as a whole."""
+        return False
 
     def left_over(self) -> list[Any]:
         """As the other's. The supervisor asks it once, when the actor is dead or was given up."""

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from lightspeed.actors.errors import InjectedFault
 from lightspeed.actors.post import Delivery, Order
+from lightspeed.actors.runtime import NOT_HERE
 from lightspeed.supervision.faults.faulty_topic import Strike
 from lightspeed.supervision.faults.harm import Harm
 from lightspeed.supervision.faults.kinds import FailSupervisor
@@ -21,6 +22,9 @@ class FaultySupervisor(_Supervisor):
     harm: ClassVar[Harm]
     _doom: tuple[Delivery, Exception] | None = None
     """At which event it fails, and of what."""
+
+    def receive_here(self, _message: Any) -> object:
+        return NOT_HERE  # a fault is no caller's
 
     def on_receive(self, message: Any) -> Any:
         if type(message) is Strike:

@@ -46,6 +46,12 @@ class FaultyWay(RefOver):
         self._door, self._injector, self._put_off, self._elapsed_s = door, injector, put_off, elapsed_s
         self._held: dict[str, list[_Held]] = {}
 
+    def request(self, message: Any) -> None:
+        if type(message) in (Delivery, _Arrival, _Held):
+            self.tell(message)
+        else:
+            super().request(message)
+
     def tell(self, message: Any) -> None:
         if type(message) is Delivery:
             self._set_out(message)

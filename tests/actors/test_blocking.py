@@ -23,7 +23,7 @@ def test_a_wait_ends_when_the_lock_is_released_or_the_time_is_over():
 
 
 def test_a_wait_of_several_slices_ends_when_the_lock_is_released(monkeypatch):
-    monkeypatch.setattr("lightspeed.actors.blocking._SLICE_S", 0.001)
+    monkeypatch.setattr("lightspeed.actors.blocking._SLICES_S", (0.001,))
     signal = threading.Lock()
     signal.acquire()
     threading.Timer(0.01, signal.release).start()

@@ -10,10 +10,10 @@ BUG = ValueError("planted")
     ("error", "kind", "text"),
     [
         (None, "normal", "normal"),
-        (Shutdown("done"), "shutdown", "shutdown: Shutdown('shutdown: done')"),
-        (BUG, "abnormal", "abnormal: ValueError('planted')"),
-        (SystemExit(3), "abnormal", "abnormal: SystemExit(3)"),
-        (Ignore(), "abnormal", "abnormal: Ignore()"),
+        (Shutdown("done"), "shutdown", "shutdown: Shutdown: shutdown: done"),
+        (BUG, "abnormal", "abnormal: ValueError: planted"),
+        (SystemExit(3), "abnormal", "abnormal: SystemExit: 3"),
+        (Ignore(), "abnormal", "abnormal: Ignore: "),
     ],
 )
 def test_what_an_actor_raised_says_why_it_ended(error, kind, text):

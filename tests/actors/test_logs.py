@@ -23,7 +23,7 @@ def records():
 
 
 @pytest.fixture(params=[Threads, Pool], ids=["threads", "pool"])
-def fail_a_topic(request, monkeypatch):
+def fail_a_topic(request, monkeypatch, on_workers):
     """A topic fails, of something that nobody ordered."""
 
     def fail(_state, _event):

@@ -7,6 +7,7 @@ from lightspeed.actors import ActorPool, PooledActor
 from lightspeed.actors.current import current_actor
 from lightspeed.actors.pooled_handle import NOT_HERE, PooledHandle
 from lightspeed.actors.pykka_inside import STOP
+from lightspeed.actors.spot import here
 
 
 class Scribe(PooledActor):
@@ -60,8 +61,9 @@ def test_a_busy_actor_is_told_nothing(scribe, pool):
     assert scribe.actor_ref.ask(lambda actor: actor.seen, timeout=5) == []
 
 
-def test_an_actor_that_declines_was_not_told(scribe):
-    assert not PooledHandle(scribe).tell_here(lambda _actor: NOT_HERE)
+def test_an_actor_that_declines_did_not_handle_it(scribe):
+    assert not PooledHandle(scribe).handle_here("m")  # as all do that don't say otherwise
+    assert PooledHandle(scribe).tell_here("m")
 
 
 def test_an_actor_does_not_meet_itself(scribe):
@@ -95,8 +97,9 @@ def test_an_exception_fails_the_actor_and_not_the_caller(scribe):
     handle.stop_soon()
 
 
-def test_a_keyboard_interrupt_fails_the_actor_and_reaches_the_caller(scribe):
+def test_a_keyboard_interrupt_fails_the_actor_and_reaches_who_lent_his_thread(scribe, monkeypatch):
     handle = PooledHandle(scribe)
+    monkeypatch.setattr(here.spot, "is_lent", True)
 
     def interrupt(_actor):
         raise KeyboardInterrupt

@@ -2,11 +2,23 @@ from lightspeed.actors.presence import Presence
 from lightspeed.channel import Entry, Meta
 
 
+def track(presence, client_id, key, now_ms):
+    entry, table, at, value = presence.coming(client_id, key, now_ms)
+    table[at] = value
+    return entry
+
+
+def untrack(presence, client_id, key):
+    entry, table, at = presence.going(client_id, key)
+    del table[at]
+    return entry
+
+
 def test_a_key_holds_a_meta_for_each_client():
     presence = Presence()
-    assert presence.track("phone", "alice", 1) == Entry("alice", (Meta("phone:1", 1),))
-    presence.track("laptop", "alice", 2)
-    presence.track("c3", "bob", 3)
+    assert track(presence, "phone", "alice", 1) == Entry("alice", (Meta("phone:1", 1),))
+    track(presence, "laptop", "alice", 2)
+    track(presence, "c3", "bob", 3)
     assert presence.entries() == (
         Entry("alice", (Meta("phone:1", 1), Meta("laptop:2", 2))),
         Entry("bob", (Meta("c3:3", 3),)),
@@ -15,18 +27,18 @@ def test_a_key_holds_a_meta_for_each_client():
 
 def test_a_key_goes_with_its_last_meta_and_comes_back_last():
     presence = Presence()
-    presence.track("c1", "alice", 1)
-    presence.track("c2", "bob", 2)
-    assert presence.untrack("c1", "alice") == Entry("alice", (Meta("c1:1", 1),))
+    track(presence, "c1", "alice", 1)
+    track(presence, "c2", "bob", 2)
+    assert untrack(presence, "c1", "alice") == Entry("alice", (Meta("c1:1", 1),))
     assert [entry.key for entry in presence.entries()] == ["bob"]
-    presence.track("c1", "alice", 3)
+    track(presence, "c1", "alice", 3)
     assert [entry.key for entry in presence.entries()] == ["bob", "alice"]
 
 
 def test_a_key_with_metas_left_keeps_its_place():
     presence = Presence()
-    presence.track("c1", "alice", 1)
-    presence.track("c2", "alice", 2)
-    presence.track("c3", "bob", 3)
-    presence.untrack("c1", "alice")
+    track(presence, "c1", "alice", 1)
+    track(presence, "c2", "alice", 2)
+    track(presence, "c3", "bob", 3)
+    untrack(presence, "c1", "alice")
     assert presence.entries()[0] == Entry("alice", (Meta("c2:2", 2),))

@@ -1,3 +1,4 @@
+import concurrent.futures
 import os
 import threading
 import time
@@ -5,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import pairwise
 
+import pykka
 import pytest
 from starts import count_starts
 
@@ -105,13 +107,33 @@ def test_whoever_is_told_while_another_blocks_is_run_meanwhile(pool):
     go_on.set()
 
 
-def test_behind_one_that_blocks_without_a_word_everybody_waits(pool):
-    silent, other, came = Plain.start(pool=pool), Doer.start(pool=pool), threading.Event()
-    go_on = hold(silent)
-    other.tell(came.set)
-    assert not came.wait(0.02)
-    go_on.set()
-    assert came.wait(10)
+@pytest.mark.parametrize("kind", [threading.Event, pykka.ThreadingFuture, concurrent.futures.Future])
+def test_one_that_waits_without_a_word_is_found_and_left_to_it(pool, kind):
+    waits = {threading.Event: "wait", pykka.ThreadingFuture: "get", concurrent.futures.Future: "result"}[kind]
+    silent, other, foreign, inside = Plain.start(pool=pool), Plain.start(pool=pool), kind(), threading.Event()
+    silent.tell(lambda: (inside.set(), getattr(foreign, waits)()))
+    assert inside.wait(10)
+    other.tell(lambda: foreign.set_result(1) if kind is concurrent.futures.Future else foreign.set())
+    silent.ask(lambda: None, timeout=10)
+
+
+def test_behind_one_that_computes_everybody_waits(pool):
+    silent, other, came, go_on = Plain.start(pool=pool), Plain.start(pool=pool), [], []
+    inside = threading.Event()
+
+    def compute():
+        inside.set()
+        while not go_on:
+            pass
+
+    silent.tell(compute)
+    assert inside.wait(10)
+    other.tell(lambda: came.append(1))
+    assert not threading.Event().wait(0.05)
+    assert not came
+    go_on.append(1)
+    other.ask(lambda: None, timeout=10)
+    assert came
 
 
 def test_a_hundred_that_block_at_once_all_do_so_at_once(pool):

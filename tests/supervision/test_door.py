@@ -1,12 +1,14 @@
-import pykka
 import pytest
 
+from lightspeed.actors.thread_actor import ThreadActor
+from lightspeed.actors.weak import WeakBag
 from lightspeed.channel import ChannelClosed
 from lightspeed.supervision import Door
 
 
-class Listener(pykka.ThreadingActor):
+class Listener(ThreadActor):
     heard = None
+    threads = WeakBag()
 
     def on_start(self):
         self.heard = []

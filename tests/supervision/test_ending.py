@@ -10,7 +10,7 @@ from lightspeed.channel import Channel, ChannelClosed, Crash, Join, Leave, Push,
 from lightspeed.supervision.aftermath import Aftermath
 from lightspeed.supervision.children import Children
 
-pytestmark = pytest.mark.usefixtures("runtime")
+pytestmark = pytest.mark.usefixtures("runtime", "on_workers")
 
 
 class Planted(Exception):

@@ -29,7 +29,7 @@ from lightspeed.channel import (
 )
 from lightspeed.testing import Simulation
 
-pytestmark = pytest.mark.usefixtures("runtime")
+pytestmark = pytest.mark.usefixtures("runtime", "on_workers")
 
 
 @pytest.fixture(autouse=True)

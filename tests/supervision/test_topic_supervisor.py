@@ -181,7 +181,7 @@ def test_one_topic_crashes_and_is_restarted_and_the_others_notice_nothing():
         ]
 
 
-def test_who_is_in_a_topic_is_known_before_it_is_crashed(monkeypatch):
+def test_who_is_in_a_topic_is_known_before_it_is_crashed(monkeypatch, on_workers):
     """A topic that is at work has yet to handle joins and leaves; what comes behind the crash waits."""
     go_on, ask = threading.Event(), TopicState.handle
 
@@ -260,7 +260,7 @@ def test_a_sink_gets_single_crashes_in_each_topics_order():
     assert of_x(got) == of_x(NaiveChannel().run(SINGLE_CRASHES))
 
 
-def test_a_topic_that_fails_tells_its_members_and_comes_up_by_itself(monkeypatch):
+def test_a_topic_that_fails_tells_its_members_and_comes_up_by_itself(monkeypatch, on_workers):
     def fail(_state, _event):
         raise ValueError("planted")
 
@@ -298,7 +298,7 @@ def test_events_that_race_with_a_stop_from_outside_are_all_answered():
         assert len([m for m in answers if not hasattr(m, "diff")]) == 600
 
 
-def test_what_fails_in_a_topic_is_answered_and_the_topic_comes_back_empty(monkeypatch):
+def test_what_fails_in_a_topic_is_answered_and_the_topic_comes_back_empty(monkeypatch, on_workers):
     from lightspeed.actors.topic import TopicState
 
     handle = TopicState.handle
