@@ -65,7 +65,9 @@ class InsideActor(LightspeedError, RuntimeError):
 
     def __init__(self, call: str, actor: object) -> None:
         self.call, self.actor = call, actor
-        super().__init__(f"{call} waits, and was called inside {actor if type(actor) is str else named(actor)}, where it could wait for itself: use tell")
+        super().__init__(
+            f"{call} waits, and was called inside {actor if type(actor) is str else named(actor)}, where it could wait for itself: use tell"
+        )
 
 
 class ChannelClosed(LightspeedError, RuntimeError):

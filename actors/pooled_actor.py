@@ -228,16 +228,12 @@ class PooledActor(Mortal):
         if depth >= _MAX_DEPTH or key in scheduled:
             return NOT_HERE
         try:
-            if (
-                scheduled.setdefault(key, spot) is not spot
-                or self._pooled_has_work()
-                or self._pooled_dead
-                or self._pooled_pool._closed
-            ):
-                return NOT_HERE
+            spot.actor, spot.depth = self, depth + 1  # before the claim: a signal handler that would wait behind it is refused
             if caller is not None:
                 caller._mortal_waits_for = self
-            spot.actor, spot.depth = self, depth + 1
+            is_mine = scheduled.setdefault(key, spot) is spot
+            if not is_mine or self._pooled_has_work() or self._pooled_dead or self._pooled_pool._closed:
+                return NOT_HERE
             return self._pooled_answer_here(message)
         finally:
             spot.actor, spot.depth = caller, depth

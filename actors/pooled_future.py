@@ -10,7 +10,7 @@ import pykka
 
 from lightspeed.actors.blocking import wait_for
 from lightspeed.actors.current import current_actor
-from lightspeed.actors.errors import AskRing
+from lightspeed.actors.errors import AskRing, InsideActor
 from lightspeed.actors.pool import look_after_all
 from lightspeed.actors.text import named
 
@@ -76,6 +76,9 @@ class PooledFuture(pykka.Future[Any]):
             waiter.release()
 
     def _wait(self, timeout: float | None) -> None:
+        pool = getattr(self.target, "_pooled_pool", None)
+        if pool is not None and pool.is_held_here:
+            raise InsideActor("an ask", "a call of its pool that it interrupted")
         caller: Any = current_actor()
         if not hasattr(type(caller), "_mortal_end"):  # of others than ours it is not kept for whom they wait
             caller = None

@@ -67,9 +67,9 @@ class PooledHandle(Struct, frozen=True, gc=False):
         spot = here.spot
         outer = spot.actor
         try:
+            spot.actor = actor  # before the claim: a signal handler that would wait behind it is refused
             if scheduled.setdefault(key, spot) is not spot or actor._pooled_inbox or actor._pooled_dead:
                 return False
-            spot.actor = actor
             if is_callers:
                 return actor.receive_here(message) is not NOT_HERE
             actor._pooled_turn(message)

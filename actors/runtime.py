@@ -132,7 +132,7 @@ class Threads:
     start_on_thread = start
 
     def future(self) -> pykka.Future[Any]:
-        return pykka.ThreadingFuture()
+        return PooledFuture()  # Pykka's waits in a queue, whose lock stays taken if a Ctrl-C comes as it is taken
 
     def call_later(self, delay_s: float, call: Callable[[], None]) -> Timer:
         return self._timers.call_later(delay_s, call)
@@ -186,9 +186,6 @@ class Pool(Threads):
 
     def start_on_thread(self, role: type, *args: Any) -> SupervisedRef:
         return super().start(role, *args)
-
-    def future(self) -> pykka.Future[Any]:
-        return PooledFuture()
 
     def blocking(self) -> AbstractContextManager[None]:
         return blocking

@@ -160,6 +160,7 @@ class Channel:
         is_order = type(event) in _ORDERS
         if not is_order and self._supervisor.handle_here(Delivery(event)):  # type: ignore[arg-type]
             return
+        self._refuse_inside("handle")
         reply = self._runtime.future()
         self._door.tell(self._supervisor, (Order if is_order else Delivery)(event, reply), waits=True)  # type: ignore[arg-type]
         self._await("handle", reply)
@@ -191,10 +192,11 @@ class Channel:
         taken: list[tuple[int, Messages]] = []
         try:
             self._outbox.take(last_seq, taken)
-            return [message for _seq, messages in taken for message in messages]
+            flushed = [message for _seq, messages in taken for message in messages]
         except BaseException:  # the caller's own, as a Ctrl-C is
             self._outbox.give_back(taken)
             raise
+        return flushed
 
     @property
     def crashed(self) -> bool:
@@ -375,7 +377,9 @@ def _check_sink(sink: Sink | None) -> None:
         raise InvalidOption("on_outbound", sink, "must be a callable, an ActorRef or None")
     for code in (sink, getattr(type(sink), "__call__", None)):  # noqa: B004 - what a call of the object runs
         if iscoroutinefunction(code) or isgeneratorfunction(code) or isasyncgenfunction(code):
-            raise InvalidOption("on_outbound", sink, "must be a plain function: nobody would run the coroutine or generator of this one")
+            raise InvalidOption(
+                "on_outbound", sink, "must be a plain function: nobody would run the coroutine or generator of this one"
+            )
 
 
 def _check_adapter(adapter: Adapter) -> Adapter:

@@ -57,18 +57,24 @@ def test_messages_of_one_sender_are_handled_in_order(pool):
     assert seen == list(range(1000))
 
 
+def compute_until(go_on):
+    """One who waited would be left to it, and another take his place."""
+    while not go_on:
+        pass
+
+
 def test_a_ready_actor_waits_for_one_batch_of_each_other():
     pool = ActorPool(workers=1, throughput=10)
-    order, start = [], threading.Event()
+    order, start = [], []
     gate = Echo.start(pool=pool)
-    gate.tell(lambda _actor: start.wait(10))
+    gate.tell(lambda _actor: compute_until(start))
     busy = [Echo.start(pool=pool) for _ in range(100)]
     for ref in busy:
         for _ in range(30):
             ref.tell(lambda _actor: order.append("busy"))
     idle = Echo.start(pool=pool)
     idle.tell(lambda _actor: order.append("idle"))
-    start.set()
+    start.append(1)
     assert idle.ask("done", timeout=10)
     for ref in busy:
         ref.ask("done", timeout=10)
