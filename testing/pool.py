@@ -103,6 +103,12 @@ class SimulatedPool(ActorPool):
         self.scheduled[id(actor)] = actor
         self.ready.append(actor)
 
+    def strand(self, actor: Runnable) -> None:
+        pass  # no exception of a worker's, or for want of one
+
+    def look_after(self) -> None:
+        pass
+
     def adopt(self, actor: Any, name: str) -> None:
         """From here on what it is told stands in the trace, under this name."""
         inbox = Inbox(name, actor, self._trace, self._asks)

@@ -39,14 +39,13 @@ def member_not_replayed():
 def key_left_after_its_last_device():
     """A user who had several devices stays present when the last of them has left."""
 
-    def untrack(presence, client_id, key):
+    def going(presence, client_id, key):
         present = presence._metas[key]
         if isinstance(present, Meta):
-            del presence._metas[key]
-            return Entry(key, (present,))
-        return Entry(key, (present.pop(client_id),))
+            return Entry(key, (present,)), presence._metas, key
+        return Entry(key, (present[client_id],)), present, client_id
 
-    with patch.object(Presence, "untrack", untrack):
+    with patch.object(Presence, "going", going):
         yield
 
 

@@ -455,7 +455,7 @@ class Wordless(Exception):
 
 @pytest.mark.parametrize(
     ("error", "text"),
-    [(Wordless(), "Wordless: it has no text"), (ValueError("\udc80"), "ValueError: \\udc80")],
+    [(Wordless(), "Wordless: (its text can't be had)"), (ValueError("\udc80"), "ValueError: \\udc80")],
     ids=["no text", "a text that can't be encoded"],
 )
 def test_a_failure_whose_text_is_none_hurts_its_topic_only(monkeypatch, caplog, error, text):

@@ -189,14 +189,31 @@ class Lax(RestartWindow):
         return True
 
 
-def deaf_to_the_sender(state, event):
-    return tuple(topic.BroadcastMessage(m.topic, m.payload, tuple(m.recipients)[1:]) for m in TopicState._broadcast(state, event))
+def deaf_to_the_sender(state, event, seq, out):
+    given = []
+    TopicState._broadcast(state, event, seq, given)
+    out += [
+        (seq, tuple(topic.BroadcastMessage(m.topic, m.payload, tuple(m.recipients)[1:]) for m in messages)) for seq, messages in given
+    ]
 
 
-def forgetful_push(state, event):
-    messages = TopicState._push(state, event)
+def forgetful_push(state, event, seq, out):
+    TopicState._push(state, event, seq, out)
     state.users.clear()
-    return messages
+
+
+def flushed(change):
+    """A flush whose messages are changed so."""
+
+    def take(real):
+        def take_changed(outbox, last_seq, taken):
+            given = []
+            real(outbox, last_seq, given)
+            taken += [(0, tuple(change([message for _seq, messages in given for message in messages])))]
+
+        return take_changed
+
+    return take
 
 
 def swapped(tell):
@@ -334,13 +351,13 @@ BROKEN = {
         "outbox",
         "were due",
         chat,
-        lambda: broken(Outbox, "take", lambda take: lambda outbox, last_seq: take(outbox, last_seq)[::-1]),
+        lambda: broken(Outbox, "take", flushed(lambda messages: messages[::-1])),
     ),
     "a flush that loses something": (
         "outbox",
         "were due",
         chat,
-        lambda: broken(Outbox, "take", lambda take: lambda outbox, last_seq: take(outbox, last_seq)[:-1]),
+        lambda: broken(Outbox, "take", flushed(lambda messages: messages[:-1])),
     ),
     "somebody brought back who was never there": (
         "rejoin",
@@ -414,7 +431,7 @@ BROKEN = {
         "supervisor",
         "a relay, failed of KeyError",
         chat,
-        lambda: patch.dict(topic._STEPS, {Broadcast: lambda state, event: {}[event]}),
+        lambda: patch.dict(topic._STEPS, {Broadcast: lambda state, event, seq, out: {}[event]}),
     ),
     "a supervisor that fails of itself": (
         "supervisor",
