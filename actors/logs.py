@@ -81,11 +81,12 @@ class _Writer:
                 return
             self._waiting.append(write)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="lightspeed log", daemon=True)
+                thread = threading.Thread(target=self._run, name="lightspeed log", daemon=True)
                 try:
-                    self._thread.start()
+                    thread.start()  # it waits for the lock that is held here
                 except RuntimeError:  # no thread can be started: it waits for a better time
-                    self._thread = None
+                    return
+                self._thread = thread
 
     def settle(self, timeout_s: float) -> bool:
         thread = self._thread

@@ -208,14 +208,20 @@ class ActorPool:
         return [named(actor) for actor in busy]
 
     def _wait_until_idle(self, deadline_s: float) -> None:
-        while True:
-            self.look_after()
-            with self.lock:
-                left_s = deadline_s - time.monotonic()
-                is_idle = not (self._ready or self._workers.are_busy)
-                if is_idle or left_s <= 0 or here.spot in self._workers.all:
-                    return
-                self._workers.rest.wait(min(left_s, 0.5))
+        signal, workers = threading.Lock(), self._workers
+        signal.acquire()
+        workers.rests += (signal,)
+        try:
+            while not self._is_idle and here.spot not in workers.all and (left_s := deadline_s - time.monotonic()) > 0:
+                self.look_after()
+                signal.acquire(timeout=min(left_s, 0.5))
+        finally:
+            workers.rests.remove(signal)
+
+    @property
+    def _is_idle(self) -> bool:
+        with self.lock:
+            return not (self._ready or self._workers.are_busy)
 
     def _work(self, me: Worker) -> None:
         here.spot = me

@@ -18,7 +18,10 @@ class Timers:
     """Any thread may call it. One lock guards the heap; no call is made under it."""
 
     def __init__(self) -> None:
-        self._changed = threading.Condition()
+        self._lock = (
+            threading.RLock()
+        )  # taken by itself: to enter a Condition is code in Python, in the middle of which one may be hit
+        self._changed = threading.Condition(self._lock)
         self._due: list[tuple[float, int, _Timer]] = []
         self._cancelled = 0
         self._numbers = itertools.count()
@@ -32,7 +35,7 @@ class Timers:
             RuntimeError: Python's own, where no thread can be started.
         """
         timer = _Timer(self, call)
-        with self._changed:
+        with self._lock:
             if self._thread is None:
                 thread = threading.Thread(target=self._run, name="Timers", daemon=True)
                 thread.start()  # it waits for the lock that is held here
@@ -51,7 +54,7 @@ class Timers:
         return [thread.name] if thread.is_alive() else []
 
     def _cancel(self, timer: "_Timer") -> None:
-        with self._changed:
+        with self._lock:
             if timer.call is not None:
                 timer.call = None
                 self._cancelled += 1
@@ -65,7 +68,7 @@ class Timers:
 
     def _run(self) -> None:
         while True:
-            with self._changed:
+            with self._lock:
                 self._running = None
                 self._changed.notify_all()
                 call = self._next()

@@ -40,6 +40,9 @@ _IDLE_LOOKS = 100
 _WAITS = frozenset((threading.__file__, queue.__file__, concurrent.futures._base.__file__))
 """Files of the standard library in whose code one waits for another thread; Pykka's `ThreadingFuture` waits there too."""
 
+# What a Condition says in place of an exception that hit its wait, as when a thread is started.
+_LOCK_LOST = ("cannot release un-acquired lock", "release unlocked lock")
+
 # So long one is kept that nobody needs, beyond those that may be at work: to start a thread takes up to 1 ms, to keep it 20 KB.
 _SPARE_S = 5.0
 
@@ -103,8 +106,9 @@ class Workers:
         """Fewer are at work than may be."""
         self.crowded = False
         """More are at work than may be."""
-        self.rest = threading.Condition(lock)
-        """Told when a worker has nothing to do, or ends."""
+        self.rests: list[threading.Lock] = []
+        """Released when a worker has nothing to do, or ends: each is somebody's who waits for that. (A Condition's own wait is code in
+        Python, which an exception of the waiting thread leaves in disorder.)"""
         self._parked: list[Worker] = []  # who parked last is called first, so that the others come to their end
         self._away = 0
         self._is_filling = self._is_asked = False
@@ -220,7 +224,7 @@ class Workers:
             me.turn = None
             self._parked.append(me)
             self._count()
-            self.rest.notify_all()
+            self._tell_rests()
             patience_s = self._patience(me)
         return self._sleep(me, patience_s)
 
@@ -359,8 +363,10 @@ class Workers:
             worker.thread.start()
         except BaseException as error:  # also a KeyboardInterrupt, after which the thread may run: it is not taken on, and ends
             self._leave(worker)
-            if isinstance(error, RuntimeError) and self.all:
+            if type(error) is RuntimeError and self.all:
                 return False  # no more threads: those that there are will come to it
+            if str(error) in _LOCK_LOST and error.__context__ is not None:
+                raise error.__context__ from None
             raise
         return True
 
@@ -370,4 +376,9 @@ class Workers:
         if self.lookout is worker:
             self.lookout = None
         self.all.discard(worker)
-        self.rest.notify_all()
+        self._tell_rests()
+
+    def _tell_rests(self) -> None:
+        for signal in self.rests:
+            if signal.locked():
+                signal.release()

@@ -1,9 +1,11 @@
 """Exceptions that hit a thread from outside, thrown at each place at which CPython can let one in.
 
 That is at the entry of a function, behind a call, and where a loop turns back: there it looks whether a signal has come, and runs its
-handler, which may raise. A trace function sees each instruction before it is run, and what it raises comes from there.
+handler, which may raise. (In the code of `threading` itself nothing is thrown: a thread whose start is hit may never run, and its
+locks stay as they are; nobody but Python can mend that.) A trace function sees each instruction before it is run, and what it raises comes from there.
 """
 
+import _weakrefset
 import dis
 import sys
 import threading
@@ -42,7 +44,7 @@ def throw_at(number, error, call):
     return (thrown[0] if thrown else None), raised
 
 
-_POINTS = {}
+_POINTS, _SPARED = {}, {__file__, threading.__file__, _weakrefset.__file__}
 
 
 def _points_in(code):
@@ -54,7 +56,7 @@ def _points_in(code):
             behind_call = instruction.opname.startswith("CALL")
             if instruction.opname.startswith("JUMP_BACKWARD"):
                 points.add(instruction.argval)
-        _POINTS[code] = points if code.co_filename != __file__ else set()
+        _POINTS[code] = points if code.co_filename not in _SPARED else set()
     return _POINTS[code]
 
 

@@ -80,9 +80,18 @@ def changes_of_thread(seen):
 
 
 def wait_until(pool, holds, timeout_s=10.0):
-    until_s = time.monotonic() + timeout_s
-    with pool.lock:
-        return pool._workers.rest.wait_for(holds, timeout_s) and time.monotonic() < until_s
+    until_s, signal = time.monotonic() + timeout_s, threading.Lock()
+    signal.acquire()
+    pool._workers.rests.append(signal)
+    try:
+        while time.monotonic() < until_s:
+            with pool.lock:
+                if holds():
+                    return True
+            signal.acquire(timeout=max(0.0, until_s - time.monotonic()))
+        return False
+    finally:
+        pool._workers.rests.remove(signal)
 
 
 # Who takes over

@@ -193,7 +193,8 @@ def deaf_to_the_sender(state, event, seq, out):
     given = []
     TopicState._broadcast(state, event, seq, given)
     out += [
-        (seq, tuple(topic.BroadcastMessage(m.topic, m.payload, tuple(m.recipients)[1:]) for m in messages)) for seq, messages in given
+        (seq, tuple(topic.BroadcastMessage(m.topic, m.payload, tuple(m.recipients)[1:]) for m in messages))
+        for seq, messages in given
     ]
 
 
