@@ -81,7 +81,7 @@ def parse(text):
 
 class Room(Behaviour):
     def __init__(self):
-        self.sum, self.lock = Sum(), threading.Lock()
+        self.sum, self.lock, self.thread = Sum(), threading.Lock(), threading.main_thread()
     def on_push(self, room, client_id, event, payload):
         self.sum.value += parse(payload)
 """
@@ -197,7 +197,7 @@ def test_show_says_what_is_in_it_and_runs_nothing(written):
         "nowhere_else.Room",
         "Odd: seven",
         "signed      yes, with the key",
-        "Room.lock: _thread.lock",
+        "Room.thread: threading._MainThread",
     ):
         assert words in done.stdout, done.stdout
     assert "signed      yes; not checked" in run("show", path, key="").stdout
@@ -244,15 +244,16 @@ def test_no_exception_or_another_end_is_told_and_gives_status_one(written, code,
 
 def test_a_replay_that_uses_a_token_says_which(written):
     body = """def __init__(self):
-        import threading
-        self.lock = threading.Lock()
+        import socket, threading
+        self.lock, self.socket = threading.Lock(), socket.socket()
     def on_push(self, *_):
         with self.lock:
-            raise ValueError("held")"""
+            self.socket.close()
+        raise ValueError("held")"""
     done = run("replay", written(RAISES.format(body=body)))
     assert done.returncode == 1
-    assert "TokenUsed: the replay used what is not in the capsule: Room.lock: _thread.lock" in done.stdout
-    assert "  not in the capsule: Room.lock: _thread.lock" in done.stdout
+    assert "TokenUsed: the replay used what is not in the capsule: Room.socket: socket.socket" in done.stdout
+    assert "  not in the capsule: Room.socket: socket.socket" in done.stdout
 
 
 def test_one_of_another_python_is_refused(written):
