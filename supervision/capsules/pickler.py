@@ -22,11 +22,12 @@ from lightspeed.supervision.capsules.capsule import name_of
 from lightspeed.supervision.capsules.own_ways import OWN_WAYS, is_tied
 from lightspeed.supervision.capsules.redaction import REDACTED, looks_secret, redact_json
 from lightspeed.supervision.capsules.secret_text import userinfo_in
-from lightspeed.supervision.capsules.secret_values import is_pair, is_to_go, leaves_of
+from lightspeed.supervision.capsules.secret_values import ABOUT_FIELDS, is_pair, is_to_go, leaves_of
 from lightspeed.supervision.capsules.token import Token
 
-# In a class: by name of field what is no value.
-_ABOUT_FIELDS = ("__annotations__", "__dataclass_fields__")
+_NEST: list[Any] = []
+for _ in range(50):
+    _NEST = [_NEST]
 
 # A shorter text is looked at for no secret but its own.
 _LONG_ENOUGH = 8
@@ -48,7 +49,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         self._before: Any = None  # the object that was seen last
         self._key: Any = None  # and the one before it
         self._dicts: list[dict[Any, Any]] = []  # those that have been seen; it keeps them, so that an id means one thing
-        self._pairs: list[Any] = []  # and these
+        self._kept: list[Any] = []  # and these
         self._owners: dict[int, str] = {}  # by id of a dict: whose attributes it holds
         self._plain: set[int] = set()  # by id: dicts whose keys are no names of fields, and what else is no pair
         self._secret_pairs: dict[tuple[int, int], str] = {}  # by the ids of key and value: the name of both
@@ -65,7 +66,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         if kind is str:
             return self._redact_text(obj)
         if kind is bytes:
-            return self._redact_bytes(obj)
+            return None if id(obj) in self._plain else self._redact_bytes(obj)
         if kind in (tuple, list):
             self._look_at_pair(obj)
         elif issubclass(kind, dict):
@@ -80,7 +81,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
 
     def _look_into(self, obj: dict[Any, Any]) -> None:
         self._dicts.append(obj)
-        self._plain.update(id(dict.__getitem__(obj, name)) for name in _ABOUT_FIELDS if dict.__contains__(obj, name))
+        self._plain.update(id(dict.__getitem__(obj, name)) for name in ABOUT_FIELDS if dict.__contains__(obj, name))
         if id(obj) in self._plain:
             return
         owner = self._owners.get(id(obj), "")
@@ -91,7 +92,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     def _look_at_pair(self, obj: Any) -> None:
         """A name, and its value: as of a header."""
         if is_pair(obj) and id(obj) not in self._plain:
-            self._pairs.append(obj)
+            self._kept.append(obj)
             self._secret_pairs[id(obj[0]), id(obj[1])] = _text_of(obj[0])
 
     def _redact(self, name: str, value: Any) -> tuple[str, Any]:
@@ -128,9 +129,11 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         try:
             text = data.decode()
         except UnicodeDecodeError:
-            text = data.decode("latin-1")
-            done = self._redact_text(text)
-            return None if done is None else ("text", done[1].encode("latin-1", "replace"))
+            if self._clean is None:
+                self.texts.add(data.decode("latin-1"))
+                return None
+            cleaned = self._clean(data.decode("latin-1")).encode("latin-1")
+            return None if cleaned == data else ("text", cleaned)
         done = self._redact_text(text)
         return None if done is None else ("text", done[1].encode())
 
@@ -140,7 +143,11 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         if own is not None:
             return own(self, obj)
         if kind in OWN_WAYS:
-            return OWN_WAYS[kind](obj)
+            made = OWN_WAYS[kind](obj)
+            if kind is types.CodeType:
+                self._kept.append(made)
+                self._plain.add(id(made[1][0]))  # no text, whatever its bytes look like
+            return made
         if issubclass(kind, type) or kind is types.FunctionType or kind is types.ModuleType:
             return self._code_of(obj, kind)
         if is_tied(kind):  # type: ignore[arg-type]
@@ -286,12 +293,17 @@ def _is_of_the_whole(kind: type[BaseException]) -> bool:
     return issubclass(kind, (KeyboardInterrupt, MemoryError)) or (issubclass(kind, RecursionError) and not _has_room())
 
 
-def _has_room(frames: int = 50) -> bool:
-    """Whether so many functions more could call one another here."""
+def _has_room() -> bool:
+    """Whether some more calls fit within one another here, of Python's functions and, which it counts apart, of those in C."""
     try:
-        return frames == 0 or _has_room(frames - 1)
+        repr(_NEST)
+        return _call_deeper(50)
     except RecursionError:
         return False
+
+
+def _call_deeper(times: int) -> bool:
+    return times == 0 or _call_deeper(times - 1)
 
 
 def _text_of(name: str | bytes) -> str:

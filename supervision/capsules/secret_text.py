@@ -9,7 +9,7 @@ import base64
 import re
 from collections.abc import Iterable
 
-from lightspeed.supervision.capsules.redaction import REDACTED
+from lightspeed.supervision.capsules.redaction import REDACTED, looks_secret
 
 SHORTEST = 4
 """A shorter secret would be found by chance in any text: it is not looked for."""
@@ -45,9 +45,9 @@ _WRITTEN_NEXT_TO_IT = re.compile(r"(?P<scheme>(?:Bearer|Basic)\s+)(?=\S*[0-9=]|\
 
 
 def userinfo_in(text: str) -> list[str]:
-    """The passwords in the addresses that the text is, or has in it."""
+    """The passwords in the addresses that the text is, or has in it; no placeholders."""
     found = _USERINFO.findall(text) if "://" in text and "@" in text else []
-    return [password for password in found if password != REDACTED]
+    return [password for password in found if not (looks_secret(password) or password[0] in "{<$*[" or password == "%s")]
 
 
 def with_parts(secret: str) -> set[str]:
@@ -86,9 +86,10 @@ class Censor:
 
     def clean(self, text: str) -> str:
         """The text without them."""
-        text = _WRITTEN_NEXT_TO_IT.sub(rf"\g<scheme>{REDACTED}", text) if "B" in text else text
-        if not self._forms:
-            return text
+        cleaned = self._without_forms(text) if self._forms else text
+        return _WRITTEN_NEXT_TO_IT.sub(rf"\g<scheme>{REDACTED}", cleaned) if "B" in cleaned else cleaned
+
+    def _without_forms(self, text: str) -> str:
         plain, places = _plain(text)
         spans = sorted((places[start], places[end]) for form in self._forms for start, end in _places_of(form, plain))
         pieces, done = [], 0

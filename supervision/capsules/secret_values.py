@@ -18,6 +18,9 @@ _MOST = 100_000
 # Such numbers a text shows whole.
 _LARGEST = 10**100
 
+ABOUT_FIELDS = ("__annotations__", "__dataclass_fields__", "__slots__", "__match_args__", "_fields")
+"""In a class: the names of fields, and by name what is no value."""
+
 _CODE = (types.BuiltinFunctionType, types.ModuleType, Token)
 _FUNCTIONS = (types.FunctionType, types.MethodType)
 
@@ -101,7 +104,7 @@ def _named_in(value: Any, kind: type) -> Iterator[tuple[Any, Any]]:
     elif kind in _FUNCTIONS:
         yield from _of_function(value)
     elif issubclass(kind, type):
-        yield from () if is_pythons(value) else list(value.__dict__.items())
+        yield from () if is_pythons(value) else ((name, held) for name, held in value.__dict__.items() if name not in ABOUT_FIELDS)
     elif kind.__module__.startswith("lightspeed.") and not issubclass(kind, BaseException):
         yield from _of_ours(value, kind)
         return
