@@ -64,7 +64,11 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
                 return self._redact(name, obj)
         kind = type(obj)
         if kind is str:
-            return self._redact_text(obj)
+            if obj[:1] in _MAY_OPEN_JSON or self._clean is not None or "://" in obj:
+                return self._redact_text(obj)
+            if len(obj) >= _LONG_ENOUGH:
+                self.texts.add(obj)
+            return None
         if kind is bytes:
             return None if id(obj) in self._plain else self._redact_bytes(obj)
         if kind in (tuple, list):
@@ -81,7 +85,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
 
     def _look_into(self, obj: dict[Any, Any]) -> None:
         self._dicts.append(obj)
-        self._plain.update(id(dict.__getitem__(obj, name)) for name in ABOUT_FIELDS if dict.__contains__(obj, name))
+        if dict.__contains__(obj, "__doc__"):  # a class
+            self._plain.update(id(dict.__getitem__(obj, name)) for name in ABOUT_FIELDS if dict.__contains__(obj, name))
         if id(obj) in self._plain:
             return
         owner = self._owners.get(id(obj), "")
@@ -187,10 +192,15 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         return self._owned(obj.__name__, reduced)
 
     def _struct(self, obj: msgspec.Struct, kind: type[msgspec.Struct]) -> Any:
+        if kind.__module__.startswith("lightspeed."):
+            made = obj.__reduce__()
+            self._kept.append(made)
+            self._plain.add(id(made[1]))
+            return made
         if rebuilt.find_in_class(kind, "__reduce__") is not rebuilt.find_in_class(msgspec.Struct, "__reduce__"):
             self.runs.append(class_name(kind))
             return self._owned(class_name(kind), obj.__reduce__())
-        if rebuilt.find_in_class(kind, "__post_init__") is not None and not kind.__module__.startswith("lightspeed."):
+        if rebuilt.find_in_class(kind, "__post_init__") is not None:
             self.runs.append(class_name(kind))
         return _make_struct, (kind, {name: getattr(obj, name) for name in kind.__struct_fields__})
 

@@ -104,7 +104,9 @@ def _named_in(value: Any, kind: type) -> Iterator[tuple[Any, Any]]:
     elif kind in _FUNCTIONS:
         yield from _of_function(value)
     elif issubclass(kind, type):
-        yield from () if is_pythons(value) else ((name, held) for name, held in value.__dict__.items() if name not in ABOUT_FIELDS)
+        yield from (
+            () if is_pythons(value) else ((name, held) for name, held in value.__dict__.items() if name not in ABOUT_FIELDS)
+        )
     elif kind.__module__.startswith("lightspeed.") and not issubclass(kind, BaseException):
         yield from _of_ours(value, kind)
         return
