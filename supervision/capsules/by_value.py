@@ -4,6 +4,7 @@ cloudpickle knows by a table of the process which do. Many threads may pickle at
 so that nobody may hold a lock meanwhile: a module stands in the table while anybody needs it there.
 """
 
+import os
 import sys
 import sysconfig
 import threading
@@ -59,6 +60,17 @@ def is_the_users(module: types.ModuleType) -> bool:
     if name == "__main__" or name.split(".")[0] == "lightspeed" or not isinstance(file, str) or not file.endswith(".py"):
         return False
     return _is_a_users_file(file)
+
+
+def _after_fork() -> None:
+    """Whoever pickled in the parent does so no more here."""
+    global _lock
+    _lock = threading.RLock()
+    _users.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 @lru_cache(maxsize=1000)

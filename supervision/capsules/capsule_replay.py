@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from lightspeed.actors.errors import InvalidCapsule
+from lightspeed.actors.text import escaped
 from lightspeed.actors.topic import TopicState
 from lightspeed.supervision.capsules.capsule import Failure, minor
 from lightspeed.supervision.capsules.capsule_file import KEY, Capsule
@@ -49,12 +50,11 @@ def replay(capsule: Capsule, timeout_s: float) -> Outcome:
     header = capsule.header
     here = platform.python_version()
     if header.minor_python != minor(here):
-        reason = (
-            f"it was written by Python {header.python}, whose code Python {here} can't load: replay it with {header.minor_python}"
-        )
+        python, minor_python = escaped(header.python), escaped(header.minor_python)
+        reason = f"it was written by Python {python}, whose code Python {here} can't load: replay it with {minor_python}"
         raise InvalidCapsule(capsule.source, reason)
     if header.snapshot.startswith("none"):
-        raise InvalidCapsule(capsule.source, f"it holds no state to begin with: {header.snapshot}")
+        raise InvalidCapsule(capsule.source, f"it holds no state to begin with: {escaped(header.snapshot, None)}")
     return _in_another_process(capsule.state, capsule.steps, timeout_s, {})
 
 
@@ -141,4 +141,4 @@ def difference(capsule: Capsule, outcome: Outcome) -> str:
 
 
 def _shown(failure: Failure) -> str:
-    return f"{failure.type}: {failure.text}"
+    return escaped(f"{failure.type}: {failure.text}", None)

@@ -213,6 +213,16 @@ def test_show_writes_nothing_that_a_terminal_would_obey(written):
     assert not {"\x1b", "\x9b"} & set(done.stdout)
 
 
+def test_what_stands_in_a_capsule_forges_no_line_of_ours(written):
+    body = "def on_push(self, *_): raise ValueError('bad\\nsigned      yes, with the key')"
+    path = written(RAISES.format(body=body), key="")
+    path.write_bytes(path.read_bytes().replace(b'"topic":"x"', b'"topic":"x\\nsigned      yes"'))
+    shown = run("show", path).stdout
+    assert [line for line in shown.split("\n\n")[0].splitlines() if line.startswith("signed")] == ["signed      no"]
+    done = run("replay", path, "--run-untrusted-code")
+    assert done.stdout.splitlines()[-1].startswith("the same failure as in topic x\\nsigned      yes, on push")
+
+
 def test_another_exception_is_told_and_gives_status_one(written):
     done = run("replay", written(RAISES.format(body="def on_push(self, *_): import os; raise ValueError(os.getpid())")))
     assert done.returncode == 1

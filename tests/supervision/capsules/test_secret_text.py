@@ -94,7 +94,13 @@ def test_the_header_that_carries_one_gives_it_away_by_its_own_words():
 
 def test_passwords_are_found_in_addresses():
     assert userinfo_in("postgres://u:p%40ss@host, redis://:s3cret@h and http://h/a:b@c") == ["p%40ss", "s3cret"]
-    for text in ("http://host:80/ me@host", "x://user:password@host", "x://user:{pw}@host", "x://u:%s@host", f"x://u:{REDACTED}@host"):
+    for text in (
+        "http://host:80/ me@host",
+        "x://user:password@host",
+        "x://user:{pw}@host",
+        "x://u:%s@host",
+        f"x://u:{REDACTED}@host",
+    ):
         assert userinfo_in(text) == []
 
 
