@@ -14,8 +14,9 @@ import msgspec
 from lightspeed.supervision.capsules.pickler import Pickler
 from lightspeed.supervision.capsules.secret_text import Censor
 
-# So many strings times secrets are looked at; with more, only those that are a secret as a whole are found in a state.
-_MOST_LOOKS = 200_000
+# So many characters times secrets are looked at; with more, only those that are a secret as a whole are found in a state. A text
+# costs about as much as its length and this.
+_MOST_LOOKS, _EACH_TEXT = 100_000_000, 200
 
 # A shorter secret, or one that could be a name in a program, is taken out of texts about the state, but not of those in it.
 _LONG_ENOUGH = 8
@@ -72,7 +73,8 @@ def pickled(value: Any, limit: int | None = None, known: frozenset[str] = frozen
     if not secrets:
         return made
     censor = Censor(secret for secret in secrets if _can_be_told_from_a_name(secret))
-    looks = censor.clean if len(texts) * len(secrets) < _MOST_LOOKS else censor.whole
+    cost = sum(len(text) + _EACH_TEXT for text in texts) * len(secrets)
+    looks = censor.clean if cost < _MOST_LOOKS else censor.whole
     if all(looks(text) == text for text in texts):
         return made
     again, _texts = _dumped(value, limit, looks)  # what is said of a secret where its name is not

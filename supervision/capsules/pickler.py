@@ -14,14 +14,14 @@ from lightspeed.actors.events import Push
 from lightspeed.actors.presence import Presence
 from lightspeed.actors.recipients import Roster
 from lightspeed.actors.room import Room
-from lightspeed.actors.text import class_name
+from lightspeed.actors.text import class_name, shown
 from lightspeed.actors.topic import TopicState
 from lightspeed.supervision.capsules import rebuilt, rebuilt_class
 from lightspeed.supervision.capsules.by_value import ByValue, is_users_name
 from lightspeed.supervision.capsules.capsule import name_of
 from lightspeed.supervision.capsules.own_ways import OWN_WAYS, is_tied
 from lightspeed.supervision.capsules.redaction import REDACTED, looks_secret, redact_json
-from lightspeed.supervision.capsules.secret_text import userinfo_in
+from lightspeed.supervision.capsules.secret_text import may_speak, without_spoken
 from lightspeed.supervision.capsules.secret_values import ABOUT_FIELDS, is_pair, is_to_go, leaves_of
 from lightspeed.supervision.capsules.token import Token
 
@@ -53,18 +53,19 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         self._owners: dict[int, str] = {}  # by id of a dict: whose attributes it holds
         self._plain: set[int] = set()  # by id: dicts whose keys are no names of fields, and what else is no pair
         self._secret_pairs: dict[tuple[int, int], str] = {}  # by the ids of key and value: the name of both
+        self._secret_values: dict[int, str] = {}  # by id of a value whose key is no text: its name
         self._secret_cells: dict[int, str] = {}  # by id of a closure's cell: the variable
 
     def persistent_id(self, obj: Any) -> Any:
         before, self._before = self._before, obj
         self._key = before
-        if self._secret_pairs:
-            name = self._secret_pairs.get((id(before), id(obj)))
+        if self._secret_pairs or self._secret_values:
+            name = self._secret_pairs.get((id(before), id(obj))) or self._secret_values.get(id(obj))
             if name is not None:
                 return self._redact(name, obj)
         kind = type(obj)
         if kind is str:
-            if obj[:1] in _MAY_OPEN_JSON or self._clean is not None or "://" in obj:
+            if obj[:1] in _MAY_OPEN_JSON or self._clean is not None or may_speak(obj):
                 return self._redact_text(obj)
             if len(obj) >= _LONG_ENOUGH:
                 self.texts.add(obj)
@@ -92,7 +93,10 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         owner = self._owners.get(id(obj), "")
         for key, value in list(dict.items(obj)):
             if looks_secret(key) and is_to_go(value):
-                self._secret_pairs[id(key), id(value)] = f"{owner}{_text_of(key)}"
+                if type(key) in (str, bytes):
+                    self._secret_pairs[id(key), id(value)] = f"{owner}{_text_of(key)}"
+                else:  # it is no single object to the pickler: its value comes behind all that it is made of
+                    self._secret_values[id(value)] = f"{owner}{_text_of(key)}"
 
     def _look_at_pair(self, obj: Any) -> None:
         """A name, and its value: as of a header."""
@@ -114,10 +118,9 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             done, names, secrets = redacted
             self.redactions += (f"{name} (in JSON)" for name in names)
             self.secrets.update(secrets)
-        for password in userinfo_in(done):
-            self.redactions.append("password (in an address)")
-            self.secrets.add(password)
-            done = done.replace(f":{password}@", f":{REDACTED}@")
+        done, names, secrets = without_spoken(done)
+        self.redactions += names
+        self.secrets.update(secrets)
         if self._clean is not None:
             cleaned = self._clean(done)
             if cleaned != done:
@@ -316,8 +319,8 @@ def _call_deeper(times: int) -> bool:
     return times == 0 or _call_deeper(times - 1)
 
 
-def _text_of(name: str | bytes) -> str:
-    return str.__str__(name) if isinstance(name, str) else repr(bytes(name))
+def _text_of(name: Any) -> str:
+    return str.__str__(name) if issubclass(type(name), str) else shown(name)
 
 
 def _fill(state: TopicState, fields: dict[str, Any]) -> None:

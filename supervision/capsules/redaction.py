@@ -5,6 +5,7 @@ Nothing here asks an object of the program's for anything: what is no plain valu
 
 import json
 import re
+from enum import EnumMeta
 from functools import lru_cache
 from typing import Any
 
@@ -20,11 +21,15 @@ _WHOLE = frozenset(("auth", "pin", "otp", "pass"))
 _NO_LETTER_OR_DIGIT = re.compile(r"[^a-z0-9]+")
 
 # A text in JSON, and the text or number that it is the key of, if it is one's.
-_TEXT = r'"(?:[^"\\]|\\.)*"'
+# One without an end reaches to the end of all, or each of its quotes would be looked at as the beginning of another.
+_TEXT = r'"(?:[^"\\]++|\\(?s:.))*+(?:"|\\?\Z)'
 _PAIR = re.compile(rf"(?P<key>{_TEXT})(?:(?P<between>\s*:\s*)(?P<value>{_TEXT}|-?\d[\d.eE+-]*))?")
 
 # Limits and counts are named after what they limit; what has less than four digits is soon guessed.
 _SMALL = 1000
+
+# So often JSON may stand within JSON and be looked into.
+_MOST_WITHIN = 3
 
 # No more digits are taken for a number: Python refuses to make an int of some thousands.
 _LONGEST_NUMBER = 400
@@ -33,6 +38,9 @@ _LONGEST_NUMBER = 400
 def looks_secret(name: object) -> bool:
     """Whether what stands under such a name is better not shown."""
     kind = type(name)
+    if isinstance(kind, EnumMeta) and not issubclass(kind, str):
+        name = object.__getattribute__(name, "_name_")
+        kind = type(name)
     if issubclass(kind, str):
         return _looks_secret(str.__str__(name))
     return issubclass(kind, bytes) and _looks_secret(bytes.decode(name, "latin-1"))  # type: ignore[arg-type]
@@ -57,7 +65,7 @@ def may_be_secret(value: Any) -> bool:
 _SIZED = (str, bytes, bytearray, list, tuple, dict, set, frozenset)
 
 
-def redact_json(text: str) -> tuple[str, list[str], list[str]] | None:
+def redact_json(text: str, within: int = 0) -> tuple[str, list[str], list[str]] | None:
     """The text without the secrets in it, the names of their keys, and themselves; None where nothing is to be done.
 
     Everything else in the text stays as it is written, unless a secret is an object or a list, or stands in JSON within the JSON.
@@ -71,13 +79,13 @@ def redact_json(text: str) -> tuple[str, list[str], list[str]] | None:
         return _redact_pairs(text)
     names: list[str] = []
     secrets: list[str] = []
-    _find(value, names, secrets)
+    _find(value, names, secrets, within)
     if not names:
         return None
     redacted = _PAIR.sub(_without_value, text)
-    if _has_more(redacted):
+    if _has_more(redacted, within):
         try:
-            redacted = json.dumps(_without(_read(redacted)), ensure_ascii=False)
+            redacted = json.dumps(_without(_read(redacted), within), ensure_ascii=False)
         except RecursionError:
             redacted = json.dumps(REDACTED)
     return redacted, names, secrets
@@ -99,13 +107,13 @@ def _redact_pairs(text: str) -> tuple[str, list[str], list[str]] | None:
     return _PAIR.sub(_without_value, text), names, secrets
 
 
-def _has_more(redacted: str) -> bool:
+def _has_more(redacted: str, within: int) -> bool:
     names: list[str] = []
-    _find(_read(redacted), names, [])
+    _find(_read(redacted), names, [], within)
     return bool(names)
 
 
-def _find(value: Any, names: list[str], secrets: list[str]) -> None:
+def _find(value: Any, names: list[str], secrets: list[str], within: int) -> None:
     """One after the other, and not one within the other: JSON may be as deep as Python can read it."""
     waiting = [value]
     while waiting:
@@ -113,7 +121,7 @@ def _find(value: Any, names: list[str], secrets: list[str]) -> None:
         if isinstance(value, list):
             waiting += reversed(value)
         elif isinstance(value, str):
-            inner = redact_json(value) if value[:1] in ("{", "[") else None
+            inner = _redact_within(value, within)
             if inner is not None:
                 names += inner[1]
                 secrets += inner[2]
@@ -154,13 +162,17 @@ def _without_value(pair: "re.Match[str]") -> str:
     return f'{pair["key"]}{pair["between"]}"{REDACTED}"' if _is_secret_pair(pair) else pair[0]
 
 
-def _without(value: Any) -> Any:
+def _redact_within(text: str, within: int) -> tuple[str, list[str], list[str]] | None:
+    return redact_json(text, within + 1) if text[:1] in ("{", "[") and within < _MOST_WITHIN else None
+
+
+def _without(value: Any, within: int) -> Any:
     if isinstance(value, dict):
         return {
-            key: REDACTED if looks_secret(key) and isinstance(inner, (dict, list)) and inner else _without(inner)
+            key: REDACTED if looks_secret(key) and isinstance(inner, (dict, list)) and inner else _without(inner, within)
             for key, inner in value.items()
         }
     if isinstance(value, list):
-        return [_without(inner) for inner in value]
-    inner = redact_json(value) if isinstance(value, str) and value[:1] in ("{", "[") else None
+        return [_without(inner, within) for inner in value]
+    inner = _redact_within(value, within) if isinstance(value, str) else None
     return value if inner is None else inner[0]

@@ -8,6 +8,7 @@ out of the text as it was written.
 import base64
 import re
 from collections.abc import Iterable
+from functools import cached_property
 
 from lightspeed.supervision.capsules.redaction import REDACTED, looks_secret
 
@@ -19,6 +20,8 @@ _SHORT_WORD = 8
 
 # A shorter one is not looked for in base64 and in hexadecimal.
 _SHORTEST_TO_ENCODE = 6
+
+_MOST_TO_ENCODE = 1_000  # secrets; of more, that would take seconds
 
 _MOST_FOR_ONE = 12  # characters that an escape within an escape takes for one
 
@@ -38,21 +41,45 @@ _UNFINISHED = re.compile(r"(?:\\+|%[0-9a-fA-F]?)$")  # what follows would be tak
 # As in `Authorization: Bearer ...`, a cookie, and an address that says who.
 _SCHEME = re.compile(r"\s*[A-Za-z][A-Za-z0-9-]*\s+(\S{6,})\s*")
 _COOKIE = re.compile(r"=\s*([^;,=\s]{6,}={0,2})")
-_USERINFO = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#\s:@]*:([^/?#\s@]+)@")
+# What a text says itself of a secret in it: `scheme://user:password@host`, `?token=...&` or the form of it, `Bearer ...`.
+_SPOKEN = re.compile(
+    r"(?P<user>(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]{0,30}://[^/?#\s:@]{0,500}:)(?P<password>[^/?#\s@]+)(?=@)"
+    r"|(?P<before>^|[?&])(?P<key>[A-Za-z0-9_.~%-]+)=(?P<value>[^&#\s\"'<>]+)"
+    r"|(?P<scheme>\b(?:Bearer|Basic)\s+)(?=\S*[0-9=]|\S{20})(?P<credentials>[A-Za-z0-9._~+/=-]{8,})"
+)
 
-# In a text, a name that looks secret may stand right before its value.
-_WRITTEN_NEXT_TO_IT = re.compile(r"(?P<scheme>(?:Bearer|Basic)\s+)(?=\S*[0-9=]|\S{20})(?P<value>[A-Za-z0-9._~+/=-]{8,})")
+
+def may_speak(text: str) -> bool:
+    """Whether `without_spoken` may find something: most texts are quickly seen to have none."""
+    return "=" in text or "://" in text or "earer " in text or "asic " in text
 
 
-def userinfo_in(text: str) -> list[str]:
-    """The passwords in the addresses that the text is, or has in it; no placeholders."""
-    found = _USERINFO.findall(text) if "://" in text and "@" in text else []
-    return [password for password in found if not (looks_secret(password) or password[0] in "{<$*[" or password == "%s")]
+def without_spoken(text: str) -> tuple[str, list[str], list[str]]:
+    """The text without what it calls a secret itself; the names of those, and themselves."""
+    names: list[str] = []
+    secrets: list[str] = []
+
+    def put(found: "re.Match[str]") -> str:
+        kind = found.lastgroup
+        assert kind is not None
+        secret = found[kind]
+        if kind == "value" and not looks_secret(found["key"]):
+            return found[0]
+        if _PLACEHOLDER.match(secret) or (kind == "password" and looks_secret(secret)):
+            return found[0]
+        names.append("credentials (in a header)" if kind == "credentials" else f"{found['key'] or 'password'} (in an address)")
+        secrets.append(secret)
+        return f"{found[0].removesuffix(secret)}{REDACTED}"
+
+    return _SPOKEN.sub(put, text) if may_speak(text) else text, names, secrets
+
+
+_PLACEHOLDER = re.compile(r"[{<$*\[]|%s$|\.{3}")
 
 
 def with_parts(secret: str) -> set[str]:
     """The secret, and what of it may be written without the rest: the token of a header, the lines of a key."""
-    parts = {secret, *userinfo_in(secret)}
+    parts = {secret, *without_spoken(secret)[2]}
     if scheme := _SCHEME.fullmatch(secret):
         parts |= {scheme[1], *_of_basic(scheme[1])}
     if ";" in secret or "=" in secret:
@@ -74,11 +101,14 @@ class Censor:
 
     def __init__(self, secrets: Iterable[str]) -> None:
         whole = {part for secret in secrets for part in with_parts(secret) if len(part) >= SHORTEST}
-        forms = {form for secret in whole for form in _forms(secret)}
         self.longest = max(map(len, whole), default=0)
         """How many characters the longest one has."""
-        self._forms = {form for form in forms if len(form) >= SHORTEST}
         self._whole = whole
+
+    @cached_property
+    def _forms(self) -> set[str]:
+        encodes = len(self._whole) <= _MOST_TO_ENCODE
+        return {form for secret in self._whole for form in _forms(secret, encodes=encodes) if len(form) >= SHORTEST}
 
     def whole(self, text: str) -> str:
         """What stands in the place of the text, if it is one of them."""
@@ -86,8 +116,7 @@ class Censor:
 
     def clean(self, text: str) -> str:
         """The text without them."""
-        cleaned = self._without_forms(text) if self._forms else text
-        return _WRITTEN_NEXT_TO_IT.sub(rf"\g<scheme>{REDACTED}", cleaned) if "B" in cleaned else cleaned
+        return without_spoken(self._without_forms(text) if self._forms else text)[0]
 
     def _without_forms(self, text: str) -> str:
         plain, places = _plain(text)
@@ -118,9 +147,9 @@ def _places_of(form: str, plain: str) -> Iterable[tuple[int, int]]:
         start = plain.find(form, start + 1)
 
 
-def _forms(secret: str) -> set[str]:
+def _forms(secret: str, *, encodes: bool) -> set[str]:
     forms = {_UNFINISHED.sub("", _plain(secret)[0])}
-    if len(secret) >= _SHORTEST_TO_ENCODE:
+    if encodes and len(secret) >= _SHORTEST_TO_ENCODE:
         data = secret.encode("utf-8", "surrogatepass")
         forms |= {data.hex(), data.hex().upper()}
         for before in range(3):  # what stands before it decides how its bits fall

@@ -9,7 +9,7 @@ from lightspeed.actors.behaved_topic import BehavedTopic
 from lightspeed.actors.events import Push
 from lightspeed.supervision.capsules.rebuilt import is_pythons, vars_of
 from lightspeed.supervision.capsules.redaction import looks_secret, may_be_secret, redact_json
-from lightspeed.supervision.capsules.secret_text import userinfo_in
+from lightspeed.supervision.capsules.secret_text import without_spoken
 from lightspeed.supervision.capsules.token import Token
 
 # So many objects are looked at. What is behind them is further from the failure than its text is likely to reach.
@@ -78,7 +78,7 @@ _ATOMS = (int, float, bool, type(None), types.CodeType, types.BuiltinFunctionTyp
 
 def _of_text(text: str) -> Iterable[str]:
     redacted = redact_json(text) if text[:1] in ("{", "[") else None
-    return (*userinfo_in(text), *(redacted[2] if redacted else ()))
+    return (*without_spoken(text)[2], *(redacted[2] if redacted else ()))
 
 
 def _within(value: Any) -> Iterator[Any]:

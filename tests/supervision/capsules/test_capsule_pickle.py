@@ -86,6 +86,10 @@ class Frozen:
     password: str
 
 
+class Field(enum.Enum):
+    API_KEY = 1
+
+
 class Kind(enum.Enum):
     SESSION = "session"
 
@@ -297,6 +301,9 @@ class Tell:
         {"authorization": "Basic " + base64.b64encode(f"u:{SECRET}".encode()).decode(), "seen": [f"got {SECRET}"]},
         [("X-Api-Key", SECRET)],
         [[b"cookie", SECRET.encode()]],
+        {"url": f"https://h/?token={SECRET}&a=b"},
+        {"request": "GET / HTTP/1.1\r\nAuthorization: Bearer hunter2-xxx\r\n"},
+        {Field.API_KEY: SECRET},
         Vault(token=SECRET, told=Tell("u", SECRET)),
         Vault(body=json.dumps({"inner": json.dumps({"password": SECRET})})),
         Vault(body=json.dumps({"password": SECRET}).encode()),

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lightspeed.supervision.capsules.redaction import REDACTED
-from lightspeed.supervision.capsules.secret_text import Censor, read_clean, userinfo_in
+from lightspeed.supervision.capsules.secret_text import Censor, read_clean, without_spoken
 
 SECRETS = [
     'S3cret"/pass\u00fc',
@@ -87,21 +87,34 @@ def test_what_a_secret_is_made_of_is_one_too():
     assert censor.clean("dark BEGIN KEY") == "dark BEGIN KEY"
 
 
-def test_the_header_that_carries_one_gives_it_away_by_its_own_words():
-    assert Censor(()).clean("Authorization: Bearer abc123-456def ok") == f"Authorization: Bearer {REDACTED} ok"
-    assert Censor(()).clean("Basic understanding of a Bearer of news") == "Basic understanding of a Bearer of news"
+@pytest.mark.parametrize(
+    ("text", "redacted", "names"),
+    [
+        ("Authorization: Bearer abc123-456def ok", f"Authorization: Bearer {REDACTED} ok", ["credentials (in a header)"]),
+        (
+            "postgres://u:p%40ss@host, redis://:s3cret@h",
+            f"postgres://u:{REDACTED}@host, redis://:{REDACTED}@h",
+            ["password (in an address)"] * 2,
+        ),
+        ("GET /a?n=1&api_key=k1&m=2", f"GET /a?n=1&api_key={REDACTED}&m=2", ["api_key (in an address)"]),
+        ("password=p&user=u", f"password={REDACTED}&user=u", ["password (in an address)"]),
+    ],
+)
+def test_what_a_text_calls_a_secret_itself_is_one(text, redacted, names):
+    assert without_spoken(text)[:2] == (redacted, names)
+    assert without_spoken(redacted) == (redacted, [], [])
+    assert Censor(()).clean(text) == redacted
 
 
-def test_passwords_are_found_in_addresses():
-    assert userinfo_in("postgres://u:p%40ss@host, redis://:s3cret@h and http://h/a:b@c") == ["p%40ss", "s3cret"]
-    for text in (
-        "http://host:80/ me@host",
-        "x://user:password@host",
-        "x://user:{pw}@host",
-        "x://u:%s@host",
-        f"x://u:{REDACTED}@host",
-    ):
-        assert userinfo_in(text) == []
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("http://host:80/ me@host", "x://user:password@host", "x://user:{pw}@host", "x://u:%s@host", "http://h/a:b@c"),
+        *("Basic understanding of a Bearer of news", "?token={self.token}", 'url + "?token=" + token', "self.password = payload"),
+    ],
+)
+def test_what_only_looks_so_is_left_alone(text):
+    assert without_spoken(text) == (text, [], [])
 
 
 def test_of_one_at_the_end_of_what_is_read_no_half_is_left():
