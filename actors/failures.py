@@ -12,7 +12,12 @@ _MOST_FRAMES = 40  # of each
 
 def text_of(error: BaseException) -> str:
     """As `text.said`; but where the text takes code of the program's, that has half a second, on a thread of its own."""
-    return with_class(error, asked(error) if runs_no_foreign_code(error) else _asked_in_time(error))
+    return with_class(error, own_text_of(error))
+
+
+def own_text_of(error: BaseException) -> str:
+    """As `text_of`, without the class; and whole, however long it is."""
+    return asked(error) if runs_no_foreign_code(error) else _asked_in_time(error)
 
 
 def traceback_of(error: BaseException) -> str:

@@ -18,6 +18,8 @@ LONG = 4_000
 _DEEP, _MANY = 3, 8  # so far `shown` looks into containers, and at so many of their items
 _LARGE_INT = 10**40
 
+_ARGS: Any = BaseException.args  # not what a class of the program's makes of it
+
 _PLAIN = (bool, int, float, complex, str, bytes, type(None))
 _NAMED = (type, type(lambda: 0), type(len))
 _PATHS = (PosixPath, WindowsPath, PurePosixPath, PureWindowsPath)
@@ -80,7 +82,7 @@ def runs_no_foreign_code(error: BaseException) -> bool:
     owner = getattr(how, "__objclass__", None)
     if owner is BaseExceptionGroup:
         return True
-    return owner is not None and owner.__module__ == "builtins" and all(type(arg) in _PLAIN for arg in error.args)
+    return owner is not None and owner.__module__ == "builtins" and all(type(arg) in _PLAIN for arg in _ARGS.__get__(error))
 
 
 def class_name(kind: type) -> str:

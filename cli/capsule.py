@@ -4,6 +4,7 @@ import sys
 from importlib.metadata import version
 
 from lightspeed.actors.errors import InvalidCapsule, InvalidOption
+from lightspeed.actors.text import escaped
 from lightspeed.cli.lines import printable, say
 from lightspeed.supervision.capsules import capsule_file, capsule_replay
 from lightspeed.supervision.capsules.capsule import Header
@@ -27,7 +28,7 @@ def show(path: str, *, as_json: bool) -> int:
     capsule = capsule_file.read(path)
     if as_json:
         return 0 if say(capsule.line.decode().removesuffix("\n")) else 1
-    rows = [f"{name:<12}{printable(value)}" for name, value in _rows(capsule.header, _SIGNATURES[capsule.signature])]
+    rows = [f"{name:<12}{escaped(value, None)}" for name, value in _rows(capsule.header, _SIGNATURES[capsule.signature])]
     return 0 if say(*rows, "", printable(capsule.header.failure.traceback.rstrip("\n"))) else 1
 
 
@@ -47,10 +48,10 @@ def replay(path: str, timeout_s: float, *, run_untrusted_code: bool) -> int:
         capsule.check_signature()
     header, here = capsule.header, version("lightspeed-channels")
     if header.library != here:
-        print(f"lightspeed: the capsule was written by lightspeed {header.library}, and this is {here}", file=sys.stderr)
+        print(f"lightspeed: the capsule was written by lightspeed {escaped(header.library)}, and this is {here}", file=sys.stderr)
     outcome = capsule_replay.replay(capsule, timeout_s)
     if outcome.broken:
-        raise InvalidCapsule(path, f"what is in it can't be loaded: {printable(outcome.broken)}")
+        raise InvalidCapsule(path, f"what is in it can't be loaded: {escaped(outcome.broken, None)}")
     differs = capsule_replay.difference(capsule, outcome)
     lines = []
     if outcome.failure is not None and outcome.failure.traceback:
@@ -58,10 +59,11 @@ def replay(path: str, timeout_s: float, *, run_untrusted_code: bool) -> int:
     elif outcome.failure is not None:
         lines.append(f"{outcome.failure.type}: {outcome.failure.text}")
     if differs:
-        missing = (f"  not in the capsule: {name}" for name in (*header.tokens, *header.redactions))
+        missing = (f"  not in the capsule: {escaped(name, None)}" for name in (*header.tokens, *header.redactions))
         lines += [f"not the same: {differs}", *missing]
     else:
-        lines.append(f"the same failure as in topic {header.topic}, on {header.failed_on}, {header.time}")
+        topic, failed_on, time = (escaped(value, None) for value in (header.topic, header.failed_on, header.time))
+        lines.append(f"the same failure as in topic {topic}, on {failed_on}, {time}")
     is_written = say(*map(printable, lines))
     return 0 if is_written and not differs else 1
 

@@ -16,7 +16,7 @@ PURE = [
     *("testing.invariants.books", "testing.clock", "testing.invariants.downs", "testing.invariants.reference"),
     *("supervision.backoff", "supervision.restart_window", "supervision.rules", "supervision.tree"),
     *("supervision.faults.fault", "supervision.faults.kinds", "supervision.faults.fault_plan"),
-    *("supervision.capsules.redaction", "supervision.capsules.capsule"),
+    *("supervision.capsules.redaction", "supervision.capsules.capsule", "supervision.capsules.secret_text"),
 ]
 IMPURE = {"pykka", "threading", "queue", "time", "socket", "random", "logging", "loguru", "asyncio", "datetime", "uuid", "os"}
 APART = ("lightspeed.supervision.faults", "lightspeed.supervision.capsules")  # they come in by the runtime

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from lightspeed.actors.errors import InvalidCapsule
+from lightspeed.actors.text import class_name, shown
 from lightspeed.supervision.capsules.redaction import REDACTED
 
 FORMAT = "lightspeed capsule"
@@ -18,6 +19,7 @@ VERSION = 1
 _TEXT, _LONG_TEXT, _LINES = 4_000, 100_000, 500
 LARGEST_HEADER = 4_000_000
 
+_CUT = re.compile(r"\.\.\. \(\d+ more\)")  # behind what was cut before
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{4,}")
 
 
@@ -122,9 +124,7 @@ def read_header(source: str, line: bytes) -> Header:
     if not isinstance(told, dict) or told.get("format") != FORMAT:
         raise InvalidCapsule(source, "no crash capsule: it does not begin with a header")
     if told.get("version") != VERSION:
-        raise InvalidCapsule(
-            source, f"a capsule of version {cut(str(told.get('version')), 20)}, and this reads version {VERSION}"
-        )
+        raise InvalidCapsule(source, f"a capsule of version {shown(told.get('version'), 20)}, and this reads version {VERSION}")
     try:
         header = msgspec.convert(told, Header)
     except msgspec.ValidationError as error:
@@ -134,14 +134,10 @@ def read_header(source: str, line: bytes) -> Header:
     return header
 
 
-def failure_of(error: BaseException, traceback: str = "") -> Failure:
-    """The exception as text."""
-    kind = type(error)
-    try:
-        text = str(error)
-    except Exception:  # the user's code
-        text = "<its text can't be had>"
-    return Failure(f"{kind.__module__}.{kind.__qualname__}", text, traceback)
+def name_of(kind: type) -> str:
+    """The qualified name of a class, with its module, whatever its metaclass says."""
+    module = type.__dict__["__module__"].__get__(kind)
+    return f"{module if type(module) is str else '?'}.{class_name(kind)}"
 
 
 def minor(python: str) -> str:
@@ -152,4 +148,4 @@ def minor(python: str) -> str:
 def cut(text: str, limit: int) -> str:
     """At most so many characters of it, and such as UTF-8 can encode."""
     text = text.encode("utf-8", "backslashreplace").decode()
-    return text if len(text) <= limit else f"{text[:limit]}... ({len(text) - limit} more)"
+    return text if len(text) <= limit or _CUT.fullmatch(text, limit) else f"{text[:limit]}... ({len(text) - limit} more)"

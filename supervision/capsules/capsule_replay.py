@@ -8,16 +8,19 @@ import os
 import platform
 import subprocess
 import sys
-import traceback
+from typing import Any
 
 import msgspec
 
 from lightspeed.actors.errors import InvalidCapsule
+from lightspeed.actors.text import escaped
 from lightspeed.actors.topic import TopicState
-from lightspeed.supervision.capsules.capsule import Failure, failure_of, minor
+from lightspeed.supervision.capsules.capsule import Failure, minor
 from lightspeed.supervision.capsules.capsule_file import KEY, Capsule
 from lightspeed.supervision.capsules.capsule_pickle import unpickled
+from lightspeed.supervision.capsules.secret_text import Censor
 from lightspeed.supervision.capsules.steps import Step, do, label_of
+from lightspeed.supervision.capsules.told import Raised
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -47,30 +50,42 @@ def replay(capsule: Capsule, timeout_s: float) -> Outcome:
     header = capsule.header
     here = platform.python_version()
     if header.minor_python != minor(here):
-        reason = (
-            f"it was written by Python {header.python}, whose code Python {here} can't load: replay it with {header.minor_python}"
-        )
+        python, minor_python = escaped(header.python), escaped(header.minor_python)
+        reason = f"it was written by Python {python}, whose code Python {here} can't load: replay it with {minor_python}"
         raise InvalidCapsule(capsule.source, reason)
     if header.snapshot.startswith("none"):
-        raise InvalidCapsule(capsule.source, f"it holds no state to begin with: {header.snapshot}")
-    order = msgspec.json.encode({"state": len(capsule.state), "steps": len(capsule.steps)})
+        raise InvalidCapsule(capsule.source, f"it holds no state to begin with: {escaped(header.snapshot, None)}")
+    return _in_another_process(capsule.state, capsule.steps, timeout_s, {})
+
+
+def why_not_loaded(state: bytes, timeout_s: float) -> str:
+    """Why another process can't load the state, in words; empty: it can, or that can't be tried here."""
+    if not sys.executable:
+        return ""
+    try:
+        # A session of its own: a Ctrl-C is not meant for it.
+        outcome = _in_another_process(state, b"", timeout_s, {"stderr": subprocess.DEVNULL, "start_new_session": True})
+    except (OSError, RuntimeError):  # no process can be started, or not any more
+        return ""
+    return outcome.broken or ("" if outcome.failure is None else outcome.failure.text)
+
+
+def _in_another_process(state: bytes, steps: bytes, timeout_s: float, options: dict[str, Any]) -> Outcome:
+    """Load the state and do the steps; only load it, where there are none."""
+    order = msgspec.json.encode({"state": len(state), "steps": len(steps)})
     environment = {name: value for name, value in os.environ.items() if name != KEY}
     # -P: what lies in the working directory is not imported in place of what it is named after.
     command = [sys.executable, "-P", "-c", "from lightspeed.supervision.capsules.capsule_replay import main; main()"]
+    given = order + b"\n" + state + steps
     try:
         done = subprocess.run(
-            command,
-            input=order + b"\n" + capsule.state + capsule.steps,
-            stdout=subprocess.PIPE,
-            timeout=timeout_s,
-            check=False,
-            env=environment,
+            command, input=given, stdout=subprocess.PIPE, timeout=timeout_s, check=False, env=environment, **options
         )
     except subprocess.TimeoutExpired:
         return Outcome(Failure("lightspeed.actors.errors.TopicStuck", f"it did not end within {timeout_s:g} s", stuck=True))
     try:
         return msgspec.json.decode(done.stdout.rpartition(b"\n")[2], type=Outcome)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return Outcome(Failure("SystemExit", f"the process ended by itself, with status {done.returncode}"))
 
 
@@ -80,18 +95,23 @@ def main() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what the capsule's code prints is no answer
     sizes = json.loads(sys.stdin.buffer.readline())
     state, steps = sys.stdin.buffer.read(sizes["state"]), sys.stdin.buffer.read(sizes["steps"])
-    outcome = run(state, steps)
+    held: list[Any] = []  # until the process has ended: a `__del__` may do something that can't be undone
+    outcome = run(state, steps, held)
     with told:
         told.write(b"\n" + msgspec.json.encode(outcome))
-    sys.stdout.flush()
-    os._exit(0)  # threads of the capsule's hold it up no more
-
-
-def run(state: bytes, steps: bytes) -> Outcome:
-    """Load and do them, in this process."""
     try:
-        topic, since, failed_on = unpickled(steps)
+        sys.stdout.flush()
+    finally:
+        os._exit(0)  # threads of the capsule's hold it up no more
+
+
+def run(state: bytes, steps: bytes, held: list[Any] | None = None) -> Outcome:
+    """Load and do them, in this process. What was loaded is put into `held`."""
+    try:
+        topic, since, failed_on = unpickled(steps) if steps else ("", (), None)
         topic_state: TopicState = unpickled(state) if state else TopicState(topic)
+        if held is not None:
+            held.append(topic_state)
     except BaseException as error:  # the capsule's code: whatever it raises is an answer
         return Outcome(None, broken=_in_short(error))
     todo: list[Step] = [*since, *([] if failed_on is None else [failed_on])]
@@ -99,21 +119,12 @@ def run(state: bytes, steps: bytes) -> Outcome:
         try:
             do(topic_state, step)
         except BaseException as error:  # the same
-            return Outcome(failure_of(error, _below_here(error)), number, len(todo), label_of(step))
+            return Outcome(Raised(error, skip=1).failure(Censor(())), number, len(todo), label_of(step))
     return Outcome(None, len(todo), len(todo))
 
 
-def _below_here(error: BaseException) -> str:
-    """The traceback, without the frames of this file."""
-    place = error.__traceback__
-    try:
-        return "".join(traceback.format_exception(type(error), error, place and place.tb_next))
-    except Exception:  # the user's code: an exception that can't be shown
-        return "".join(traceback.format_tb(place))
-
-
 def _in_short(error: BaseException) -> str:
-    failure = failure_of(error)
+    failure = Raised(error).failure(Censor(()))
     return f"{failure.type}: {failure.text}"
 
 
@@ -130,4 +141,4 @@ def difference(capsule: Capsule, outcome: Outcome) -> str:
 
 
 def _shown(failure: Failure) -> str:
-    return f"{failure.type}: {failure.text}"
+    return escaped(f"{failure.type}: {failure.text}", None)

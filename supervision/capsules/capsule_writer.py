@@ -4,25 +4,33 @@ import os
 import platform
 import re
 import threading
-import traceback
 from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from traceback import FrameSummary, StackSummary
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from lightspeed.actors.logs import log
 from lightspeed.actors.post import Delivery, Errand, Post
 from lightspeed.actors.topic import TopicState
 from lightspeed.supervision.capsules import capsule_file
-from lightspeed.supervision.capsules.capsule import Failure, Header, Sizes, failure_of
+from lightspeed.supervision.capsules.capsule import Failure, Header, Sizes
 from lightspeed.supervision.capsules.capsule_pickle import Pickled, pickled
-from lightspeed.supervision.capsules.redaction import redact_text
+from lightspeed.supervision.capsules.capsule_replay import why_not_loaded
+from lightspeed.supervision.capsules.record import Place
+from lightspeed.supervision.capsules.secret_text import Censor
+from lightspeed.supervision.capsules.secret_values import secrets_in
 from lightspeed.supervision.capsules.steps import Step, label_of, step_of
+from lightspeed.supervision.capsules.told import Raised
 from lightspeed.supervision.options import Capsules
+
+# So long another process may take to load what only a trial can tell of.
+_TRIAL_S = 10.0
 
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_.-]+")
 
@@ -37,7 +45,8 @@ class Find(Struct, frozen=True):
     since: tuple[Step, ...]
     failed_on: Step | None
     handled: int
-    failure: Failure | BaseException
+    failure: Place | BaseException
+    """What was raised; or where an actor is that does not come back."""
     waiting: tuple[Any, ...]
     at: datetime
 
@@ -51,6 +60,7 @@ class CapsuleWriter:
         self._finds: deque[Find] = deque()
         self._thread: threading.Thread | None = None
         self._written = 0
+        self._tried: set[tuple[str | None, tuple[str, ...]]] = set()  # behaviours and classes whose code has loaded before
 
     def put(self, find: Find) -> None:
         """Have it written. Where more wait than there may be files, the oldest is dropped: its file would be deleted anyway."""
@@ -87,23 +97,39 @@ class CapsuleWriter:
                 find = self._finds.popleft()
             try:
                 self._write(find)
-            except Exception as error:  # the world's, or the user's values: a capsule is a gift, and its lack hurts nobody
+            except BaseException as error:  # the world's, or the user's values: a capsule is a gift, and its lack hurts nobody
                 log("warning", "no crash capsule of {} is written: {}", find.post.topic, error)
 
     def _write(self, find: Find) -> None:
         key = capsule_file.key_of_environment()
-        content = self._fit(lambda with_waiting: capsule_of(find, key, with_waiting=with_waiting))
+        find = self._without_what_can_not_be_loaded(find)
+        told = _told(find)
+        content = self._fit(lambda with_waiting: capsule_of(find, told, key, with_waiting=with_waiting))
         if content is None:
             limit = self._options.max_bytes
             log("warning", "no crash capsule of {} is written: it would be larger than {} bytes", find.post.topic, limit)
             return
         self._written += 1
-        topic = _NOT_IN_A_NAME.sub("_", find.post.topic)[:60]
+        topic = _NOT_IN_A_NAME.sub("_", told.censor.clean(find.post.topic))[:60]
         stamp = f"{find.at:%Y%m%dT%H%M%S%fZ}"
         name = f"{stamp}-{topic}-{find.post.incarnation}-{os.getpid()}-{self._written}{capsule_file.SUFFIX}"
         path = capsule_file.write(self._directory, name, content)
-        capsule_file.prune(self._directory, self._options.max_files)
         log("info", "crash capsule: {}", str(path), topic=find.post.topic, incarnation=find.post.incarnation)
+        try:
+            capsule_file.prune(self._directory, self._options.max_files)
+        except OSError as error:  # the world's: it may be written, but not be read
+            log("warning", "old crash capsules are not deleted: {}", error)
+
+    def _without_what_can_not_be_loaded(self, find: Find) -> Find:
+        """The state's own classes may have their say when it is loaded: whether that goes well is tried, once for each."""
+        made = find.snapshot
+        if made is None or not made.runs or (kind := (find.behaviour, made.runs)) in self._tried:
+            return find
+        why = why_not_loaded(made.data, _TRIAL_S)
+        if not why:
+            self._tried.add(kind)
+            return find
+        return msgspec.structs.replace(find, snapshot=None, why_none=f"it can't be loaded again: {why}")
 
     def _fit(self, make: Callable[[bool], bytes]) -> bytes | None:
         for with_waiting in (True, False):
@@ -113,7 +139,30 @@ class CapsuleWriter:
         return None
 
 
-def capsule_of(find: Find, key: bytes | None, *, with_waiting: bool) -> bytes:
+class Told(Struct, frozen=True):
+    """What a header says of a failure, and takes the secrets out of all that it says."""
+
+    failure: Failure
+    secrets: frozenset[str]
+    censor: Censor
+
+
+def _told(find: Find) -> Told:
+    """The exception may speak of what the state held when it failed, and the variables of the functions that it came through."""
+    raised = None if isinstance(find.failure, Place) else Raised(find.failure)
+    secrets = frozenset(secrets_in([find.post.state, find.since, find.failed_on, *([] if raised is None else raised.locals())]))
+    secrets |= frozenset() if find.snapshot is None else find.snapshot.secrets
+    censor = Censor(secrets)
+    if raised is not None:
+        return Told(raised.failure(censor), secrets, censor)
+    assert isinstance(find.failure, Place)
+    stack = StackSummary.from_list([FrameSummary(*frame) for frame in find.failure.frames])
+    lines = censor.clean("".join(stack.format()))
+    why = "it did not come back, and was given up"
+    return Told(Failure("lightspeed.actors.errors.TopicStuck", why, lines, stuck=True), secrets, censor)
+
+
+def capsule_of(find: Find, told: Told, key: bytes | None, *, with_waiting: bool) -> bytes:
     """The content of its file.
 
     Raises:
@@ -121,27 +170,25 @@ def capsule_of(find: Find, key: bytes | None, *, with_waiting: bool) -> bytes:
     """
     empty = Pickled(b"")
     state = empty if find.snapshot is None else find.snapshot
-    steps = pickled((find.post.topic, find.since, find.failed_on))
-    waiting = pickled(find.waiting) if with_waiting and find.waiting else empty
-    parts = (state, steps, waiting)
-    secrets = {secret for part in parts for secret in part.secrets} | _secrets_of(find.post)
-    failure = find.failure if isinstance(find.failure, Failure) else _told(find.failure)
+    steps = pickled((find.post.topic, find.since, find.failed_on), known=told.secrets)
+    waiting = pickled(find.waiting, known=told.secrets) if with_waiting and find.waiting else empty
+    parts, clean = (state, steps, waiting), told.censor.clean
     start = "start" if find.post.behaved is None or find.handled == len(find.since) else "state"
     header = Header(
         library=version("lightspeed-channels"),
         python=platform.python_version(),
         time=find.at.isoformat(timespec="milliseconds"),
-        topic=find.post.topic,
+        topic=clean(find.post.topic),
         incarnation=find.post.incarnation,
-        behaviour=find.behaviour,
+        behaviour=None if find.behaviour is None else clean(find.behaviour),
         handled=find.handled,
         since=len(find.since),
         waiting=len(find.waiting),
-        failed_on=label_of(find.failed_on),
-        failure=Failure(failure.type, redact_text(failure.text, secrets), redact_text(failure.traceback, secrets), failure.stuck),
-        snapshot=f"none: {find.why_none}" if find.why_none else start,
-        tokens=tuple(dict.fromkeys(token for part in parts for token in part.tokens)),
-        redactions=tuple(dict.fromkeys(name for part in parts for name in part.redactions)),
+        failed_on=clean(label_of(find.failed_on)),
+        failure=told.failure,
+        snapshot=f"none: {clean(find.why_none)}" if find.why_none else start,
+        tokens=tuple(dict.fromkeys(clean(token) for part in parts for token in part.tokens)),
+        redactions=tuple(dict.fromkeys(clean(name) for part in parts for name in part.redactions)),
         cut=("waiting",) if find.waiting and not with_waiting else (),
         sizes=Sizes(len(state.data), len(steps.data), len(waiting.data)),
         signed=key is not None,
@@ -165,19 +212,3 @@ def find_of(record: Any, left: list[Any]) -> Find:
         waiting=tuple(step_of(mail, nothing) for mail in left if type(mail) in (Delivery, Errand)),
         at=datetime.now(UTC),
     )
-
-
-def _secrets_of(post: Post) -> frozenset[str]:
-    """What the state held under names that look secret when it failed: the exception may speak of it."""
-    try:
-        return pickled(post.state).secrets
-    except Exception:  # the user's values, which may have a way of their own to be pickled
-        return frozenset()
-
-
-def _told(error: BaseException) -> Failure:
-    try:
-        lines = traceback.format_exception(error)
-    except Exception:  # the user's code: an exception that can't be shown
-        lines = traceback.format_tb(error.__traceback__)
-    return failure_of(error, "".join(lines))

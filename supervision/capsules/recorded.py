@@ -34,10 +34,12 @@ class RecordedTopic(_Role):
 
     def on_receive(self, mail: Any) -> None:
         try:
-            self.record.begin(mail, self.state)
-        except BaseException:  # a KeyboardInterrupt: whoever waits for the mail is answered
+            goes_on = self.record.begin(mail, self.state)
+        except BaseException:  # what hit the calling thread: whoever waits for the mail is answered
             self.post.in_hand[self.post] = mail
             raise
+        if not goes_on:
+            return
         super().on_receive(mail)
         self.record.finish()
 
@@ -79,7 +81,7 @@ class Recorded(RuntimeOver):
 
     def __init__(self, under: Runtime, options: Capsules) -> None:
         super().__init__(under)
-        self._every = options.every
+        self._options = options
         self._writer = CapsuleWriter(options)
         self._classes: dict[type, type] = {}
 
@@ -88,7 +90,7 @@ class Recorded(RuntimeOver):
             return start(role, *args)
         if role not in self._classes:
             self._classes[role] = type(role.__name__, (RecordedTopic, role), {"__module__": role.__module__})
-        record = Record(args[0], self._every)
+        record = Record(args[0], self._options.every, self._options.max_bytes)
         return RecordedRef(start(self._classes[role], *args, record), record, self._write)
 
     def join(self, timeout_s: float) -> list[str]:
@@ -96,6 +98,7 @@ class Recorded(RuntimeOver):
         return super().join(timeout_s) + self._writer.join(max(0.0, deadline_s - self.monotonic_s()))
 
     def _write(self, record: Record, left: list[Any]) -> None:
-        has_failed = record.error is not None and not isinstance(record.error, _IN_GOOD_ORDER)
+        # By its type: an object may say of itself that it is of another class, and that is code of the program's.
+        has_failed = record.error is not None and not issubclass(type(record.error), _IN_GOOD_ORDER)
         if has_failed or (not record.has_ended and record.in_hand is not None):
             self._writer.put(find_of(record, left))

@@ -11,6 +11,7 @@ from msgspec import Struct
 from lightspeed.actors.behaved_topic import BehavedTopic
 from lightspeed.actors.events import Rejoin, TopicEvent, event_label
 from lightspeed.actors.post import Delivery, Errand, Mail
+from lightspeed.actors.text import shown
 from lightspeed.actors.topic import TopicState
 
 
@@ -60,7 +61,7 @@ def label_of(step: Step | None) -> str:
         case None:
             return "nothing yet"
         case Ring():
-            return f"timer {step.name}"
+            return f"timer {step.name if type(step.name) is str else shown(step.name)}"
         case Return():
             return "return of members"
         case Stop():

@@ -81,7 +81,7 @@ def parse(text):
 
 class Room(Behaviour):
     def __init__(self):
-        self.sum, self.lock = Sum(), threading.Lock()
+        self.sum, self.lock, self.thread = Sum(), threading.Lock(), threading.main_thread()
     def on_push(self, room, client_id, event, payload):
         self.sum.value += parse(payload)
 """
@@ -197,7 +197,7 @@ def test_show_says_what_is_in_it_and_runs_nothing(written):
         "nowhere_else.Room",
         "Odd: seven",
         "signed      yes, with the key",
-        "Room.lock: _thread.lock",
+        "Room.thread: threading._MainThread",
     ):
         assert words in done.stdout, done.stdout
     assert "signed      yes; not checked" in run("show", path, key="").stdout
@@ -211,6 +211,16 @@ def test_show_writes_nothing_that_a_terminal_would_obey(written):
     done = run("show", path)
     assert "\\x1b[2J\\x9b" in done.stdout
     assert not {"\x1b", "\x9b"} & set(done.stdout)
+
+
+def test_what_stands_in_a_capsule_forges_no_line_of_ours(written):
+    body = "def on_push(self, *_): raise ValueError('bad\\nsigned      yes, with the key')"
+    path = written(RAISES.format(body=body), key="")
+    path.write_bytes(path.read_bytes().replace(b'"topic":"x"', b'"topic":"x\\nsigned      yes"'))
+    shown = run("show", path).stdout
+    assert [line for line in shown.split("\n\n")[0].splitlines() if line.startswith("signed")] == ["signed      no"]
+    done = run("replay", path, "--run-untrusted-code")
+    assert done.stdout.splitlines()[-1].startswith("the same failure as in topic x\\nsigned      yes, on push")
 
 
 def test_another_exception_is_told_and_gives_status_one(written):
@@ -244,15 +254,16 @@ def test_no_exception_or_another_end_is_told_and_gives_status_one(written, code,
 
 def test_a_replay_that_uses_a_token_says_which(written):
     body = """def __init__(self):
-        import threading
-        self.lock = threading.Lock()
+        import socket, threading
+        self.lock, self.socket = threading.Lock(), socket.socket()
     def on_push(self, *_):
         with self.lock:
-            raise ValueError("held")"""
+            self.socket.close()
+        raise ValueError("held")"""
     done = run("replay", written(RAISES.format(body=body)))
     assert done.returncode == 1
-    assert "TokenUsed: the replay used what is not in the capsule: Room.lock: _thread.lock" in done.stdout
-    assert "  not in the capsule: Room.lock: _thread.lock" in done.stdout
+    assert "TokenUsed: the replay used what is not in the capsule: Room.socket: socket.socket" in done.stdout
+    assert "  not in the capsule: Room.socket: socket.socket" in done.stdout
 
 
 def test_one_of_another_python_is_refused(written):

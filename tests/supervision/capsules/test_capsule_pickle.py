@@ -1,16 +1,20 @@
 import asyncio
+import base64
 import collections
 import concurrent.futures
 import contextlib
 import enum
 import functools
+import json
 import os
-import pickle
+import queue
 import socket
 import sys
 import threading
 import types
+import typing
 from dataclasses import dataclass
+from urllib.parse import quote
 
 import cloudpickle
 import msgspec
@@ -22,9 +26,11 @@ from lightspeed.actors.errors import TokenUsed
 from lightspeed.actors.pooled_future import PooledFuture
 from lightspeed.actors.topic import TopicState
 from lightspeed.channel import Behaviour, Broadcast, Channel, Join, Leave, Push, Rejoin
-from lightspeed.supervision.capsules.capsule_pickle import pickled, unpickled
+from lightspeed.supervision.capsules.capsule_pickle import TooDeep, TooLarge, pickled, unpickled
 from lightspeed.supervision.capsules.redaction import REDACTED
 from lightspeed.supervision.capsules.token import Token
+
+SECRET = "hunter2-" + "x" * 3
 
 
 def there_and_back(value):
@@ -67,6 +73,21 @@ class Config(msgspec.Struct, frozen=True):
 class Account:
     name: str
     password: str = ""
+
+
+class Pair(typing.NamedTuple):
+    name: str
+    password: str
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    name: str
+    password: str
+
+
+class Field(enum.Enum):
+    API_KEY = 1
 
 
 class Kind(enum.Enum):
@@ -144,8 +165,6 @@ def test_what_is_tied_to_the_process_becomes_a_token_that_is_named():
     here, there = socket.socketpair()
     with contextlib.closing(loop), here, there, open(os.devnull) as file, Channel() as channel:
         held = Vault(
-            lock=threading.Lock(),
-            event=threading.Event(),
             thread=threading.current_thread(),
             local=threading.local(),
             file=file,
@@ -165,12 +184,30 @@ def test_what_is_tied_to_the_process_becomes_a_token_that_is_named():
     assert back.pop("innocent") == [1, 2]
     assert {type(value) for value in back.values()} == {Token}
     assert [token.split(":")[0] for token in made.tokens] == [f"Vault.{name}" for name in back]
-    with pytest.raises(TokenUsed, match=r"Vault\.lock: _thread\.lock"):
-        back["lock"].__enter__()
+    with pytest.raises(TokenUsed, match=r"Vault\.socket: socket\.socket"):
+        back["socket"].send(b"x")
+
+
+def test_locks_come_back_as_fresh_ones_of_their_kind_and_shared_as_they_were():
+    held = Vault(lock=threading.Lock(), rlock=threading.RLock(), event=threading.Event(), semaphore=threading.Semaphore(2))
+    held.condition, held.barrier, held.queue = threading.Condition(held.lock), threading.Barrier(2), queue.Queue()
+    held.queue.put("waiting")
+    held.event.set()
+    with held.lock, held.rlock:
+        made = pickled(held)
+    assert made.tokens == made.runs == ()
+    back = unpickled(made.data)
+    assert {name: type(value) for name, value in vars(back).items()} == {n: type(value) for n, value in vars(held).items()}
+    assert back.condition._lock is back.lock
+    with back.condition, back.rlock:
+        assert not back.condition.wait(0)
+    assert back.event.is_set()
+    assert [back.semaphore.acquire(blocking=False) for _ in range(3)] == [True, True, False]
+    assert back.queue.get_nowait() == "waiting"
 
 
 def test_a_token_within_a_list_is_named_by_its_kind_alone():
-    assert pickled(["hunter2", threading.Lock()]).tokens == ("_thread.lock",)
+    assert pickled(["hunter2", threading.local()]).tokens == ("_thread._local",)
 
 
 class Unwilling:
@@ -184,16 +221,139 @@ def test_what_refuses_to_be_pickled_becomes_a_token():
     assert made.tokens == (f"a: {__name__}.Unwilling",)
 
 
-def test_what_claims_to_be_pickled_and_can_not_is_an_error():
+@pytest.mark.parametrize("given", [(len,), (), 7, (1, ()), (len, [1]), (len, (1,)) * 4], ids=repr)
+def test_what_claims_to_be_pickled_and_can_not_becomes_one_too(given):
     class Liar:
         def __reduce__(self):
-            return (len,)
+            return given
 
-    with pytest.raises(pickle.PicklingError):
-        pickled(Liar())
+    made = pickled([Liar()])
+    assert [token.rpartition(".")[2] for token in made.tokens] == ["Liar"]
+    assert type(unpickled(made.data)[0]) is Token
 
 
-SECRET = "hunter2-" + "x" * 3
+class Deep:
+    def __init__(self, inner):
+        self.inner = inner
+
+
+@pytest.mark.parametrize("make", [lambda inner: [inner], lambda inner: {"a": inner}, Deep])
+def test_what_is_too_deep_is_an_error_and_no_half_of_it_is_taken_for_the_whole(make):
+    value = None
+    for _ in range(50_000):
+        value = make(value)
+    with pytest.raises(TooDeep, match="nested too deep"):
+        pickled(value)
+
+
+class Endless:
+    def __reduce__(self):
+        return self.__reduce__()
+
+
+def test_what_is_too_deep_by_itself_becomes_a_token():
+    assert pickled({"a": Endless()}).tokens == (f"a: {__name__}.Endless",)
+
+
+def test_no_more_is_pickled_than_may_be():
+    with pytest.raises(TooLarge, match="larger than 1000 bytes"):
+        pickled(["x" * 500, "y" * 501], 1000)
+    assert len(pickled("x" * 900, 1000).data) < 1000
+
+
+def test_a_module_stays_by_value_while_anybody_else_pickles_it(module):
+    class Inner:
+        def __reduce__(self):
+            pickled(module.Thing())
+            return (str, ("done",))
+
+    made = pickled([module.word, Inner(), module.Thing()])
+    assert b"word" in made.data
+    assert not cloudpickle.list_registry_pickle_by_value()
+    assert b"only_here\x94\x8c\x05Thing" not in made.data
+
+
+def test_a_class_that_is_loaded_again_changes_none_that_the_program_has():
+    class Room:
+        password = "hunter2-of-the-class"
+
+    back = there_and_back(Room())
+    assert (type(back).password, Room.password) == (REDACTED, "hunter2-of-the-class")
+
+
+class Tell:
+    def __init__(self, *args):
+        self.args = args
+
+    def __reduce__(self):
+        return Tell, self.args
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"password": SECRET, "dsn": f"postgres://u:{SECRET}@host"},
+        {"dsn": f"postgres://u:{SECRET}@host/db"},
+        {"url": f"redis://:{quote('s3cret/p@ss word', safe='')}@host", "password": "s3cret/p@ss word"},
+        {"token": "s3cret/p@ss\xfc", "log": ["got " + json.dumps({"t": "s3cret/p@ss\xfc"})]},
+        {"token": SECRET.encode(), "log": [f"got {SECRET.encode()!r}", b"raw " + SECRET.encode()]},
+        {"Authorization": f"Bearer {SECRET}", "seen": SECRET},
+        {"authorization": "Basic " + base64.b64encode(f"u:{SECRET}".encode()).decode(), "seen": [f"got {SECRET}"]},
+        [("X-Api-Key", SECRET)],
+        [[b"cookie", SECRET.encode()]],
+        {"url": f"https://h/?token={SECRET}&a=b"},
+        {"request": "GET / HTTP/1.1\r\nAuthorization: Bearer hunter2-xxx\r\n"},
+        {Field.API_KEY: SECRET},
+        Vault(token=SECRET, told=Tell("u", SECRET)),
+        Vault(body=json.dumps({"inner": json.dumps({"password": SECRET})})),
+        Vault(body=json.dumps({"password": SECRET}).encode()),
+        Vault(body='{"password": "' + SECRET + '", "cut off'),
+        Vault(body="[" * 3000 + '{"password": "' + SECRET + '"}' + "]" * 3000),
+        Pair("n", SECRET),
+        Frozen("n", SECRET),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_secret_does_not_go_along_in_another_form_or_place_either(value):
+    made = pickled(value)
+    for form in (SECRET.encode(), b"s3cret", base64.b64encode(f"u:{SECRET}".encode())):
+        assert form not in made.data
+    assert made.redactions
+    unpickled(made.data)
+
+
+def test_a_secret_that_could_be_a_name_changes_no_other_text():
+    held = Vault(password="secret_word", names=["Vault", "names"], pin="1234", also="1234", user="admin", passwd="admin")
+    back = there_and_back(held)
+    assert (back.password, back.passwd, back.pin) == (REDACTED,) * 3
+    assert (back.names, back.user, back.also) == (["Vault", "names"], "admin", "1234")
+
+
+def test_what_is_round_and_secret_goes_whole():
+    secret = {"raw": SECRET}
+    secret["self"] = secret
+    made = pickled(Vault(credentials=secret))
+    assert made.secrets == {SECRET}
+
+
+class Evil(dict):
+    __hash__ = None
+
+    def items(self):
+        raise SystemExit
+
+    def __eq__(self, other):
+        raise SystemExit
+
+    @property
+    def __class__(self):
+        raise SystemExit
+
+
+def test_objects_that_answer_for_themselves_are_not_asked():
+    evil = Evil(token=SECRET)
+    made = pickled({"a": [evil], "credentials": evil, "token": evil})
+    assert SECRET.encode() not in made.data
 
 
 @pytest.mark.parametrize(

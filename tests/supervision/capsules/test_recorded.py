@@ -2,14 +2,18 @@
 
 import os
 import threading
+from pathlib import Path
 
 import pytest
+from loguru import logger
 
+from lightspeed.actors.logs import settle
 from lightspeed.actors.runtime_over import RuntimeOver
 from lightspeed.actors.topic import TopicState
 from lightspeed.actors.topic_actor import TopicActor
 from lightspeed.channel import (
     Behaviour,
+    Broadcast,
     Capsules,
     Channel,
     ChannelTimeout,
@@ -23,6 +27,7 @@ from lightspeed.channel import (
     Reply,
     Restart,
     Restarts,
+    System,
     Threads,
 )
 from lightspeed.supervision.capsules import capsule_file
@@ -32,6 +37,17 @@ from lightspeed.supervision.capsules.recorded import Recorded
 from lightspeed.supervision.capsules.steps import Return, Ring, Stop
 
 pytestmark = pytest.mark.usefixtures("runtime")
+
+
+@pytest.fixture
+def log():
+    """What loguru gets, with lightspeed enabled."""
+    got = []
+    sink = logger.add(lambda message: got.append(message.record), format="{message}")
+    logger.enable("lightspeed")
+    yield got
+    logger.disable("lightspeed")
+    logger.remove(sink)
 
 
 def capsules_in(folder):
@@ -233,14 +249,14 @@ class Stubborn(Behaviour):
     """Can be pickled at its start, and no more."""
 
     def on_push(self, room, client_id, event, payload):
-        self.me = Lying()
+        self.me = Leaving()
         if event == "fail":
             raise ValueError(payload)
 
 
-class Lying:
+class Leaving:
     def __reduce__(self):
-        return (len,)
+        raise KeyboardInterrupt
 
 
 def test_a_state_that_can_not_be_pickled_works_as_ever_and_all_steps_are_kept(tmp_path):
@@ -268,7 +284,7 @@ def test_a_behaviour_that_can_not_even_be_made_elsewhere_leaves_a_capsule_that_s
             return Touchy()
 
         def __reduce__(self):
-            return (len,)
+            raise KeyboardInterrupt
 
     with Channel(behaviours={"*": Maker()}, capsules=Capsules(tmp_path)) as channel:
         channel.handle(Join("a", "x", "u", 1))
@@ -366,17 +382,172 @@ def test_what_a_runtime_over_it_injects_is_seen(tmp_path):
         assert replayed(capsule).startswith("it raised nothing in 2 steps")
 
 
-def test_an_interrupt_while_a_snapshot_is_taken_leaves_nobody_without_an_answer(tmp_path, monkeypatch):
-    def interrupted(_state):
+def test_an_interrupt_while_a_relays_snapshot_is_taken_is_the_callers_and_nobody_is_left_without_an_answer(tmp_path, monkeypatch):
+    def interrupted(*_state):
         raise KeyboardInterrupt
 
-    with Channel(behaviours={"*": Touchy}, capsules=Capsules(tmp_path, every=2)) as channel, monkeypatch.context() as patch:
+    with Channel(capsules=Capsules(tmp_path, every=1)) as channel, monkeypatch.context() as patch:
         channel.handle(Join("a", "x", "u", 1))
-        channel.handle(Push("a", "x", "e", "p"))
         patch.setattr("lightspeed.supervision.capsules.record.pickled", interrupted)
-        channel.handle(Push("a", "x", "e", "p"))
+        try:
+            channel.handle(Broadcast("a", "x", "p"))
+        except KeyboardInterrupt:
+            pass  # where topics run in the thread that tells them
         patch.undo()
-        assert [m.payload for m in channel.flush_outbox() if isinstance(m, Reply)] == ["joined", "topic_crashed"]
+        assert [m.label for m in channel.flush_outbox() if isinstance(m, System)][:1] == ["topic_crashed:x"]
+        channel.handle(Join("a", "y", "u", 1))
+        assert channel.subscribers("y") == ("a",)
+
+
+class Hangs:
+    go_on: threading.Event
+
+    def __reduce__(self):
+        assert self.go_on.wait(20)
+        return (str, ("came back",))
+
+
+def test_a_snapshot_that_does_not_come_back_is_given_up_as_a_hook_that_does_not(tmp_path):
+    go_on = threading.Event()
+
+    class Keeps(Behaviour):
+        def on_push(self, room, client_id, event, payload):
+            self.kept = type("Hangs", (Hangs,), {"go_on": go_on})()
+
+    class Other(Touchy):
+        pass
+
+    options = {"behaviours": {"x": Keeps, "y": Other}, "capsules": Capsules(tmp_path, every=2), "event_timeout_s": 0.05}
+    with Channel(**options) as channel:
+        channel.handle(Join("a", "x", "u", 1))
+        channel.handle(Push("a", "x", "e", "keep"))
+        channel.tell(Push("a", "x", "e", "stuck"))
+        channel.handle(Join("a", "y", "u", 1))  # nobody else waits
+        push(channel, "e", "e", "fail", topic="y")
+        channel.handle(Join("b", "x", "u", 1))
+        told = [m.payload for m in channel.flush_outbox() if isinstance(m, Reply) and m.topic == "x"]
+        assert told == ["joined", "topic_crashed", "joined"]
+        go_on.set()
+    first, second = sorted(capsules_in(tmp_path), key=lambda capsule: capsule.header.topic)
+    assert (first.header.failure.stuck, first.header.failed_on) == (True, "push")
+    assert "in __reduce__" in first.header.failure.traceback
+    assert second.header.failure.text == "planted at 3 with 1"
+
+
+class Unloadable:
+    def __reduce__(self):
+        return Unloadable, ("one too many",)
+
+
+class Touching(Unloadable):
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+
+    def __reduce__(self):
+        return Touching, (), {"a": 1}
+
+
+@pytest.mark.slow  # it takes another process
+@pytest.mark.parametrize("kind", [Unloadable, Touching])
+def test_what_can_not_be_loaded_again_is_found_when_it_is_written(tmp_path, kind):
+    class Keeps(Touchy):
+        def __init__(self):
+            super().__init__()
+            self.kept = kind()
+
+    with Channel(behaviours={"*": Keeps}, capsules=Capsules(tmp_path, every=1)) as channel:
+        channel.handle(Join("a", "x", "u", 1))
+        push(channel, "e", "fail")
+    (capsule,) = capsules_in(tmp_path)
+    if kind is Touching:
+        assert replayed(capsule) == ""
+    else:
+        assert capsule.header.snapshot.startswith("none: it can't be loaded again: builtins.TypeError: Unloadable")
+        assert capsule.header.failure.text == "planted at 2 with 1"
+        assert capsule.state == b""
+
+
+def test_a_state_that_is_too_large_or_too_deep_is_left_out_and_said(tmp_path):
+    class Grows(Touchy):
+        all = None
+
+        def on_push(self, room, client_id, event, payload):
+            if event == "long":
+                self.all = "x" * 200_000
+            if event == "deep":
+                for _ in range(50_000):
+                    self.all = [self.all]
+            super().on_push(room, client_id, event, payload)
+
+    options = {"behaviours": {"*": Grows}, "capsules": Capsules(tmp_path, every=1, max_bytes=100_000)}
+    for event in ("long", "deep"):
+        with Channel(**options) as channel:
+            channel.handle(Join("a", event, "u", 1))
+            push(channel, event, "fail", topic=event)
+            channel.handle(Join("a", event, "u", 1))
+            assert channel.subscribers(event) == ("a",)
+    deep, long = sorted(capsules_in(tmp_path), key=lambda capsule: capsule.header.topic)
+    for capsule in (deep, long):
+        assert capsule.header.since == 1  # the snapshot before it, and what was handled since
+        assert capsule.header.failure.text == "planted at 2 with 1"
+
+
+class Quiet(Exception):
+    def __str__(self):
+        raise SystemExit
+
+
+class Long(Exception):
+    def __str__(self):
+        return "x" * 10_000_000
+
+
+@pytest.mark.parametrize("kind", [Quiet, Long, SystemExit, GeneratorExit, KeyboardInterrupt, RecursionError, MemoryError])
+def test_whatever_a_behaviour_raises_leaves_one_and_everybody_else_goes_on(tmp_path, kind):
+    class Raises(Behaviour):
+        def on_push(self, room, client_id, event, payload):
+            raise kind
+
+    with Channel(behaviours={"bad": Raises}, capsules=Capsules(tmp_path)) as channel:
+        channel.handle(Join("a", "bad", "u", 1))
+        channel.handle(Push("a", "bad", "e", "p"))
+        channel.handle(Join("a", "good", "u", 1))
+        assert channel.subscribers("good") == ("a",)
+    (capsule,) = capsules_in(tmp_path)
+    assert capsule.header.failure.type.endswith(kind.__qualname__)
+    assert replayed(capsule) == ""
+
+
+def test_a_folder_that_can_not_be_used_costs_one_line_of_log_for_each_failure(tmp_path, log):
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for folder in (tmp_path / "file", tmp_path / "file" / "under", tmp_path / "loop", Path("/proc/nowhere"), Path("/dev/full")):
+        with Channel(behaviours={"*": Touchy}, capsules=Capsules(folder)) as channel:
+            channel.handle(Join("a", "x", "u", 1))
+            push(channel, "fail")
+            channel.handle(Join("a", "x", "u", 1))
+            assert channel.subscribers("x") == ("a",)
+        assert settle()
+        told = [record["message"] for record in log if record["message"].startswith("no crash")]
+        log.clear()
+        assert len(told) == 1, told
+        assert told[0].startswith("no crash capsule of x is written: ")
+
+
+def test_topics_timers_and_reasons_tell_no_secret_either(tmp_path):
+    secret = "hunter2-hunter2"
+
+    class Tells(Behaviour):
+        def on_push(self, room, client_id, event, payload):
+            self.token = secret
+            raise ValueError
+
+    with Channel(behaviours={"*": Tells}, capsules=Capsules(tmp_path)) as channel:
+        channel.handle(Join("a", f"x:{secret}", "u", 1))
+        push(channel, "e", topic=f"x:{secret}")
+    (path,) = tmp_path.iterdir()
+    assert secret not in path.name
+    assert secret.encode() not in capsule_file.read(str(path)).line
 
 
 def test_reads_are_no_steps(tmp_path):
