@@ -12,6 +12,9 @@ from lightspeed.actors.topic_actor import TopicActor
 class BehavedTopicActor(TopicActor):
     """As `TopicActor`. Its code may block: others take over the worker meanwhile. It keeps its behaviour's timers."""
 
+    is_recorded = False
+    """Whether somebody is still to write down what it held when it failed, and lets it go behind that."""
+
     def __init__(self, post: Post) -> None:
         super().__init__(post)
         self.timers: dict[str, Timer] = {}
@@ -33,10 +36,16 @@ class BehavedTopicActor(TopicActor):
                 self._end()
 
     def on_end(self, error: BaseException | None) -> None:
+        assert isinstance(self.state, BehavedTopic)
+        assert self.post.behaved is not None
         for timer in self.timers.values():
             timer.cancel()
         self.timers.clear()
+        # What it does as it goes, in a `__del__` say, it does here, and not in the supervisor's turn.
+        behaviour = None if self.is_recorded and error is not None else self.state.let_go()
         super().on_end(error)
+        with self.post.behaved.blocking():
+            del behaviour
 
     def _end(self) -> None:
         post, state = self.post, self.state

@@ -11,7 +11,7 @@ from msgspec import Struct, field
 from lightspeed.actors.events import Broadcast, Join, Leave, Push, Rejoin, TopicEvent
 from lightspeed.actors.outbound import BroadcastMessage, Outbound, PresenceDiff, PushMessage, Reply, System, error
 from lightspeed.actors.presence import Diff, Entry, Presence
-from lightspeed.actors.recipients import Recipients, Roster
+from lightspeed.actors.recipients import Recipients, Roster, recipients_of
 
 Messages = tuple[Outbound, ...]
 
@@ -23,15 +23,15 @@ class TopicState(Struct, eq=False, gc=False):
     """
 
     many: ClassVar[int] = 32
-    """From so many members on a roster is kept, and its snapshots read when somebody reads them; a smaller tuple is as quickly
-    made."""
+    """From so many members on a roster is kept, and its snapshots are put together when somebody reads them; a smaller tuple is
+    as quickly made."""
     roster: ClassVar[type[Roster]] = Roster
 
     topic: str
     users: dict[str, str] = {}
     """The members: client_id -> user_id, in subscription order."""
     _presence: Presence = field(default_factory=Presence)
-    _recipients: tuple[str, ...] | Recipients | None = None  # of the last broadcast, if membership has not changed since
+    _recipients: Recipients | None = None  # of the last broadcast, if membership has not changed since
     _roster: Roster | None = None  # made for the first broadcast to many
 
     def __len__(self) -> int:
@@ -61,8 +61,8 @@ class TopicState(Struct, eq=False, gc=False):
         return tuple(rejoins)
 
     def replay(self, rejoins: Iterable[Rejoin]) -> Messages:
-        """Take members back. Nobody asked for it, so it gives presence diffs and no replies."""
-        return tuple(message for event in rejoins for message in self.handle(event) if not isinstance(message, Reply))
+        """Take members back. Nobody asked for it, so it gives presence diffs and no replies; but who is refused is told."""
+        return tuple(message for event in rejoins for message in self.handle(event) if not _is_ok(message))
 
     def handle(self, event: TopicEvent) -> Messages:
         """Let the event take effect and return what it gives out, in order. The event has been checked."""
@@ -98,15 +98,14 @@ class TopicState(Struct, eq=False, gc=False):
             return not_joined(event)
         recipients = self._recipients
         if recipients is None:
-            recipients = self._recipients = self._gather()
-        return (BroadcastMessage(self.topic, event.payload, recipients),)
+            recipients = self._gather()
+        return (BroadcastMessage(self.topic, event.payload, recipients),)  # type: ignore[arg-type]  # until somebody reads it
 
-    def _gather(self) -> tuple[str, ...] | Recipients:
-        if self._roster is None:
-            if len(self.users) < self.many:
-                return tuple(self.users)
+    def _gather(self) -> Recipients:
+        if self._roster is None and len(self.users) >= self.many:
             self._roster = self.roster(self.users)
-        return self._roster.recipients
+        self._recipients = recipients_of(tuple(self.users)) if self._roster is None else self._roster.recipients
+        return self._recipients
 
     def _push(self, event: Push) -> Messages:
         if event.client_id not in self.users:
@@ -132,6 +131,10 @@ _STEPS: dict[type, Callable[[TopicState, Any], Messages]] = {
     Broadcast: TopicState._broadcast,
     Push: TopicState._push,
 }
+
+
+def _is_ok(message: Outbound) -> bool:
+    return type(message) is Reply and message.status == "ok"
 
 
 def crash_messages(topic: str, members: Iterable[str], reason: str) -> Messages:

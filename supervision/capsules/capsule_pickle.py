@@ -30,7 +30,6 @@ from lightspeed.actors.behaviour import Behaviour
 from lightspeed.actors.events import Push
 from lightspeed.actors.presence import Presence
 from lightspeed.actors.recipients import Roster
-from lightspeed.actors.room import Room
 from lightspeed.actors.topic import TopicState
 from lightspeed.supervision.capsules.redaction import REDACTED, looks_secret, may_be_secret, redact_json
 from lightspeed.supervision.capsules.token import Token
@@ -251,10 +250,6 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
                 fields["make"] = Behaviour  # it has been made
         return type(state), (state.topic,), fields, None, None, _fill
 
-    def _room(self, room: Room) -> Any:
-        self._plain.add(id(room._timers))
-        return room.__reduce_ex__(5)
-
     def _presence(self, presence: Presence) -> Any:
         self._plain.add(id(presence._metas))
         self._plain.update(id(metas) for metas in presence._metas.values() if type(metas) is dict)
@@ -300,7 +295,6 @@ _OWN: dict[type, Any] = {
     types.CellType: _Pickler._cell,
     TopicState: _Pickler._state,
     BehavedTopic: _Pickler._state,
-    Room: _Pickler._room,
     Presence: _Pickler._presence,
     Roster: _Pickler._roster,
     Push: _Pickler._push,

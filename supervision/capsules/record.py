@@ -91,8 +91,8 @@ class Record:
         if self.post.behaved is None:
             return None
         state = self.post.state
-        made = state._behaviour if isinstance(state, BehavedTopic) else None
-        of: Any = self.post.behaved.make if made is None else type(made)
+        made = state.kind if isinstance(state, BehavedTopic) else None
+        of: Any = self.post.behaved.make if made is None else made
         return f"{getattr(of, '__module__', '?')}.{getattr(of, '__qualname__', type(of).__qualname__)}"
 
     def _take_snapshot(self, state: TopicState) -> None:

@@ -11,7 +11,7 @@ from msgspec import Struct
 from lightspeed.actors.behaved_topic import BehavedTopic
 from lightspeed.actors.errors import InjectedFault, TopicStuck
 from lightspeed.actors.events import Rejoin, TopicEvent
-from lightspeed.actors.outbound import BroadcastMessage, Outbound, PresenceDiff, Reply
+from lightspeed.actors.outbound import BroadcastMessage, Outbound, PresenceDiff, Reply, unread
 from lightspeed.actors.post import Delivery, Post
 from lightspeed.actors.recipients import Recipients
 from lightspeed.supervision import Fault
@@ -109,12 +109,14 @@ class Incarnation:
 
     def _is_same(self, messages: Messages, due: Messages) -> bool:
         first = messages[0] if messages else None
-        if type(first) is not BroadcastMessage or type(first.recipients) is not Recipients:
+        recipients = unread(first) if type(first) is BroadcastMessage else None
+        if recipients is None or len(messages) != 1:
             return messages == due
-        if len(messages) != 1 or len(due) != 1 or not isinstance(due[0], BroadcastMessage):
+        if len(due) != 1 or not isinstance(due[0], BroadcastMessage):
             return False
-        self._unread.append((first.recipients, tuple(due[0].recipients)))  # it is read when others have come and gone
-        return (first.payload, len(first.recipients)) == (due[0].payload, len(due[0].recipients))
+        assert isinstance(first, BroadcastMessage)
+        self._unread.append((recipients, due[0].recipients))  # it is read when others have come and gone
+        return first.payload == due[0].payload
 
     def ring(self, messages: Messages, now_s: float) -> None:
         """It gave this out of itself."""

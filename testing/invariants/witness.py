@@ -29,9 +29,8 @@ from typing import Any
 
 from lightspeed.actors.errors import InvariantBroken, TopicCrash
 from lightspeed.actors.events import Crash, Event, Leave, Restart
-from lightspeed.actors.outbound import BroadcastMessage, Outbound, PushMessage, Reply, System
+from lightspeed.actors.outbound import BroadcastMessage, Outbound, PushMessage, Reply, System, unread
 from lightspeed.actors.post import Delivery, Order, Post
-from lightspeed.actors.recipients import Recipients
 from lightspeed.actors.topic import Messages
 from lightspeed.supervision import (
     Delay,
@@ -381,8 +380,8 @@ class Witness:
     def _hand_out(self, message: Any) -> None:
         kind = type(message)
         if kind is BroadcastMessage:
-            is_lazy = type(message.recipients) is Recipients  # then to read it now would hide what it were later
-            for client_id in self.lives[message.topic].members if is_lazy else message.recipients:
+            is_unread = unread(message) is not None  # then to read it now would hide what it were later
+            for client_id in self.lives[message.topic].members if is_unread else message.recipients:
                 if client_id in self.clients:
                     self.clients[client_id].receive(message)
         elif (kind is Reply or kind is PushMessage) and message.client_id in self.clients:

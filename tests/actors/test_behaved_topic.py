@@ -1,3 +1,6 @@
+import gc
+import threading
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -186,10 +189,23 @@ def test_nonsense_is_a_failure_that_says_what_is_wrong(misuse, why):
         topic.handle(Broadcast("a", "t", "p"))
 
 
-@pytest.mark.filterwarnings("ignore:coroutine:RuntimeWarning")
-def test_an_async_hook_is_refused_and_not_forgotten():
-    with pytest.raises(RoomMisused, match="on_broadcast must return None, got <coroutine"):
-        joined("a", on_broadcast=async_hook).handle(Broadcast("a", "t", "p"))
+def generator_hook(_room, _client, _payload):
+    yield
+
+
+async def async_generator_hook(_room, _client, _payload):
+    yield
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("hook", "why"), [(async_hook, "is an async def"), (generator_hook, "yields"), (async_generator_hook, "yields")]
+)
+def test_a_hook_that_is_no_plain_function_is_refused_by_name_and_python_warns_of_nothing(hook, why):
+    topic = joined("a", on_broadcast=hook)
+    with pytest.raises(RoomMisused, match=f"^on_broadcast must be a plain function, and {why}"):
+        topic.handle(Broadcast("a", "t", "p"))
+    gc.collect()
 
 
 def test_a_room_is_of_no_use_after_its_hook():
