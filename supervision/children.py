@@ -54,12 +54,21 @@ class Child(Struct, eq=False, gc=False):
     """Answers about the topic that must come after its own."""
     latches: tuple[Reply, ...] = ()
     """Told when it is down."""
+    to_come: int = 0
+    """So many members it takes back first of all."""
+    replay_seq: int = 0
+    """The number under which it does, where that was given before it could be started; 0: it was not."""
     behind: "Child | None" = None
     """The next in its topic's line of those who leave."""
 
     @property
     def is_busy(self) -> bool:
         return self.sent != self.post.settled
+
+    @property
+    def progress(self) -> int:
+        """It grows with each that it has handled; it is less before the start."""
+        return -1 if self.ref is None else self.post.settled
 
     @property
     def last(self) -> "Child":
@@ -128,9 +137,46 @@ class Children:
         return None if make is None else Behaved(make, reason, self._runtime.call_later, self._runtime.blocking)
 
     def died_of(self, topic: str, reason: str) -> None:
-        """For the behaviour of its next incarnation."""
+        """For the behaviour of its next incarnation: the topic has failed of this, or crashes of it by order."""
         if self._behaviours is not None and self._behaviours.find(topic) is not None:
             self._died_of[topic] = reason
+
+    def was_empty(self, topic: str) -> None:
+        """It was to crash by order, and nobody was in it: what comes next begins anew."""
+        self._died_of.pop(topic, None)
+
+    def is_settled(self, child: Child) -> bool:
+        """Whether it is known who is in it: it has handled all that it was sent, and waits for nobody to come back first."""
+        return not (child.is_busy or self._awaits_members(child))
+
+    def count(self, child: Child) -> int:
+        """How many members it has, as of the last that it is done with; where it has yet to come up, how many it will have."""
+        post = child.post
+        if post.settled or not child.restores:
+            return post.members
+        if child.ref is not None:
+            return child.to_come
+        before = self.leaving.get(post.topic)
+        if before is None or before is child or not self._ledger.is_kept:
+            return len(self._ledger.due(post.topic, post.incarnation))
+        return before.post.members if before.post.settled else before.to_come
+
+    def members_of(self, child: Child) -> tuple[str, ...]:
+        """Those whom `count` counts."""
+        post = child.post
+        work = None if post.settled else self.in_hand.get(post)
+        if type(work) is Errand and work.rejoins:
+            return tuple(rejoin.client_id for rejoin in work.rejoins)
+        if child.ref is not None or not child.restores:
+            return () if post.state is None else post.state.subscribers
+        before = self.leaving.get(post.topic)
+        if before is None or before is child or not self._ledger.is_kept:
+            return tuple(rejoin.client_id for rejoin in self._ledger.due(post.topic, post.incarnation))
+        return self.members_of(before)
+
+    def _awaits_members(self, child: Child) -> bool:
+        """Whether it can't be started yet, since one that may leave it members has not ended."""
+        return child.ref is None and child.restores and not child.is_put_off and self._ledger.is_kept
 
     def deliver(self, child: Child, mail: Mail) -> None:
         """Have it handled in its turn; where the child can't be started, answer it."""
@@ -156,7 +202,12 @@ class Children:
     def start(self, child: Child) -> None:
         """Start the actor and send it all that waited, unless one of the topic is still leaving."""
         topic = child.post.topic
-        if child.is_put_off or self.leaving.get(topic, child) is not child:
+        if child.is_put_off:
+            return
+        if self.leaving.get(topic, child) is not child:
+            if self._awaits_members(child) and not child.replay_seq:  # what comes of that stands before all that comes later
+                child.replay_seq = self._next_number()
+                self._touched[child] = None
             return
         self._take_back_members(child)
         start = self._runtime.start_on_thread if self._own_thread and self._own_thread.find(topic) else self._runtime.start
@@ -177,8 +228,8 @@ class Children:
         """Before anything that waits, if it was started to take the place of one that ended."""
         rejoins = self._ledger.take(child.post.topic, child.post.incarnation)
         if rejoins and child.restores:
-            child.awaits_rejoin = False
-            replay = Errand(methodcaller("replay", rejoins), None, self._next_number(), rejoins)
+            child.awaits_rejoin, child.to_come = False, len(rejoins)
+            replay = Errand(methodcaller("replay", rejoins), None, child.replay_seq or self._next_number(), rejoins)
             child.waiting = [replay, *child.waiting]
             child.sent += 1
             self._touched[child] = None
@@ -250,9 +301,13 @@ class Children:
         child = self.leaving.get(topic) or self.live.get(topic)
         if child is None or child.ref is not None or child.is_put_off:
             return
-        is_wanted = of.post.members or topic in self._ledger or child.waiting or child.stops
+        has_work = any(type(mail) is not Question for mail in child.waiting)
+        is_wanted = of.post.members or topic in self._ledger or has_work or child.stops
         if child.awaits_rejoin and not is_wanted:
             del self.live[topic]
+            self._touched.pop(child, None)
+            for question in self.take_left(child):
+                self.answer(question, "")
         else:
             self.start(child)
 
@@ -282,7 +337,7 @@ class Children:
         """Have the latch wait for all that was sent so far."""
         touched, self._touched = self._touched, {}
         for child in touched:
-            if child.is_busy and self.live.get(child.post.topic) is child:
+            if not self.is_settled(child) and self.live.get(child.post.topic) is child:
                 self.deliver(child, Question(_nothing, latch.part()))
         self.wait_for_leaving(latch)
 
@@ -333,6 +388,8 @@ class Children:
         log("error", "no actor could be started for topic {}", child.post.topic, error=failure)
         child.post.members = 0
         self.remove(child.post)
+        if child.post.behaved is not None and child.post.behaved.restarted_by is not None:
+            self.died_of(child.post.topic, child.post.behaved.restarted_by)
         for mail in self.take_left(child):
             if type(mail) is Errand and mail.rejoins:
                 self._ledger.put_back(child.post.topic, mail.rejoins)

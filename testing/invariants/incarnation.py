@@ -204,6 +204,9 @@ class Incarnation:
         comers = [(entry.key, meta) for diff in diffs for entry in diff.joins for meta in entry.metas]
         came = [(meta.ref.rpartition(":")[0], key, meta.online_at_ms) for key, meta in comers]
         due = [(event.client_id, event.user_id, event.now_ms) for event in rejoins]
+        refused = {message.client_id for message in messages if isinstance(message, Reply) and message.status == "error"}
+        unsure = unsure | refused  # they are told, and do not come
         sure = [one for one in due if one[0] not in unsure]
-        if [one for one in came if one[0] not in unsure] != sure or not set(came) <= set(due):
-            self._breach("rejoin", f"{came} came back to {self.name}, where {due} were due")
+        is_wrong = [one for one in came if one[0] not in unsure] != sure or not set(came) <= set(due)
+        if is_wrong or refused.intersection(client for client, _user, _at_ms in came):
+            self._breach("rejoin", f"{came} came back to {self.name}, where {due} were due, and refused were {sorted(refused)}")

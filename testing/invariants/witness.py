@@ -306,6 +306,7 @@ class Witness:
         self._changed[life.topic] = life
         if self.census is not None:
             self.census.see(life.topic, len(life.members))
+            self.census.see(life.topic, life.count)
 
     def _put_by_supervisor(
         self, topic: str | None, seq: int, delivery: Delivery | None, order: Crash | Restart | None, messages: Messages
@@ -347,7 +348,8 @@ class Witness:
             self.orders.take(order, [life.now for life in self.lives.values() if life.now is not None])  # type: ignore[arg-type]
             for life in self.lives.values():
                 life.be_taken_down(self.open_of(life.topic))
-        self._changed.update(self.lives)
+        for life in self.lives.values():
+            self._change(life)
 
     def _count_restart(self, life: TopicLife) -> None:
         """Of all topics together."""
