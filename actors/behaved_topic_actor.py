@@ -3,6 +3,7 @@
 from typing import Any
 
 from lightspeed.actors.behaved_topic import BehavedTopic
+from lightspeed.actors.failures import let_go_of_calls
 from lightspeed.actors.post import Errand, Post, TimerFired, TopicLate
 from lightspeed.actors.runtime import Timer
 from lightspeed.actors.topic import TopicState
@@ -41,10 +42,14 @@ class BehavedTopicActor(TopicActor):
         for timer in self.timers.values():
             timer.cancel()
         self.timers.clear()
-        # What it does as it goes, in a `__del__` say, it does here, and not in the supervisor's turn.
-        behaviour = None if self.is_recorded and error is not None else self.state.let_go()
+        if self.is_recorded and error is not None:
+            super().on_end(error)
+            return
+        # What the program's objects do as they go, in a `__del__` say, they do here, and not in the supervisor's turn.
+        behaviour = self.state.let_go()
         super().on_end(error)
         with self.post.behaved.blocking():
+            let_go_of_calls(error)
             del behaviour
 
     def _end(self) -> None:

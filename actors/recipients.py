@@ -58,11 +58,11 @@ class Recipients(Enum):
     def __reduce_ex__(self, _protocol: Any) -> tuple[type, tuple[tuple[str, ...]]]:
         return tuple, (self.ids(),)
 
-    def __deepcopy__(self, _memo: Any) -> tuple[str, ...]:
+    def __deepcopy__(self, _memo: Any) -> Any:
         return self.ids()
 
 
-Recipients._value_ = property(Recipients.ids)  # type: ignore[assignment]  # in the class such a name may not be given
+Recipients._value_ = property(Recipients.ids)  # in the class such a name may not be given
 
 
 def _made(ids: list[str], gone: dict[int, int], change: int, read: tuple[str, ...] | None) -> Recipients:

@@ -20,7 +20,6 @@ from lightspeed.actors.events import (
 from lightspeed.actors.outbound import Outbound
 from lightspeed.actors.presence import Entry
 
-
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 _CLASSES: dict[str, type] = {

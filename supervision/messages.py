@@ -93,7 +93,7 @@ class Overdue(Struct, frozen=True):
 
 
 class RejoinWindowClosed(Struct, frozen=True):
-    """Whoever of these that nobody rejoined is stopped. By name and number: it waits for long, and is to keep nobody who is dead."""
+    """Whoever of these that nobody rejoined is stopped. They are named: it comes late, and is to keep nobody who is dead."""
 
     topics: tuple[str, ...]
     incarnations: tuple[int, ...]

@@ -84,9 +84,10 @@ def _put_rows(seed: int, sendings: list[Sending], first: int) -> None:
 
 def _row(rng: random.Random) -> list[Event | Read]:
     topic = rng.choice(_TOPICS)
-    begun: list[Event | Read] = rng.choice(([Crash("one", topic), Restart(topic)], [Crash("all"), Restart()]))
-    between: list[Event | Read] = rng.choice(([], [], [Leave(rng.choice(_CLIENTS), topic)], [Read("membership_count")]))
-    return [*begun, *between, Crash("again", topic), *rng.choice(([], [Restart(topic)]))]
+    begun: list[list[Event | Read]] = [[Crash("one", topic), Restart(topic)], [Crash("all"), Restart()]]
+    between: list[list[Event | Read]] = [[], [], [Leave(rng.choice(_CLIENTS), topic)], [Read("membership_count")]]
+    end: list[list[Event | Read]] = [[], [Restart(topic)]]
+    return [*rng.choice(begun), *rng.choice(between), Crash("again", topic), *rng.choice(end)]
 
 
 def _tree(seed: int) -> ScenarioTree | None:

@@ -126,7 +126,7 @@ class TopicLife:
             self._to_come_back = {**self._to_come_back, **now.reference.members}
 
     def _note_reason(self, now: Incarnation, error: BaseException | None) -> None:
-        """Why it ended is what its successor is told. Of a failure it is known when its members are: else it was to end anyway."""
+        """Why it ended is what its successor is told. Of a failure it is known when its members are told: else it was to end."""
         self._knows_reason = error is None or (isinstance(error, TopicCrash) and bool(now.members))
         self._reason = error.reason if isinstance(error, TopicCrash) else None if error is None else text_of(error)
 
