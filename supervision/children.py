@@ -26,6 +26,7 @@ from lightspeed.supervision.latch import Latch
 from lightspeed.supervision.ledger import Ledger
 from lightspeed.supervision.options import Options
 from lightspeed.supervision.outbox import Outbox
+from lightspeed.supervision.roll import Roll
 from lightspeed.supervision.sink import SinkLanes
 
 _NONE: Any = ()  # stands for an empty list: most children never need theirs
@@ -118,6 +119,7 @@ class Children:
         self.live: dict[str, Child] = {}
         self.leaving: dict[str, Child] = {}
         """The one of a topic that is on its way down; those behind it are not started yet."""
+        self.roll = Roll(self.leaving, self.in_hand, ledger)
 
     def add(self, topic: str, *, restores: bool = False) -> Child:
         """A new child, with the next incarnation. It is started by its first delivery, or by `start`.
@@ -144,39 +146,6 @@ class Children:
     def was_empty(self, topic: str) -> None:
         """It was to crash by order, and nobody was in it: what comes next begins anew."""
         self._died_of.pop(topic, None)
-
-    def is_settled(self, child: Child) -> bool:
-        """Whether it is known who is in it: it has handled all that it was sent, and waits for nobody to come back first."""
-        return not (child.is_busy or self._awaits_members(child))
-
-    def count(self, child: Child) -> int:
-        """How many members it has, as of the last that it is done with; where it has yet to come up, how many it will have."""
-        post = child.post
-        if post.settled or not child.restores:
-            return post.members
-        if child.ref is not None:
-            return child.to_come
-        before = self.leaving.get(post.topic)
-        if before is None or before is child or not self._ledger.is_kept:
-            return len(self._ledger.due(post.topic, post.incarnation))
-        return before.post.members if before.post.settled else before.to_come
-
-    def members_of(self, child: Child) -> tuple[str, ...]:
-        """Those whom `count` counts."""
-        post = child.post
-        work = None if post.settled else self.in_hand.get(post)
-        if type(work) is Errand and work.rejoins:
-            return tuple(rejoin.client_id for rejoin in work.rejoins)
-        if child.ref is not None or not child.restores:
-            return () if post.state is None else post.state.subscribers
-        before = self.leaving.get(post.topic)
-        if before is None or before is child or not self._ledger.is_kept:
-            return tuple(rejoin.client_id for rejoin in self._ledger.due(post.topic, post.incarnation))
-        return self.members_of(before)
-
-    def _awaits_members(self, child: Child) -> bool:
-        """Whether it can't be started yet, since one that may leave it members has not ended."""
-        return child.ref is None and child.restores and not child.is_put_off and self._ledger.is_kept
 
     def deliver(self, child: Child, mail: Mail) -> None:
         """Have it handled in its turn; where the child can't be started, answer it."""
@@ -205,7 +174,7 @@ class Children:
         if child.is_put_off:
             return
         if self.leaving.get(topic, child) is not child:
-            if self._awaits_members(child) and not child.replay_seq:  # what comes of that stands before all that comes later
+            if self.roll.awaits_members(child) and not child.replay_seq:  # what comes of that stands before all that comes later
                 child.replay_seq = self._next_number()
                 self._touched[child] = None
             return
@@ -337,7 +306,7 @@ class Children:
         """Have the latch wait for all that was sent so far."""
         touched, self._touched = self._touched, {}
         for child in touched:
-            if not self.is_settled(child) and self.live.get(child.post.topic) is child:
+            if not self.roll.is_settled(child) and self.live.get(child.post.topic) is child:
                 self.deliver(child, Question(_nothing, latch.part()))
         self.wait_for_leaving(latch)
 

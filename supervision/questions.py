@@ -52,8 +52,8 @@ class Questions:
     def ask_census(self, message: AskCensus) -> None:
         census = Census(message.reply)
         for topic, child in list(self._children.live.items()):
-            if self._children.is_settled(child):
-                census.add(topic, self._children.count(child))
+            if self._children.roll.is_settled(child):
+                census.add(topic, self._children.roll.count(child))
             else:
                 self._children.deliver(child, Question(len, census.part(topic)))
         census.close()
@@ -66,7 +66,7 @@ class Questions:
         trees |= {topic: self._tree(child, "stopping", members=0) for topic, child in self._children.leaving.items()}
         for topic, child in self._children.live.items():
             phase = "restarting" if child.is_put_off else "starting" if child.ref is None else "running"
-            trees[topic] = self._tree(child, phase, members=self._children.count(child))
+            trees[topic] = self._tree(child, phase, members=self._children.roll.count(child))
         message.reply.set(("crashed" if crashed else "running", trees))
 
     def _ended(self, topic: str, phase: str) -> Tree:

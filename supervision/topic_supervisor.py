@@ -153,7 +153,7 @@ class TopicSupervisor(_Role):
         if not counted and self._must_count_first(order, topic):
             return
         child = self._children.live.get(topic) if topic is not None else None
-        exists = child is not None and (child.is_put_off or self._children.count(child) > 0)
+        exists = child is not None and (child.is_put_off or self._children.roll.count(child) > 0)
         was_crashed, was_down = self._life.crashed, topic in self._life.down
         answer = self._life.answer(event, topic_exists=exists)
         if answer is not None and (self._life.crashed, topic in self._life.down) == (was_crashed, was_down):
@@ -184,7 +184,7 @@ class TopicSupervisor(_Role):
         if self._counts.holds(topic, order):
             return True
         child = self._children.live.get(topic)
-        if child is None or child.is_put_off or not isinstance(order.request, Crash) or self._children.is_settled(child):
+        if child is None or child.is_put_off or not isinstance(order.request, Crash) or self._children.roll.is_settled(child):
             return False
         self._counts.start(topic, order)
         self._reminders.later(self._options.crash_timeout_s, CountOverdue(topic, order.seq, child.progress))
@@ -231,7 +231,7 @@ class TopicSupervisor(_Role):
         log("info", "topic {} crashed: {}", topic, event.reason, topic=topic, incarnation=child.post.incarnation)
         self._life.down[topic] = "crashed"
         self._children.died_of(topic, event.reason)
-        messages = crash_messages(topic, self._children.members_of(child), event.reason)
+        messages = crash_messages(topic, self._children.roll.members_of(child), event.reason)
         self._children.emit(order.seq, topic, messages, latch.part() if latch is not None else None)
         if child.is_put_off:
             self._aftermath.drop(child)

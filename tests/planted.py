@@ -11,6 +11,7 @@ from lightspeed.actors.topic import TopicState
 from lightspeed.actors.topic_actor import TopicActor
 from lightspeed.supervision.aftermath import Aftermath
 from lightspeed.supervision.children import Children
+from lightspeed.supervision.roll import Roll
 
 
 @contextmanager
@@ -96,8 +97,8 @@ def order_broken_by_a_race():
 def crash_lost_during_restart():
     """A topic that is being restarted counts as empty until the actor before it has ended and its members are back."""
     with (
-        patch.object(Children, "is_settled", lambda children, child: not child.is_busy),
-        patch.object(Children, "count", lambda children, child: child.post.members),
+        patch.object(Roll, "is_settled", lambda roll, child: not child.is_busy),
+        patch.object(Roll, "count", lambda roll, child: child.post.members),
     ):
         yield
 

@@ -48,6 +48,7 @@ from lightspeed.supervision.messages import Close, CountOverdue
 from lightspeed.supervision.outbox import Outbox
 from lightspeed.supervision.questions import Questions
 from lightspeed.supervision.restart_window import RestartWindow
+from lightspeed.supervision.roll import Roll
 from lightspeed.supervision.sink import SinkLanes
 from lightspeed.supervision.topic_supervisor import TopicSupervisor
 from lightspeed.testing import Case, play
@@ -514,26 +515,22 @@ BROKEN = {
         "gave (System(label='unknown_topic:x'),), where (System(label='topic_crashed:x'), PushMessage(client_id='ann'",
         chat_in_a_row,
         lambda: patch.multiple(
-            Children,
-            is_settled=lambda children, child: not child.is_busy,
-            count=lambda children, child: child.post.members,
+            Roll,
+            is_settled=lambda roll, child: not child.is_busy,
+            count=lambda roll, child: child.post.members,
         ),
     ),
     "a census that forgets who will come back": (
         "reads",
         "membership_count: 0 in x, where there were [1]",
         chat_put_off,
-        lambda: broken(
-            Children, "count", lambda count: lambda children, child: 0 if child.is_put_off else count(children, child)
-        ),
+        lambda: broken(Roll, "count", lambda count: lambda children, child: 0 if child.is_put_off else count(children, child)),
     ),
     "a put-off topic's members who are not told of a crash": (
         "orders",
         "was due",
         chat_put_off,
-        lambda: broken(
-            Children, "members_of", lambda of: lambda children, child: () if child.is_put_off else of(children, child)
-        ),
+        lambda: broken(Roll, "members_of", lambda of: lambda roll, child: () if child.is_put_off else of(roll, child)),
     ),
     "a behaviour that begins as if nothing had been before": (
         "model",
