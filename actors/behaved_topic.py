@@ -3,6 +3,7 @@
 An event takes effect when its hook has returned, and not if it raised: so the members are always those of the last event handled.
 """
 
+import inspect
 import types
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -143,7 +144,8 @@ class BehavedTopic(TopicState, eq=False, gc=True):
 def _wrong_value(hook: str, value: object) -> str:
     """What is wrong with a hook that returned this."""
     if type(value) is types.CoroutineType:
-        value.close()  # nobody awaits it: Python is not to warn of that besides
+        if inspect.getcoroutinestate(value) == inspect.CORO_CREATED:
+            value.close()  # nobody awaits it: Python is not to warn of that besides
         return f"{hook} must be a plain function, and is an async def"
     if type(value) in (types.GeneratorType, types.AsyncGeneratorType):
         return f"{hook} must be a plain function, and yields"

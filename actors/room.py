@@ -74,8 +74,12 @@ class Room:
 
     __slots__ = ("_turn",)
 
-    def __init__(self, turn: Turn) -> None:
-        self._turn: Turn | None = turn
+    def __init__(self, turn: Turn | None) -> None:
+        self._turn = turn
+
+    def __reduce_ex__(self, _protocol: Any) -> tuple[type, tuple[None]]:
+        """Copied, and pickled, as one that is of no use."""
+        return Room, (None,)
 
     @property
     def topic(self) -> str:

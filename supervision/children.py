@@ -366,6 +366,8 @@ class Children:
         self.release(child)
         for latch in child.latches:
             latch.set()
+        if child.post.topic not in self.leaving:
+            self._ledger.forget_strangers(child.post.topic)
         self.start_successor(child)
 
 

@@ -1,4 +1,6 @@
+import copy
 import gc
+import pickle
 import threading
 
 import pytest
@@ -237,6 +239,13 @@ def test_a_room_is_of_no_use_after_its_hook_nor_in_the_next_ones(name):
         USES[name](kept[0])
     with pytest.raises(RoomMisused, match=f"^{name} was called outside of a hook"):
         topic.handle(Broadcast("b", "t", "p"))
+
+
+@pytest.mark.parametrize("how", [copy.copy, copy.deepcopy, lambda room: pickle.loads(pickle.dumps(room))])
+def test_a_copy_of_a_room_is_of_no_use_at_all(how):
+    topic = joined("a", on_push=lambda room, *_: how(room).reply("mine"))
+    with pytest.raises(RoomMisused, match=r"^reply was called outside of a hook"):
+        topic.handle(Push("a", "t", "e", "p"))
 
 
 @pytest.mark.parametrize("name", USES)
