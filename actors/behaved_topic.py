@@ -15,7 +15,6 @@ from lightspeed.actors.errors import RoomMisused, Shutdown, TopicCrash
 from lightspeed.actors.events import Broadcast, Join, Leave, Rejoin, TopicEvent
 from lightspeed.actors.outbound import Outbound, Reply
 from lightspeed.actors.presence import Entry
-from lightspeed.actors.recipients import Recipients
 from lightspeed.actors.room import Room, Turn, end_turn
 from lightspeed.actors.text import class_name, shown
 from lightspeed.actors.topic import Messages, TopicState, not_joined
@@ -33,7 +32,7 @@ class BehavedTopic(TopicState, eq=False, gc=True):
     """The class of its behaviour; None: that is not made yet."""
     _behaviour: Behaviour | None = None
     _timers: dict[str, object] = field(default_factory=dict)  # name -> the key of the timer that counts
-    _changes: dict[str, float | None] = field(
+    _timer_changes: dict[str, float | None] = field(
         default_factory=dict
     )  # name -> the delay of a timer to start; None: it is cancelled
 
@@ -69,7 +68,7 @@ class BehavedTopic(TopicState, eq=False, gc=True):
     def take_timers(self) -> list[tuple[str, object, float | None]]:
         """What is to become of timers: name, the key to ring with, and the delay; None: it is cancelled."""
         changes: list[tuple[str, object, float | None]] = []
-        taken, self._changes = self._changes, {}
+        taken, self._timer_changes = self._timer_changes, {}
         for name, delay_s in taken.items():
             self._timers.pop(name, None)
             if delay_s is not None:
@@ -126,11 +125,13 @@ class BehavedTopic(TopicState, eq=False, gc=True):
             end_turn(room)
         if value is not None:
             raise RoomMisused(_wrong_value(hook, value))
-        self._changes |= turn.timers
+        self._timer_changes |= turn.timers
         return turn.answer, tuple(turn.messages)
 
-    def _everyone(self) -> Recipients:
-        return self._gather() if self._recipients is None else self._recipients
+    def _everyone(self) -> Any:
+        if self._recipients is None:
+            self._recipients = self._gather()
+        return self._recipients
 
     def _entries_without(self, gone: str | None) -> tuple[Entry, ...]:
         return self._presence.entries() if gone is None else self._presence.entries_without(gone, self.users[gone])

@@ -11,7 +11,6 @@ from typing import Any
 from lightspeed.actors.errors import RoomMisused
 from lightspeed.actors.outbound import BroadcastMessage, Outbound, PushMessage, Reply
 from lightspeed.actors.presence import Entry
-from lightspeed.actors.recipients import Recipients
 from lightspeed.actors.text import shown
 
 _LONGEST_NAME = 1_000  # of a timer, in characters: a name is kept as long as its timer runs
@@ -28,7 +27,7 @@ class Turn:
         topic: str,
         users: dict[str, str],
         presences: Callable[[str | None], tuple[Entry, ...]],
-        snapshot: Callable[[], Recipients],
+        snapshot: Callable[[], Any],
         *,
         client_id: str | None,
         gone: str | None,

@@ -11,7 +11,7 @@ from msgspec import Struct, field
 from lightspeed.actors.events import Broadcast, Join, Leave, Push, Rejoin, TopicEvent
 from lightspeed.actors.outbound import BroadcastMessage, Outbound, PresenceDiff, PushMessage, Reply, System, error
 from lightspeed.actors.presence import Diff, Entry, Presence
-from lightspeed.actors.recipients import Recipients, Roster, recipients_of
+from lightspeed.actors.recipients import Roster, recipients_of
 
 Messages = tuple[Outbound, ...]
 
@@ -31,7 +31,7 @@ class TopicState(Struct, eq=False, gc=False):
     users: dict[str, str] = {}
     """The members: client_id -> user_id, in subscription order."""
     _presence: Presence = field(default_factory=Presence)
-    _recipients: Recipients | None = None  # of the last broadcast, if membership has not changed since
+    _recipients: Any = None  # of the last broadcast, if membership has not changed since
     _roster: Roster | None = None  # made for the first broadcast to many
 
     def __len__(self) -> int:
@@ -98,14 +98,16 @@ class TopicState(Struct, eq=False, gc=False):
             return not_joined(event)
         recipients = self._recipients
         if recipients is None:
-            recipients = self._gather()
-        return (BroadcastMessage(self.topic, event.payload, recipients),)  # type: ignore[arg-type]  # until somebody reads it
+            recipients = self._recipients = self._gather()
+        return (BroadcastMessage(self.topic, event.payload, recipients),)
 
-    def _gather(self) -> Recipients:
-        if self._roster is None and len(self.users) >= self.many:
+    def _gather(self) -> Any:
+        """What stands for them in a message until somebody reads it."""
+        if self._roster is None:
+            if len(self.users) < self.many:
+                return recipients_of(tuple(self.users))
             self._roster = self.roster(self.users)
-        self._recipients = recipients_of(tuple(self.users)) if self._roster is None else self._roster.recipients
-        return self._recipients
+        return self._roster.recipients
 
     def _push(self, event: Push) -> Messages:
         if event.client_id not in self.users:

@@ -30,14 +30,14 @@ class Roll:
     def count(self, child: "Child") -> int:
         """How many members it has, as of the last that it is done with; where it has yet to come up, how many it will have."""
         post = child.post
-        if post.settled or not child.restores:
+        if post.settled or post.members or not child.restores:
             return post.members
         if child.ref is not None:
             return child.to_come
         before = self._before(child)
         if before is None:
             return len(self._ledger.due(post.topic, post.incarnation))
-        return before.post.members if before.post.settled else before.to_come
+        return before.post.members if before.post.settled or before.post.members else before.to_come
 
     def members_of(self, child: "Child") -> tuple[str, ...]:
         """Those whom `count` counts."""
