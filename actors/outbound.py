@@ -42,14 +42,16 @@ class BroadcastMessage(Struct, frozen=True, gc=False, tag="broadcast_message"):
     """
 
 
-_recipients: Any = BroadcastMessage.recipients  # where a message holds them: the tuple, or until it is read what makes it
+# Where a message holds them: the tuple, or until it is read what makes it.
+_get: Any = BroadcastMessage.recipients.__get__  # type: ignore[attr-defined]
+_set: Any = BroadcastMessage.recipients.__set__  # type: ignore[attr-defined]
 
 
 def _read_recipients(message: BroadcastMessage) -> tuple[str, ...]:
-    recipients = _recipients.__get__(message)
+    recipients = _get(message)
     if type(recipients) is Recipients:
-        recipients = recipients.ids()
-        _recipients.__set__(message, recipients)
+        recipients = recipients.read or recipients.ids()
+        _set(message, recipients)
     return recipients  # type: ignore[no-any-return]
 
 
@@ -58,7 +60,7 @@ BroadcastMessage.recipients = property(_read_recipients)  # type: ignore[assignm
 
 def unread(message: BroadcastMessage) -> Recipients | None:
     """What stands for the recipients of a message that nobody has read; it is left unread. None: somebody has."""
-    recipients = _recipients.__get__(message)
+    recipients = _get(message)
     return recipients if type(recipients) is Recipients else None
 
 

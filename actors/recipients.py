@@ -20,17 +20,18 @@ class Recipients(Enum):
     _gone: dict[int, int]
     _end: int
     _change: int
-    _read: tuple[str, ...] | None
+    read: tuple[str, ...] | None
+    """The tuple; None: it has yet to be made."""
 
     def ids(self) -> tuple[str, ...]:
         """The tuple of them. The first call makes it, and all others get the same."""
-        if self._read is None:
+        if self.read is None:
             ids: list[Any] = self._ids[: self._end]
             for place, change in self._gone.copy().items():  # a copy: the topic may add to it meanwhile
                 if change <= self._change:
                     ids[place] = None
-            self._read = tuple(filter(None, ids))
-        return self._read
+            self.read = tuple(filter(None, ids))
+        return self.read
 
     def __len__(self) -> int:
         return len(self.ids())
@@ -62,19 +63,15 @@ class Recipients(Enum):
         return self.ids()
 
 
+_new = object.__new__
 Recipients._value_ = property(Recipients.ids)  # in the class such a name may not be given
-
-
-def _made(ids: list[str], gone: dict[int, int], change: int, read: tuple[str, ...] | None) -> Recipients:
-    made: Recipients = object.__new__(Recipients)
-    made._ids, made._gone = ids, gone  # the roster's own: it appends to both, and never alters what is there
-    made._end, made._change, made._read = len(ids), change, read
-    return made
 
 
 def recipients_of(ids: tuple[str, ...]) -> Recipients:
     """These."""
-    return _made([], {}, 0, ids)
+    made: Recipients = _new(Recipients)
+    made.read = ids
+    return made
 
 
 class Roster:
@@ -94,7 +91,10 @@ class Roster:
     @property
     def recipients(self) -> Recipients:
         """A snapshot of who is in it now."""
-        return _made(self._ids, self._gone, self._change, None)
+        made: Recipients = _new(Recipients)
+        made._ids, made._gone = self._ids, self._gone  # it appends to both, and never alters what is there
+        made._end, made._change, made.read = len(self._ids), self._change, None
+        return made
 
     def add(self, client_id: str) -> None:
         """The client came, and stands last."""
