@@ -3,6 +3,8 @@
 An event takes effect when its hook has returned, and not if it raised: so the members are always those of the last event handled.
 """
 
+import inspect
+import types
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -12,7 +14,9 @@ from lightspeed.actors.behaviour import Behaviour
 from lightspeed.actors.errors import RoomMisused, Shutdown, TopicCrash
 from lightspeed.actors.events import Broadcast, Join, Leave, Rejoin, TopicEvent
 from lightspeed.actors.outbound import Outbound, Reply
-from lightspeed.actors.room import Room
+from lightspeed.actors.presence import Entry
+from lightspeed.actors.room import Room, Turn, end_turn
+from lightspeed.actors.text import class_name, shown
 from lightspeed.actors.topic import Messages, TopicState, not_joined
 
 _Given = tuple[Reply | None, tuple[Outbound, ...]]
@@ -24,9 +28,13 @@ class BehavedTopic(TopicState, eq=False, gc=True):
     make: Callable[[], Behaviour] = Behaviour
     restarted_by: str | None = None
     """What the incarnation before it died of; None: it is the first, or nothing was to be carried on."""
+    kind: type[Behaviour] | None = None
+    """The class of its behaviour; None: that is not made yet."""
     _behaviour: Behaviour | None = None
-    _room: Any = None
     _timers: dict[str, object] = field(default_factory=dict)  # name -> the key of the timer that counts
+    _timer_changes: dict[str, float | None] = field(
+        default_factory=dict
+    )  # name -> the delay of a timer to start; None: it is cancelled
 
     def handle(self, event: TopicEvent) -> Messages:
         begun = self._begin()
@@ -60,7 +68,8 @@ class BehavedTopic(TopicState, eq=False, gc=True):
     def take_timers(self) -> list[tuple[str, object, float | None]]:
         """What is to become of timers: name, the key to ring with, and the delay; None: it is cancelled."""
         changes: list[tuple[str, object, float | None]] = []
-        for name, delay_s in () if self._room is None else self._room.take_timers().items():
+        taken, self._timer_changes = self._timer_changes, {}
+        for name, delay_s in taken.items():
             self._timers.pop(name, None)
             if delay_s is not None:
                 self._timers[name] = object()
@@ -70,11 +79,10 @@ class BehavedTopic(TopicState, eq=False, gc=True):
     def _begin(self) -> Messages:
         if self._behaviour is not None:
             return ()
-        self._room = Room(self.topic, self.users, self._presence.entries)
         behaviour = _failing("its making", self.make)
-        if not isinstance(behaviour, Behaviour):
-            raise RoomMisused(f"a behaviour must be a Behaviour, got {behaviour!r}")
-        self._behaviour = behaviour
+        if not issubclass(type(behaviour), Behaviour):
+            raise RoomMisused(f"a behaviour must be a Behaviour, got {shown(behaviour)}")
+        self._behaviour, self.kind = behaviour, type(behaviour)
         if self.restarted_by is None:
             return self._call(None, "on_start")[1]
         return self._call(None, "on_restart", self.restarted_by)[1]
@@ -109,14 +117,40 @@ class BehavedTopic(TopicState, eq=False, gc=True):
         return more if answer is None else (answer, *more)
 
     def _call(self, client_id: str | None, hook: str, *args: Any, gone: str | None = None) -> _Given:
-        self._room.open_for(client_id, gone=gone)
+        turn = Turn(self.topic, self.users, self._entries_without, self._everyone, client_id=client_id, gone=gone)
+        room = Room(turn)
         try:
-            value = _failing(hook, getattr(self._behaviour, hook), self._room, *args)
+            value = _failing(hook, lambda: getattr(self._behaviour, hook)(room, *args))
         finally:
-            given: _Given = self._room.close()
-        if value is not None:  # such as the coroutine of an async def, which nobody would await
-            raise RoomMisused(f"{hook} must return None, got {value!r}")
-        return given
+            end_turn(room)
+        if value is not None:
+            raise RoomMisused(_wrong_value(hook, value))
+        self._timer_changes |= turn.timers
+        return turn.answer, tuple(turn.messages)
+
+    def _everyone(self) -> Any:
+        if self._recipients is None:
+            self._recipients = self._gather()
+        return self._recipients
+
+    def _entries_without(self, gone: str | None) -> tuple[Entry, ...]:
+        return self._presence.entries() if gone is None else self._presence.entries_without(gone, self.users[gone])
+
+    def let_go(self) -> Behaviour | None:
+        """The topic's actor has ended: the behaviour is whoever's who takes it here, and nobody's else."""
+        behaviour, self._behaviour = self._behaviour, None
+        return behaviour
+
+
+def _wrong_value(hook: str, value: object) -> str:
+    """What is wrong with a hook that returned this."""
+    if type(value) is types.CoroutineType:
+        if inspect.getcoroutinestate(value) == inspect.CORO_CREATED:
+            value.close()  # nobody awaits it: Python is not to warn of that besides
+        return f"{hook} must be a plain function, and is an async def"
+    if type(value) in (types.GeneratorType, types.AsyncGeneratorType):
+        return f"{hook} must be a plain function, and yields"
+    return f"{hook} must return None, got {shown(value)}"
 
 
 def _failing(what: str, call: Callable[..., Any], *args: Any) -> Any:
@@ -124,4 +158,4 @@ def _failing(what: str, call: Callable[..., Any], *args: Any) -> Any:
     try:
         return call(*args)
     except (Shutdown, TopicCrash) as error:
-        raise RoomMisused(f"{what} raised {type(error).__name__}, by which no topic ends") from error
+        raise RoomMisused(f"{what} raised {class_name(type(error))}, by which no topic ends") from error

@@ -3,6 +3,7 @@
 from typing import Any
 
 from lightspeed.actors.behaved_topic import BehavedTopic
+from lightspeed.actors.failures import let_go_of_calls
 from lightspeed.actors.post import Errand, Post, TimerFired, TopicLate
 from lightspeed.actors.runtime import Timer
 from lightspeed.actors.topic import TopicState
@@ -11,6 +12,9 @@ from lightspeed.actors.topic_actor import TopicActor
 
 class BehavedTopicActor(TopicActor):
     """As `TopicActor`. Its code may block: others take over the worker meanwhile. It keeps its behaviour's timers."""
+
+    is_recorded = False
+    """Whether somebody is still to write down what it held when it failed, and lets it go behind that."""
 
     def __init__(self, post: Post) -> None:
         super().__init__(post)
@@ -33,10 +37,20 @@ class BehavedTopicActor(TopicActor):
                 self._end()
 
     def on_end(self, error: BaseException | None) -> None:
+        assert isinstance(self.state, BehavedTopic)
+        assert self.post.behaved is not None
         for timer in self.timers.values():
             timer.cancel()
         self.timers.clear()
+        if self.is_recorded and error is not None:
+            super().on_end(error)
+            return
+        # What the program's objects do as they go, in a `__del__` say, they do here, and not in the supervisor's turn.
+        behaviour = self.state.let_go()
         super().on_end(error)
+        with self.post.behaved.blocking():
+            let_go_of_calls(error)
+            del behaviour
 
     def _end(self) -> None:
         post, state = self.post, self.state

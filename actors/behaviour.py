@@ -6,26 +6,31 @@ from lightspeed.actors.room import Room
 class Behaviour:
     """The hooks of a topic of one kind; as it stands it is the plain relay. Subclass it, and override what differs.
 
-    Each topic has an instance of its own, and so has each incarnation: what it keeps in `self` is the actor's, and dies with
-    it. One event at a time is handled. A hook says what is to happen through `room`, and returns None. Whatever it raises, and
-    anything else that it returns, fails the topic; then the event has had no effect, and its client is told `topic_crashed`.
+    Each topic has an instance of its own, and so has each incarnation: what it keeps in `self` is the actor's, and dies with it.
+    One event at a time is handled. A hook is a plain function: it says what is to happen through `room`, which is good in its own
+    call only, and returns None. Whatever it raises, and anything else that it returns, fails the topic; then the event has had no
+    effect, and its client is told `topic_crashed`.
 
-    Hooks run on a worker that is replaced when one blocks. One that takes longer than the channel's `event_timeout_s` is given
-    up, and the topic comes up again without it.
+    Hooks run on a worker that is replaced when one blocks: the next may run on another thread. What is tied to the thread that
+    made it, such as a connection of `sqlite3`, needs a topic with a thread of its own: the channel's `own_thread`. A hook that
+    takes longer than the channel's `event_timeout_s` is given up, and the topic comes up again without it.
     """
 
     def on_start(self, room: Room) -> None:
         """Before the first event of the first incarnation."""
 
     def on_restart(self, room: Room, reason: str) -> None:
-        """Before the first event of a later incarnation, in place of `on_start`: to load what must survive.
+        """Before the first event of an incarnation after one that failed or was crashed, in place of `on_start`.
 
-        By default it calls `on_start`.
+        It is for loading what must survive. By default it calls `on_start`.
+
+        Args:
+            reason: what the incarnation before failed of, as `<class>: <text>`; or the reason of the `Crash` that was ordered.
         """
         self.on_start(room)
 
     def on_join(self, room: Room, client_id: str, user_id: str) -> None:
-        """A client comes, by a join or a rejoin; it stands in `room.members`. `room.refuse` keeps it out."""
+        """A client comes, by a join or a rejoin, or is brought back; it stands in `room.members`. `room.refuse` keeps it out."""
 
     def on_leave(self, room: Room, client_id: str) -> None:
         """A client goes; it stands in `room.members` no more. It can't be kept."""

@@ -33,6 +33,18 @@ def traceback_of(error: BaseException) -> str:
     return "\n\nwhich led to:\n\n".join(reversed(blocks))
 
 
+def let_go_of_calls(error: BaseException | None) -> None:
+    """Have it, and what led to it, hold nothing any more of the calls in which it was raised, but where they were."""
+    seen: set[int] = set()
+    link = error
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        traceback.clear_frames(link.__traceback__)
+        link = link.__cause__ if link.__cause__ is not None else link.__context__
+    if error is not None:
+        error.__traceback__ = None  # it leads back to whoever ran the call
+
+
 def _asked_in_time(error: BaseException) -> str:
     texts: list[str] = []
     thread = threading.Thread(target=lambda: texts.append(asked(error)), name="text of an exception", daemon=True)

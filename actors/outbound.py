@@ -1,5 +1,7 @@
 """What comes out of a channel: five kinds of message, each an immutable value."""
 
+from typing import Any
+
 from msgspec import Struct
 
 from lightspeed.actors.presence import Diff
@@ -31,11 +33,35 @@ class BroadcastMessage(Struct, frozen=True, gc=False, tag="broadcast_message"):
 
     topic: str
     payload: str
-    recipients: Recipients | tuple[str, ...]
+    recipients: tuple[str, ...]
     """Client ids in subscription order, as of this message: later joins and leaves don't show in it.
 
-    It equals, hashes and pickles as the tuple of them, and is put together when it is first read. Its length is known at once.
+    The tuple is made when it is first read, and shared by all messages to the same members. A message that nobody has read
+    compares, hashes, prints, copies, pickles and encodes as with the tuple. (Only `msgspec.structs.asdict` and `astuple` of such
+    a one give what stands for it: read `recipients` first.)
     """
+
+
+# Where a message holds them: the tuple, or until it is read what makes it.
+_get: Any = BroadcastMessage.recipients.__get__  # type: ignore[attr-defined]
+_set: Any = BroadcastMessage.recipients.__set__  # type: ignore[attr-defined]
+
+
+def _read_recipients(message: BroadcastMessage) -> tuple[str, ...]:
+    recipients = _get(message)
+    if type(recipients) is Recipients:
+        recipients = recipients.read or recipients.ids()
+        _set(message, recipients)
+    return recipients  # type: ignore[no-any-return]
+
+
+BroadcastMessage.recipients = property(_read_recipients)  # type: ignore[assignment]
+
+
+def unread(message: BroadcastMessage) -> Recipients | None:
+    """What stands for the recipients of a message that nobody has read; it is left unread. None: somebody has."""
+    recipients = _get(message)
+    return recipients if type(recipients) is Recipients else None
 
 
 class PresenceDiff(Struct, frozen=True, gc=False, tag="presence_diff"):

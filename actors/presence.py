@@ -72,3 +72,10 @@ class Presence(Struct, eq=False, gc=False):
             Entry(key, (present,) if isinstance(present, Meta) else tuple(present.values()))
             for key, present in self._metas.items()
         )
+
+    def entries_without(self, client_id: str, key: str) -> tuple[Entry, ...]:
+        """As `entries`, as they are when the client, who stands under the key, is gone."""
+        present = self._metas[key]
+        others = () if isinstance(present, Meta) else tuple(meta for other, meta in present.items() if other != client_id)
+        entries = (Entry(key, others) if entry.key == key else entry for entry in self.entries())
+        return tuple(entry for entry in entries if entry.metas)

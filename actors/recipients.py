@@ -4,59 +4,74 @@ A topic's `Roster` only ever appends who came and notes who left, with the numbe
 the list went and which change was the last, so it can be read later, and on another thread, while the topic goes on.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, ClassVar, overload
+from collections.abc import Iterable, Iterator
+from enum import Enum
+from typing import Any, ClassVar
 
 
-class Recipients(Sequence[str]):
-    """Client ids in subscription order: immutable, equal to the tuple of them and hashed like it. Any thread may read it."""
+class Recipients(Enum):
+    """Client ids in subscription order, not put together yet. It equals, hashes, pickles and encodes as the tuple of them.
 
-    __slots__ = ("_change", "_end", "_gone", "_ids", "_read", "_size")
+    It stands in a `BroadcastMessage` that nobody has read. Any thread may read it. An enumeration it is for msgspec's sake, which
+    asks no other object of Python's for what is to be written in its place (`_value_`, below).
+    """
 
-    def __init__(self, ids: list[str], gone: dict[int, int], change: int, size: int) -> None:
-        self._ids, self._gone = ids, gone  # the roster's own: it appends to both, and never alters what is there
-        self._end, self._change, self._size = len(ids), change, size
-        self._read: tuple[str, ...] | None = None
+    _ids: list[str]
+    _gone: dict[int, int]
+    _end: int
+    _change: int
+    read: tuple[str, ...] | None
+    """The tuple; None: it has yet to be made."""
 
-    def _all(self) -> tuple[str, ...]:
-        if self._read is None:
+    def ids(self) -> tuple[str, ...]:
+        """The tuple of them. The first call makes it, and all others get the same."""
+        if self.read is None:
             ids: list[Any] = self._ids[: self._end]
             for place, change in self._gone.copy().items():  # a copy: the topic may add to it meanwhile
                 if change <= self._change:
                     ids[place] = None
-            self._read = tuple(filter(None, ids))
-        return self._read
+            self.read = tuple(filter(None, ids))
+        return self.read
 
     def __len__(self) -> int:
-        return self._size
+        return len(self.ids())
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._all())
+        return iter(self.ids())
 
-    @overload
-    def __getitem__(self, index: int) -> str: ...
-    @overload
-    def __getitem__(self, index: slice) -> tuple[str, ...]: ...
-    def __getitem__(self, index: int | slice) -> str | tuple[str, ...]:
-        return self._all()[index]
-
-    def __contains__(self, value: object) -> bool:
-        return value in self._all()
+    def __getitem__(self, index: Any) -> Any:
+        return self.ids()[index]
 
     def __eq__(self, other: object) -> bool:
-        if isinstance(other, Recipients):
-            return other is self or self._all() == other._all()
-        return self._all() == other
+        return self.ids() == (other.ids() if isinstance(other, Recipients) else other)
 
     def __hash__(self) -> int:
-        return hash(self._all())
+        return hash(self.ids())
 
     def __repr__(self) -> str:
-        return repr(self._all())
+        return repr(self.ids())
 
-    def __reduce__(self) -> tuple[type, tuple[tuple[str, ...]]]:
-        """Copied and pickled as a tuple."""
-        return tuple, (self._all(),)
+    __str__ = __repr__
+
+    def __format__(self, spec: str) -> str:
+        return format(self.ids(), spec)
+
+    def __reduce_ex__(self, _protocol: Any) -> tuple[type, tuple[tuple[str, ...]]]:
+        return tuple, (self.ids(),)
+
+    def __deepcopy__(self, _memo: Any) -> Any:
+        return self.ids()
+
+
+_new = object.__new__
+Recipients._value_ = property(Recipients.ids)  # in the class such a name may not be given
+
+
+def recipients_of(ids: tuple[str, ...]) -> Recipients:
+    """These."""
+    made: Recipients = _new(Recipients)
+    made.read = ids
+    return made
 
 
 class Roster:
@@ -76,7 +91,10 @@ class Roster:
     @property
     def recipients(self) -> Recipients:
         """A snapshot of who is in it now."""
-        return Recipients(self._ids, self._gone, self._change, len(self._ids) - len(self._gone))
+        made: Recipients = _new(Recipients)
+        made._ids, made._gone = self._ids, self._gone  # it appends to both, and never alters what is there
+        made._end, made._change, made.read = len(self._ids), self._change, None
+        return made
 
     def add(self, client_id: str) -> None:
         """The client came, and stands last."""

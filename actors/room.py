@@ -1,112 +1,179 @@
-"""What a behaviour may do."""
+"""What a behaviour may do, and for how long: a room is good in its own hook's call, and nowhere else.
 
+The state keeps a `Turn` for each call of a hook, in which it finds what the hook wanted. The hook gets a `Room` over it, which is
+dead when the call is over. So whoever keeps one, or hands it to a thread, can't act in the name of whoever's hook runs next.
+"""
+
+import threading
 from collections.abc import Callable
+from typing import Any
 
 from lightspeed.actors.errors import RoomMisused
 from lightspeed.actors.outbound import BroadcastMessage, Outbound, PushMessage, Reply
 from lightspeed.actors.presence import Entry
+from lightspeed.actors.text import shown
+
+_LONGEST_NAME = 1_000  # of a timer, in characters: a name is kept as long as its timer runs
+_YEAR_S = 31_536_000
 
 
-class Room:
-    """One topic, as its behaviour sees it while a hook runs, and not afterwards.
+class Turn:
+    """One call of a hook, as the topic's state sees it. For the thread that makes it."""
 
-    Raises:
-        RoomMisused: every method, where it can't be done: the text says why.
-    """
+    __slots__ = ("answer", "client_id", "gone", "messages", "presences", "snapshot", "thread", "timers", "topic", "users")
 
-    def __init__(self, topic: str, users: dict[str, str], presences: Callable[[], tuple[Entry, ...]]) -> None:
-        self.topic = topic
-        self._users, self._presences = users, presences
-        self._is_open = False
-        self._client_id: str | None = None  # whose event it is
-        self._gone: str | None = None  # who is leaving: no member any more, though the state does not know yet
-        self._answer: Reply | None = None
-        self._messages: list[Outbound] = []
-        self._timers: dict[str, float | None] = {}  # what is to be started, or with None cancelled
+    def __init__(
+        self,
+        topic: str,
+        users: dict[str, str],
+        presences: Callable[[str | None], tuple[Entry, ...]],
+        snapshot: Callable[[], Any],
+        *,
+        client_id: str | None,
+        gone: str | None,
+    ) -> None:
+        self.topic, self.users, self.presences, self.snapshot = topic, users, presences, snapshot
+        self.client_id = client_id
+        """Whose event it is; None: nobody's."""
+        self.gone = gone
+        """Who is leaving: present no more, though the state does not know yet."""
+        self.answer: Reply | None = None
+        """What it said to that client, if anything."""
+        self.messages: list[Outbound] = []
+        """What else it gave out."""
+        self.timers: dict[str, float | None] = {}
+        """What is to become of timers: when each is due, in seconds; None: it is cancelled."""
+        self.thread = threading.get_ident()
 
     @property
     def members(self) -> tuple[str, ...]:
-        """The client ids of those who are in it, in subscription order."""
-        return tuple(client_id for client_id in self._users if client_id != self._gone)
+        if self.gone is None:
+            return tuple(self.users)
+        return tuple(client_id for client_id in self.users if client_id != self.gone)
+
+    def member(self, client_id: object) -> str:
+        """The same.
+
+        Raises:
+            RoomMisused: it is no member.
+        """
+        text = _text("a client_id", client_id)
+        if text not in self.users or text == self.gone:
+            raise RoomMisused(f"{shown(text)} is no member of {shown(self.topic)}")
+        return text
+
+
+class Room:
+    """One topic, as its behaviour sees it while a hook runs, and not afterwards: each call of a hook has a room of its own.
+
+    Raises:
+        RoomMisused: every method and property, where it can't be done: the hook has returned, it is called on another thread than
+            the hook's, or as the text says.
+    """
+
+    __slots__ = ("_turn",)
+
+    def __init__(self, turn: Turn | None) -> None:
+        self._turn = turn
+
+    def __reduce_ex__(self, _protocol: Any) -> tuple[type, tuple[None]]:
+        """Copied, and pickled, as one that is of no use."""
+        return Room, (None,)
+
+    @property
+    def topic(self) -> str:
+        """The topic's name."""
+        return self._in_turn("topic").topic
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """The client ids of those who are in it, in subscription order: who is joining too, who is leaving not."""
+        return self._in_turn("members").members
 
     @property
     def presences(self) -> tuple[Entry, ...]:
-        """Who is present, as of the last event that took effect."""
-        return self._presences()
+        """Who is present: the same clients as `members`, by their users."""
+        turn = self._in_turn("presences")
+        return turn.presences(turn.gone)
 
     def user_of(self, client_id: str) -> str:
         """The user of a member."""
-        return self._users[self._member(client_id)]
+        turn = self._in_turn("user_of")
+        return turn.users[turn.member(client_id)]
 
     def reply(self, payload: str) -> None:
         """Answer the client whose event it is: the payload of a join's or a leave's reply, or a reply of its own. Once."""
-        self._reply(payload, "ok")
+        self._answer("reply", payload, "ok")
 
     def refuse(self, reason: str) -> None:
         """Answer the client whose event it is by an error. One who would join does not. Once, and in place of `reply`."""
-        self._reply(reason, "error")
+        self._answer("refuse", reason, "error")
 
     def push(self, client_id: str, event: str, payload: str) -> None:
         """Send something to one member."""
-        self._check_open("push")
-        _check_text("a push's event", event)
-        _check_text("a push's payload", payload)
-        self._messages.append(PushMessage(self._member(client_id), self.topic, event, payload))
+        turn = self._in_turn("push")
+        event, payload = _text("a push's event", event), _text("a push's payload", payload)
+        turn.messages.append(PushMessage(turn.member(client_id), turn.topic, event, payload))
 
     def broadcast(self, payload: str, *, but: str | None = None) -> None:
         """Send something to all members, or to all but one."""
-        self._check_open("broadcast")
-        _check_text("a broadcast's payload", payload)
-        recipients = tuple(client_id for client_id in self.members if client_id != but)
-        self._messages.append(BroadcastMessage(self.topic, payload, recipients))
+        turn = self._in_turn("broadcast")
+        payload = _text("a broadcast's payload", payload)
+        recipients: Any
+        if but is not None:
+            but = _text("but", but)
+            recipients = tuple(client_id for client_id in turn.members if client_id != but)
+        else:
+            recipients = turn.snapshot() if turn.gone is None else turn.members
+        turn.messages.append(BroadcastMessage(turn.topic, payload, recipients))
 
     def start_timer(self, name: str, delay_s: float) -> None:
-        """Have `on_timer` called after so many seconds. A timer of the same name is started anew."""
-        self._check_open("start_timer")
-        if isinstance(delay_s, bool) or not isinstance(delay_s, (int, float)) or not 0 <= delay_s <= 31_536_000:
-            raise RoomMisused(f"delay_s must be a number of seconds from 0 to a year, got {delay_s!r}")
-        self._timers[name] = delay_s
+        """Have `on_timer` called after so many seconds. A timer of the same name is started anew.
+
+        Args:
+            name: of at most 1,000 characters.
+            delay_s: from 0 to a year.
+        """
+        turn = self._in_turn("start_timer")
+        if type(delay_s) not in (int, float) or not 0 <= delay_s <= _YEAR_S:
+            raise RoomMisused(f"delay_s must be a number of seconds from 0 to a year, got {shown(delay_s)}")
+        turn.timers[_timer_name(name)] = delay_s
 
     def cancel_timer(self, name: str) -> None:
         """Have it not called. Harmless where there is none."""
-        self._check_open("cancel_timer")
-        self._timers[name] = None
+        self._in_turn("cancel_timer").timers[_timer_name(name)] = None
 
-    def _reply(self, payload: str, status: str) -> None:
-        self._check_open("reply")
-        if self._client_id is None:
+    def _answer(self, what: str, payload: str, status: str) -> None:
+        turn = self._in_turn(what)
+        if turn.client_id is None:
             raise RoomMisused("there is no client to reply to: no event of a client is being handled")
-        if self._answer is not None:
-            raise RoomMisused(f"{self._client_id} has its reply already: {self._answer.payload!r}")
-        _check_text("a reply's payload", payload)
-        self._answer = Reply(self._client_id, self.topic, status, payload)
+        if turn.answer is not None:
+            raise RoomMisused(f"{shown(turn.client_id)} has its reply already: {shown(turn.answer.payload)}")
+        turn.answer = Reply(turn.client_id, turn.topic, status, _text("a reply's payload", payload))
 
-    def _member(self, client_id: str) -> str:
-        if client_id not in self._users or client_id == self._gone:
-            raise RoomMisused(f"{client_id!r} is no member of {self.topic}")
-        return client_id
-
-    def _check_open(self, what: str) -> None:
-        if not self._is_open:
-            raise RoomMisused(f"{what} was called outside of a hook")
-
-    # For the topic's state
-
-    def open_for(self, client_id: str | None, *, gone: str | None = None) -> None:
-        """A hook is about to run."""
-        self._is_open, self._client_id, self._gone, self._answer, self._messages = True, client_id, gone, None, []
-
-    def close(self) -> tuple[Reply | None, tuple[Outbound, ...]]:
-        """It has returned: the answer that it gave, if any, and what else it gave out."""
-        self._is_open, self._gone = False, None
-        return self._answer, tuple(self._messages)
-
-    def take_timers(self) -> dict[str, float | None]:
-        """What is to become of timers: when each is due, in seconds; None: it is cancelled."""
-        timers, self._timers = self._timers, {}
-        return timers
+    def _in_turn(self, what: str) -> Turn:
+        turn = self._turn
+        if turn is None:
+            raise RoomMisused(f"{what} was called outside of a hook: a room is of no use when its hook has returned")
+        if turn.thread != threading.get_ident():
+            raise RoomMisused(f"{what} was called on another thread than the one that runs the hook")
+        return turn
 
 
-def _check_text(what: str, text: object) -> None:
+def end_turn(room: Room) -> None:
+    """Its hook has returned: from here on the room is of no use, on any thread."""
+    room._turn = None
+
+
+def _text(what: str, text: object) -> str:
+    """Exactly a `str`: what else has a hash or an equality of its own could be one thing here and another later."""
     if type(text) is not str:
-        raise RoomMisused(f"{what} must be a str, got {text!r}")
+        raise RoomMisused(f"{what} must be a str, got {shown(text)}")
+    return text
+
+
+def _timer_name(name: object) -> str:
+    text = _text("a timer's name", name)
+    if len(text) > _LONGEST_NAME:
+        raise RoomMisused(f"a timer's name must have at most {_LONGEST_NAME:,} characters, got {len(text):,}")
+    return text

@@ -11,7 +11,7 @@ from msgspec import Struct, field
 from lightspeed.actors.events import Broadcast, Join, Leave, Push, Rejoin, TopicEvent
 from lightspeed.actors.outbound import BroadcastMessage, Outbound, PresenceDiff, PushMessage, Reply, System, error
 from lightspeed.actors.presence import Diff, Entry, Presence
-from lightspeed.actors.recipients import Recipients, Roster
+from lightspeed.actors.recipients import Roster, recipients_of
 
 Messages = tuple[Outbound, ...]
 
@@ -23,8 +23,8 @@ class TopicState(Struct, eq=False, gc=False):
     """
 
     many: ClassVar[int] = 32
-    """From so many members on a roster is kept, and its snapshots read when somebody reads them; a smaller tuple is as quickly
-    made."""
+    """From so many members on a roster is kept, and its snapshots are put together when somebody reads them; a smaller tuple is
+    as quickly made."""
     roster: ClassVar[type[Roster]] = Roster
 
     topic: str
@@ -33,7 +33,7 @@ class TopicState(Struct, eq=False, gc=False):
     size: int = 0
     """How many they are."""
     _presence: Presence = field(default_factory=Presence)
-    _recipients: tuple[str, ...] | Recipients | None = None  # of the last broadcast, if membership has not changed since
+    _recipients: Any = None  # of the last broadcast, if membership has not changed since
     _roster: Roster | None = None  # made for the first broadcast to many
     _changes: list[tuple[str, bool]] = []  # who came (True) or left since the last one
 
@@ -64,8 +64,8 @@ class TopicState(Struct, eq=False, gc=False):
         return tuple(rejoins)
 
     def replay(self, rejoins: Iterable[Rejoin]) -> Messages:
-        """Take members back. Nobody asked for it, so it gives presence diffs and no replies."""
-        return tuple(message for event in rejoins for message in self.handle(event) if not isinstance(message, Reply))
+        """Take members back. Nobody asked for it, so it gives presence diffs and no replies; but who is refused is told."""
+        return tuple(message for event in rejoins for message in self.handle(event) if not _is_ok(message))
 
     def handle(self, event: TopicEvent) -> Messages:
         """Let the event take effect and return what it gives out, in order. The event has been checked."""
@@ -130,11 +130,12 @@ class TopicState(Struct, eq=False, gc=False):
             recipients = self._recipients = self._gather()
         out += ((seq, (BroadcastMessage(self.topic, event.payload, recipients),)),)
 
-    def _gather(self) -> tuple[str, ...] | Recipients:
+    def _gather(self) -> Any:
+        """What stands for them in a message until somebody reads it."""
         roster, changes, self._roster, self._changes = self._roster, self._changes, None, []  # until it is whole again
         if roster is None:
             if self.size < self.many:
-                return tuple(self.users)
+                return recipients_of(tuple(self.users))
             roster = self.roster(self.users)
             changes = []
         for client_id, came in changes:
@@ -178,6 +179,10 @@ _STEPS: dict[type, Callable[[TopicState, Any, int, list[tuple[int, Messages]]], 
     Broadcast: TopicState._broadcast,
     Push: TopicState._push,
 }
+
+
+def _is_ok(message: Outbound) -> bool:
+    return type(message) is Reply and message.status == "ok"
 
 
 def crash_messages(topic: str, members: Iterable[str], reason: str) -> Messages:

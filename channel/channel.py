@@ -240,7 +240,10 @@ class Channel:
         return Tree(self._adapter.label, "supervisor", phase, children=children)
 
     def dead_letters(self) -> tuple[DeadLetter, ...]:
-        """The last 1,000 of what was accepted or given out and reached nobody, the oldest first. Never waits."""
+        """The last 1,000 of what was accepted or given out and reached nobody, the oldest first. Never waits.
+
+        They are fewer where their texts would have more than 10 MB together.
+        """
         self._door.check_process()
         return self._dead_letters.read()
 

@@ -19,16 +19,8 @@ from lightspeed.actors.events import (
 )
 from lightspeed.actors.outbound import Outbound
 from lightspeed.actors.presence import Entry
-from lightspeed.actors.recipients import Recipients
 
-
-def _as_tuple(value: object) -> object:
-    if isinstance(value, Recipients):
-        return tuple(value)
-    raise TypeError(f"a {type(value).__name__}")
-
-
-_encoder = msgspec.json.Encoder(enc_hook=_as_tuple)
+_encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 _CLASSES: dict[str, type] = {
     str(event.__struct_config__.tag): event for event in (Join, Rejoin, Leave, Broadcast, Push, Crash, Restart)

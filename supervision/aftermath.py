@@ -87,6 +87,7 @@ class Aftermath:
         log("info", "channel crashed: {}; topic actors: {}", event.reason, len(self._children.live))
         self.rejoin_windows.cancel()
         for child in self._children.each_live():
+            self._children.died_of(child.post.topic, event.reason)
             if child.is_put_off:
                 self.drop(child)
             else:
@@ -129,6 +130,8 @@ class Aftermath:
             else:
                 self._let_go(post, failure, left)
         self._children.release(child)
+        if post.topic not in self._children.leaving:
+            self._ledger.forget_strangers(post.topic)
         self._children.start_successor(child)
         for latch in child.latches:
             latch.set()
@@ -218,8 +221,14 @@ class Aftermath:
         started = tuple(self._children.add(topic, restores=True) for topic in topics)
         for child in started:
             self._children.start(child)
-        if any(child.awaits_rejoin for child in started):
-            self.rejoin_windows.later(self._options.rejoin_window_s, RejoinWindowClosed(started))
+        self._open_window(child for child in started if child.awaits_rejoin)
+
+    def _open_window(self, children: Iterable[Child]) -> None:
+        """Have those be stopped to whom nobody comes."""
+        posts = [child.post for child in children]
+        if posts:
+            message = RejoinWindowClosed(tuple(post.topic for post in posts), tuple(post.incarnation for post in posts))
+            self.rejoin_windows.later(self._options.rejoin_window_s, message)
 
     def come_up(self, message: ComeUp) -> None:
         child = message.child
@@ -227,8 +236,7 @@ class Aftermath:
             child.is_put_off = False
             self._owner.emit_unasked(child.post.topic, (System(f"topic_restarted:{child.post.topic}"),))
             self._children.start(child)
-            if child.awaits_rejoin:
-                self.rejoin_windows.later(self._options.rejoin_window_s, RejoinWindowClosed((child,)))
+            self._open_window(one for one in (child,) if one.awaits_rejoin)
 
     def drop(self, child: Child) -> None:
         """It was put off, and is not wanted any more."""
@@ -254,12 +262,12 @@ class Aftermath:
         return self._histories.restarts(topic)
 
     def rejoin_window_closed(self, message: RejoinWindowClosed) -> None:
-        waiting = [c for c in message.children if c.awaits_rejoin and self._children.live.get(c.post.topic) is c]
+        live = zip(map(self._children.live.get, message.topics), message.incarnations, strict=True)
+        waiting = [child for child, number in live if child and child.awaits_rejoin and child.post.incarnation == number]
         stopped = [child for child in waiting if child.ref is not None]
         self.watch_leaving([child for child in stopped if not self.stop(child)])  # one may be at work on what does not end
-        early = tuple(child for child in waiting if child.ref is None)
-        if early:  # the one before has not ended: whom it had, and would come back, is not known yet
-            self.rejoin_windows.later(self._options.rejoin_window_s, RejoinWindowClosed(early))
+        # Where the one before has not ended, whom it had, and would come back, is not known yet.
+        self._open_window(child for child in waiting if child.ref is None)
 
     def cancel(self) -> None:
         """The end: nothing more is to come of this."""
@@ -276,6 +284,8 @@ class Aftermath:
             for mail in mails:
                 if type(mail) is Errand and mail.rejoins:
                     self._ledger.put_back(topic, mail.rejoins)
+        if child.crashed and is_last and not post.members and topic not in self._ledger:
+            self._children.was_empty(topic)
 
     def _heal(self, post: Post, failure: TopicFailure, left: deque[Mail]) -> None:
         """A topic's code raised: its members are told, and it comes up again, unless it did so too often."""
@@ -310,7 +320,7 @@ class Aftermath:
     def _refuse(self, post: Post, mail: Mail) -> None:
         """The topic is down; whoever wanted to leave it does not come back with it."""
         if type(mail) is Delivery:
-            self._ledger.strike(mail.request, post.incarnation)
+            self._ledger.strike(mail.request, post.incarnation, more_end=post.topic in self._children.leaving)
         self._children.answer(mail, "crashed")
 
     def _give_up(self, topic: str, left: deque[Mail]) -> None:

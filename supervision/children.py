@@ -26,6 +26,7 @@ from lightspeed.supervision.latch import Latch
 from lightspeed.supervision.ledger import Ledger
 from lightspeed.supervision.options import Options
 from lightspeed.supervision.outbox import Outbox
+from lightspeed.supervision.roll import Roll
 from lightspeed.supervision.sink import SinkLanes
 
 _NONE: Any = ()  # stands for an empty list: most children never need theirs
@@ -54,12 +55,21 @@ class Child(Struct, eq=False, gc=False):
     """Answers about the topic that must come after its own."""
     latches: tuple[Reply, ...] = ()
     """Told when it is down."""
+    to_come: int = 0
+    """So many members it takes back first of all."""
+    replay_seq: int = 0
+    """The number under which it does, where that was given before it could be started; 0: it was not."""
     behind: "Child | None" = None
     """The next in its topic's line of those who leave."""
 
     @property
     def is_busy(self) -> bool:
         return self.sent != self.post.settled
+
+    @property
+    def progress(self) -> int:
+        """It grows with each that it has handled; it is less before the start."""
+        return -1 if self.ref is None else self.post.settled
 
     @property
     def last(self) -> "Child":
@@ -110,6 +120,7 @@ class Children:
         self.live: dict[str, Child] = {}
         self.leaving: dict[str, Child] = {}
         """The one of a topic that is on its way down; those behind it are not started yet."""
+        self.roll = Roll(self.leaving, self.in_hand, ledger)
 
     def add(self, topic: str, *, restores: bool = False) -> Child:
         """A new child, with the next incarnation. It is started by its first delivery, or by `start`.
@@ -142,9 +153,13 @@ class Children:
         return None if make is None else Behaved(make, reason, self._runtime.call_later, self._runtime.blocking)
 
     def died_of(self, topic: str, reason: str) -> None:
-        """For the behaviour of its next incarnation."""
+        """For the behaviour of its next incarnation: the topic has failed of this, or crashes of it by order."""
         if self._behaviours is not None and self._behaviours.find(topic) is not None:
             self._died_of[topic] = reason
+
+    def was_empty(self, topic: str) -> None:
+        """It was to crash by order, and nobody was in it: what comes next begins anew."""
+        self._died_of.pop(topic, None)
 
     def deliver(self, child: Child, mail: Mail) -> None:
         """Have it handled in its turn; where the child can't be started, answer it."""
@@ -170,7 +185,12 @@ class Children:
     def start(self, child: Child) -> None:
         """Start the actor and send it all that waited, unless one of the topic is still leaving."""
         topic = child.post.topic
-        if child.is_put_off or self.leaving.get(topic, child) is not child:
+        if child.is_put_off:
+            return
+        if self.leaving.get(topic, child) is not child:
+            if self.roll.awaits_members(child) and not child.replay_seq:  # what comes of that stands before all that comes later
+                child.replay_seq = self._next_number()
+                self._touched[child] = None
             return
         self._take_back_members(child)
         start = self._runtime.start_on_thread if self._own_thread and self._own_thread.find(topic) else self._runtime.start
@@ -191,8 +211,8 @@ class Children:
         """Before anything that waits, if it was started to take the place of one that ended."""
         rejoins = self._ledger.take(child.post.topic, child.post.incarnation)
         if rejoins and child.restores:
-            child.awaits_rejoin = False
-            replay = Errand(methodcaller("replay", rejoins), None, self._next_number(), rejoins)
+            child.awaits_rejoin, child.to_come = False, len(rejoins)
+            replay = Errand(methodcaller("replay", rejoins), None, child.replay_seq or self._next_number(), rejoins)
             child.waiting = [replay, *child.waiting]
             child.sent += 1
             self._touched[child] = None
@@ -264,9 +284,13 @@ class Children:
         child = self.leaving.get(topic) or self.live.get(topic)
         if child is None or child.ref is not None or child.is_put_off:
             return
-        is_wanted = of.post.members or topic in self._ledger or child.waiting or child.stops
+        has_work = any(type(mail) is not Question for mail in child.waiting)
+        is_wanted = of.post.members or topic in self._ledger or has_work or child.stops
         if child.awaits_rejoin and not is_wanted:
             del self.live[topic]
+            self._touched.pop(child, None)
+            for question in self.take_left(child):
+                self.answer(question, "")
         else:
             self.start(child)
 
@@ -296,7 +320,7 @@ class Children:
         """Have the latch wait for all that was sent so far."""
         touched, self._touched = self._touched, {}
         for child in touched:
-            if child.is_busy and self.live.get(child.post.topic) is child:
+            if not self.roll.is_settled(child) and self.live.get(child.post.topic) is child:
                 self.deliver(child, Question(_nothing, latch.part()))
         self.wait_for_leaving(latch)
 
@@ -347,6 +371,8 @@ class Children:
         log("error", "no actor could be started for topic {}", child.post.topic, error=failure)
         child.post.members = 0
         self.remove(child.post)
+        if child.post.behaved is not None and child.post.behaved.restarted_by is not None:
+            self.died_of(child.post.topic, child.post.behaved.restarted_by)
         for mail in self.take_left(child):
             if type(mail) is Errand and mail.rejoins:
                 self._ledger.put_back(child.post.topic, mail.rejoins)
@@ -354,6 +380,8 @@ class Children:
         self.release(child)
         for latch in child.latches:
             latch.set()
+        if child.post.topic not in self.leaving:
+            self._ledger.forget_strangers(child.post.topic)
         self.start_successor(child)
 
 

@@ -1,5 +1,6 @@
 """What was accepted or given out and reaches nobody: kept for a look, counted and logged."""
 
+import sys
 import threading
 from collections import deque
 from typing import Any, Literal
@@ -9,8 +10,9 @@ from msgspec import Struct
 from lightspeed.actors.logs import log
 from lightspeed.actors.post import TopicLate
 
-# The last so many are kept; all are counted.
-_KEPT = 1000
+# The last so many are kept, as far as their texts have together no more than so many bytes; all are counted.
+_KEPT = 1_000
+_KEPT_BYTES = 10_000_000
 
 
 class DeadLetter(Struct, frozen=True):
@@ -33,15 +35,20 @@ class DeadLetters:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._letters: deque[DeadLetter] = deque(maxlen=_KEPT)
+        self._letters: deque[tuple[DeadLetter, int]] = deque()
+        self._bytes = 0
         self._count = 0
         self.abandoned = 0
         """How many topic actors were given up; the supervisor counts."""
 
     def add(self, letter: DeadLetter) -> None:
+        size = _size_of(letter.what)
         with self._lock:
-            self._letters.append(letter)
             self._count += 1
+            self._letters.append((letter, size))
+            self._bytes += size
+            while len(self._letters) > _KEPT or self._bytes > _KEPT_BYTES:
+                self._bytes -= self._letters.popleft()[1]
         log("warning", "dead letter, {}: {}", letter.why, letter.what, topic=letter.topic, incarnation=letter.incarnation)
 
     def take(self, late: TopicLate) -> None:
@@ -55,6 +62,12 @@ class DeadLetters:
         return self._count
 
     def read(self) -> tuple[DeadLetter, ...]:
-        """The last 1,000, the oldest first. They stay."""
+        """The last 1,000, the oldest first, or those of them whose texts are no more than 10 MB. They stay."""
         with self._lock:
-            return tuple(self._letters)
+            return tuple(letter for letter, _size in self._letters)
+
+
+def _size_of(what: Any) -> int:
+    """The bytes of the texts that an event or a message leads to; what a presence diff or recipients lead to is the topic's."""
+    fields = (getattr(what, field) for field in what.__struct_fields__ if field != "recipients")
+    return sum(sys.getsizeof(value) for value in fields if type(value) is str)

@@ -11,6 +11,12 @@ class Ledger:
         self._is_kept = is_kept
         self._rejoins: dict[str, tuple[Rejoin, ...]] = {}  # topic -> how to take its members back, in subscription order
         self._struck: dict[str, set[tuple[str, int]]] = {}  # topic -> who wanted to leave while it was down, at which incarnation
+        self._clients: dict[str, frozenset[str]] = {}  # topic -> who is in `_rejoins`, where it was asked
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the supervisor brings members back."""
+        return self._is_kept
 
     def __contains__(self, topic: str) -> bool:
         return bool(self._rejoins.get(topic))
@@ -27,19 +33,46 @@ class Ledger:
 
     def put_back(self, topic: str, rejoins: tuple[Rejoin, ...]) -> None:
         """The actor that was to take them back ended before it had; it had handled nothing else."""
-        if self._is_kept:
+        self._clients.pop(topic, None)
+        self._rejoins.pop(topic, None)
+        if self._is_kept and rejoins:
             self._rejoins[topic] = rejoins
 
-    def strike(self, event: TopicEvent, incarnation: int) -> None:
-        """Whoever asks to leave a topic that is down is refused, and comes back to no incarnation later than this."""
-        if self._is_kept and isinstance(event, Leave):
+    def strike(self, event: TopicEvent, incarnation: int, *, more_end: bool) -> None:
+        """Whoever asks to leave a topic that is down is refused, and comes back to no incarnation later than this.
+
+        Args:
+            more_end: an actor of the topic is on its way down, and it is not known yet whom it leaves. Of others than those who
+                may come back nothing is kept: anybody may name anything.
+        """
+        if self._is_kept and isinstance(event, Leave) and (more_end or self._has(event.topic, event.client_id)):
             self._struck.setdefault(event.topic, set()).add((event.client_id, incarnation))
+
+    def forget_strangers(self, topic: str) -> None:
+        """No actor of the topic is on its way down any more: of all who were struck off only those count who may come back."""
+        struck = self._struck.pop(topic, None)
+        known = {one for one in struck or () if self._has(topic, one[0])}
+        if known:
+            self._struck[topic] = known
+
+    def due(self, topic: str, incarnation: int) -> tuple[Rejoin, ...]:
+        """Whom this incarnation of the topic will have to take back, as far as it is known."""
+        gone = {client_id for client_id, since in self._struck.get(topic, ()) if since < incarnation}
+        return tuple(rejoin for rejoin in self._rejoins.get(topic, ()) if rejoin.client_id not in gone)
 
     def take(self, topic: str, incarnation: int) -> tuple[Rejoin, ...]:
         """Whom this incarnation of the topic, which is about to start, is to take back; what it needs no more is forgotten."""
-        struck = self._struck.pop(topic, set())
-        gone = {client_id for client_id, since in struck if since < incarnation}
-        later = {(client_id, since) for client_id, since in struck if since >= incarnation}
+        due = self.due(topic, incarnation)
+        self._rejoins.pop(topic, None)
+        self._clients.pop(topic, None)
+        later = {(client_id, since) for client_id, since in self._struck.pop(topic, ()) if since >= incarnation}
         if later:
             self._struck[topic] = later
-        return tuple(rejoin for rejoin in self._rejoins.pop(topic, ()) if rejoin.client_id not in gone)
+        return due
+
+    def _has(self, topic: str, client_id: str) -> bool:
+        if topic not in self._rejoins:
+            return False
+        if topic not in self._clients:
+            self._clients[topic] = frozenset(rejoin.client_id for rejoin in self._rejoins[topic])
+        return client_id in self._clients[topic]

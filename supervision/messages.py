@@ -72,8 +72,8 @@ class CountOverdue(Struct, frozen=True):
 
     topic: str
     seq: int
-    settled: int
-    """How much it had handled at the beginning."""
+    progress: int
+    """How far it was at the beginning."""
 
 
 class ComeUp(Struct, frozen=True):
@@ -93,6 +93,8 @@ class Overdue(Struct, frozen=True):
 
 
 class RejoinWindowClosed(Struct, frozen=True):
-    """Whoever of these that nobody rejoined is stopped."""
+    """Whoever of these that nobody rejoined is stopped. They are named: it comes late, and is to keep nobody who is dead."""
 
-    children: tuple[Child, ...]
+    topics: tuple[str, ...]
+    incarnations: tuple[int, ...]
+    """One for each topic."""

@@ -60,6 +60,9 @@ class Outbox:
 
     def abandon(self, topic: str) -> None: ...
 
+    def is_at_work(self, topic: str) -> bool:
+        return False
+
     def close(self) -> None: ...
 
     def give_up(self) -> None: ...

@@ -52,10 +52,10 @@ class Questions:
     def ask_census(self, message: AskCensus) -> None:
         census = Census(message.reply)
         for topic, child in list(self._children.live.items()):
-            if child.is_busy:
-                self._children.deliver(child, Question(len, census.part(topic)))
+            if self._children.roll.is_settled(child):
+                census.add(topic, self._children.roll.count(child))
             else:
-                census.add(topic, child.post.members)
+                self._children.deliver(child, Question(len, census.part(topic)))
         census.close()
 
     def ask_tree(self, message: AskTree) -> None:
@@ -66,13 +66,15 @@ class Questions:
         trees |= {topic: self._tree(child, "stopping", members=0) for topic, child in self._children.leaving.items()}
         for topic, child in self._children.live.items():
             phase = "restarting" if child.is_put_off else "starting" if child.ref is None else "running"
-            trees[topic] = self._tree(child, phase, members=child.post.members)
+            trees[topic] = self._tree(child, phase, members=self._children.roll.count(child))
         message.reply.set(("crashed" if crashed else "running", trees))
 
     def _ended(self, topic: str, phase: str) -> Tree:
-        return Tree(topic, "topic", phase, members=0, restarts=self._aftermath.restarts_of(topic))
+        is_at_work, restarts = self._outlet.is_at_work(topic), self._aftermath.restarts_of(topic)
+        return Tree(topic, "topic", phase, members=0, is_at_work=is_at_work, restarts=restarts)
 
     def _tree(self, child: Child, phase: str, members: int) -> Tree:
         post = child.post
+        is_at_work = post in self._children.in_hand or self._outlet.is_at_work(post.topic)
         restarts = self._aftermath.restarts_of(post.topic)
-        return Tree(post.topic, "topic", phase, post.incarnation, members, post in self._children.in_hand, restarts)
+        return Tree(post.topic, "topic", phase, post.incarnation, members, is_at_work, restarts)

@@ -33,11 +33,12 @@ _Call = tuple[Outbound, None, None] | tuple[None, Reply, Any]
 
 
 class _Lane:
-    __slots__ = ("busy", "calls")
+    __slots__ = ("busy", "calls", "is_in_sink")
 
     def __init__(self) -> None:
         self.calls: deque[_Call] = deque()
         self.busy = False
+        self.is_in_sink = False
 
 
 class SinkLanes:
@@ -74,9 +75,16 @@ class SinkLanes:
                     return
                 message, reply, value = lane.calls.popleft()
             if message is not None:
+                lane.is_in_sink = True
                 self._hand_over(topic, message)
+                lane.is_in_sink = False
             elif reply is not None:
                 reply.set(value)
+
+    def is_at_work(self, topic: str) -> bool:
+        """Whether the sink has been given something of the topic's and has not returned."""
+        lane = self._lanes.get(topic)
+        return lane is not None and lane.is_in_sink
 
     def ring(self, topic: str | None) -> None:
         """Have the sink actor deliver: this does not block. Only where that actor was stopped from outside, deliver here."""

@@ -166,7 +166,8 @@ class TopicSupervisor(_Role):
         if child is None:
             answer = self._life.answer(delivery.request, topic_exists=False)
             if answer is not None:
-                self._ledger.strike(delivery.request, self._children.incarnation)
+                more_end = topic in self._children.leaving
+                self._ledger.strike(delivery.request, self._children.incarnation, more_end=more_end)
                 self._children.emit(delivery.seq, topic, answer, delivery.reply)
                 return
             child = self._children.add(topic, restores=topic in self._ledger)  # no actor could be started before
@@ -179,7 +180,7 @@ class TopicSupervisor(_Role):
         if not counted and self._must_count_first(order, topic):
             return
         child = self._children.live.get(topic) if topic is not None else None
-        exists = child is not None and (child.post.members > 0 or child.is_put_off)
+        exists = child is not None and (child.is_put_off or self._children.roll.count(child) > 0)
         was_crashed, was_down = self._life.crashed, topic in self._life.down
         answer = self._life.answer(event, topic_exists=exists)
         if answer is not None and (self._life.crashed, topic in self._life.down) == (was_crashed, was_down):
@@ -210,10 +211,10 @@ class TopicSupervisor(_Role):
         if self._counts.holds(topic, order):
             return True
         child = self._children.live.get(topic)
-        if child is None or child.is_put_off or not child.is_busy or not isinstance(order.request, Crash):
+        if child is None or child.is_put_off or not isinstance(order.request, Crash) or self._children.roll.is_settled(child):
             return False
         self._counts.start(topic, order)
-        self._reminders.later(self._options.crash_timeout_s, CountOverdue(topic, order.seq, child.post.settled))
+        self._reminders.later(self._options.crash_timeout_s, CountOverdue(topic, order.seq, child.progress))
         self._children.deliver(child, Question(len, Told(self._report, Counted(topic, order.seq))))
         return True
 
@@ -226,10 +227,10 @@ class TopicSupervisor(_Role):
         child = self._children.live.get(topic)
         if not self._counts.is_for(topic, seq):
             return
-        if child is None or child.post.settled == message.settled:
+        if child is None or child.progress == message.progress:
             self._go_on_after_count(topic)
         else:  # it still gets there
-            self._reminders.later(self._options.crash_timeout_s, CountOverdue(topic, seq, child.post.settled))
+            self._reminders.later(self._options.crash_timeout_s, CountOverdue(topic, seq, child.progress))
 
     def _go_on_after_count(self, topic: str) -> None:
         order, *others = self._counts.finish(topic)
@@ -256,8 +257,8 @@ class TopicSupervisor(_Role):
         topic = child.post.topic
         log("info", "topic {} crashed: {}", topic, event.reason, topic=topic, incarnation=child.post.incarnation)
         self._life.down[topic] = "crashed"
-        members = () if child.post.state is None else child.post.state.subscribers
-        messages = crash_messages(topic, members, event.reason)
+        self._children.died_of(topic, event.reason)
+        messages = crash_messages(topic, self._children.roll.members_of(child), event.reason)
         self._children.emit(order.seq, topic, messages, latch.part() if latch is not None else None)
         if child.is_put_off:
             self._aftermath.drop(child)

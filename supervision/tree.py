@@ -30,9 +30,9 @@ class Tree(Struct, frozen=True, gc=False):
     incarnation: int | None = None
     """The number of a topic's actor, or of the one that is to come up; None where there is neither."""
     members: int | None = None
-    """Of a topic, as of the last event that it is done with; None where it is no topic."""
+    """Of a topic, as of the last event that it is done with; while it is being restarted, who will be in it; None: no topic."""
     is_at_work: bool = False
-    """Of a topic: it is handling something, which may change its members."""
+    """Of a topic: it is handling something, which may change its members, or its sink has not returned."""
     restarts: int | None = None
     """How often it failed, or ended, and was to come up again, as far as that is remembered; None where it is not counted."""
     children: tuple["Tree", ...] = ()

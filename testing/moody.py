@@ -7,19 +7,19 @@ class Moody(Behaviour):
     """Every seventh event is too many for it."""
 
     def __init__(self) -> None:
-        self.events, self.ticks = 0, 0
+        self.events, self.ticks, self.most = 0, 0, 3
 
     def on_start(self, room: Room) -> None:
         room.start_timer("tick", 1.0)
         room.broadcast("open")
 
     def on_restart(self, room: Room, reason: str) -> None:
-        self.events = len(reason) % 7
+        self.events, self.most = len(reason) % 7, 2  # who was the third is not let in again
         room.start_timer("tick", 0.5)
 
     def on_join(self, room: Room, client_id: str, user_id: str) -> None:
         self._count()
-        if len(room.members) > 3:
+        if len(room.members) > self.most:
             room.refuse("full")
             return
         room.start_timer("nap", 2.618)  # besides the other one, and never due with it

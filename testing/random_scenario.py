@@ -23,7 +23,7 @@ from lightspeed.supervision import (
 )
 from lightspeed.testing.random_tree import RandomActs, random_tree
 from lightspeed.testing.scenario import Read, Scenario, ScenarioOptions, Sending
-from lightspeed.testing.scenario_tree import ScenarioTree
+from lightspeed.testing.scenario_tree import ScenarioTree, TreeAct
 
 _MOODY = "lightspeed.testing.moody:Moody"
 _CLIENTS = ("a1", "a2", "b1", "c:1")  # two of them are one user's
@@ -34,6 +34,7 @@ _READS = (
     *(Read("topics"), Read("membership_count"), Read("crashed"), Read("flush_outbox")),
 )
 _TREES = 0.15  # of all scenarios
+_ROWS = 0.25  # of all scenarios
 _ACTS = 0.6  # of what is done in those
 _CROWD = 33  # from 32 members on a topic keeps its recipients in another way
 
@@ -63,8 +64,30 @@ def random_scenario(seed: int, events: int = 40, *, faults: bool = True) -> Scen
             sendings.append(Sending(rng.choice(_READS), at_s))
         else:
             sendings.append(Sending(_event(rng, int(at_s * 1000), crowd), at_s, rng.random() < waits))
+    _put_rows(seed, sendings, len(crowd))
     plan = FaultPlan(tuple(_fault(rng) for _ in range(rng.randrange(4))), rng.randrange(2**32)) if faults else FaultPlan()
     return Scenario(tuple(sendings), plan, _options(rng), rest_s=rest_s, tree=tree)
+
+
+def _put_rows(seed: int, sendings: list[Sending], first: int) -> None:
+    """In the place of others, orders in a row: one comes while what the one before it began is not done."""
+    rng = random.Random(f"rows {seed}")
+    if rng.random() >= _ROWS:
+        return
+    for _ in range(rng.randrange(1, 4)):
+        row = _row(rng)
+        place = rng.randrange(first, max(first + 1, len(sendings)))
+        taken = sendings[place : place + len(row)]
+        if len(taken) == len(row) and not any(isinstance(sending.event, TreeAct) for sending in taken):
+            sendings[place : place + len(row)] = [Sending(event, taken[0].at_s) for event in row]
+
+
+def _row(rng: random.Random) -> list[Event | Read]:
+    topic = rng.choice(_TOPICS)
+    begun: list[list[Event | Read]] = [[Crash("one", topic), Restart(topic)], [Crash("all"), Restart()]]
+    between: list[list[Event | Read]] = [[], [], [Leave(rng.choice(_CLIENTS), topic)], [Read("membership_count")]]
+    end: list[list[Event | Read]] = [[], [Restart(topic)]]
+    return [*rng.choice(begun), *rng.choice(between), Crash("again", topic), *rng.choice(end)]
 
 
 def _tree(seed: int) -> ScenarioTree | None:

@@ -16,7 +16,6 @@ from msgspec import Struct
 from lightspeed.actors.events import Broadcast, Crash, Join, Leave, Push, Rejoin, Restart
 from lightspeed.actors.post import Delivery, Errand, Order, Question
 from lightspeed.actors.pykka_inside import STOP, Envelope
-from lightspeed.actors.recipients import Recipients
 
 EVENTS = frozenset((Broadcast, Crash, Join, Leave, Push, Rejoin, Restart))
 _PLAIN = frozenset((str, int, float, bool, type(None)))
@@ -24,7 +23,7 @@ _LONGEST = 200  # of a user's own message
 
 
 def _as_plain(value: object) -> object:
-    return tuple(value) if isinstance(value, Recipients) else f"a {type(value).__name__}"
+    return f"a {type(value).__name__}"
 
 
 _encode = msgspec.json.Encoder(enc_hook=_as_plain).encode

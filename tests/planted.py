@@ -4,11 +4,14 @@ from contextlib import contextmanager
 from unittest.mock import patch
 
 from lightspeed.actors.events import Rejoin
+from lightspeed.actors.outbound import Reply
 from lightspeed.actors.post import Delivery
 from lightspeed.actors.presence import Entry, Meta, Presence
+from lightspeed.actors.topic import TopicState
 from lightspeed.actors.topic_actor import TopicActor
 from lightspeed.supervision.aftermath import Aftermath
 from lightspeed.supervision.children import Children
+from lightspeed.supervision.roll import Roll
 
 
 @contextmanager
@@ -89,6 +92,40 @@ def order_broken_by_a_race():
         yield
 
 
+@contextmanager
+def crash_lost_during_restart():
+    """A topic that is being restarted counts as empty until the actor before it has ended and its members are back."""
+    with (
+        patch.object(Roll, "is_settled", lambda roll, child: not child.is_busy),
+        patch.object(Roll, "count", lambda roll, child: child.post.members),
+    ):
+        yield
+
+
+@contextmanager
+def ordered_end_forgotten():
+    """What comes up after a crash by order begins as if nothing had been before."""
+    died_of = Children.died_of
+
+    def forget(children, topic, reason):
+        if ": " in reason:  # a failure
+            died_of(children, topic, reason)
+
+    with patch.object(Children, "died_of", forget):
+        yield
+
+
+@contextmanager
+def refused_without_a_word():
+    """Who is brought back and refused is not told."""
+
+    def replay(state, rejoins):
+        return tuple(message for event in rejoins for message in state.handle(event) if type(message) is not Reply)
+
+    with patch.object(TopicState, "replay", replay):
+        yield
+
+
 BUGS = {
     "lost rejoin during restart": (lost_rejoin_during_restart, "accounted_for"),
     "member not replayed": (member_not_replayed, "rejoin"),
@@ -96,5 +133,8 @@ BUGS = {
     "handled by the dead": (handled_by_the_dead, "dead_incarnation"),
     "double reply": (double_reply, "accounted_for"),
     "order broken by a race": (order_broken_by_a_race, "order"),
+    "crash lost during restart": (crash_lost_during_restart, "orders"),
+    "ordered end forgotten": (ordered_end_forgotten, "model"),
+    "refused without a word": (refused_without_a_word, "rejoin"),
 }
 """Each with the invariant that it breaks."""

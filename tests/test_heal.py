@@ -37,7 +37,7 @@ single_node [running] supervisor
 {OTHERS}
 key 1
 single_node [running] supervisor
-|- room:1 [restarting] topic, incarnation 6, 0 members, 1 restart
+|- room:1 [restarting] topic, incarnation 6, 1 member, 1 restart
 {OTHERS}
 a second later
 single_node [running] supervisor

@@ -13,7 +13,6 @@ from lightspeed.actors.behaviour import Behaviour
 from lightspeed.actors.events import Push
 from lightspeed.actors.presence import Presence
 from lightspeed.actors.recipients import Roster
-from lightspeed.actors.room import Room
 from lightspeed.actors.text import class_name, shown
 from lightspeed.actors.topic import TopicState
 from lightspeed.supervision.capsules import rebuilt, rebuilt_class
@@ -252,10 +251,6 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
                 fields["make"] = Behaviour  # it has been made
         return type(state), (state.topic,), fields, None, None, _fill
 
-    def _room(self, room: Room) -> Any:
-        self._plain.add(id(room._timers))
-        return room.__reduce_ex__(5)
-
     def _presence(self, presence: Presence) -> Any:
         self._plain.add(id(presence._metas))
         self._plain.update(id(metas) for metas in presence._metas.values() if type(metas) is dict)
@@ -283,7 +278,6 @@ _OWN: dict[type, Any] = {
     types.CellType: Pickler._cell,
     TopicState: Pickler._state,
     BehavedTopic: Pickler._state,
-    Room: Pickler._room,
     Presence: Pickler._presence,
     Roster: Pickler._roster,
     Push: Pickler._push,

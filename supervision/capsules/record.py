@@ -109,8 +109,8 @@ class Record:
         if self.post.behaved is None:
             return None
         state = self.post.state
-        made = state._behaviour if isinstance(state, BehavedTopic) else None
-        of: Any = self.post.behaved.make if made is None else type(made)
+        made = state.kind if isinstance(state, BehavedTopic) else None
+        of: Any = self.post.behaved.make if made is None else made
         if type(of) is types.FunctionType:
             return f"{of.__module__}.{of.__qualname__}"
         return name_of(of if issubclass(type(of), type) else type(of))

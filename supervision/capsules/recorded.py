@@ -27,6 +27,7 @@ class RecordedTopic(_Role):
     """A mixin for a topic's actor. It sees what any class below it raises."""
 
     record: Record
+    is_recorded = True
 
     def __init__(self, *args: Any) -> None:
         *others, self.record = args

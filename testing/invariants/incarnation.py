@@ -11,7 +11,7 @@ from msgspec import Struct
 from lightspeed.actors.behaved_topic import BehavedTopic
 from lightspeed.actors.errors import InjectedFault, TopicStuck
 from lightspeed.actors.events import Rejoin, TopicEvent
-from lightspeed.actors.outbound import BroadcastMessage, Outbound, PresenceDiff, Reply
+from lightspeed.actors.outbound import BroadcastMessage, Outbound, PresenceDiff, Reply, unread
 from lightspeed.actors.post import Delivery, Post
 from lightspeed.actors.recipients import Recipients
 from lightspeed.supervision import Fault
@@ -109,12 +109,14 @@ class Incarnation:
 
     def _is_same(self, messages: Messages, due: Messages) -> bool:
         first = messages[0] if messages else None
-        if type(first) is not BroadcastMessage or type(first.recipients) is not Recipients:
+        recipients = unread(first) if type(first) is BroadcastMessage else None
+        if recipients is None or len(messages) != 1:
             return messages == due
-        if len(messages) != 1 or len(due) != 1 or not isinstance(due[0], BroadcastMessage):
+        if len(due) != 1 or not isinstance(due[0], BroadcastMessage):
             return False
-        self._unread.append((first.recipients, tuple(due[0].recipients)))  # it is read when others have come and gone
-        return (first.payload, len(first.recipients)) == (due[0].payload, len(due[0].recipients))
+        assert isinstance(first, BroadcastMessage)
+        self._unread.append((recipients, due[0].recipients))  # it is read when others have come and gone
+        return first.payload == due[0].payload
 
     def ring(self, messages: Messages, now_s: float) -> None:
         """It gave this out of itself."""
@@ -202,6 +204,9 @@ class Incarnation:
         comers = [(entry.key, meta) for diff in diffs for entry in diff.joins for meta in entry.metas]
         came = [(meta.ref.rpartition(":")[0], key, meta.online_at_ms) for key, meta in comers]
         due = [(event.client_id, event.user_id, event.now_ms) for event in rejoins]
+        refused = {message.client_id for message in messages if isinstance(message, Reply) and message.status == "error"}
+        unsure = unsure | refused  # they are told, and do not come
         sure = [one for one in due if one[0] not in unsure]
-        if [one for one in came if one[0] not in unsure] != sure or not set(came) <= set(due):
-            self._breach("rejoin", f"{came} came back to {self.name}, where {due} were due")
+        is_wrong = [one for one in came if one[0] not in unsure] != sure or not set(came) <= set(due)
+        if is_wrong or refused.intersection(client for client, _user, _at_ms in came):
+            self._breach("rejoin", f"{came} came back to {self.name}, where {due} were due, and refused were {sorted(refused)}")

@@ -41,7 +41,7 @@ class Reading:
         self._witness, self._what, self._topic = witness, what, topic
         self._asked_seq = witness.last_seq
         lives = witness.lives.values() if what in _OF_ALL else ()
-        members = {life.topic: len(life.now.members) for life in lives if life.now is not None and not life.now.is_leaving}
+        members = {life.topic: life.count for life in lives}
         self.census = Census(members, witness.census)
 
     def answer(self, value: Any) -> None:

@@ -45,7 +45,7 @@ class ReferenceRoom(ReferenceTopic):
     def replay(self, rejoins: list[Rejoin], now_s: float) -> Messages:
         """What it gives out when members are brought back. Raises as `ask`."""
         given = [message for event in rejoins for message in self.ask(event, now_s)]
-        return tuple(message for message in given if not isinstance(message, Reply))
+        return tuple(message for message in given if not (isinstance(message, Reply) and message.status == "ok"))
 
     def ring(self, now_s: float) -> Messages:
         """What it gives out when its timer that is due rings; nothing where none is. Raises as `ask`."""
@@ -139,7 +139,12 @@ class _Room:
 
     @property
     def presences(self) -> tuple[Entry, ...]:
-        return self._reference.presences
+        entries = self._reference.presences
+        if self._gone is None:
+            return entries
+        gone = f"{self._gone}:{self._reference.members[self._gone][1]}"
+        left = (Entry(entry.key, tuple(meta for meta in entry.metas if meta.ref != gone)) for entry in entries)
+        return tuple(entry for entry in left if entry.metas)
 
     def user_of(self, client_id: str) -> str:
         self._expect_member(client_id)

@@ -29,9 +29,8 @@ from typing import Any
 
 from lightspeed.actors.errors import InvariantBroken, TopicCrash
 from lightspeed.actors.events import Crash, Event, Leave, Restart
-from lightspeed.actors.outbound import BroadcastMessage, Outbound, PushMessage, Reply, System
+from lightspeed.actors.outbound import BroadcastMessage, Outbound, PushMessage, Reply, System, unread
 from lightspeed.actors.post import Delivery, Order, Post
-from lightspeed.actors.recipients import Recipients
 from lightspeed.actors.topic import Messages
 from lightspeed.supervision import (
     Delay,
@@ -307,6 +306,7 @@ class Witness:
         self._changed[life.topic] = life
         if self.census is not None:
             self.census.see(life.topic, len(life.members))
+            self.census.see(life.topic, life.count)
 
     def _put_by_supervisor(
         self, topic: str | None, seq: int, delivery: Delivery | None, order: Crash | Restart | None, messages: Messages
@@ -348,7 +348,8 @@ class Witness:
             self.orders.take(order, [life.now for life in self.lives.values() if life.now is not None])  # type: ignore[arg-type]
             for life in self.lives.values():
                 life.be_taken_down(self.open_of(life.topic))
-        self._changed.update(self.lives)
+        for life in self.lives.values():
+            self._change(life)
 
     def _count_restart(self, life: TopicLife) -> None:
         """Of all topics together."""
@@ -381,8 +382,8 @@ class Witness:
     def _hand_out(self, message: Any) -> None:
         kind = type(message)
         if kind is BroadcastMessage:
-            is_lazy = type(message.recipients) is Recipients  # then to read it now would hide what it were later
-            for client_id in self.lives[message.topic].members if is_lazy else message.recipients:
+            is_unread = unread(message) is not None  # then to read it now would hide what it were later
+            for client_id in self.lives[message.topic].members if is_unread else message.recipients:
                 if client_id in self.clients:
                     self.clients[client_id].receive(message)
         elif (kind is Reply or kind is PushMessage) and message.client_id in self.clients:

@@ -120,6 +120,7 @@ class _SeenOutlet:
     def __init__(self, inner: Any, post: Post | None, witness: Witness, trace: Trace, name: str) -> None:
         self.inner, self._post, self._witness, self._entries, self._name = inner, post, witness, trace.entries, name
         self.deliver, self.ring, self.settle, self.close = inner.deliver, inner.ring, inner.settle, inner.close
+        self.is_at_work = inner.is_at_work
 
     def put(self, seq: int, topic: str | None, messages: Messages, reply: Reply | None, value: Any = None) -> bool:
         if messages or seq:  # a question gives nothing out, and has no number

@@ -1,13 +1,17 @@
 import copy
+import json
 import pickle
 import threading
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightspeed.actors.recipients import Roster
-from lightspeed.channel import BroadcastMessage, encode
+from lightspeed.actors.outbound import unread
+from lightspeed.actors.recipients import Roster, recipients_of
+from lightspeed.actors.topic import TopicState
+from lightspeed.channel import Broadcast, BroadcastMessage, Join, encode
 
 IDS = ("c1", "c2", "c3")
 
@@ -39,11 +43,10 @@ def test_leaves_by_the_thousand_are_compacted_away():
     assert before == tuple(map(str, range(5000)))
 
 
-def test_recipients_do_what_a_tuple_of_them_does():
+def test_recipients_equal_the_tuple_of_them():
     recipients = Roster(IDS).recipients
-    assert recipients == IDS
-    assert recipients == IDS
-    assert recipients == Roster(IDS).recipients
+    assert recipients == IDS == recipients
+    assert recipients == Roster(IDS).recipients == recipients_of(IDS)
     assert recipients != ("c1",)
     assert recipients != list(IDS)
     assert recipients != Roster(["c1"]).recipients
@@ -53,21 +56,85 @@ def test_recipients_do_what_a_tuple_of_them_does():
     assert list(recipients) == list(IDS)
     assert "c2" in recipients
     assert "c4" not in recipients
-    assert recipients.index("c3") == 2
-    assert recipients.count("c1") == 1
-    assert repr(recipients) == repr(IDS)
+    assert (repr(recipients), str(recipients), f"{recipients}") == (repr(IDS), repr(IDS), repr(IDS))
     assert [type(copy.deepcopy(recipients)), pickle.loads(pickle.dumps(recipients))] == [tuple, IDS]
-    with pytest.raises(IndexError):
-        recipients[3]
     with pytest.raises(TypeError):
         recipients[0] = "c9"
 
 
-def test_a_broadcast_encodes_compares_and_hashes_as_with_a_tuple():
-    lazily, plainly = BroadcastMessage("t", "p", Roster(IDS).recipients), BroadcastMessage("t", "p", IDS)
-    assert encode(lazily) == encode(plainly)
-    assert lazily == plainly
-    assert hash(lazily) == hash(plainly)
+def told(size):
+    """A broadcast of a topic with so many members, which nobody has read; and those."""
+    topic = TopicState("t")
+    for number in range(size):
+        topic.handle(Join(f"c{number}", "t", "u", number))
+    (message,) = topic.handle(Broadcast("c0", "t", "p"))
+    return message, tuple(f"c{number}" for number in range(size))
+
+
+SIZES = pytest.mark.parametrize("size", [1, 31, 32, 33, 200])
+USES = {
+    "recipients": lambda message: message.recipients,
+    "type of them": lambda message: type(message.recipients),
+    "added to them": lambda message: ("x",) + message.recipients + ("z",),  # noqa: RUF005
+    "less": lambda message: message.recipients < ("z",),
+    "json": lambda message: json.dumps(message.recipients),
+    "encode": encode,
+    "msgspec": msgspec.json.encode,
+    "msgpack": msgspec.msgpack.encode,
+    "builtins": msgspec.to_builtins,
+    "hash": hash,
+    "repr": repr,
+    "set": lambda message: {message},
+    "pickle": lambda message: pickle.loads(pickle.dumps(message)),
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+    "replace": lambda message: msgspec.structs.replace(message, payload="q").recipients,
+    "asdict": msgspec.structs.asdict,
+    "astuple": msgspec.structs.astuple,
+}
+
+
+@SIZES
+@pytest.mark.parametrize("name", USES)
+@pytest.mark.parametrize("is_read", [False, True])
+def test_whatever_is_done_with_a_message_is_as_if_a_tuple_stood_in_it(size, name, is_read):
+    message, ids = told(size)
+    if is_read:
+        assert message.recipients == ids
+    assert USES[name](message) == USES[name](BroadcastMessage("t", "p", ids))
+    assert message == BroadcastMessage("t", "p", ids) == message
+
+
+@SIZES
+def test_a_message_that_nobody_has_read_matches_as_with_a_tuple(size):
+    message, ids = told(size)
+    match message:
+        case BroadcastMessage(topic="t", recipients=[first, *_]):
+            assert first == ids[0]
+        case _:
+            pytest.fail("it does not match")
+    match told(size)[0]:
+        case BroadcastMessage(_, _, tuple() as found):
+            assert found == ids
+        case _:
+            pytest.fail("it does not match")
+
+
+@SIZES
+def test_all_messages_to_the_same_members_share_one_tuple_and_it_is_made_when_it_is_read(size):
+    topic = TopicState("t")
+    for number in range(size):
+        topic.handle(Join(f"c{number}", "t", "u", number))
+    (first,), (second,) = (topic.handle(Broadcast("c0", "t", payload)) for payload in "pq")
+    assert unread(first) is unread(second) is not None
+    assert first.recipients is first.recipients is second.recipients
+    assert unread(first) is None
+
+
+def test_a_message_can_not_be_given_other_recipients():
+    message, _ = told(2)
+    with pytest.raises(AttributeError):
+        message.recipients = ()
 
 
 def test_a_snapshot_may_be_read_on_another_thread_while_the_topic_goes_on():

@@ -17,6 +17,7 @@ from lightspeed.channel import (
     Reply,
     Restart,
     Restarts,
+    RoomMisused,
     System,
 )
 
@@ -168,3 +169,101 @@ def test_what_can_be_no_behaviour_is_refused(behaviours):
 
     with pytest.raises(InvalidOption, match="behaviours"):
         Channel(behaviours=behaviours)
+
+
+class Heavy(Behaviour):
+    """Notes in which thread it goes."""
+
+    threads: list[str]
+
+    def __del__(self):
+        self.threads.append(threading.current_thread().name)
+
+
+@pytest.mark.parametrize("end", [Leave("a", "x"), Crash("r", "x"), Crash("r"), None])
+def test_what_a_behaviour_does_as_it_goes_it_does_in_its_actors_turn(end):
+    threads = []
+    heavy = type("Heavy", (Heavy,), {"threads": threads})
+    with Channel(behaviours={"*": heavy}, own_thread=["*"]) as channel:
+        channel.handle(Join("a", "x", "u", 1))
+        if end is not None:
+            channel.handle(end)
+    assert len(threads) == 1
+    assert threads[0].startswith("BehavedTopicActor")
+
+
+def test_a_behaviour_that_does_not_let_go_keeps_nobody_waiting():
+    inside, go_on = threading.Event(), threading.Event()
+
+    class Clinging(Behaviour):
+        def __del__(self):
+            if not inside.is_set():
+                inside.set()
+                go_on.wait(20)
+
+    with Channel(behaviours={"x": Clinging}) as channel:
+        channel.handle(Join("a", "x", "u", 1))
+        channel.handle(Leave("a", "x"))
+        assert inside.wait(5)
+        channel.handle(Join("a", "x", "u", 2))
+        channel.handle(Join("a", "y", "u", 2))
+        assert channel.topics() == ("x", "y")
+        go_on.set()
+
+
+@pytest.mark.parametrize("make", [dict, lambda: None, lambda: 1 / 0])
+def test_a_topic_whose_behaviour_can_not_be_made_fails_and_is_given_up_and_others_go_on(make):
+    with Channel(behaviours={"x": make}, restarts=Restarts(intensity=1)) as channel:
+        for _ in range(2):
+            channel.handle(Join("a", "x", "u", 1))
+        channel.handle(Join("a", "y", "u", 1))
+        channel.handle(Join("a", "x", "u", 1))
+        assert replies(channel) == ["topic_crashed", "topic_crashed", "joined", "crashed"]
+
+
+def test_a_thread_that_a_hook_left_behind_answers_nobody():
+    late, done, raised = threading.Event(), threading.Event(), []
+
+    class Slow(Behaviour):
+        def on_push(self, room, client_id, event, payload):
+            if event == "later":
+                threading.Thread(target=self.answer, args=[room]).start()
+            else:
+                late.set()
+                assert done.wait(10)
+
+        def answer(self, room):
+            assert late.wait(10)
+            try:
+                room.reply("the secret of a")
+            except RoomMisused as misused:
+                raised.append(misused)
+            done.set()
+
+    with Channel(behaviours={"x": Slow}) as channel:
+        for client in "ab":
+            channel.handle(Join(client, "x", "u", 1))
+        channel.handle(Push("a", "x", "later", "p"))
+        channel.flush_outbox()
+        channel.handle(Push("b", "x", "e", "p"))
+        assert channel.flush_outbox() == []
+    assert len(raised) == 1
+
+
+def test_a_failure_holds_nothing_of_the_behaviour_that_failed(caplog):
+    caplog.set_level("CRITICAL", logger="pykka")  # a record would hold what was raised, and with it where
+    threads = []
+
+    class Failing(Heavy):
+        def on_push(self, room, client_id, event, payload):
+            try:
+                raise KeyError(payload)
+            except KeyError:
+                raise ValueError(payload) from None
+
+    failing = type("Failing", (Failing,), {"threads": threads})
+    with Channel(behaviours={"*": failing}, own_thread=["*"]) as channel:
+        channel.handle(Join("a", "x", "u", 1))
+        channel.handle(Push("a", "x", "e", "planted"))
+    assert len(threads) == 1
+    assert threads[0].startswith("BehavedTopicActor")

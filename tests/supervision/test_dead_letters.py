@@ -8,14 +8,23 @@ from moved_clock import MovedPool as Clock
 
 from lightspeed.channel import (
     Behaviour,
+    BroadcastMessage,
     Channel,
     ChannelTimeout,
+    Crash,
+    DeadLetter,
+    Diff,
     Join,
     Leave,
     Pool,
+    PresenceDiff,
     Push,
+    PushMessage,
     Reply,
+    Restart,
+    System,
 )
+from lightspeed.supervision.dead_letters import DeadLetters
 
 pytestmark = pytest.mark.usefixtures("runtime")
 
@@ -80,6 +89,38 @@ def test_what_waits_for_a_sink_that_has_not_returned_at_the_close_is_one():
         channel.close(0.01)
     assert letters(channel) == [("t", 0, "undelivered", Reply("second", "t", "error", "not_joined"))]
     go_on.set()
+
+
+@pytest.mark.parametrize(
+    ("sizes", "kept"),
+    [
+        ([10] * 1_500, 1_000),
+        ([1_000_000] * 30, 9),
+        ([9_000_000, 10, 10, 9_000_000, 10], 4),
+        ([10, 10_000_001], 0),  # it would be too much by itself
+        ([10_000_001, 10, 10], 2),
+    ],
+)
+def test_the_last_thousand_are_kept_and_no_more_than_ten_megabytes_of_their_texts(sizes, kept):
+    dead_letters = DeadLetters()
+    for number, size in enumerate(sizes):
+        dead_letters.add(DeadLetter("t", 1, "late", PushMessage("c", "t", str(number), "p" * size)))
+    letters = dead_letters.read()
+    assert (len(letters), dead_letters.count) == (kept, len(sizes))
+    assert [letter.what.event for letter in letters] == [str(number) for number in range(len(sizes))][len(sizes) - kept :]
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        *(Join("c", "t", "u", 1), Crash("r"), Restart(), System("l"), PresenceDiff("t", Diff("t"))),
+        BroadcastMessage("t", "p", ("c",)),
+    ],
+)
+def test_whatever_there_is_can_be_a_dead_letter(what):
+    dead_letters = DeadLetters()
+    dead_letters.add(DeadLetter("t", 0, "unhandled", what))
+    assert [letter.what for letter in dead_letters.read()] == [what]
 
 
 class Parting(Behaviour):

@@ -8,6 +8,7 @@ from moved_clock import MovedPool as Clock
 from naive import NaiveChannel
 
 from lightspeed.actors import Pool, TopicActor, TopicState
+from lightspeed.actors.behaved_topic_actor import BehavedTopicActor
 from lightspeed.channel import (
     Backoff,
     Behaviour,
@@ -120,6 +121,7 @@ def test_a_topic_that_failed_before_anybody_was_in_it_is_put_off_too():
     restarts = Restarts(backoff=Backoff(floor_s=5, jitter=0))
     with Channel(runtime=clock, restarts=restarts, behaviours={"x": FailsAtFirst}) as channel:
         channel.handle(Join("a", "x", "u", 1))
+        clock.wait_for_calls(2)  # the answer comes before it is put off; the other one looks for who is stuck
         clock.run_for(4.9)
         channel.tell(Join("b", "x", "u", 1))  # does not start it: what made it fail is likely to be there still
         assert [topic.phase for topic in channel.tree().children] == ["restarting"]
@@ -572,3 +574,207 @@ def test_who_only_asks_takes_no_events_place_where_a_topic_is_put_off():
             writer.rejoin("x")
         simulation.run_for(2)
         assert [message.payload for message in writer.received if isinstance(message, Reply)][2:] == ["unavailable", "rejoined"]
+
+
+def told(channel, *events):
+    """What comes of these, told in a row; diffs by who came."""
+    for event in events:
+        channel.tell(event)
+    given = []
+    while more := channel.flush_outbox():
+        given += more
+    return [message.diff.joins[0].key if isinstance(message, PresenceDiff) else message for message in given]
+
+
+CRASHED = [System("topic_crashed:x"), PushMessage("a", "x", "topic_crashed", "again")]
+
+
+@pytest.mark.parametrize("behaviours", [{}, {"x": Behaviour}])
+@pytest.mark.parametrize("between", [[], [Crash("all"), Restart()], [Restart("x")] * 2])
+def test_a_topic_that_is_being_restarted_has_the_members_it_will_have_for_the_next_crash(behaviours, between):
+    with joined(rejoin="supervisor", behaviours=behaviours) as channel:
+        down = told(channel, Crash("one", "x"), Restart("x"), *between, Crash("again", "x"), Broadcast("a", "x", "late"))
+        assert down[-3:] == [*CRASHED, Reply("a", "x", "error", "crashed")]
+        assert (channel.subscribers("x"), channel.membership_count, channel.topics()) == ((), 0, ())
+        assert told(channel, Restart("x")) == [System("topic_restarted:x"), "u"]
+        assert channel.subscribers("x") == ("a",)
+
+
+def test_what_comes_of_each_of_several_orders_in_a_row_stands_in_their_order():
+    with joined(rejoin="supervisor") as channel:
+        given = told(channel, Crash("one", "x"), Restart("x"), Crash("again", "x"), Restart("x"))
+        first = [System("topic_crashed:x"), PushMessage("a", "x", "topic_crashed", "one")]
+        assert given == [*first, System("topic_restarted:x"), "u", *CRASHED, System("topic_restarted:x"), "u"]
+
+
+def test_who_leaves_between_the_orders_is_not_told_and_does_not_come_back():
+    with joined(rejoin="supervisor") as channel:
+        channel.handle(Join("b", "x", "v", 2))
+        channel.flush_outbox()
+        given = told(channel, Crash("one", "x"), Leave("b", "x"), Restart("x"), Crash("again", "x"), Restart("x"))
+        assert given[-4:] == [*CRASHED, System("topic_restarted:x"), "u"]
+        assert channel.subscribers("x") == ("a",)
+
+
+def test_a_topic_to_which_nobody_comes_back_is_unknown_to_a_crash():
+    with joined(rejoin="supervisor") as channel:
+        given = told(channel, Crash("one", "x"), Leave("a", "x"), Restart("x"), Crash("again", "x"))
+        assert given[-1] == System("unknown_topic:x")
+
+
+def test_without_a_ledger_a_topic_that_waits_for_its_first_rejoin_is_unknown_to_a_crash():
+    with joined() as channel:
+        assert told(channel, Crash("one", "x"), Restart("x"), Crash("again", "x"))[-1] == System("unknown_topic:x")
+        assert told(channel, Rejoin("a", "x", "u", 2), Crash("again", "x"))[-2:] == CRASHED
+
+
+def test_a_count_of_all_waits_for_who_is_coming_back(held):
+    with joined(rejoin="supervisor", own_thread=["*"], runtime=Pool()) as channel:
+        channel.tell(Push("a", "x", "e", "hold"))
+        assert held.inside.wait(5)
+        for event in (Crash("one"), Restart()):
+            channel.tell(event)
+        counted = threading.Thread(target=lambda: counts.append((channel.membership_count, channel.topics())))
+        counts = []
+        counted.start()
+        assert counts == []
+        held.go_on.set()
+        counted.join(10)
+        assert counts == [(1, ("x",))]
+
+
+def test_a_topic_that_is_put_off_has_the_members_who_will_come_back():
+    clock = Clock()
+    with joined(rejoin="supervisor", runtime=clock, restarts=Restarts(backoff=Backoff(floor_s=5))) as channel:
+        channel.handle(POISON)
+        assert (channel.membership_count, channel.topics()) == (1, ("x",))
+        assert [topic.members for topic in channel.tree().children] == [1]
+        channel.flush_outbox()
+        channel.handle(Crash("again", "x"))
+        assert channel.flush_outbox() == CRASHED
+        assert (channel.membership_count, channel.topics()) == (0, ())
+        channel.handle(Restart("x"))
+        assert channel.subscribers("x") == ("a",)
+
+
+def test_where_the_actor_before_does_not_end_the_next_crash_takes_the_members_as_they_are(held):
+    with joined(rejoin="supervisor", own_thread=["*"], runtime=Pool(), crash_timeout_s=0.05) as channel:
+        channel.tell(Push("a", "x", "e", "hold"))
+        assert held.inside.wait(5)
+        given = told(channel, Crash("one", "x"), Restart("x"), Crash("again", "x"), Restart("x"))
+        assert [message for message in given if message in CRASHED][-2:] == CRASHED
+        assert channel.subscribers("x") == ("a",)
+        held.go_on.set()
+
+
+def test_a_topic_that_is_restarted_has_its_members_in_the_tree_before_they_are_back(held):
+    with joined(rejoin="supervisor", own_thread=["*"], runtime=Pool()) as channel:
+        channel.tell(Push("a", "x", "e", "hold"))
+        assert held.inside.wait(5)
+        for event in (Crash("one"), Restart()):
+            channel.tell(event)
+        (topic,) = channel.tree().children
+        assert (topic.phase, topic.members) == ("starting", 1)
+        held.go_on.set()
+        channel.flush_outbox()
+
+
+class Remembers(Behaviour):
+    """Notes how it began."""
+
+    log = []  # noqa: RUF012
+
+    def on_start(self, room):
+        self.log.append("start")
+
+    def on_restart(self, room, reason):
+        self.log.append(reason)
+
+    def on_push(self, room, client_id, event, payload):
+        raise ValueError(payload)
+
+
+BACK = Rejoin("a", "x", "u", 9)
+BAD = Push("a", "x", "e", "bad")
+PUT_OFF = {"restarts": Restarts(backoff=Backoff(floor_s=5))}
+GIVEN_UP = {"restarts": Restarts(intensity=0)}
+
+
+@pytest.mark.parametrize("rejoin", ["client", "supervisor"])
+@pytest.mark.parametrize(
+    ("events", "options", "begun"),
+    [
+        ([Crash("op", "x"), Restart("x"), BACK], {}, ["op"]),
+        ([Crash("all"), Restart(), BACK], {}, ["all"]),
+        ([Crash("op", "x"), Crash("all"), Restart(), BACK], {}, ["op"]),
+        ([BAD, BACK], {}, ["ValueError: bad"]),
+        ([BAD, Crash("op", "x"), Restart("x"), BACK], PUT_OFF, ["op"]),
+        ([BAD, Crash("all"), Restart(), BACK], PUT_OFF, ["all"]),
+        ([BAD, Restart("x"), BACK], GIVEN_UP, ["ValueError: bad"]),
+        ([BAD, Crash("all"), Restart(), BACK], GIVEN_UP, ["ValueError: bad"]),
+        ([Leave("a", "x"), BACK], {}, ["start"]),
+        ([Leave("a", "x"), Crash("all"), Restart(), BACK], {}, ["start"]),
+        ([Crash("op", "x"), Restart("x"), BACK, Leave("a", "x"), BACK], {}, ["op", "start"]),
+        ([Crash("op", "x"), Restart("x"), BACK, Crash("again"), Restart(), BACK], {}, ["op", "again"]),
+    ],
+)
+def test_after_an_end_by_failure_or_by_order_a_behaviour_is_told_why_and_after_one_by_emptiness_it_begins_anew(
+    rejoin, events, options, begun
+):
+    clock = Clock()
+    with joined(behaviours={"x": Remembers}, rejoin=rejoin, runtime=clock, **options) as channel:
+        Remembers.log.clear()
+        for event in events:
+            channel.handle(event)
+        channel.subscribers("x")
+        assert begun == Remembers.log
+
+
+def test_a_topic_that_nobody_rejoined_within_its_window_begins_anew():
+    clock = Clock()
+    with joined(behaviours={"x": Remembers}, runtime=clock) as channel:
+        Remembers.log.clear()
+        channel.handle(Crash("op", "x"))
+        channel.handle(Restart("x"))
+        clock.run_for(31)
+        channel.handle(BACK)
+        assert Remembers.log == ["start"]
+
+
+def test_a_topic_whose_actor_was_given_up_as_it_crashed_is_told_of_the_crash():
+    inside, go_on = threading.Event(), threading.Event()
+
+    class Stuck(Remembers):
+        def on_push(self, room, client_id, event, payload):
+            inside.set()
+            assert go_on.wait(10)
+
+    with joined(behaviours={"x": Stuck}, crash_timeout_s=0.05) as channel:
+        Remembers.log.clear()
+        channel.tell(BAD)
+        assert inside.wait(5)
+        channel.handle(Crash("op", "x"))
+        channel.handle(Restart("x"))
+        channel.handle(BACK)
+        assert Remembers.log == ["op"]
+        go_on.set()
+
+
+def test_why_a_topic_ended_is_not_forgotten_where_no_actor_can_be_started_for_a_while():
+    class Short(Pool):
+        is_short = False
+
+        def start(self, role, *args):
+            if self.is_short and role is BehavedTopicActor:
+                raise RuntimeError("can't start new thread")
+            return super().start(role, *args)
+
+    short = Short()
+    with joined(behaviours={"x": Remembers}, runtime=short) as channel:
+        Remembers.log.clear()
+        channel.handle(Crash("op", "x"))
+        short.is_short = True
+        channel.handle(Restart("x"))
+        short.is_short = False
+        channel.handle(BACK)
+        assert Remembers.log == ["op"]

@@ -15,6 +15,8 @@ from lightspeed.channel import (
     Join,
     Leave,
     Push,
+    PushMessage,
+    Reply,
     Restart,
     Restarts,
     System,
@@ -89,7 +91,7 @@ def test_a_topic_that_is_put_off_is_restarting_and_is_not_waited_for():
     with frail_channel("x", "y", rejoin="supervisor", restarts=BACKOFF) as channel:
         channel.handle(FAIL)
         channel.tell(Push("a", "x", "fail", "behind"))
-        assert seen(channel) == {"x": ("restarting", 3, 0, 1), "y": ("running", 2, 1, 0)}
+        assert seen(channel) == {"x": ("restarting", 3, 1, 1), "y": ("running", 2, 1, 0)}  # who will come back is in it
 
 
 def test_a_topic_that_was_given_up_is_told_from_one_that_was_crashed():
@@ -164,6 +166,43 @@ def test_a_topic_that_is_counted_for_a_crash_holds_up_no_tree():
         Frail.go_on.set()
         channel.flush_outbox()
         assert seen(channel)["x"] == ("crashed", None, 0, 0)
+
+
+def test_a_topic_whose_sink_does_not_return_is_at_work_and_an_idle_one_is_not():
+    inside, go_on = threading.Event(), threading.Event()
+
+    def sink(message):
+        if isinstance(message, PushMessage):
+            inside.set()
+            assert go_on.wait(20)
+
+    with Channel(on_outbound=sink) as channel:
+        for topic in ("idle", "stuck"):
+            channel.handle(Join("a", topic, "u", 1))
+        for _ in range(3):
+            channel.tell(Push("a", "stuck", "e", "p"))
+        assert inside.wait(5)
+        assert {node.id: node.is_at_work for node in channel.tree().children} == {"idle": False, "stuck": True}
+        go_on.set()
+        channel.flush_outbox()
+        assert {node.id: node.is_at_work for node in channel.tree().children} == {"idle": False, "stuck": False}
+
+
+def test_a_topic_that_is_down_is_at_work_while_the_sink_does_not_return_from_what_it_answered():
+    inside, go_on = threading.Event(), threading.Event()
+
+    def sink(message):
+        if message == Reply("a", "x", "error", "crashed"):
+            inside.set()
+            assert go_on.wait(20)
+
+    with Channel(on_outbound=sink) as channel:
+        for event in (Join("a", "x", "u", 1), Crash("r", "x")):
+            channel.handle(event)
+        channel.tell(Push("a", "x", "e", "p"))
+        assert inside.wait(5)
+        assert [(node.phase, node.is_at_work) for node in channel.tree().children] == [("crashed", True)]
+        go_on.set()
 
 
 def test_a_closed_channel_has_no_tree():

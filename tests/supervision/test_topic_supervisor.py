@@ -1,10 +1,12 @@
+import gc
 import threading
+import weakref
 
 import pykka
 import pytest
 from naive import NaiveChannel
 
-from lightspeed.actors import Pool, TopicState
+from lightspeed.actors import Pool, TopicActor, TopicState
 from lightspeed.channel import (
     Broadcast,
     Channel,
@@ -116,6 +118,29 @@ def test_a_topic_that_nobody_rejoins_stops_when_the_window_closes():
         assert len(topic_actors()) == 1
         channel.handle(Leave("c", "b"))
         assert topic_actors() == []
+
+
+class Weak(TopicState, eq=False, gc=True, weakref=True):
+    """A state whose end can be seen."""
+
+
+def test_a_dead_incarnation_is_let_go_at_once_and_not_when_its_window_closes(monkeypatch):
+    states = []
+
+    def make_state(actor, post):
+        state = Weak(post.topic)
+        states.append(weakref.ref(state))
+        return state
+
+    monkeypatch.setattr(TopicActor, "make_state", make_state)
+    with Channel() as channel:
+        for now_ms in range(1, 4):
+            channel.handle(Rejoin("c", "t", "u", now_ms))
+            channel.handle(Crash("r", "t"))
+            channel.handle(Restart("t"))
+        channel.handle(Rejoin("c", "t", "u", 9))
+        gc.collect()
+        assert [state() is None for state in states] == [True] * 3 + [False]
 
 
 def test_a_second_crash_ends_the_first_ones_window():

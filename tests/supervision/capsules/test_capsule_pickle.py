@@ -126,12 +126,11 @@ def test_a_relays_state_comes_back_with_members_presence_and_roster_whatever_the
         assert back.handle(event) == state.handle(event)
 
 
-def test_a_behaviours_state_comes_back_with_its_room_and_its_timers():
+def test_a_behaviours_state_comes_back_with_its_timers():
     state = crowd(BehavedTopic("t", make=Counting), 40)
     ((name, key, delay_s),) = state.take_timers()
     assert (name, delay_s) == ("session", 5)
     back = there_and_back(state)
-    assert back._room._users is back.users
     assert back._timers["session"] is not key
     assert type(back._timers["session"]) is object
     push = Push("session:4", "t", "e", "p")

@@ -48,6 +48,7 @@ from lightspeed.supervision.messages import Close, CountOverdue
 from lightspeed.supervision.outbox import Outbox
 from lightspeed.supervision.questions import Questions
 from lightspeed.supervision.restart_window import RestartWindow
+from lightspeed.supervision.roll import Roll
 from lightspeed.supervision.sink import SinkLanes
 from lightspeed.supervision.topic_supervisor import TopicSupervisor
 from lightspeed.testing import Case, play
@@ -121,6 +122,56 @@ def waiting_chat(simulation):
     for _ in range(3):
         client.broadcast("x", "hello")
     simulation.run_for(10)
+
+
+def chat_in_a_row(simulation):
+    """A room is crashed again while it is being restarted."""
+    channel = simulation.channel(rejoin="supervisor", behaviours={"*": Behaviour})
+    simulation.client(channel, "ann").join("x")
+    simulation.run()
+    for event in (Crash("one", "x"), Restart("x"), Crash("again", "x"), Restart("x"), Crash("all"), Restart()):
+        channel.tell(event)
+    simulation.run()
+
+
+def chat_put_off(simulation):
+    """A room that has failed is counted, and crashed, before it comes up."""
+    restarts = Restarts(backoff=Backoff(floor_s=5, cap_s=5, jitter=0))
+    channel = simulation.channel(rejoin="supervisor", faults=CRASHES, restarts=restarts)
+    client = simulation.client(channel, "ann")
+    client.join("x")
+    client.push("x", "e", "bad")
+    simulation.run()
+    assert channel.membership_count < 2
+    channel.handle(Crash("while it is put off", "x"))
+    channel.handle(Restart("x"))
+    assert channel.subscribers("x") == ("ann",)
+
+
+class Choosy(Behaviour):
+    """Lets nobody in again who was there as it failed, but for the first."""
+
+    def on_restart(self, room, reason):
+        self.seats = 1
+
+    def on_start(self, room):
+        self.seats = 9
+
+    def on_join(self, room, client_id, user_id):
+        if len(room.members) > self.seats:
+            room.refuse("no seat is left")
+
+
+def chat_that_refuses(simulation):
+    """Whoever is brought back is asked about again, and not all may."""
+    channel = simulation.channel(rejoin="supervisor", behaviours={"*": Choosy})
+    for name in ("ann", "bob", "cid"):
+        simulation.client(channel, name).join("x")
+    simulation.run()
+    for event in (Crash("ordered", "x"), Restart("x")):
+        channel.tell(event)
+    simulation.run()
+    assert len(channel.subscribers("x")) == 1
 
 
 def stuck_chat(simulation):
@@ -290,6 +341,19 @@ def but_for_crashes_of_all(change):
             change(supervisor, order, event, counted=counted)
 
     return change_others
+
+
+def with_an_old_reason(behaved):
+    def tell_anyway(children, name):
+        made = behaved(children, name)
+        made.restarted_by = made.restarted_by or "it was so once"
+        return made
+
+    return tell_anyway
+
+
+def without_refusals(state, rejoins):
+    return tuple(message for event in rejoins for message in state.handle(event) if not isinstance(message, Reply))
 
 
 def closes_alone(supervisor, _message):
@@ -463,6 +527,46 @@ BROKEN = {
         "was due",
         moody_chat,
         lambda: patch.object(BehavedTopic, "_ask_of_member", lambda state, event: TopicState.handle(state, event)),
+    ),
+    "a crash that is lost while its topic is being restarted": (
+        "orders",
+        "gave (System(label='unknown_topic:x'),), where (System(label='topic_crashed:x'), PushMessage(client_id='ann'",
+        chat_in_a_row,
+        lambda: patch.multiple(
+            Roll,
+            is_settled=lambda roll, child: not child.is_busy,
+            count=lambda roll, child: child.post.members,
+        ),
+    ),
+    "a census that forgets who will come back": (
+        "reads",
+        "membership_count: 0 in x, where there were [1]",
+        chat_put_off,
+        lambda: broken(Roll, "count", lambda count: lambda children, child: 0 if child.is_put_off else count(children, child)),
+    ),
+    "a put-off topic's members who are not told of a crash": (
+        "orders",
+        "was due",
+        chat_put_off,
+        lambda: broken(Roll, "members_of", lambda of: lambda roll, child: () if child.is_put_off else of(roll, child)),
+    ),
+    "a behaviour that begins as if nothing had been before": (
+        "model",
+        "x ended by one, and x#2 is told that it did by None",
+        chat_in_a_row,
+        lambda: patch.object(Children, "died_of", lambda children, name, reason: None),
+    ),
+    "a behaviour that is told of an end long ago": (
+        "model",
+        "is told that it did by it was so once",
+        behaved_chat,
+        lambda: broken(Children, "_behaved", with_an_old_reason),
+    ),
+    "who is refused as he is brought back, and is not told": (
+        "rejoin",
+        "refused were []",
+        chat_that_refuses,
+        lambda: patch.object(TopicState, "replay", without_refusals),
     ),
     "more restarts than are allowed": (
         "restarts",
