@@ -9,6 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lightspeed.actors.errors import InvalidOption, InvariantBroken
+from lightspeed.actors.text import class_name, escaped
 from lightspeed.channel import FaultPlan
 from lightspeed.testing.scenario import Scenario
 from lightspeed.testing.schedulers import Chosen
@@ -62,13 +63,16 @@ class Outcome(Struct, frozen=True):
     seen: dict[str, bool]
     """Of each rule of `Simulation.sometimes`, whether it has held."""
 
+    def __repr__(self) -> str:
+        return f"Outcome(seed {self.case.seed}: {'no failure' if self.error is None else escaped(self.failure)})"
+
     @property
     def failure(self) -> str:
         """What kind it is: the invariant, or the kind of exception and its function."""
         if isinstance(self.error, InvariantBroken):
             return self.error.invariant
         where = "" if self._raised_at is None else f" in {self._raised_at.tb_frame.f_code.co_name}"
-        return f"{type(self.error).__name__}{where}"
+        return f"{class_name(type(self.error))}{where}"
 
     def is_as(self, other: "Outcome") -> bool:
         """Whether both failed in the same way: of the same kind, and an exception in the same line too."""

@@ -14,7 +14,7 @@ from lightspeed.actors.spot import Spot, here
 from lightspeed.testing.clock import Timer, VirtualClock
 from lightspeed.testing.invariants.asks import Asks
 from lightspeed.testing.schedulers import Scheduler
-from lightspeed.testing.trace import EVENTS, Trace, described, printable
+from lightspeed.testing.trace import EVENTS, Trace, described, in_ours, printable
 
 # An answer that has not come in so much virtual time will not come, though timers go on and on.
 _FOR_EVER_S = 86_400.0
@@ -23,6 +23,7 @@ MOST_STEPS = 1_000_000
 """In one moment of virtual time: some seconds of real time. What takes more does not end."""
 
 
+__tracebackhide__ = in_ours  # asked by pytest
 _append = list.append
 
 
@@ -56,6 +57,9 @@ class _Tickets(dict[int, Any]):
 
 class SimulatedPool(ActorPool):
     """For one thread, the simulation's own."""
+
+    tells_of_actors = True
+    """In the trace: Pykka's log need not, which would repeat it for every run of a search."""
 
     def __init__(self, scheduler: Scheduler, trace: Trace) -> None:
         super().__init__()

@@ -22,7 +22,9 @@ from lightspeed.testing.runtime import SimulatedRuntime
 from lightspeed.testing.schedulers import Scheduler, scheduler_of
 from lightspeed.testing.simulated_channel import SimulatedChannel
 from lightspeed.testing.supervised import SimulatedSupervisor
-from lightspeed.testing.trace import Trace, TracedRandom
+from lightspeed.testing.trace import Trace, TracedRandom, in_ours
+
+__tracebackhide__ = in_ours  # asked by pytest
 
 
 class _Rule(Struct, eq=False):

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from lightspeed.actors.errors import LightspeedError
 from lightspeed.actors.events import Broadcast, Crash, Join, Leave, Push, Rejoin, Restart
 from lightspeed.actors.post import Delivery, Errand, Order, Question
 from lightspeed.actors.pykka_inside import STOP, Envelope
@@ -25,6 +26,11 @@ _LONGEST = 200  # of a user's own message
 
 def _as_plain(value: object) -> object:
     return tuple(value) if isinstance(value, Recipients) else f"a {type(value).__name__}"
+
+
+def in_ours(excinfo: Any) -> bool:
+    """Whether what pytest is to show was raised by the simulation itself: then no line of ours says more than its text."""
+    return issubclass(excinfo.type, LightspeedError)
 
 
 _encode = msgspec.json.Encoder(enc_hook=_as_plain).encode

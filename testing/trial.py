@@ -14,7 +14,9 @@ from lightspeed.testing.case import Case, Outcome, outcome_of
 from lightspeed.testing.recording import Recording, divergence_of, lines_of, read_recording, write_recording
 from lightspeed.testing.schedulers import Chosen
 from lightspeed.testing.simulation import Simulation
+from lightspeed.testing.trace import in_ours
 
+__tracebackhide__ = in_ours  # asked by pytest
 _LONGEST = 120  # of a file's name, in letters: file systems take 255 bytes
 _OPTIONS = ("faults", "scheduler", "seeds")
 
@@ -67,7 +69,7 @@ class Trials:
         """
         for option in (*args, *options):
             if option not in options or option not in _OPTIONS:
-                raise InvalidOption("simulation", option, f"takes {', '.join(_OPTIONS)}, each by its name")
+                raise InvalidOption("lightspeed_simulation", option, f"takes {', '.join(_OPTIONS)}, each by its name")
         return Trial(self, node_id, seed, options.get("scheduler", "random"), options.get("faults"), self._header)
 
     def see(self, node_id: str, seen: dict[str, bool]) -> None:
@@ -148,7 +150,7 @@ class Trial:
             self._trials.judge(outcome)
         return (
             f"seed {simulation.seed}, {simulation.steps:,} steps, {simulation.now_s:g} s of virtual time\n"
-            f"again: pytest {shlex.quote(self._node_id)} --sim-seed {simulation.seed}\n"
+            f"again: pytest {shlex.quote(self._node_id)} --lightspeed-seed {simulation.seed}\n"
             f"trace: {trace}"
         )
 
