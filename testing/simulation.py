@@ -10,8 +10,10 @@ from msgspec import Struct
 from lightspeed.actors.errors import InvariantBroken, SimulationMisused, SimulationStuck
 from lightspeed.actors.pooled_actor import PooledActor
 from lightspeed.actors.pooled_ref import PooledRef
+from lightspeed.actors.stopping import stop_soon
+from lightspeed.actors.text import named, shown
 from lightspeed.channel import Adapter, Channel, FaultPlan
-from lightspeed.supervision import ChildSpec, Hang, Jump, Options, Slow, SupervisorRef
+from lightspeed.supervision import ChildSpec, Hang, Jump, Options, Slow, Supervisor, SupervisorRef
 from lightspeed.testing.client import Client
 from lightspeed.testing.invariants.incarnation import Rules
 from lightspeed.testing.invariants.witness import SPOIL_REPLIES, Witness
@@ -21,7 +23,7 @@ from lightspeed.testing.pool import MOST_STEPS, SimulatedPool
 from lightspeed.testing.runtime import SimulatedRuntime
 from lightspeed.testing.schedulers import Scheduler, scheduler_of
 from lightspeed.testing.simulated_channel import SimulatedChannel
-from lightspeed.testing.supervised import SimulatedSupervisor
+from lightspeed.testing.supervised import simulated
 from lightspeed.testing.trace import Trace, TracedRandom, in_ours
 
 __tracebackhide__ = in_ours  # asked by pytest
@@ -145,14 +147,25 @@ class Simulation:
         self._check_open()
         clock = SimulatedRuntime(self.pool, self.random.random, "")
         home = {"pool": self.pool, "clock": clock, "randomness": self.random}
-        ref = SimulatedSupervisor._supervised_start(children, **home, **options)
+        ref = simulated(Supervisor, home)._supervised_start(children, **options)
         self._refs.append(ref)
         return ref
 
     def start(self, actor_class: type[PooledActor], *args: Any, **kwargs: Any) -> pykka.ActorRef[Any]:
-        """An actor of your own. Its `__init__` must hand `pool` on to `PooledActor`'s. It is stopped at the end."""
+        """An actor of your own. Its `__init__` must hand `pool` on to `PooledActor`'s. It is stopped at the end.
+
+        Raises:
+            SimulationMisused: it is no `PooledActor`, or does not hand it on.
+        """
         self._check_open()
+        if not (isinstance(actor_class, type) and issubclass(actor_class, PooledActor)):
+            raise SimulationMisused(f"{shown(actor_class)} must be a class of PooledActors")
         ref: pykka.ActorRef[Any] = actor_class.start(*args, pool=self.pool, **kwargs)
+        if ref._actor._pooled_pool is not self.pool:  # type: ignore[attr-defined]
+            stop_soon(ref)
+            raise SimulationMisused(
+                f"{named(ref)} is not on the simulation's pool: its __init__ must hand pool on to PooledActor's"
+            )
         self._refs.append(ref)
         return ref
 
