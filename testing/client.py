@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from lightspeed.actors.errors import ChannelClosed, ChannelTimeout
+from lightspeed.actors.errors import ChannelClosed, ChannelTimeout, InvalidOption
 from lightspeed.actors.events import Broadcast, Event, Join, Leave, Push, Rejoin, check_event
 from lightspeed.actors.outbound import Outbound
+from lightspeed.actors.plain import puts_off
 from lightspeed.actors.spot import Spot
 from lightspeed.channel import Channel, encode
 from lightspeed.testing.trace import Act
@@ -76,6 +77,10 @@ class Client:
         Args:
             name: what stands in the trace. Default `call`.
         """
+        if not callable(call) or puts_off(call):
+            raise InvalidOption("call", call, "must be a plain function")
+        if not isinstance(name, str):
+            raise InvalidOption("name", name, "must be a str")
         self._line_up_later(Act(name, call), after_s)
 
     def _line_up_later(self, what: Event | Act, after_s: float) -> None:

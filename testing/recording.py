@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from lightspeed.actors.errors import InvalidOption
+from lightspeed.actors.failures import text_of
 from lightspeed.channel import FaultPlan
 from lightspeed.testing.case import Case, Outcome, Play, play
 from lightspeed.testing.scenario import Scenario, name_of
@@ -83,7 +84,7 @@ def write_recording(outcome: Outcome, path: str | Path, *, play_name: str | None
         hash=outcome.trace.hash,
         seed=case.seed,
         choices=case.choices or (),
-        error=None if outcome.error is None else _encodable(f"{type(outcome.error).__name__}: {outcome.error}"),
+        error=None if outcome.error is None else text_of(outcome.error),
         scenario=msgspec.Raw(case.scenario.to_json()) if isinstance(case.scenario, Scenario) else None,
         play=None if is_data else _encodable(play_name or name_of(case.scenario)),
         skip=tuple(sorted(case.skip)),

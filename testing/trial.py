@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lightspeed.actors.errors import InvalidOption, InvariantBroken
+from lightspeed.actors.failures import text_of
 from lightspeed.channel import FaultPlan
 from lightspeed.testing.case import Case, Outcome, outcome_of
 from lightspeed.testing.recording import Recording, divergence_of, lines_of, read_recording, write_recording
@@ -67,9 +68,8 @@ class Trials:
         Raises:
             InvalidOption: the marker has one that it can't have.
         """
-        for option in (*args, *options):
-            if option not in options or option not in _OPTIONS:
-                raise InvalidOption("lightspeed_simulation", option, f"takes {', '.join(_OPTIONS)}, each by its name")
+        for option in (*args, *(name for name in options if name not in _OPTIONS)):
+            raise InvalidOption("lightspeed_simulation", option, f"takes {', '.join(_OPTIONS)}, each by its name")
         return Trial(self, node_id, seed, options.get("scheduler", "random"), options.get("faults"), self._header)
 
     def see(self, node_id: str, seen: dict[str, bool]) -> None:
@@ -137,7 +137,7 @@ class Trial:
         """
         self.is_written = True
         simulation = self.simulation
-        failure = error if isinstance(error, Exception | SystemExit) or error is None else RuntimeError(repr(error))
+        failure = error if isinstance(error, Exception | SystemExit) or error is None else RuntimeError(text_of(error))
         case = Case(_of_a_test, simulation.seed)  # the test brings all else
         outcome = outcome_of(case, failure, simulation)
         try:

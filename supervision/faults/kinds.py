@@ -35,6 +35,24 @@ class Raise(Fault, frozen=True, omit_defaults=True, tag="raise"):
         check_count("restart", self.restart, 0)
         if self.match is not None and self.acts_at != "topic":
             raise InvalidOption("match", self.match, f"must not be given for {self.hook}, which has no event")
+        self._check_calls()
+
+    def _check_calls(self) -> None:
+        """Of a hook there is at most one call in each incarnation."""
+        if self.acts_at == "topic" or self.restart is None or self.per == "all":
+            return
+        for option, number in (("at", self.at), ("every", self.every)):
+            if number is not None and number > self.restart + 1:
+                rule = f"must be at most {self.restart + 1}, as many calls of {self.hook} as there are up to incarnation"
+                raise InvalidOption(option, number, f"{rule} {self.restart}, or {self._never}")
+
+    @property
+    def acts_always(self) -> bool:
+        return super().acts_always and self.restart is None
+
+    @property
+    def ends_all(self) -> bool:
+        return self.hook != "after"
 
     @property
     def acts_at(self) -> Place:
@@ -67,6 +85,8 @@ class Full(_OnEvent, frozen=True, omit_defaults=True, tag="full"):
 class Poison(_OnEvent, frozen=True, omit_defaults=True, tag="poison"):
     """The payload of a broadcast or a push is replaced before it is handled. At other events it does not act."""
 
+    concerns: ClassVar[frozenset[str]] = frozenset(("broadcast", "push"))
+
     payload: str
 
     def __post_init__(self) -> None:
@@ -94,6 +114,10 @@ class DelayReply(_OnEvent, frozen=True, omit_defaults=True, tag="delay_reply"):
 
 class Drop(_OnWay, frozen=True, omit_defaults=True, tag="drop"):
     """The event never reaches the supervisor. A `handle` of it ends in `ChannelTimeout`."""
+
+    @property
+    def ends_all(self) -> bool:
+        return True
 
 
 class Delay(_OnWay, frozen=True, omit_defaults=True, tag="delay"):
@@ -157,6 +181,10 @@ class FailSupervisor(Fault, frozen=True, omit_defaults=True, tag="fail_superviso
     def __post_init__(self) -> None:
         super().__post_init__()
         check_text("text", self.text)
+
+    @property
+    def ends_all(self) -> bool:
+        return True
 
 
 KINDS: dict[str, type[Fault]] = {

@@ -11,6 +11,7 @@ from msgspec import Struct
 from lightspeed.actors.behaved_topic import BehavedTopic
 from lightspeed.actors.errors import InjectedFault, TopicStuck
 from lightspeed.actors.events import Rejoin, TopicEvent
+from lightspeed.actors.failures import text_of
 from lightspeed.actors.outbound import BroadcastMessage, Outbound, PresenceDiff, Reply
 from lightspeed.actors.post import Delivery, Post
 from lightspeed.actors.recipients import Recipients
@@ -144,7 +145,7 @@ class Incarnation:
                 self._twin.ring(now_s)
         except HookFailed:
             return
-        self._breach("model", f"{self.name} failed of {error!r}, where its behaviour fails of nothing")
+        self._breach("model", f"{self.name} failed of {text_of(error)}, where its behaviour fails of nothing")
 
     def stop(self, now_s: float) -> int | None:
         """It was stopped. How many messages that gives out, to nobody; None: that can't be told."""

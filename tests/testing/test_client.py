@@ -5,6 +5,11 @@ from lightspeed.channel import Broadcast, BroadcastMessage, Crash, Drop, FaultPl
 from lightspeed.testing import Simulation
 
 
+@pytest.fixture
+def simulation(lightspeed_simulation):
+    return lightspeed_simulation
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_what_it_is_told_to_send_goes_out_in_order_whatever_others_do(seed):
     with Simulation(seed) as simulation:
