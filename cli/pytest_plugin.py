@@ -64,6 +64,7 @@ def pytest_configure(config: pytest.Config) -> None:
         _trials(config)
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if _has_seeds(metafunc):
         seeds = _seeds(metafunc.config, metafunc.definition.get_closest_marker(_NAME))
@@ -71,17 +72,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def _has_seeds(metafunc: pytest.Metafunc) -> bool:
-    """Whether it asks for our fixture, directly or through one of the same name; and nobody has said with what parameters."""
+    """Whether it asks for our fixture, directly or through one of the same name, and nobody has said with what parameters."""
     line: Any = metafunc._arg2fixturedefs.get(_NAME) or ()  # each overrides the one before it
-    given = [name for mark in metafunc.definition.iter_markers("parametrize") for name in _names_of(mark)]
-    is_ours = [fixture.func is _simulate for fixture in line]
-    leads_on = all(_NAME in fixture.argnames for fixture in line[1:])
-    return any(is_ours[:1]) and leads_on and _NAME not in given and all(fixture.params is None for fixture in line)
-
-
-def _names_of(mark: pytest.Mark) -> list[str]:
-    names: Any = mark.args[0] if mark.args else mark.kwargs.get("argnames", ())
-    return [name.strip() for name in names.split(",")] if isinstance(names, str) else list(names)
+    is_asked_for = bool(line) and line[0].func is _simulate and all(_NAME in fixture.argnames for fixture in line[1:])
+    return is_asked_for and not any(_NAME in call.params for call in metafunc._calls)
 
 
 def _seeds(config: pytest.Config, marker: pytest.Mark | None) -> list[int]:

@@ -35,16 +35,6 @@ class Raise(Fault, frozen=True, omit_defaults=True, tag="raise"):
         check_count("restart", self.restart, 0)
         if self.match is not None and self.acts_at != "topic":
             raise InvalidOption("match", self.match, f"must not be given for {self.hook}, which has no event")
-        self._check_calls()
-
-    def _check_calls(self) -> None:
-        """Of a hook there is at most one call in each incarnation."""
-        if self.acts_at == "topic" or self.restart is None or self.per == "all":
-            return
-        for option, number in (("at", self.at), ("every", self.every)):
-            if number is not None and number > self.restart + 1:
-                rule = f"must be at most {self.restart + 1}, as many calls of {self.hook} as there are up to incarnation"
-                raise InvalidOption(option, number, f"{rule} {self.restart}, or {self._never}")
 
     @property
     def acts_always(self) -> bool:

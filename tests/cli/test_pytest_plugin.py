@@ -441,6 +441,29 @@ def test_a_fixture_that_leads_on_to_ours_has_its_seeds(pytester):
     pytester.runpytest("--lightspeed-seeds", "3").assert_outcomes(passed=3)
 
 
+def test_seeds_that_a_project_gives_itself_are_those_that_count(pytester):
+    pytester.makeconftest(
+        """
+        def pytest_generate_tests(metafunc):
+            if metafunc.definition.name == "test_hook":
+                metafunc.parametrize("lightspeed_simulation", [7, 8], indirect=True)
+        """
+    )
+    pytester.makepyfile(
+        """
+        import pytest
+
+        def test_hook(lightspeed_simulation):
+            assert lightspeed_simulation.seed in (7, 8)
+
+        @pytest.mark.parametrize("lightspeed_simulation", [7, 8], indirect=True)
+        def test_mark(lightspeed_simulation):
+            assert lightspeed_simulation.seed in (7, 8)
+        """
+    )
+    pytester.runpytest("--lightspeed-seeds", "5").assert_outcomes(passed=4)
+
+
 def test_without_the_plugin_there_is_nothing_of_it(pytester):
     pytester.makepyfile("def test_it(lightspeed_simulation): pass")
     result = pytester.runpytest("-p", "no:lightspeed")

@@ -63,8 +63,6 @@ class Awaited:
         (lambda: Drop(topic="room:*", match={"topic": "lobby"}), "match", "must name a topic that room:\\* fits"),
         (lambda: Poison("bad", match={"type": "join"}), "match", "must fit a broadcast, push, or the fault poison can never"),
         (lambda: Poison("bad", match={"user_id": "u"}), "match", "the fault poison can never act"),
-        (lambda: Raise("on_start", at=3, restart=1), "at", "must be at most 2.* or the fault raise can never act"),
-        (lambda: Raise("on_stop", every=2, restart=0), "every", "must be at most 1"),
         *[
             (lambda when=when: Drop(when=when), "when", "must be a plain function")
             for when in (awaited, yielding, Awaited(), partial(awaited, 1))
@@ -83,9 +81,8 @@ def test_a_fault_that_may_act_is_not_refused():
     Drop(match={"type": "push", "event": "", "payload": ""})
     Drop(topic="room:*", match={"topic": "room:1"})
     Poison("bad", match={"client_id": "a"})
-    Raise("on_start", at=2, restart=1)
-    Raise("on_start", at=3, restart=1, per="all")
     Raise(at=3, restart=1)
+    Raise("on_stop", at=2, restart=0)  # one that was given up stops behind the next
 
 
 @pytest.mark.parametrize(
