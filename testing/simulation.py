@@ -187,7 +187,9 @@ class Simulation:
     def _plan(self, own: FaultPlan | None) -> FaultPlan | None:
         if own is None:
             return self._faults if self._faults.faults else None
-        return FaultPlan((*_check_plan(own).faults, *self._faults.faults), own.seed)
+        own = _check_plan(own)
+        more = (fault for fault in self._faults.faults if not any(before.leaves_nothing_to(fault) for before in own.faults))
+        return FaultPlan((*own.faults, *more), own.seed)
 
     # Time and turns
 
