@@ -20,7 +20,7 @@ Place = Literal["way", "supervisor", "topic", "on_start", "on_stop", "on_failure
 
 LONGEST_S = 31_536_000  # a year: above it threading's own waits overflow on some platforms
 _LARGEST = 2**53  # JSON's numbers are exact to here everywhere
-_EVENTS: dict[str, type] = {str(event.__struct_config__.tag): event for event in (Join, Rejoin, Leave, Broadcast, Push)}
+_EVENTS: dict[str, Any] = {str(event.__struct_config__.tag): event for event in (Join, Rejoin, Leave, Broadcast, Push)}
 _MATCHED = frozenset(("type", *(name for event in _EVENTS.values() for name in event.__struct_fields__)))
 _NEVER_EMPTY = frozenset(("client_id", "topic", "user_id"))
 
@@ -83,9 +83,9 @@ class Fault(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="do
         names = self.match.keys() - {"type"}
         labels = [self.match["type"]] if "type" in self.match else self.concerns
         if not any(label in self.concerns and names <= set(_EVENTS[label].__struct_fields__) for label in labels):
-            known = ", ".join(sorted(self.concerns))
-            raise InvalidOption("match", self.match, f"must fit a {known}, or {self._never}")
-        if "topic" in self.match and not Patterns("topic", {self.topic: True}).find(self.match["topic"]):
+            rule = f"must fit one of {', '.join(sorted(self.concerns))}, or {self._never}"
+            raise InvalidOption("match", self.match, rule)
+        if "topic" in self.match and not Patterns("topic", {self.topic: True}).find(str(self.match["topic"])):
             raise InvalidOption("match", self.match, f"must name a topic that {self.topic} fits, or {self._never}")
 
     @property

@@ -230,7 +230,7 @@ class Witness:
     def supervisor_failed(self, error: BaseException | None) -> None:
         """The supervisor has raised this, and the channel ends."""
         if not (self.has_failed or isinstance(error, KeyboardInterrupt)):
-            self.break_rule("supervisor", f"the supervisor failed of {text_of(error)}")
+            self.break_rule("supervisor", f"the supervisor failed of {None if error is None else text_of(error)}")
 
     # What it holds them to
 

@@ -61,7 +61,11 @@ class Awaited:
         (lambda: Drop(match={"user_id": ""}), "match", "must give user_id a value that an event can have"),
         (lambda: Drop(match={"now_ms": None}), "match", "must give now_ms a value that an event can have"),
         (lambda: Drop(topic="room:*", match={"topic": "lobby"}), "match", "must name a topic that room:\\* fits"),
-        (lambda: Poison("bad", match={"type": "join"}), "match", "must fit a broadcast, push, or the fault poison can never"),
+        (
+            lambda: Poison("bad", match={"type": "join"}),
+            "match",
+            "must fit one of broadcast, push, or the fault poison can never",
+        ),
         (lambda: Poison("bad", match={"user_id": "u"}), "match", "the fault poison can never act"),
         *[
             (lambda when=when: Drop(when=when), "when", "must be a plain function")
