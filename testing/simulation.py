@@ -126,27 +126,28 @@ class Simulation:
     def begin_supervisor(self, children: Iterable[ChildSpec] = (), **options: Any) -> SupervisorRef:
         """As `supervisor`, and does not wait until its children have started."""
         self._check_open()
-        clock = SimulatedRuntime(self.pool, self.random.random, "")
-        home = {"pool": self.pool, "clock": clock, "randomness": self.random}
-        ref = simulated(Supervisor, home)._supervised_start(children, **options)
+        ref = simulated(Supervisor, self._home())._supervised_start(children, **options)
         self._refs.append(ref)
         return ref
 
     def start(self, actor_class: type[PooledActor], *args: Any, **kwargs: Any) -> pykka.ActorRef[Any]:
-        """An actor of your own. Its `__init__` must hand `pool` on to `PooledActor`'s. It is stopped at the end.
+        """An actor of your own, whose `__init__` must hand `pool` on to `PooledActor`'s; or a supervisor of a class of your own.
+
+        It is stopped at the end.
 
         Raises:
-            SimulationMisused: it is no `PooledActor`, or does not hand it on.
+            SimulationMisused: it is no `PooledActor`, or not on the simulation's pool.
         """
         self._check_open()
         if not (isinstance(actor_class, type) and issubclass(actor_class, PooledActor)):
             raise SimulationMisused(f"{shown(actor_class)} must be a class of PooledActors")
-        ref: pykka.ActorRef[Any] = actor_class.start(*args, pool=self.pool, **kwargs)
+        if issubclass(actor_class, Supervisor):
+            ref: pykka.ActorRef[Any] = simulated(actor_class, self._home()).start(*args, **kwargs)
+        else:
+            ref = actor_class.start(*args, pool=self.pool, **kwargs)
         if ref._actor._pooled_pool is not self.pool:  # type: ignore[attr-defined]
             stop_soon(ref)
-            raise SimulationMisused(
-                f"{named(ref)} is not on the simulation's pool: its __init__ must hand pool on to PooledActor's"
-            )
+            raise SimulationMisused(f"{named(ref)} is not on the simulation's pool: its __init__ must hand pool on")
         self._refs.append(ref)
         return ref
 
@@ -165,6 +166,10 @@ class Simulation:
         """Whether the next event is not to be sent. Asked once for each."""
         self.sent += 1
         return self.sent - 1 in self._skip
+
+    def _home(self) -> dict[str, Any]:
+        """What a supervisor takes part with."""
+        return {"pool": self.pool, "clock": SimulatedRuntime(self.pool, self.random.random, ""), "randomness": self.random}
 
     def _witness(self, options: dict[str, Any]) -> Witness:
         plan, plain = options["faults"], Options()

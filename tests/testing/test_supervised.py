@@ -309,6 +309,14 @@ def test_a_supervisor_of_the_programs_class_takes_part_with_those_below_it():
         assert (first.actor_class.__name__, first.which_child("a").restarts) == ("House", 1)
 
 
+def test_one_of_the_programs_class_is_started_as_any_actor():
+    with Simulation(1) as simulation:
+        ref = simulation.start(House, *children_of(simulation))
+        ref.which_child("a").ref.tell("fail")
+        simulation.run()
+        assert ref.which_child("a").restarts == 1
+
+
 @pytest.mark.parametrize("kind", [Deaf, Threaded, lambda: None, 3])
 def test_an_actor_that_does_not_take_the_pool_is_not_started_by_the_simulation(elsewhere, kind):
     with (
