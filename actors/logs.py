@@ -52,8 +52,12 @@ def log(level: str, message: str, *values: object, error: BaseException | None =
 
 
 def log_as_pykka(level: int, what: str, actor: object, error: BaseException | None = None) -> None:
-    """As `log`, on Pykka's own logger, where people look for what its actors do."""
-    if not (_pykka.isEnabledFor(level) and _is_heard(_pykka)):
+    """As `log`, on Pykka's own logger, where people look for what its actors do.
+
+    Of actors on a pool that tells of its actors itself only while lightspeed is enabled.
+    """
+    is_told_of = getattr(getattr(actor, "_pooled_pool", None), "tells_of_actors", False)
+    if not (_pykka.isEnabledFor(level) and _is_heard(_pykka)) or (is_told_of and not is_on()):
         return
     message, fields = f"{what} {named(actor)}", getattr(actor, "log_fields", None)
     exc_info = None if error is None else (type(error), error, error.__traceback__)

@@ -1,6 +1,7 @@
-"""The plugin of pytest: the fixture `simulation`, its options and its marker.
+"""The plugin of pytest: the fixture `lightspeed_simulation`, its options and its marker.
 
-Every run of pytest in the environment loads it, so nothing of ours is imported before a test asks for a simulation.
+Every run of pytest in the environment loads it, so all that it brings has a name of its own, and nothing of ours is imported
+before a test asks for a simulation.
 """
 
 import argparse
@@ -17,24 +18,26 @@ if TYPE_CHECKING:
 
 _TRIAL: "pytest.StashKey[Trial]" = pytest.StashKey()
 _TRIALS: "pytest.StashKey[Trials]" = pytest.StashKey()
-_VERDICT = "replay of a simulation"
+__tracebackhide__ = True  # to pytest, our code says nothing about a test's failure
+_NAME = "lightspeed_simulation"  # of the fixture and of the marker
+_VERDICT = "replay of a lightspeed simulation"
 _MARKER = (
-    "simulation(scheduler, faults, seeds): for the fixture of this name: `random`, `priority` or `round_robin`; "
-    "a FaultPlan for every channel; with how many seeds this test runs where --sim-seeds does not say"
+    f"{_NAME}(scheduler, faults, seeds): for the fixture of this name: `random`, `priority` or `round_robin`; "
+    "a FaultPlan for every channel; with how many seeds this test runs where --lightspeed-seeds does not say"
 )
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    group = parser.getgroup("simulation", "simulation (lightspeed)")
+    group = parser.getgroup("lightspeed", "simulation by lightspeed")
     group.addoption(
-        "--sim-seeds", type=_count, metavar="N", help="run each test that asks for `simulation` with N seeds; default 1"
+        "--lightspeed-seeds", type=_count, metavar="N", help=f"run each test that asks for `{_NAME}` with N seeds; default 1"
     )
-    group.addoption("--sim-seed", type=_seed, metavar="S", help="run each with this seed alone")
+    group.addoption("--lightspeed-seed", type=_seed, metavar="S", help="run each with this seed alone")
     group.addoption(
-        "--sim-traces", metavar="DIR", help="where traces of tests that fail go; default .lightspeed in the root folder"
+        "--lightspeed-traces", metavar="DIR", help="where traces of tests that fail go; default .lightspeed in the root folder"
     )
     group.addoption(
-        "--sim-replay", metavar="TRACE", help="run the test that wrote this trace once more, and say where it diverges"
+        "--lightspeed-replay", metavar="TRACE", help="run the test that wrote this trace once more, and say where it diverges"
     )
 
 
@@ -52,56 +55,68 @@ def _seed(text: str) -> int:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", _MARKER)
-    given = [name for name in ("--sim-seeds", "--sim-seed", "--sim-replay") if config.getoption(name) is not None]
+    given = [
+        name for name in ("--lightspeed-seeds", "--lightspeed-seed", "--lightspeed-replay") if config.getoption(name) is not None
+    ]
     if len(given) > 1:
         raise pytest.UsageError(f"{' and '.join(given)} can't go together")
-    if config.getoption("--sim-replay") is not None:
+    if config.getoption("--lightspeed-replay") is not None:
         _trials(config)
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "simulation" in metafunc.fixturenames:
-        seeds = _seeds(metafunc.config, metafunc.definition.get_closest_marker("simulation"))
-        metafunc.parametrize("simulation", seeds, indirect=True, ids=[f"seed-{seed}" for seed in seeds])
+    if _has_seeds(metafunc):
+        seeds = _seeds(metafunc.config, metafunc.definition.get_closest_marker(_NAME))
+        metafunc.parametrize(_NAME, seeds, indirect=True, ids=[f"seed-{seed}" for seed in seeds])
+
+
+def _has_seeds(metafunc: pytest.Metafunc) -> bool:
+    """Whether it asks for our fixture, directly or through one of the same name, and nobody has said with what parameters."""
+    line: Any = metafunc._arg2fixturedefs.get(_NAME) or ()  # each overrides the one before it
+    is_asked_for = bool(line) and line[0].func is _simulate and all(_NAME in fixture.argnames for fixture in line[1:])
+    return is_asked_for and not any(_NAME in call.params for call in metafunc._calls)
 
 
 def _seeds(config: pytest.Config, marker: pytest.Mark | None) -> list[int]:
-    if config.getoption("--sim-replay") is not None:
+    if config.getoption("--lightspeed-replay") is not None:
         return [_trials(config).replayed_seed]
-    if config.getoption("--sim-seed") is not None:
-        return [config.getoption("--sim-seed")]
-    count = config.getoption("--sim-seeds")
+    if config.getoption("--lightspeed-seed") is not None:
+        return [config.getoption("--lightspeed-seed")]
+    count = config.getoption("--lightspeed-seeds")
     if count is None:
         count = 1 if marker is None else marker.kwargs.get("seeds", 1)
     if type(count) is not int or count < 1:
-        raise pytest.UsageError(f"seeds of the marker simulation must be an int from 1 up, got {count!r}")
+        raise pytest.UsageError(f"seeds of the marker {_NAME} must be an int from 1 up, got {count!r}")
     return list(range(count))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("--sim-replay") is not None:
+    if config.getoption("--lightspeed-replay") is not None:
         others = [item for item in items if item.nodeid != _trials(config).replayed_test]
         items[:] = [item for item in items if item.nodeid == _trials(config).replayed_test]
         config.hook.pytest_deselected(items=others)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    asking = [item for item in session.items if "simulation" in getattr(item, "fixturenames", ())]
+    asking = [item for item in session.items if _NAME in getattr(item, "fixturenames", ())]
     if asking:
         _trials(session.config).expect(item.nodeid for item in asking)
 
 
-@pytest.fixture
-def simulation(request: pytest.FixtureRequest) -> Iterator["Simulation"]:
+def _simulate(request: pytest.FixtureRequest) -> Iterator["Simulation"]:
     """A `Simulation` with a seed of its own. When the test has returned it is closed, which holds it to its invariants."""
     seed = getattr(request, "param", None)  # not there for a test that asks for it by `getfixturevalue`
     config = request.config
     seed = _seeds(config, None)[0] if seed is None else seed
-    marker = request.node.get_closest_marker("simulation") or pytest.mark.simulation.mark
+    marker = request.node.get_closest_marker(_NAME) or getattr(pytest.mark, _NAME).mark
     trial = _trials(config).begin(request.node.nodeid, seed, marker.args, marker.kwargs)
     request.node.stash[_TRIAL] = trial
     yield trial.simulation
     trial.simulation.abandon()  # harmless where it was closed
+
+
+lightspeed_simulation = pytest.fixture(_simulate, name=_NAME)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -123,14 +138,14 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     trial = item.stash.get(_TRIAL, None)
     if trial is not None and not trial.is_written and (report.failed or (trial.is_replay and report.when == "call")):
         error = None if call.excinfo is None else call.excinfo.value
-        report.sections.append(("simulation", trial.write(_folder(item.config), error)))
+        report.sections.append((_NAME, trial.write(_folder(item.config), error)))
         if trial.is_replay:
             report.user_properties.append((_VERDICT, _trials(item.config).verdict))  # the way home from a worker of xdist
     return report
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    if config.getoption("--sim-replay") is not None:
+    if config.getoption("--lightspeed-replay") is not None:
         reports = [report for reports in terminalreporter.stats.values() for report in reports]
         told = (text for report in reports for name, text in getattr(report, "user_properties", ()) if name == _VERDICT)
         terminalreporter.section(_VERDICT)
@@ -138,7 +153,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 
 def _folder(config: pytest.Config) -> Path:
-    given = config.getoption("--sim-traces")  # from where pytest was called, wherever a test has gone since
+    given = config.getoption("--lightspeed-traces")  # from where pytest was called, wherever a test has gone since
     return config.rootpath / ".lightspeed" if given is None else config.invocation_params.dir / given
 
 
@@ -147,7 +162,7 @@ def _trials(config: pytest.Config) -> "Trials":
         from lightspeed.testing.trial import Trials  # with all that a simulation takes
 
         try:
-            config.stash[_TRIALS] = Trials(config.getoption("--sim-replay"))
+            config.stash[_TRIALS] = Trials(config.getoption("--lightspeed-replay"))
         except (OSError, ValueError) as error:
-            raise pytest.UsageError(f"--sim-replay: {error}") from None
+            raise pytest.UsageError(f"--lightspeed-replay: {error}") from None
     return config.stash[_TRIALS]

@@ -53,7 +53,7 @@ def _by_pytest(trace: str, header: Recording, lines: list[str]) -> tuple[Diverge
     assert header.play is not None
     with TemporaryDirectory() as folder:
         # With a blank instead of the equals sign pytest would look for its root folder there.
-        options = [f"--sim-replay={Path(trace).absolute()}", f"--sim-traces={folder}", "-p", "no:cacheprovider"]
+        options = [f"--lightspeed-replay={Path(trace).absolute()}", f"--lightspeed-traces={folder}", "-p", "no:cacheprovider"]
         command = [sys.executable, "-m", "pytest", header.play, *options]
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
         written = list(Path(folder).glob("*.trace"))

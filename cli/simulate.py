@@ -10,11 +10,14 @@ import msgspec
 from tqdm import tqdm
 
 from lightspeed.actors.errors import InvalidOption
+from lightspeed.actors.text import shown
 from lightspeed.channel import FaultPlan
-from lightspeed.cli.lines import printable, say
+from lightspeed.cli.lines import say
 from lightspeed.cli.processes import processes
 from lightspeed.cli.seeds import Asked, Played, Player
 from lightspeed.testing import Outcome, Scenario, pytest_file, shrink, write_recording
+
+_LONG = 1_000  # so much of a fault is shown
 
 
 def simulate(options: argparse.Namespace) -> int:
@@ -91,7 +94,7 @@ def _report(player: Player, seed: int, options: argparse.Namespace) -> int:
     except OSError as error:  # what failed is to be told all the same
         print(f"lightspeed: {error.filename}: {error.strerror}", file=sys.stderr)
         status, where = 2, "" if error.filename == trace else where
-    say(*_lines(found), f"failed with seed {seed}: {_flat(found.error)}{where}")
+    say(*_lines(found), f"failed with seed {seed}: {found.text}{where}")
     return status
 
 
@@ -116,15 +119,11 @@ def _lines(found: Outcome) -> Iterator[str]:
         for sending in case.scenario.sendings:
             yield msgspec.json.encode(sending).decode()
         for fault in case.scenario.plan.faults:
-            yield repr(fault)
+            yield shown(fault, _LONG)
     elif case.skip:
         yield f"without the events {', '.join(map(str, sorted(case.skip)))}, of {found.sent}"
     for fault in case.plan.faults:
-        yield repr(fault)
-
-
-def _flat(error: BaseException | None) -> str:
-    return printable(f"{type(error).__name__}: {' '.join(str(error).split())}")
+        yield shown(fault, _LONG)
 
 
 def _count(number: int, what: str) -> str:

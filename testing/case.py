@@ -1,6 +1,5 @@
 """A case: a scenario, and all that a run of it hangs on. Played again it does the same again."""
 
-import inspect
 from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any
@@ -9,17 +8,20 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lightspeed.actors.errors import InvalidOption, InvariantBroken
+from lightspeed.actors.failures import text_of
+from lightspeed.actors.plain import is_put_off, puts_off
+from lightspeed.actors.text import escaped
 from lightspeed.channel import FaultPlan
 from lightspeed.testing.scenario import Scenario
 from lightspeed.testing.schedulers import Chosen
 from lightspeed.testing.simulation import Simulation
-from lightspeed.testing.trace import Trace
+from lightspeed.testing.trace import Trace, kind_of
 
 Play = Callable[[Simulation], object]
 """A function that plays in a simulation: makes channels and clients, lets them run, asserts what it likes."""
 
 
-_PUT_OFF = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
+_A_PLAY = "must be a Scenario or a plain function of a Simulation"
 
 
 class Case(Struct, frozen=True):
@@ -40,9 +42,8 @@ class Case(Struct, frozen=True):
     """Faults for every channel, beyond its own."""
 
     def __post_init__(self) -> None:
-        if not callable(self.scenario) or any(puts_off(self.scenario) for puts_off in _PUT_OFF):
-            name = getattr(self.scenario, "__qualname__", self.scenario)
-            raise InvalidOption("scenario", name, "must be a Scenario or a plain function of a Simulation")
+        if not callable(self.scenario) or puts_off(self.scenario):
+            raise InvalidOption("scenario", self.scenario, _A_PLAY)
 
 
 class Outcome(Struct, frozen=True):
@@ -62,13 +63,21 @@ class Outcome(Struct, frozen=True):
     seen: dict[str, bool]
     """Of each rule of `Simulation.sometimes`, whether it has held."""
 
+    def __repr__(self) -> str:
+        return f"Outcome(seed {self.case.seed}: {'no failure' if self.error is None else escaped(self.failure)})"
+
+    @property
+    def text(self) -> str:
+        """What it failed of, in words, on one line; empty where it did not."""
+        return "" if self.error is None else escaped(" ".join(text_of(self.error).split()), None)
+
     @property
     def failure(self) -> str:
         """What kind it is: the invariant, or the kind of exception and its function."""
         if isinstance(self.error, InvariantBroken):
             return self.error.invariant
         where = "" if self._raised_at is None else f" in {self._raised_at.tb_frame.f_code.co_name}"
-        return f"{type(self.error).__name__}{where}"
+        return f"{kind_of(self.error)}{where}"
 
     def is_as(self, other: "Outcome") -> bool:
         """Whether both failed in the same way: of the same kind, and an exception in the same line too."""
@@ -105,7 +114,8 @@ def play(case: Case, *, asks_for_sometimes: bool = True) -> Outcome:
     error: Exception | SystemExit | None = None
     try:
         with simulation:
-            case.scenario(simulation)
+            if is_put_off(case.scenario(simulation)):
+                raise InvalidOption("scenario", case.scenario, _A_PLAY)
     except (Exception, SystemExit) as failure:  # the scenario is the user's, and whatever it raises is what came of it
         error = failure
     return outcome_of(case, error, simulation)

@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from lightspeed.actors.errors import ChannelClosed, ChannelTimeout
+from lightspeed.actors.errors import ChannelClosed, ChannelTimeout, InvalidOption, SimulationMisused
 from lightspeed.actors.events import Broadcast, Event, Join, Leave, Push, Rejoin, check_event
 from lightspeed.actors.outbound import Outbound
+from lightspeed.actors.plain import is_put_off, puts_off
 from lightspeed.actors.spot import Spot
+from lightspeed.actors.text import escaped
 from lightspeed.channel import Channel, encode
 from lightspeed.testing.trace import Act
 
@@ -76,6 +78,10 @@ class Client:
         Args:
             name: what stands in the trace. Default `call`.
         """
+        if not callable(call) or puts_off(call):
+            raise InvalidOption("call", call, "must be a plain function")
+        if not isinstance(name, str):
+            raise InvalidOption("name", name, "must be a str")
         self._line_up_later(Act(name, call), after_s)
 
     def _line_up_later(self, what: Event | Act, after_s: float) -> None:
@@ -93,8 +99,9 @@ class Client:
         self.received.append(message)
         if self.on_received is not None:
             try:
-                self.on_received(message)
-            except Exception as error:  # the user's code, in the turn of the actor that gave the message out
+                if is_put_off(self.on_received(message)):
+                    raise SimulationMisused(f"on_received of client {escaped(self.client_id)} must be a plain function")
+            except BaseException as error:  # the user's code, in the turn of the actor that gave the message out
                 self._simulation.pool.break_by(error)
 
     def _line_up(self, *whats: Event | Act) -> None:

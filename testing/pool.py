@@ -14,7 +14,7 @@ from lightspeed.actors.spot import Spot, here
 from lightspeed.testing.clock import Timer, VirtualClock
 from lightspeed.testing.invariants.asks import Asks
 from lightspeed.testing.schedulers import Scheduler
-from lightspeed.testing.trace import EVENTS, Trace, described, printable
+from lightspeed.testing.trace import Trace, described, in_ours, is_event, kind_of, printable
 
 # An answer that has not come in so much virtual time will not come, though timers go on and on.
 _FOR_EVER_S = 86_400.0
@@ -23,6 +23,7 @@ MOST_STEPS = 1_000_000
 """In one moment of virtual time: some seconds of real time. What takes more does not end."""
 
 
+__tracebackhide__ = in_ours  # asked by pytest
 _append = list.append
 
 
@@ -39,7 +40,7 @@ class Inbox(list[Any]):
         if kind is Delivery:  # nearly everything is, or an event
             self._entries.append(("put", self.name, message.request))
         else:
-            self._entries.append(("put", self.name, message if kind in EVENTS else described(message)))
+            self._entries.append(("put", self.name, message if is_event(kind) else described(message)))
             if kind is Envelope and message.reply_to is not None:
                 self._asks.put(self._actor, self.name, message)
             elif (kind is Order or message is STOP) and hasattr(self._actor, "told_to_end"):
@@ -56,6 +57,9 @@ class _Tickets(dict[int, Any]):
 
 class SimulatedPool(ActorPool):
     """For one thread, the simulation's own."""
+
+    tells_of_actors = True
+    """In the trace: Pykka's log need not, which would repeat it for every run of a search."""
 
     def __init__(self, scheduler: Scheduler, trace: Trace) -> None:
         super().__init__()
@@ -99,7 +103,7 @@ class SimulatedPool(ActorPool):
         if self._closed:
             raise PoolClosed
         if type(actor._pooled_inbox) is list:
-            self.adopt(actor, self.name(type(actor).__name__))
+            self.adopt(actor, self.name(kind_of(actor)))
         self.scheduled[id(actor)] = actor
         self.ready.append(actor)
 
@@ -205,7 +209,7 @@ class SimulatedPool(ActorPool):
             self.schedule_rest(actor)
 
     def _see_end(self, name: str, reason: ExitReason) -> None:
-        self._entries.append(("end", name, reason.kind if reason.error is None else type(reason.error).__name__))
+        self._entries.append(("end", name, reason.kind if reason.error is None else kind_of(reason.error)))
         if isinstance(reason.error, KeyboardInterrupt):
             self.broken = reason.error  # that is for whoever runs the simulation
 
@@ -227,7 +231,7 @@ class SimulatedPool(ActorPool):
 
     def asked(self, actor: Any, what: str, reply: PooledFuture) -> None:
         """An actor is to answer this too, though it was not told so."""
-        self._asks.put(actor, type(actor).__name__, Envelope(what, reply_to=reply))
+        self._asks.put(actor, kind_of(actor), Envelope(what, reply_to=reply))
 
     def check_at_rest(self) -> None:
         """Nobody is ready.

@@ -54,7 +54,7 @@ def pytest_file(outcome: Outcome, play_name: str | None = None) -> str:
         more += f"\nplan=FaultPlan.from_json({case.plan.to_json()!r}),"
     has_never_held = outcome.seen.get(outcome.failure) is False
     return _FILE.format(
-        error=_comment(f"{type(outcome.error).__name__}: {outcome.error}"),
+        error=outcome.text[:_LONGEST_ERROR],
         imports=", ".join(sorted(imports)),
         more_imports=more_imports,
         name=_identifier(outcome.failure),
@@ -87,11 +87,6 @@ def _name(case: Case, play_name: str | None) -> str:
 
 def _indented(text: str) -> str:
     return text.replace("\n", "\n" + " " * 12)  # and no other end of a line: a payload may hold one
-
-
-def _comment(text: str) -> str:
-    line = " ".join(text.split())[:_LONGEST_ERROR]
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in line)
 
 
 def _identifier(text: str) -> str:

@@ -10,6 +10,8 @@ import msgspec
 from msgspec import Struct
 
 from lightspeed.actors.errors import InvalidOption
+from lightspeed.actors.failures import text_of
+from lightspeed.actors.text import escaped
 from lightspeed.channel import FaultPlan
 from lightspeed.testing.case import Case, Outcome, Play, play
 from lightspeed.testing.scenario import Scenario, name_of
@@ -52,7 +54,7 @@ class Divergence(Struct, frozen=True):
 
     def __str__(self) -> str:
         lines = [(" recorded", self.recorded), ("this time", self.again)]
-        texts = [f"  {which}: {'nothing more' if line is None else line}" for which, line in lines]
+        texts = [f"  {which}: {'nothing more' if line is None else _shown(line)}" for which, line in lines]
         return "\n".join([f"it goes another way at line {self.line} of the trace:", *texts])
 
 
@@ -83,7 +85,7 @@ def write_recording(outcome: Outcome, path: str | Path, *, play_name: str | None
         hash=outcome.trace.hash,
         seed=case.seed,
         choices=case.choices or (),
-        error=None if outcome.error is None else _encodable(f"{type(outcome.error).__name__}: {outcome.error}"),
+        error=None if outcome.error is None else text_of(outcome.error),
         scenario=msgspec.Raw(case.scenario.to_json()) if isinstance(case.scenario, Scenario) else None,
         play=None if is_data else _encodable(play_name or name_of(case.scenario)),
         skip=tuple(sorted(case.skip)),
@@ -101,6 +103,11 @@ def lines_of(trace: Trace) -> list[str]:
 def hash_of(lines: list[str]) -> str:
     """What the header says of them, if they are all there and as they were written."""
     return hashlib.sha256("\n".join(lines).encode(errors="surrogatepass")).hexdigest()
+
+
+def _shown(line: str) -> str:
+    """Of a file, which may be from elsewhere: but for its tabs nothing that a terminal would obey."""
+    return "\t".join(escaped(field, None) for field in line.split("\t"))
 
 
 def _encodable(text: str | None) -> str | None:

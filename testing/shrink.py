@@ -212,7 +212,15 @@ def _is_counted(fault: Any) -> bool:
 
 
 def _at(fault: Any, number: int) -> Any:
-    return structs.replace(fault, probability=None, every=None, at=number)
+    return _changed_to(fault, probability=None, every=None, at=number)
+
+
+def _changed_to(fault: Any, **fields: object) -> Any:
+    """Or the fault as it is, where it could never act so."""
+    try:
+        return structs.replace(fault, **fields)
+    except InvalidOption:
+        return fault
 
 
 def _less_faulty(case: Case, index: int) -> Case:
@@ -231,7 +239,7 @@ def _alone(case: Case, index: int, at: int) -> Case:
 def _earlier(case: Case, by: int) -> Case:
     """Every fault that comes at a number comes so many before it, as where so many events are cut before it."""
     return _each_fault(
-        case, lambda _, fault: structs.replace(fault, at=fault.at - by) if fault.at is not None and fault.at > by else fault
+        case, lambda _, fault: _changed_to(fault, at=fault.at - by) if fault.at is not None and fault.at > by else fault
     )
 
 

@@ -5,49 +5,29 @@ from types import TracebackType
 from typing import Any, Self
 
 import pykka
-from msgspec import Struct
 
-from lightspeed.actors.errors import InvariantBroken, SimulationMisused, SimulationStuck
+from lightspeed.actors.errors import InvalidOption, InvariantBroken, SimulationMisused, SimulationStuck
+from lightspeed.actors.plain import puts_off
 from lightspeed.actors.pooled_actor import PooledActor
 from lightspeed.actors.pooled_ref import PooledRef
+from lightspeed.actors.stopping import stop_soon
+from lightspeed.actors.text import escaped, named, shown
 from lightspeed.channel import Adapter, Channel, FaultPlan
-from lightspeed.supervision import ChildSpec, Hang, Jump, Options, Slow, SupervisorRef
+from lightspeed.supervision import ChildSpec, Hang, Jump, Options, Slow, Supervisor, SupervisorRef
 from lightspeed.testing.client import Client
 from lightspeed.testing.invariants.incarnation import Rules
 from lightspeed.testing.invariants.witness import SPOIL_REPLIES, Witness
 from lightspeed.testing.invariants.witnessed import WitnessedRuntime
 from lightspeed.testing.moody import Moody
 from lightspeed.testing.pool import MOST_STEPS, SimulatedPool
+from lightspeed.testing.rules import Rule, rule_of
 from lightspeed.testing.runtime import SimulatedRuntime
 from lightspeed.testing.schedulers import Scheduler, scheduler_of
 from lightspeed.testing.simulated_channel import SimulatedChannel
-from lightspeed.testing.supervised import SimulatedSupervisor
-from lightspeed.testing.trace import Trace, TracedRandom
+from lightspeed.testing.supervised import simulated
+from lightspeed.testing.trace import Trace, TracedRandom, in_ours, note
 
-
-class _Rule(Struct, eq=False):
-    """One that the user has made."""
-
-    name: str
-    holds: Callable[[], object]
-    due_s: float | None = None
-    """When it must have held; None: no such time."""
-    has_held: bool = False
-
-    def look(self) -> bool:
-        """Whether it holds now.
-
-        Raises:
-            SimulationMisused: it does not say so.
-        """
-        try:
-            held = self.holds()
-        except Exception as error:  # the rule is the user's
-            error.add_note(f"in the rule {self.name}")
-            raise
-        if held is None:
-            raise SimulationMisused(f"the rule {self.name} returned None: it must return whether it holds")
-        return bool(held)
+__tracebackhide__ = in_ours  # asked by pytest
 
 
 class Simulation:
@@ -80,7 +60,7 @@ class Simulation:
         self.seed = seed
         self.sent = 0
         """How many events were sent, or skipped."""
-        self._faults = FaultPlan() if faults is None else faults
+        self._faults = FaultPlan() if faults is None else _check_plan(faults)
         self._skip, self._asks_for_sometimes = skip, asks_for_sometimes
         self.trace = Trace()
         self.random = TracedRandom(seed, self.trace)
@@ -90,8 +70,8 @@ class Simulation:
         """For actors of your own: `MyActor.start(pool=simulation.pool)`."""
         self._channels: list[tuple[SimulatedChannel, Witness]] = []
         self._refs: list[pykka.ActorRef[Any]] = []
-        self._always: list[_Rule] = []
-        self._later: list[_Rule] = []
+        self._always: list[Rule] = []
+        self._later: list[Rule] = []
         self._is_closed = False
 
     # What takes part
@@ -118,11 +98,16 @@ class Simulation:
             SimulationMisused: the channel is another's, or the client is another user's.
         """
         witness = self.witness_of(channel)
+        for name, value in (("client_id", client_id), ("user_id", user_id)):
+            if type(value) is not str and not (value is None and name == "user_id"):
+                raise InvalidOption(name, value, "must be a str")
         if client_id not in witness.clients:
             witness.clients[client_id] = Client(self, channel, client_id, client_id if user_id is None else user_id, witness)
         client = witness.clients[client_id]
         if user_id not in (None, client.user_id):
-            raise SimulationMisused(f"client {client_id} is {client.user_id}'s already, and can't be {user_id}'s too")
+            raise SimulationMisused(
+                f"client {escaped(client_id)} is {escaped(client.user_id)}'s already, and can't be {escaped(str(user_id))}'s too"
+            )
         return client
 
     def witness_of(self, channel: Channel) -> Witness:
@@ -141,21 +126,35 @@ class Simulation:
     def begin_supervisor(self, children: Iterable[ChildSpec] = (), **options: Any) -> SupervisorRef:
         """As `supervisor`, and does not wait until its children have started."""
         self._check_open()
-        clock = SimulatedRuntime(self.pool, self.random.random, "")
-        home = {"pool": self.pool, "clock": clock, "randomness": self.random}
-        ref = SimulatedSupervisor._supervised_start(children, **home, **options)
+        ref = simulated(Supervisor, self._home())._supervised_start(children, **options)
         self._refs.append(ref)
         return ref
 
     def start(self, actor_class: type[PooledActor], *args: Any, **kwargs: Any) -> pykka.ActorRef[Any]:
-        """An actor of your own. Its `__init__` must hand `pool` on to `PooledActor`'s. It is stopped at the end."""
+        """An actor of your own, whose `__init__` must hand `pool` on to `PooledActor`'s; or a supervisor of a class of your own.
+
+        It is stopped at the end.
+
+        Raises:
+            SimulationMisused: it is no `PooledActor`, or not on the simulation's pool.
+        """
         self._check_open()
-        ref: pykka.ActorRef[Any] = actor_class.start(*args, pool=self.pool, **kwargs)
+        if not (isinstance(actor_class, type) and issubclass(actor_class, PooledActor)):
+            raise SimulationMisused(f"{shown(actor_class)} must be a class of PooledActors")
+        if issubclass(actor_class, Supervisor):
+            ref: pykka.ActorRef[Any] = simulated(actor_class, self._home()).start(*args, **kwargs)
+        else:
+            ref = actor_class.start(*args, pool=self.pool, **kwargs)
+        if ref._actor._pooled_pool is not self.pool:  # type: ignore[attr-defined]
+            stop_soon(ref)
+            raise SimulationMisused(f"{named(ref)} is not on the simulation's pool: its __init__ must hand pool on")
         self._refs.append(ref)
         return ref
 
     def every(self, period_s: float, call: Callable[[], object]) -> None:
         """Call each so many seconds of virtual time, first after one of them."""
+        if not callable(call) or puts_off(call):
+            raise InvalidOption("call", call, "must be a plain function")
 
         def again() -> None:
             self.pool.call_later(period_s, again)
@@ -167,6 +166,10 @@ class Simulation:
         """Whether the next event is not to be sent. Asked once for each."""
         self.sent += 1
         return self.sent - 1 in self._skip
+
+    def _home(self) -> dict[str, Any]:
+        """What a supervisor takes part with."""
+        return {"pool": self.pool, "clock": SimulatedRuntime(self.pool, self.random.random, ""), "randomness": self.random}
 
     def _witness(self, options: dict[str, Any]) -> Witness:
         plan, plain = options["faults"], Options()
@@ -189,7 +192,9 @@ class Simulation:
     def _plan(self, own: FaultPlan | None) -> FaultPlan | None:
         if own is None:
             return self._faults if self._faults.faults else None
-        return FaultPlan((*own.faults, *self._faults.faults), own.seed)
+        own = _check_plan(own)
+        more = (fault for fault in self._faults.faults if not any(before.leaves_nothing_to(fault) for before in own.faults))
+        return FaultPlan((*own.faults, *more), own.seed)
 
     # Time and turns
 
@@ -280,15 +285,15 @@ class Simulation:
 
         It must not wait: look at state of your own, at `Client.received`, or at what a sink was given.
         """
-        self._always.append(_Rule(_name_of(holds, name), holds))
+        self._always.append(rule_of(holds, name))
 
     def eventually(self, holds: Callable[[], object], within_s: float, name: str | None = None) -> None:
         """Within so many seconds of virtual time from now `holds()` must have been true after some step."""
-        self._later.append(_Rule(_name_of(holds, name), holds, self.now_s + within_s))
+        self._later.append(rule_of(holds, name, self.now_s + within_s))
 
     def sometimes(self, holds: Callable[[], object], name: str | None = None) -> None:
         """After some step before the end `holds()` must have been true: else the run has not tried what it is for."""
-        self._later.append(_Rule(_name_of(holds, name), holds))
+        self._later.append(rule_of(holds, name))
 
     def _look(self) -> None:
         self.pool.may_wait = False
@@ -371,8 +376,10 @@ class Simulation:
             self.close()
         else:
             self.abandon()
-            error.add_note(f"in a simulation with seed {self.seed}, at step {self.steps}, after {self.now_s:g} s")
+            note(error, f"in a simulation with seed {self.seed}, at step {self.steps}, after {self.now_s:g} s")
 
 
-def _name_of(holds: Callable[[], object], name: str | None) -> str:
-    return getattr(holds, "__name__", "a rule") if name is None else name
+def _check_plan(plan: object) -> FaultPlan:
+    if not isinstance(plan, FaultPlan):
+        raise InvalidOption("faults", plan, "must be a FaultPlan or None")
+    return plan

@@ -12,14 +12,18 @@ requests          what it is asked to do with a child is done before it is answe
 views             what is read of its children, or returned by a start, is what is so
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any
 
-from lightspeed.actors.errors import ChildNotFound, InvariantBroken
+import pykka
+
+from lightspeed.actors.errors import ChildNotFound, InvariantBroken, SimulationMisused
 from lightspeed.actors.pooled_ref import PooledRef
 from lightspeed.actors.pykka_inside import STOP, Envelope
 from lightspeed.actors.spot import here
+from lightspeed.actors.stopping import stop_soon
+from lightspeed.actors.text import named, shown
 from lightspeed.actors.watching import Down, Up
 from lightspeed.supervision import ChildSpec, Supervisor, SupervisorRef
 from lightspeed.supervision.supervisor_messages import (
@@ -43,8 +47,11 @@ _LOOKS = (WhichBranch, WhichChild, WhichChildren, CountChildren)
 
 class _SeenSpec(ChildSpec, frozen=True, kw_only=True):
     began: Callable[["_SeenSpec", Any, BaseException | None], Any]
+    refuse: Callable[["_SeenSpec", object], Exception]
 
     def begin(self) -> Any:
+        if isinstance(self.start, tuple) and issubclass(self.start[0], pykka.ThreadingActor):
+            raise self.refuse(self, self.start[0])  # before there is a thread
         try:
             ref = super().begin()
         except BaseException as error:
@@ -88,11 +95,20 @@ class _SeenReply:
 
 
 class SimulatedSupervisor(Supervisor):
-    """Supervisors below it take part too, with the same clock and randomness, where they were given none."""
+    """Supervisors below it take part too, with the same clock and randomness, where they were given none.
+
+    Raises:
+        SimulationMisused: by the step in which a child was started that is not on the simulation's pool.
+    """
+
+    home: Mapping[str, Any] = {}
+    """The simulation's pool, clock and randomness, in a subclass for each simulation."""
 
     def __init__(self, children: Iterable[ChildSpec] = (), **options: Any) -> None:
-        self._home = {name: options[name] for name in ("pool", "clock", "randomness")}
-        self._sim_pool: SimulatedPool = options["pool"]
+        self._sim_pool: SimulatedPool = self.home["pool"]
+        options = {**self.home, **options}
+        if options["pool"] is not self._sim_pool:
+            raise SimulationMisused("a supervisor of a simulation is on the simulation's pool, and on no other")
         super().__init__([self._see(spec) for spec in children], **options)
         self.witness = SupervisorWitness(self._options, options["clock"].monotonic_s, self._break)
         self._sim_pool.at_rest.append(self._check_at_rest)
@@ -160,19 +176,56 @@ class SimulatedSupervisor(Supervisor):
         fields = {name: getattr(spec, name) for name in ChildSpec.__struct_fields__}
         if spec.is_supervisor:
             kind, args, kwargs = fields["start"]
-            fields["start"] = (SimulatedSupervisor if kind is Supervisor else kind, args, {**self._home, **kwargs})
-        return _SeenSpec(**fields, began=self._began)
+            fields["start"] = (simulated(kind, self.home), args, kwargs)
+        return _SeenSpec(**fields, began=self._began, refuse=self._refuse)
 
     def _began(self, spec: _SeenSpec, ref: Any, error: BaseException | None) -> Any:
-        if error is None and not isinstance(ref, PooledRef):
-            self.witness.is_over = True  # what it does on a thread is not seen, and what can't be watched is refused
-            return ref
+        if error is None and not isinstance(ref, pykka.ActorRef):
+            self.witness.is_over = True
+            return ref  # which is refused
+        if isinstance(error, SimulationMisused):  # a supervisor that was given another pool
+            raise self._refuse(spec, spec.start[0])  # type: ignore[index]
+        if ref is not None and not _is_on(self._sim_pool, ref):
+            stop_soon(ref)
+            raise self._refuse(spec, ref)
         seen = None if ref is None else (_SeenSupervisor if isinstance(ref, SupervisorRef) else _Seen)(ref._actor, self)
         self.witness.began(spec, seen, error, is_up=seen is not None and seen._actor._mortal_is_up())
         return seen
 
+    def _refuse(self, spec: ChildSpec, actor: object) -> Exception:
+        """Raised twice: here it fails the start, and then it ends the simulation."""
+        self.witness.is_over = True
+        who = named(actor) if isinstance(actor, pykka.ActorRef) else shown(actor)
+        text = f"child {shown(spec.id)}, {who}, is not on the simulation's pool: be a PooledActor with pool=simulation.pool"
+        self._sim_pool.break_by(SimulationMisused(text))
+        return SimulationMisused(text)
+
     def _check_at_rest(self) -> None:
+        self._check_below(self)
         self.witness.check(lambda: self._which_children(WhichChildren()))
+
+    def _check_below(self, supervisor: Supervisor) -> None:
+        """Supervisors that a callable started take no part; but those below them must be on the pool."""
+        for child in supervisor._table:
+            if child.ref is None:
+                continue
+            if not _is_on(self._sim_pool, child.ref):
+                stop_soon(child.ref)
+                self._refuse(child.spec, child.ref)
+            elif issubclass(child.ref.actor_class, Supervisor) and not issubclass(child.ref.actor_class, SimulatedSupervisor):
+                self._check_below(child.ref._actor)  # type: ignore[attr-defined]
 
     def _break(self, invariant: str, text: str) -> None:
         self._sim_pool.break_by(InvariantBroken(invariant, text))
+
+
+def simulated(kind: type[Supervisor], home: Mapping[str, Any]) -> type[SimulatedSupervisor]:
+    """The class, taking part in the simulation of this pool, clock and randomness."""
+    if issubclass(kind, SimulatedSupervisor):
+        return kind
+    bases = (SimulatedSupervisor,) if kind is Supervisor else (kind, SimulatedSupervisor)
+    return type("SimulatedSupervisor" if kind is Supervisor else kind.__name__, bases, {"home": home})
+
+
+def _is_on(pool: SimulatedPool, ref: pykka.ActorRef[Any]) -> bool:
+    return isinstance(ref, PooledRef) and ref._actor._pooled_pool is pool

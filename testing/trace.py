@@ -13,17 +13,26 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from lightspeed.actors.errors import LightspeedError
 from lightspeed.actors.events import Broadcast, Crash, Join, Leave, Push, Rejoin, Restart
 from lightspeed.actors.post import Delivery, Errand, Order, Question
 from lightspeed.actors.pykka_inside import STOP, Envelope
+from lightspeed.actors.text import shown
 
 EVENTS = frozenset((Broadcast, Crash, Join, Leave, Push, Rejoin, Restart))
+_STRUCTS = type(Join)
+_NAME: Any = type.__dict__["__name__"]
 _PLAIN = frozenset((str, int, float, bool, type(None)))
 _LONGEST = 200  # of a user's own message
 
 
 def _as_plain(value: object) -> object:
-    return f"a {type(value).__name__}"
+    return f"a {kind_of(value)}"
+
+
+def in_ours(excinfo: Any) -> bool:
+    """Whether what pytest is to show was raised by the simulation itself: then no line of ours says more than its text."""
+    return issubclass(excinfo.type, LightspeedError)
 
 
 _encode = msgspec.json.Encoder(enc_hook=_as_plain).encode
@@ -77,7 +86,21 @@ def _json(value: Any) -> str:
 
 def printable(name: str) -> str:
     """A name as it stands in a line: what would end the line, or a field of it, is written as Python writes it."""
+    name = str.__str__(name)
     return name if name.isprintable() else repr(name)[1:-1]
+
+
+def kind_of(value: object) -> str:
+    """The name of its class, whatever the class's own says."""
+    return str.__str__(_NAME.__get__(type(value)))
+
+
+def note(error: BaseException, text: str) -> None:
+    """Have it printed below an exception, which may be of any class."""
+    try:
+        BaseException.add_note(error, text)
+    except TypeError:
+        pass  # it keeps something else where notes are kept
 
 
 def described(message: Any) -> Any:
@@ -85,7 +108,12 @@ def described(message: Any) -> Any:
     kind = type(message)
     if kind is Delivery:
         return message.request
-    return message if kind in EVENTS else _text(message)
+    return message if is_event(kind) else _text(message)
+
+
+def is_event(kind: type) -> bool:
+    """Whether it is one of the seven: no class of a program's is asked for its hash."""
+    return type(kind) is _STRUCTS and kind in EVENTS
 
 
 def _text(message: Any) -> str:
@@ -102,12 +130,20 @@ def _text(message: Any) -> str:
     if kind is Errand and message.rejoins:
         return f"replay {' '.join(map(_json, message.rejoins))}"
     if kind is Question or kind is Errand:
-        return str(kind.__name__.lower())
+        return kind_of(message).lower()
     if kind is Act:
         return printable(message.name)
-    if kind in _PLAIN:
-        return repr(message)[:_LONGEST]
-    return str(kind.__name__)
+    if type(kind) is type and kind in _PLAIN:
+        return _plain_text(message)[:_LONGEST]
+    return kind_of(message)
+
+
+def _plain_text(message: Any) -> str:
+    """As `repr`, but of a large one no more than its beginning."""
+    if type(message) is str:
+        return repr(message[:_LONGEST])
+    is_large = type(message) is int and message.bit_length() > _LONGEST * 4
+    return shown(message) if is_large else repr(message)
 
 
 class TracedRandom(random.Random):

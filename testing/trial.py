@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from lightspeed.actors.errors import InvalidOption, InvariantBroken
+from lightspeed.actors.failures import text_of
 from lightspeed.channel import FaultPlan
 from lightspeed.testing.case import Case, Outcome, outcome_of
 from lightspeed.testing.recording import Recording, divergence_of, lines_of, read_recording, write_recording
 from lightspeed.testing.schedulers import Chosen
 from lightspeed.testing.simulation import Simulation
+from lightspeed.testing.trace import in_ours
 
+__tracebackhide__ = in_ours  # asked by pytest
 _LONGEST = 120  # of a file's name, in letters: file systems take 255 bytes
 _OPTIONS = ("faults", "scheduler", "seeds")
 
@@ -65,9 +68,8 @@ class Trials:
         Raises:
             InvalidOption: the marker has one that it can't have.
         """
-        for option in (*args, *options):
-            if option not in options or option not in _OPTIONS:
-                raise InvalidOption("simulation", option, f"takes {', '.join(_OPTIONS)}, each by its name")
+        for option in (*args, *(name for name in options if name not in _OPTIONS)):
+            raise InvalidOption("lightspeed_simulation", option, f"takes {', '.join(_OPTIONS)}, each by its name")
         return Trial(self, node_id, seed, options.get("scheduler", "random"), options.get("faults"), self._header)
 
     def see(self, node_id: str, seen: dict[str, bool]) -> None:
@@ -135,7 +137,7 @@ class Trial:
         """
         self.is_written = True
         simulation = self.simulation
-        failure = error if isinstance(error, Exception | SystemExit) or error is None else RuntimeError(repr(error))
+        failure = error if isinstance(error, Exception | SystemExit) or error is None else RuntimeError(text_of(error))
         case = Case(_of_a_test, simulation.seed)  # the test brings all else
         outcome = outcome_of(case, failure, simulation)
         try:
@@ -148,7 +150,7 @@ class Trial:
             self._trials.judge(outcome)
         return (
             f"seed {simulation.seed}, {simulation.steps:,} steps, {simulation.now_s:g} s of virtual time\n"
-            f"again: pytest {shlex.quote(self._node_id)} --sim-seed {simulation.seed}\n"
+            f"again: pytest {shlex.quote(self._node_id)} --lightspeed-seed {simulation.seed}\n"
             f"trace: {trace}"
         )
 

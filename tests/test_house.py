@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FLOORS = ["actors", "supervision", "channel", "testing", "cli"]  # from the ground up
 PURE = [
-    "actors.text",
+    *("actors.text", "actors.plain"),
     *("actors.errors", "actors.exits", "actors.events", "actors.outbound", "actors.patterns", "actors.presence"),
     *("actors.recipients", "actors.topic", "actors.channel_state"),
     *("testing.invariants.books", "testing.clock", "testing.invariants.downs", "testing.invariants.reference"),

@@ -99,7 +99,11 @@ def test_every_option_of_pytest_stands_there_with_what_it_takes():
 
 
 def test_no_option_stands_there_that_there_is_not():
-    there = {*options_of("simulate"), *options_of("replay"), *re.findall(r"--sim-\w+", Path(pytest_plugin.__file__).read_text())}
+    there = {
+        *options_of("simulate"),
+        *options_of("replay"),
+        *re.findall(r"--lightspeed-\w+", Path(pytest_plugin.__file__).read_text()),
+    }
     assert set(re.findall(r"--[a-z][\w-]+", PAGE)) - there == {"--dist"}
 
 

@@ -14,24 +14,27 @@ from msgspec import Struct
 from lightspeed.actors.errors import InvalidOption
 from lightspeed.actors.events import Broadcast, Join, Leave, Push, Rejoin, TopicEvent, event_label
 from lightspeed.actors.patterns import Patterns
+from lightspeed.actors.plain import puts_off
 
 Place = Literal["way", "supervisor", "topic", "on_start", "on_stop", "on_failure", "clock"]
 
 LONGEST_S = 31_536_000  # a year: above it threading's own waits overflow on some platforms
 _LARGEST = 2**53  # JSON's numbers are exact to here everywhere
-_MATCHED = frozenset(
-    ("type", *(name for event in (Join, Rejoin, Leave, Broadcast, Push) for name in event.__struct_fields__)),
-)
+_EVENTS: dict[str, Any] = {str(event.__struct_config__.tag): event for event in (Join, Rejoin, Leave, Broadcast, Push)}
+_MATCHED = frozenset(("type", *(name for event in _EVENTS.values() for name in event.__struct_fields__)))
+_NEVER_EMPTY = frozenset(("client_id", "topic", "user_id"))
 
 
 class Fault(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="do"):
     """The triggers, which all kinds have in common.
 
     Raises:
-        InvalidOption: a field has a value that it can't have.
+        InvalidOption: a field has a value that it can't have, or by its fields the fault could never act.
     """
 
     place: ClassVar[Place] = "topic"
+    concerns: ClassVar[frozenset[str]] = frozenset(_EVENTS)
+    """The types of events at which it can act."""
 
     topic: str = "*"
     """The topics that it is for: a name, a prefix as `room:*`, or `*` for all, the default."""
@@ -43,7 +46,7 @@ class Fault(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="do
     """At this time, in seconds since the channel began: see each kind for whether it waits for an event. Once for each topic, or
     once with `per="all"`."""
     probability: float | None = None
-    """With this probability, from 0 to 1. It is decided by the plan's seed, the topic and the number, and by nothing else."""
+    """With this probability, above 0, at most 1: decided by the plan's seed, the topic and the number, and by nothing else."""
     match: dict[str, str | int] | None = None
     """At an event with all these fields, `type` (join, rejoin, leave, broadcast, push) among them."""
     when: Any = None
@@ -61,14 +64,33 @@ class Fault(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="do
         Patterns("topic", {self.topic: True})
         if self.at_s is not None:
             check_seconds("at_s", self.at_s, "or None")
-        if self.probability is not None and not (is_number(self.probability) and 0 <= self.probability <= 1):
-            raise InvalidOption("probability", self.probability, "must be a number from 0 to 1, or None")
+        if self.probability is not None and not (is_number(self.probability) and 0 < self.probability <= 1):
+            raise InvalidOption("probability", self.probability, "must be a number above 0, at most 1, or None")
+        if self.at is not None and self.every is not None and self.at % self.every:
+            raise InvalidOption("at", self.at, f"must be a multiple of every, {self.every}, or {self._never}")
         if self.match is not None:
             _check_match(self.match)
+            self._check_matches()
         if not (self.when is None or callable(self.when) or _is_import_path(self.when)):
             raise InvalidOption("when", self.when, "must be a callable, its name as module:function, or None")
+        check_plain("when", self.when)
         if self.per not in ("topic", "all"):
             raise InvalidOption("per", self.per, "must be topic or all")
+
+    def _check_matches(self) -> None:
+        """There is an event that it can act at with all these fields, in a topic that it is for."""
+        assert self.match is not None
+        names = self.match.keys() - {"type"}
+        labels = [self.match["type"]] if "type" in self.match else self.concerns
+        if not any(label in self.concerns and names <= set(_EVENTS[label].__struct_fields__) for label in labels):
+            rule = f"must fit one of {', '.join(sorted(self.concerns))}, or {self._never}"
+            raise InvalidOption("match", self.match, rule)
+        if "topic" in self.match and not Patterns("topic", {self.topic: True}).find(str(self.match["topic"])):
+            raise InvalidOption("match", self.match, f"must name a topic that {self.topic} fits, or {self._never}")
+
+    @property
+    def _never(self) -> str:
+        return f"the fault {self.__struct_config__.tag} can never act"
 
     @property
     def acts_at(self) -> Place:
@@ -76,10 +98,27 @@ class Fault(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="do
         return self.place
 
     @property
+    def acts_always(self) -> bool:
+        """Whether nothing keeps it from acting each time, but that its topic is another."""
+        others = (self.at, self.at_s, self.match, self.when, self.times)
+        return all(trigger is None for trigger in others) and self.every in (None, 1) and self.probability in (None, 1)
+
+    @property
+    def ends_all(self) -> bool:
+        """Whether none of those that stand behind it acts any more where it has acted."""
+        return False
+
+    @property
     def needs_event(self) -> bool:
         """Whether it acts on an event only: then `at_s` means the first one from that time on."""
         others = (self.at, self.every, self.probability, self.match, self.when)
         return any(trigger is not None for trigger in others)
+
+    def leaves_nothing_to(self, other: "Fault") -> bool:
+        """Whether the other, which stands behind it, can never act."""
+        is_covered = self.topic in ("*", other.topic) or (self.topic[-1] == "*" and other.topic.startswith(self.topic[:-1]))
+        is_reached = self.acts_at != other.acts_at or (other.at_s is not None and not other.needs_event)
+        return self.ends_all and self.acts_always and is_covered and not is_reached
 
     def fits(self, event: TopicEvent | None) -> bool:
         """Whether the event has all that `match` wants; None, as in a hook, has nothing."""
@@ -104,6 +143,12 @@ def check_count(option: str, value: object, least: int) -> None:
         raise InvalidOption(option, value, f"must be an int from {least} up, or None")
 
 
+def check_plain(option: str, call: object) -> None:
+    """What it returns when it is called must be what it has to say, and no coroutine or generator, which is always true."""
+    if puts_off(call):
+        raise InvalidOption(option, call, "must be a plain function, and no async def or generator")
+
+
 def check_text(option: str, value: object) -> None:
     if type(value) is not str:
         raise InvalidOption(option, value, "must be a str")
@@ -123,6 +168,8 @@ def _check_match(match: object) -> None:
             check_count("match", value, 0)
         else:
             check_text("match", value)
+        if value is None or (value == "" and name in _NEVER_EMPTY):
+            raise InvalidOption("match", match, f"must give {name} a value that an event can have")
 
 
 def _is_import_path(value: object) -> bool:

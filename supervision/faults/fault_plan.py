@@ -31,6 +31,10 @@ class FaultPlan(Struct, frozen=True, omit_defaults=True):
         for fault in self.faults:
             if type(fault) not in KINDS.values():
                 raise InvalidOption("faults", fault, "must be one of the kinds of fault")
+        for index, fault in enumerate(self.faults):
+            first = next((before for before, other in enumerate(self.faults[:index]) if other.leaves_nothing_to(fault)), None)
+            if first is not None:
+                raise InvalidOption("faults", fault, f"can never act as number {index}, for number {first} acts first, each time")
         if type(self.seed) is not int or not 0 <= self.seed <= 2**53:
             raise InvalidOption("seed", self.seed, "must be an int from 0 to 2**53")
 

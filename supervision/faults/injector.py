@@ -9,7 +9,7 @@ from typing import Any
 from lightspeed.actors.errors import FaultsNotFired, InvalidOption
 from lightspeed.actors.events import TopicEvent
 from lightspeed.actors.patterns import Patterns
-from lightspeed.supervision.faults.fault import Fault, Place, Predicate
+from lightspeed.supervision.faults.fault import Fault, Place, Predicate, check_plain
 from lightspeed.supervision.faults.fault_plan import FaultPlan
 
 _PLACES_OF_ALL = ("supervisor",)  # where all topics' events come in one line, and are counted so
@@ -162,5 +162,6 @@ def _predicate(when: str | Predicate | None) -> Predicate | None:
         raise InvalidOption("when", when, f"must name a function that can be imported ({error})") from error
     if not callable(found):
         raise InvalidOption("when", when, "must name a function")
+    check_plain("when", found)
     predicate: Predicate = found
     return predicate

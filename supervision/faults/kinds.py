@@ -37,6 +37,14 @@ class Raise(Fault, frozen=True, omit_defaults=True, tag="raise"):
             raise InvalidOption("match", self.match, f"must not be given for {self.hook}, which has no event")
 
     @property
+    def acts_always(self) -> bool:
+        return super().acts_always and self.restart is None
+
+    @property
+    def ends_all(self) -> bool:
+        return self.hook != "after"
+
+    @property
     def acts_at(self) -> Place:
         return "topic" if self.hook in ("before", "after") else self.hook  # type: ignore[return-value]
 
@@ -67,6 +75,8 @@ class Full(_OnEvent, frozen=True, omit_defaults=True, tag="full"):
 class Poison(_OnEvent, frozen=True, omit_defaults=True, tag="poison"):
     """The payload of a broadcast or a push is replaced before it is handled. At other events it does not act."""
 
+    concerns: ClassVar[frozenset[str]] = frozenset(("broadcast", "push"))
+
     payload: str
 
     def __post_init__(self) -> None:
@@ -94,6 +104,10 @@ class DelayReply(_OnEvent, frozen=True, omit_defaults=True, tag="delay_reply"):
 
 class Drop(_OnWay, frozen=True, omit_defaults=True, tag="drop"):
     """The event never reaches the supervisor. A `handle` of it ends in `ChannelTimeout`."""
+
+    @property
+    def ends_all(self) -> bool:
+        return True
 
 
 class Delay(_OnWay, frozen=True, omit_defaults=True, tag="delay"):
@@ -157,6 +171,10 @@ class FailSupervisor(Fault, frozen=True, omit_defaults=True, tag="fail_superviso
     def __post_init__(self) -> None:
         super().__post_init__()
         check_text("text", self.text)
+
+    @property
+    def ends_all(self) -> bool:
+        return True
 
 
 KINDS: dict[str, type[Fault]] = {

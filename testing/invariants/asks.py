@@ -5,6 +5,7 @@ from typing import Any
 from lightspeed.actors.errors import InvariantBroken
 from lightspeed.actors.pooled_future import PooledFuture
 from lightspeed.actors.pykka_inside import Envelope
+from lightspeed.actors.text import shown
 from lightspeed.supervision import Supervisor
 
 # Answered ones are dropped when so many stand there: often enough for the memory, and seldom enough for the time.
@@ -43,7 +44,7 @@ class Asks:
         for actor, name, envelope in self._open:
             waits = id(actor) in paused or (more_comes and isinstance(actor, Supervisor))
             if not waits:
-                raise InvariantBroken("answered", f"{name} was asked {envelope.message!r} and is at rest without an answer")
+                raise InvariantBroken("answered", f"{name} was asked {shown(envelope.message)} and is at rest without an answer")
 
     def _drop_answered(self) -> None:
         self._open = [ask for ask in self._open if ask[2].reply_to._outcome is None]  # type: ignore[union-attr]

@@ -11,6 +11,7 @@ from msgspec import Struct
 from lightspeed.actors.behaved_topic import BehavedTopic
 from lightspeed.actors.errors import InjectedFault, TopicStuck
 from lightspeed.actors.events import Rejoin, TopicEvent
+from lightspeed.actors.failures import text_of
 from lightspeed.actors.outbound import BroadcastMessage, Outbound, PresenceDiff, Reply, unread
 from lightspeed.actors.post import Delivery, Post
 from lightspeed.actors.recipients import Recipients
@@ -128,6 +129,7 @@ class Incarnation:
     def take_back(self, members: dict[str, tuple[str, int]], unsure: Set[str], messages: Messages, now_s: float) -> None:
         """It gave this out as members came back. `unsure`: of whom it is not known whether they do."""
         rejoins = [Rejoin(client, self.post.topic, user, at_ms) for client, (user, at_ms) in members.items()]
+        self._check_told(members, messages)
         if self._twin is None or unsure:
             self._twin = None
             self._check_comeback(rejoins, unsure, messages)
@@ -146,7 +148,7 @@ class Incarnation:
                 self._twin.ring(now_s)
         except HookFailed:
             return
-        self._breach("model", f"{self.name} failed of {error!r}, where its behaviour fails of nothing")
+        self._breach("model", f"{self.name} failed of {text_of(error)}, where its behaviour fails of nothing")
 
     def stop(self, now_s: float) -> int | None:
         """It was stopped. How many messages that gives out, to nobody; None: that can't be told."""
@@ -196,6 +198,13 @@ class Incarnation:
                 except (KeyError, ValueError):
                     self._breach("presence", f"{message} does not fit {self.reference.presences}")
         self.had_members = self.had_members or bool(self.reference.members)
+
+    def _check_told(self, members: dict[str, tuple[str, int]], messages: Messages) -> None:
+        """Nobody asked to come back: only who is refused has a reply, once."""
+        replies = [message for message in messages if isinstance(message, Reply)]
+        told = [reply.client_id for reply in replies if reply == Reply(reply.client_id, self.post.topic, "error", reply.payload)]
+        if len(told) < len(replies) or len(set(told)) < len(told) or not members.keys() >= set(told):
+            self._breach("rejoin", f"{self.name} gave {replies} as {list(members)} came back")
 
     def _check_comeback(self, rejoins: list[Rejoin], unsure: Set[str], messages: Messages) -> None:
         if self.post.behaved is None and any(not isinstance(message, PresenceDiff) for message in messages):

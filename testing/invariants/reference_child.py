@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from lightspeed.actors.exits import ExitReason
 from lightspeed.actors.pooled_ref import PooledRef
+from lightspeed.actors.text import class_name, shown
 from lightspeed.supervision.child_spec import ChildSpec
 from lightspeed.testing.invariants.healing import Delay, ReferenceBackoff
 
@@ -31,8 +32,8 @@ class Stage(Enum):
 def told(value: Any) -> str:
     """As it stands in the text of an error, which is the same for the same run: an actor by its name in the trace."""
     if not isinstance(value, PooledRef):
-        return repr(value)
-    return getattr(value._actor._pooled_inbox, "name", f"an idle {value.actor_class.__name__}")
+        return shown(value)
+    return getattr(value._actor._pooled_inbox, "name", f"an idle {class_name(value.actor_class)}")
 
 
 class ReferenceChild(Struct, eq=False):
@@ -70,7 +71,7 @@ class Ask(Struct, eq=False):
     message: Any
 
     def __str__(self) -> str:
-        return f"{type(self.message).__name__} of {self.message.id!r}"
+        return f"{type(self.message).__name__} of {shown(self.message.id)}"
 
 
 class Due(Struct, eq=False, kw_only=True):
@@ -85,7 +86,7 @@ class Begin(Due, eq=False):
     child: ReferenceChild
 
     def __str__(self) -> str:
-        return f"{self.child.spec.id!r} was to be started"
+        return f"{shown(self.child.spec.id)} was to be started"
 
 
 class Stop(Due, eq=False):
@@ -94,7 +95,7 @@ class Stop(Due, eq=False):
     child: ReferenceChild
 
     def __str__(self) -> str:
-        return f"{self.child.spec.id!r} was to be stopped"
+        return f"{shown(self.child.spec.id)} was to be stopped"
 
 
 class Wait(Due, eq=False):
@@ -106,7 +107,7 @@ class Wait(Due, eq=False):
     """None: it is never given up."""
 
     def __str__(self) -> str:
-        return f"{self.child.spec.id!r} is {self.stage.value}"
+        return f"{shown(self.child.spec.id)} is {self.stage.value}"
 
 
 class Answer(Due, eq=False):

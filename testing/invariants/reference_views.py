@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from lightspeed.actors.text import shown
 from lightspeed.supervision.child_table import Branch, ChildCounts, ChildView
 from lightspeed.supervision.supervisor_messages import CountChildren, WhichChild
 from lightspeed.supervision.tree import Tree
@@ -36,7 +37,7 @@ class ReferenceViews:
         elif isinstance(answer, list):
             self.check_children(answer, "views")
         else:
-            self._break("views", f"{type(message).__name__} was answered {answer!r}")
+            self._break("views", f"{type(message).__name__} was answered {shown(answer)}")
 
     def check_children(self, views: list[ChildView], rule: str) -> None:
         """All of them. `rule`: what is broken where one is not as it must be; their order is a matter of `views`."""
@@ -51,8 +52,8 @@ class ReferenceViews:
     def check_tree(self, tree: Tree) -> None:
         """What was made of what it said last for it. A supervisor below may have ended meanwhile, and answers else."""
         if len(tree.children) != len(self._said) or not all(map(_is_shown, self._said, tree.children)):
-            shown = [f"{child.id!r} [{child.phase}]" for child in tree.children]
-            self._break("views", f"tree shows {', '.join(shown)}, where it was said: {_texts(self._said)}")
+            parts = [f"{shown(child.id)} [{child.phase}]" for child in tree.children]
+            self._break("views", f"tree shows {', '.join(parts)}, where it was said: {_texts(self._said)}")
 
     def _check_child(self, child_id: Any, view: ChildView | None) -> None:
         child = self._model.children.get(child_id)
@@ -83,7 +84,7 @@ def _texts(views: Sequence[ChildView | None]) -> str:
 
 def _text(view: ChildView) -> str:
     restarts = f", {view.restarts} restarts" if view.restarts else ""
-    return f"{view.kind} {view.id!r} [{view.phase}: {told(view.ref)}{restarts}]"
+    return f"{view.kind} {shown(view.id)} [{view.phase}: {told(view.ref)}{restarts}]"
 
 
 def _view(child: ReferenceChild) -> ChildView:

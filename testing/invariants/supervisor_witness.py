@@ -11,6 +11,8 @@ import pykka
 
 from lightspeed.actors.errors import InvalidOption, SupervisorStopped
 from lightspeed.actors.exits import ExitReason
+from lightspeed.actors.failures import text_of
+from lightspeed.actors.text import shown
 from lightspeed.supervision.child_spec import ChildSpec
 from lightspeed.supervision.child_table import ChildView
 from lightspeed.supervision.supervisor_options import SupervisorOptions
@@ -80,7 +82,7 @@ class SupervisorWitness:
             return
         child = self._child_of(ref)
         if child is not None and not is_up:
-            self._break("strategy", f"{child.spec.id!r} was said to be up, and is not")
+            self._break("strategy", f"{shown(child.spec.id)} was said to be up, and is not")
         if child is not None and child.stage is Stage.STARTING:
             child.stage = Stage.UP
             self._wake(child)
@@ -106,7 +108,7 @@ class SupervisorWitness:
         if child.stage is Stage.DUE and child.restarts == number and delay is not None and not delay.fits(self._now_s()):
             after_s = self._now_s() - delay.since_s
             allowed = f"{delay.least_s:g} to {delay.most_s:g} s"
-            self._break("restarts", f"{spec.id!r} was restarted after {after_s:g} s, and not after {allowed}")
+            self._break("restarts", f"{shown(spec.id)} was restarted after {after_s:g} s, and not after {allowed}")
         self._lanes.run(self._lane(spec.id), self._model.try_again(child, number))
 
     def hears_ask(self, message: Any) -> Ask:
@@ -132,7 +134,7 @@ class SupervisorWitness:
         if ref in self._by_ref:
             ref, error = None, InvalidOption("start", ref, "must start an actor for this child alone")
         if child is not None and child.ref is not None and child.ref.is_alive():
-            self._break("kinds", f"{spec.id!r} was started while its actor before lives")
+            self._break("kinds", f"{shown(spec.id)} was started while its actor before lives")
         lane = self._lane(spec.id)
         due = self._lanes.due(lane)
         if isinstance(due, Begin) and due.child is child:
@@ -140,7 +142,7 @@ class SupervisorWitness:
                 self._by_ref[ref] = due.child
             self._lanes.go_on(lane, (ref, error, is_up))
         else:
-            self._break_by(due, "kinds", f"{spec.id!r} was started")
+            self._break_by(due, "kinds", f"{shown(spec.id)} was started")
 
     def stopped(self, ref: pykka.ActorRef[Any]) -> None:
         """It has told the child's actor to stop; or once more, and then it is given up."""
@@ -155,12 +157,12 @@ class SupervisorWitness:
             self._lanes.go_on(lane)
         elif isinstance(due, Wait) and due.child is child:
             if due.until_s is None or self._now_s() < due.until_s - EPSILON_S:
-                self._break(due.rule, f"{child.spec.id!r} was given up before its time, at {self._now_s():g} s")
+                self._break(due.rule, f"{shown(child.spec.id)} was given up before its time, at {self._now_s():g} s")
             self._unbind(child)
             self._model.abandoned += 1
             self._lanes.go_on(lane)
         else:
-            self._break_by(due, "strategy", f"{child.spec.id!r} was stopped")
+            self._break_by(due, "strategy", f"{shown(child.spec.id)} was stopped")
 
     def answered(self, ask: Ask, error: BaseException | None, value: Any) -> None:
         if self.is_over:
@@ -188,7 +190,7 @@ class SupervisorWitness:
             return
         due = self._lanes.must_end
         if type(error) is not (type(None) if due is None else due.error):
-            self._break_by(due, _RULES_OF_ENDS.get(type(error).__name__, "kinds"), f"it ends of {error!r}")
+            self._break_by(due, _RULES_OF_ENDS.get(type(error).__name__, "kinds"), f"it ends of {_text(error)}")
         elif error is None and not self._was_told_to_stop:
             self._break("kinds", "it stops, and was not told to")
         self._to_refuse += [*self._lanes.drop(), *self._early]
@@ -199,7 +201,7 @@ class SupervisorWitness:
         if self.is_over:
             return
         if not self._is_ending or type(error) is not type(self._error):
-            self._break("kinds", f"it has ended of {error!r}")
+            self._break("kinds", f"it has ended of {_text(error)}")
         left = [child.spec.id for child in self._model.children.values() if child.ref is not None]
         if self._lanes or left:
             self._break("reverse_stop", f"it has ended, and {left} has not")
@@ -248,16 +250,16 @@ class SupervisorWitness:
             self._check_patience(due)
         for child in self._model.children.values():
             if child.stage is Stage.UP and child.ref is not None and not child.ref.is_alive():
-                self._break("kinds", f"{child.spec.id!r} has ended, and nothing came of it")
+                self._break("kinds", f"{shown(child.spec.id)} has ended, and nothing came of it")
             if self._is_overdue(child):
-                self._break("kinds", f"{child.spec.id!r} has ended, and was not restarted")
+                self._break("kinds", f"{shown(child.spec.id)} has ended, and was not restarted")
         if self._has_moved:
             self._has_moved = False
             self._views.check_children(views(), "kinds")
 
     def _check_patience(self, due: Due | None) -> None:
         if isinstance(due, Wait) and due.until_s is not None and self._now_s() > due.until_s + EPSILON_S:
-            self._break(due.rule, f"{due.child.spec.id!r} is {due.stage.value}, and was not given up at {due.until_s:g} s")
+            self._break(due.rule, f"{shown(due.child.spec.id)} is {due.stage.value}, and was not given up at {due.until_s:g} s")
 
     def _is_overdue(self, child: ReferenceChild) -> bool:
         if child.stage is not Stage.DUE or self._is_ending or self._lane(child.spec.id) in self._lanes:
@@ -309,3 +311,7 @@ class SupervisorWitness:
         if not self.is_over:
             self.is_over = True
             self._breaks(rule, text)
+
+
+def _text(error: BaseException | None) -> str:
+    return "a stop" if error is None else text_of(error)

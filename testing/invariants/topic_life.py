@@ -108,7 +108,7 @@ class TopicLife:
             self.letters = None if self.letters is None or letters is None else self.letters + letters
         elif error is not None:
             if now.post.behaved is None and not isinstance(error, (InjectedFault, TopicStuck, KeyboardInterrupt)):
-                self._breach("supervisor", f"{now.name}, a relay, failed of {error!r}")
+                self._breach("supervisor", f"{now.name}, a relay, failed of {text_of(error)}")
             now.fail(error, in_hand, bool(self._to_come_back), now_s)
         self._note_reason(now, error)
         self._is_taken = isinstance(error, TopicCrash) and bool(now.members) and not self._downs.topic(self.topic, _NOW)

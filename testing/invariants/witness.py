@@ -29,6 +29,7 @@ from typing import Any
 
 from lightspeed.actors.errors import InvariantBroken, TopicCrash
 from lightspeed.actors.events import Crash, Event, Leave, Restart
+from lightspeed.actors.failures import text_of
 from lightspeed.actors.outbound import BroadcastMessage, Outbound, PushMessage, Reply, System, unread
 from lightspeed.actors.post import Delivery, Order, Post
 from lightspeed.actors.topic import Messages
@@ -228,7 +229,7 @@ class Witness:
     def supervisor_failed(self, error: BaseException | None) -> None:
         """The supervisor has raised this, and the channel ends."""
         if not (self.has_failed or isinstance(error, KeyboardInterrupt)):
-            self.break_rule("supervisor", f"the supervisor failed of {error!r}")
+            self.break_rule("supervisor", f"the supervisor failed of {None if error is None else text_of(error)}")
 
     # What it holds them to
 

@@ -70,8 +70,10 @@ def test_what_simulate_wrote_of_a_function_in_a_file_is_replayed(replay, tmp_pat
 
 @pytest.mark.slow
 def test_what_a_test_wrote_is_replayed_by_that_test(replay, tmp_path):
-    (tmp_path / "test_first.py").write_text("from first import first\n\ndef test_first(simulation):\n    first(simulation)\n")
-    command = [sys.executable, "-m", "pytest", "-q", "--sim-seeds", "5", "-p", "no:cacheprovider"]
+    (tmp_path / "test_first.py").write_text(
+        "from first import first\n\ndef test_first(lightspeed_simulation):\n    first(lightspeed_simulation)\n"
+    )
+    command = [sys.executable, "-m", "pytest", "-q", "--lightspeed-seeds", "5", "-p", "no:cacheprovider"]
     assert subprocess.run(command, capture_output=True, timeout=60, check=False).returncode == 1
     trace = next((tmp_path / ".lightspeed").glob("*.trace"))
     status, out, _err = replay(trace)

@@ -55,6 +55,18 @@ def lazy(simulation):
 def leaves(simulation):
     raise SystemExit(0)
 
+class Evil(Exception):
+    def __str__(self):
+        raise SystemExit("its text")
+
+    __repr__ = __eq__ = __hash__ = __str__
+
+def evil(simulation):
+    raise Evil
+
+def not_at_once(simulation):
+    return late(simulation)
+
 def odd(simulation):
     raise ValueError("half of a \\ud83d, a \\x00 and a \\x1b[31m")
 
@@ -256,6 +268,21 @@ def test_an_error_of_odd_letters_is_told_without_what_a_terminal_would_obey(simu
         1,
         "failed with seed 0: ValueError: half of a \\ud83d, a \\x00 and a \\x1b[31m; trace: lightspeed-0.trace\n",
     )
+
+
+@pytest.mark.parametrize(
+    ("play", "told"),
+    [
+        ("evil", "Evil: (its text can't be had)"),
+        (
+            "not_at_once",
+            "InvalidOption: scenario must be a Scenario or a plain function of a Simulation, got <function not_at_once>",
+        ),
+    ],
+)
+def test_a_failure_that_has_no_text_and_a_play_that_is_put_off_are_told_as_any(simulate, play, told):
+    status, out, _err = simulate(f"race.py:{play}", "--test", "test_it.py")
+    assert (status, out) == (1, f"failed with seed 0: {told}; trace: lightspeed-0.trace\n")
 
 
 @pytest.mark.parametrize("option", ["--trace", "--test"])

@@ -4,8 +4,19 @@ import pytest
 
 from lightspeed.actors.errors import InvalidOption, InvariantBroken
 from lightspeed.channel import FaultPlan, Join, Raise
-from lightspeed.testing import Case, Scenario, play
+from lightspeed.testing import (
+    Case,
+    Scenario,
+    every_schedule,
+    play,
+    pytest_file,
+    search,
+    shrink,
+    sweep_crashes,
+    write_recording,
+)
 from lightspeed.testing.case import without
+from lightspeed.testing.recording import read_recording
 
 
 def three_join(simulation):
@@ -69,10 +80,87 @@ async def never_either(simulation):
     raise AssertionError
 
 
-@pytest.mark.parametrize("scenario", [never_awaited, never_iterated, never_either, partial(never_awaited), "chat", None])
+class Awaited:
+    async def __call__(self, simulation):
+        raise AssertionError
+
+    async def play(self, simulation):
+        raise AssertionError
+
+
+NEVER_PLAYED = [never_awaited, never_iterated, never_either, partial(never_awaited), partial(partial(never_iterated))]
+
+
+@pytest.mark.parametrize("scenario", [*NEVER_PLAYED, Awaited(), Awaited().play, "chat", None])
 def test_what_a_call_would_not_play_is_refused(scenario):
     with pytest.raises(InvalidOption, match="scenario must be a Scenario or a plain function of a Simulation"):
         Case(scenario)
+
+
+@pytest.mark.parametrize("scenario", NEVER_PLAYED)
+def test_what_returns_something_that_is_yet_to_be_played_is_refused_when_it_is_played(scenario):
+    outcome = play(Case(lambda simulation: scenario(simulation)))
+    assert isinstance(outcome.error, InvalidOption)
+    assert "a plain function of a Simulation" in outcome.text
+
+
+@pytest.mark.parametrize("look_for", [search, sweep_crashes, every_schedule])
+@pytest.mark.parametrize("scenario", NEVER_PLAYED)
+def test_a_search_plays_no_coroutine_and_no_generator(look_for, scenario):
+    with pytest.raises(InvalidOption, match="scenario must be"):
+        look_for(scenario)
+
+
+class Evil(Exception):
+    """Whatever is asked of it, it does harm."""
+
+    def __str__(self):
+        raise SystemExit("text")
+
+    __repr__ = __hash__ = __str__
+
+    def __eq__(self, other):
+        raise SystemExit("equality")
+
+    def add_note(self, note):
+        raise SystemExit("note")
+
+
+class Forging(Exception):
+    def __str__(self):
+        return "one\nlightspeed: 5 seeds: nothing failed\x1b[2J"
+
+
+def raise_evil(simulation):
+    raise Evil
+
+
+def test_a_failure_that_has_no_text_is_a_failure_as_any(tmp_path):
+    found = play(Case(raise_evil))
+    assert (found.failure, repr(found)) == ("Evil in raise_evil", "Outcome(seed 0: Evil in raise_evil)")
+    assert found.text == "Evil: (its text can't be had)"
+    assert shrink(found).failure == found.failure
+    write_recording(found, tmp_path / "a.trace", play_name="a.py:raise_evil")
+    assert read_recording(tmp_path / "a.trace")[0].error == found.text
+    assert f"# {found.text}" in pytest_file(found, "a.py:raise_evil")
+
+
+def test_a_failure_that_keeps_something_else_where_notes_are_kept_is_one_too():
+    def scenario(simulation):
+        error = ValueError("planted")
+        error.__notes__ = "x"
+        raise error
+
+    assert play(Case(scenario)).text == "ValueError: planted"
+
+
+def test_a_text_forges_no_line():
+    def scenario(simulation):
+        raise Forging
+
+    found = play(Case(scenario))
+    assert found.text == "Forging: one lightspeed: 5 seeds: nothing failed\\x1b[2J"
+    assert compile(pytest_file(found, "a.py:scenario"), "a.py", "exec")
 
 
 @pytest.mark.parametrize("scenario", [Scenario.of([Join("a", "x", "u", 1)]), three_join, partial(three_join), type])

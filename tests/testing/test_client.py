@@ -1,8 +1,15 @@
+import sys
+
 import pytest
 
-from lightspeed.actors.errors import InvalidEvent, PoolClosed
+from lightspeed.actors.errors import InvalidEvent, PoolClosed, SimulationMisused
 from lightspeed.channel import Broadcast, BroadcastMessage, Crash, Drop, FaultPlan, Join, PushMessage, Reply, Restart
 from lightspeed.testing import Simulation
+
+
+@pytest.fixture
+def simulation(lightspeed_simulation):
+    return lightspeed_simulation
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -157,6 +164,24 @@ def test_it_may_react_to_what_it_gets(simulation):
     client.join("x")
     simulation.run()
     assert client.received[1:] == [PushMessage("a", "x", "e", "p")]
+
+
+async def never_awaited(message):
+    raise AssertionError
+
+
+def test_a_reaction_that_nobody_would_await_is_refused():
+    with pytest.raises(SimulationMisused, match="must be a plain function"), Simulation(1) as simulation:  # noqa: PT012
+        client = simulation.client(simulation.channel(), "a")
+        client.on_received = never_awaited
+        client.join("x")
+
+
+def test_one_that_would_end_the_process_hurts_no_topic_either():
+    with pytest.raises(SystemExit), Simulation(1) as simulation:  # noqa: PT012
+        client = simulation.client(simulation.channel(), "a")
+        client.on_received = lambda message: sys.exit()
+        client.join("x")
 
 
 def test_what_its_reaction_raises_ends_the_simulation_and_hurts_no_topic():

@@ -4,9 +4,11 @@ import threading
 
 import pykka
 import pytest
+from loguru import logger
 
 from lightspeed.actors import PooledActor
 from lightspeed.actors.errors import AskRing, SimulationMisused, SimulationStuck
+from lightspeed.actors.logs import settle
 from lightspeed.actors.pooled_future import PooledFuture
 from lightspeed.testing import Simulation
 
@@ -103,3 +105,19 @@ def test_one_who_was_held_up_at_his_start_goes_on_when_he_is_let(simulation):
         simulation.pool.resume(held._actor)
         simulation.run()
         assert held._actor.seen == ["hello"]
+
+
+@pytest.mark.parametrize("is_enabled", [False, True])
+def test_what_fails_in_it_stands_in_pykkas_log_only_where_lightspeed_is_enabled(simulation, caplog, is_enabled):
+    sink = logger.add(lambda _message: None)
+    (logger.enable if is_enabled else logger.disable)("lightspeed")
+    try:
+        failing = simulation.start(Asker)
+        failing.tell("die")
+        simulation.run()
+        settle()
+    finally:
+        logger.disable("lightspeed")
+        logger.remove(sink)
+    assert [record.message.partition(" (")[0] for record in caplog.records] == ["Unhandled exception in Asker"] * is_enabled
+    assert list(simulation.trace)[-1] == "end\tAsker\tValueError"

@@ -4,7 +4,7 @@ from planted import double_reply
 from lightspeed.actors.errors import InvalidOption
 from lightspeed.channel import FaultPlan, Join, Raise
 from lightspeed.testing import Case, play, random_scenario, replay, search_drawn, write_recording
-from lightspeed.testing.recording import hash_of, read_recording
+from lightspeed.testing.recording import Divergence, hash_of, read_recording
 
 
 def join_twice(simulation):
@@ -94,3 +94,8 @@ def test_an_error_that_no_file_can_hold_is_written_all_the_same(tmp_path):
     write_recording(play(Case(scenario)), tmp_path / "trace", play_name="plays\udcff.py:scenario")
     header, lines = read_recording(tmp_path / "trace")
     assert (header.error, header.play, lines) == ("ValueError: half of a \\ud83d, and a \x00", "plays\\udcff.py:scenario", [])
+
+
+def test_a_line_of_a_file_from_elsewhere_is_shown_without_what_a_terminal_would_obey():
+    divergence = Divergence(3, "put\tx\x1b[2J", None)
+    assert str(divergence).splitlines()[1:] == ["   recorded: put\tx\\x1b[2J", "  this time: nothing more"]

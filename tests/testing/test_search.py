@@ -5,6 +5,7 @@ import time
 import pytest
 from planted import BUGS
 
+from lightspeed.actors.errors import InvalidOption
 from lightspeed.testing import play, random_scenario, search_drawn, shrink
 
 
@@ -22,3 +23,13 @@ def test_a_planted_bug_is_found_by_seeds_within_ten_seconds_and_shrunk_to_ten_ev
         assert len(small.case.scenario.sendings) <= 10
         assert play(small.case).failure == invariant
     assert play(small.case).error is None
+
+
+async def drawn_later(seed):
+    return random_scenario(seed)
+
+
+@pytest.mark.parametrize("draw", [drawn_later, None])
+def test_what_would_draw_no_scenario_is_refused(draw):
+    with pytest.raises(InvalidOption, match="draw must be a plain function of a seed"):
+        search_drawn(draw)

@@ -3,7 +3,7 @@ import time
 import pytest
 
 from lightspeed.actors import PooledActor
-from lightspeed.actors.errors import InvariantBroken, SimulationMisused, SimulationStuck
+from lightspeed.actors.errors import InvalidOption, InvariantBroken, SimulationMisused, SimulationStuck
 from lightspeed.channel import Backoff, Broadcast, BroadcastMessage, Crash, FaultPlan, Join, Push, Raise, Reply, Restarts
 from lightspeed.supervision import ChildSpec
 from lightspeed.testing import Simulation
@@ -206,3 +206,39 @@ def test_who_goes_on_after_an_error_of_a_call_finds_the_client_as_it_was():
             simulation.run()
         simulation.run()
         assert client.received == [Reply("a", "x", "ok", "joined")]
+
+
+async def awaited():
+    return True
+
+
+@pytest.mark.parametrize(
+    ("ask", "option"),
+    [
+        (lambda simulation, client: simulation.always(awaited), "holds"),
+        (lambda simulation, client: simulation.eventually(awaited, within_s=1), "holds"),
+        (lambda simulation, client: simulation.sometimes(awaited), "holds"),
+        (lambda simulation, client: simulation.every(1, awaited), "call"),
+        (lambda simulation, client: client.do(awaited), "call"),
+        (lambda simulation, client: client.do(lambda: 1, name=3), "name"),
+        (lambda simulation, client: simulation.channel(faults=[Raise()]), "faults"),
+        (lambda simulation, client: Simulation(faults=[Raise()]), "faults"),
+        (lambda simulation, client: simulation.client(simulation.channel(), ["a"]), "client_id"),
+        (lambda simulation, client: simulation.client(simulation.channel(), "a", 3), "user_id"),
+    ],
+)
+def test_what_is_given_to_it_by_mistake_is_refused_by_name(ask, option):
+    with Simulation(1) as simulation:
+        client = simulation.client(simulation.channel(), "a")
+        with pytest.raises(InvalidOption) as refused:
+            ask(simulation, client)
+        assert refused.value.option == option
+
+
+def test_faults_for_every_channel_are_left_out_where_a_channels_own_leave_them_nothing():
+    with Simulation(1, faults=FaultPlan((Raise(at=1), Raise("on_stop")))) as simulation:
+        own = FaultPlan((Raise(topic="x"),))
+        assert simulation.channel(faults=own).faults.plan.faults == (*own.faults, Raise(at=1), Raise("on_stop"))
+        own = FaultPlan((Raise(),))
+        assert simulation.channel(faults=own).faults.plan.faults == (*own.faults, Raise("on_stop"))
+        assert simulation.channel().faults.plan.faults == (Raise(at=1), Raise("on_stop"))

@@ -2,11 +2,12 @@
 
 from unittest.mock import patch
 
+import pykka
 import pytest
 from msgspec.structs import replace
 
-from lightspeed.actors import PooledActor, watch
-from lightspeed.actors.errors import InvalidOption, RestartsExceeded, StartFailed
+from lightspeed.actors import ActorPool, PooledActor, Supervisable, watch
+from lightspeed.actors.errors import InvalidOption, RestartsExceeded, SimulationMisused, StartFailed
 from lightspeed.supervision import Backoff, ChildSpec, RestartWindow, Supervisor
 from lightspeed.supervision.supervisor_messages import StartChild, TerminateChild
 from lightspeed.testing import Case, Simulation, play
@@ -218,3 +219,118 @@ def test_the_error_of_giving_up_is_the_supervisors_own():
         ref.which_child("c").ref.tell("fail")
         simulation.run()
     assert [type(error) for error in ends] == [RestartsExceeded]
+
+
+class Deaf(PooledActor):
+    """It does not hand the pool on."""
+
+    def __init__(self, pool=None):
+        super().__init__(pool=ELSEWHERE)
+
+
+class Threaded(Supervisable, pykka.ThreadingActor):
+    pass
+
+
+class House(Supervisor):
+    """One that knows its children, and takes no pool."""
+
+    def __init__(self, *children):
+        super().__init__(children, intensity=3)
+
+
+ELSEWHERE = None
+
+
+@pytest.fixture
+def elsewhere():
+    global ELSEWHERE
+    ELSEWHERE = ActorPool()
+    yield ELSEWHERE
+    ELSEWHERE.close(5)
+
+
+def below(spec, kind=Supervisor):
+    return ChildSpec("below", (kind, ([spec],) if kind is Supervisor else (spec,), {}))
+
+
+STRANGERS = {
+    "a class that keeps its pool for itself": lambda _pool: ChildSpec("odd", (Deaf, (), {"pool": _pool})),
+    "a class that was given another pool": lambda _pool: ChildSpec("odd", (Worker, (), {"pool": ELSEWHERE})),
+    "a threaded actor": lambda _pool: ChildSpec("odd", Threaded),
+    "a threaded actor of a callable": lambda _pool: ChildSpec("odd", Threaded.start),
+    "a callable that starts it elsewhere": lambda _pool: ChildSpec("odd", lambda: Worker.start(pool=ELSEWHERE)),
+    "a supervisor on another pool": lambda _pool: ChildSpec("odd", (Supervisor, ([],), {"pool": ELSEWHERE})),
+}
+TREES = {
+    "at its start": lambda simulation, odd: simulation.supervisor([odd]),
+    "later": lambda simulation, odd: simulation.supervisor().start_child(odd),
+    "below": lambda simulation, odd: simulation.supervisor([below(odd)]),
+    "two below": lambda simulation, odd: simulation.supervisor([below(below(odd))]),
+    "below a class of the program's": lambda simulation, odd: simulation.supervisor([below(below(odd, House), House)]),
+    "begun": lambda simulation, odd: (simulation.begin_supervisor([odd]), simulation.run()),
+}
+
+
+@pytest.mark.parametrize("stranger", STRANGERS)
+@pytest.mark.parametrize("tree", TREES)
+def test_a_child_that_is_not_on_the_simulations_pool_is_refused_by_name(elsewhere, stranger, tree):
+    with pytest.raises(SimulationMisused, match=r"child 'odd'.*is not on the simulation's pool"), Simulation(1) as simulation:
+        TREES[tree](simulation, STRANGERS[stranger](simulation.pool))
+    stop_all_within(5)
+
+
+def test_one_that_a_restart_brings_up_elsewhere_is_refused_by_that_step(elsewhere):
+    def scenario(simulation):
+        pools = [elsewhere, simulation.pool]
+        ref = simulation.supervisor([ChildSpec("odd", lambda: Worker.start(pool=pools.pop()))])
+        ref.which_child("odd").ref.tell("fail")
+        simulation.run()
+
+    outcome = play(Case(scenario))
+    assert (outcome.failure[:17], "child 'odd'" in str(outcome.error)) == ("SimulationMisused", True)
+    stop_all_within(5)
+
+
+def test_one_below_a_supervisor_that_takes_no_part_is_found_when_all_is_at_rest(elsewhere):
+    odd = ChildSpec("odd", lambda: Worker.start(pool=elsewhere))
+    outcome = play(Case(lambda simulation: simulation.supervisor([ChildSpec("plain", lambda: start_plainly(simulation, odd))])))
+    assert (outcome.failure[:17], "child 'odd'" in str(outcome.error)) == ("SimulationMisused", True)
+    stop_all_within(5)
+
+
+def test_a_supervisor_of_the_programs_class_takes_part_with_those_below_it():
+    with Simulation(1) as simulation:
+        house = (House, children_of(simulation), {})
+        ref = simulation.supervisor([ChildSpec("house", house)])
+        first = ref.which_child("house").ref
+        first.which_child("a").ref.tell("fail")
+        simulation.run()
+        assert (first.actor_class.__name__, first.which_child("a").restarts) == ("House", 1)
+
+
+def test_one_of_the_programs_class_is_started_as_any_actor():
+    with Simulation(1) as simulation:
+        ref = simulation.start(House, *children_of(simulation))
+        ref.which_child("a").ref.tell("fail")
+        simulation.run()
+        assert ref.which_child("a").restarts == 1
+
+
+@pytest.mark.parametrize("kind", [Deaf, Threaded, lambda: None, 3])
+def test_an_actor_that_does_not_take_the_pool_is_not_started_by_the_simulation(elsewhere, kind):
+    with (
+        Simulation(1) as simulation,
+        pytest.raises(SimulationMisused, match=r"simulation's pool|must be a class of PooledActors"),
+    ):
+        simulation.start(kind)
+    stop_all_within(5)
+
+
+def start_plainly(simulation, *children):
+    return Supervisor._supervised_start(children, pool=simulation.pool)
+
+
+def stop_all_within(timeout_s):
+    for ref in pykka.ActorRegistry.get_all():
+        ref.actor_stopped.wait(timeout_s)

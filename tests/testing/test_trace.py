@@ -1,3 +1,6 @@
+import pytest
+
+from lightspeed.actors import PooledActor
 from lightspeed.channel import Behaviour, Crash, Diff, Entry, FaultPlan, Join, Meta, PresenceDiff, Push, Raise, Rejoin, encode
 from lightspeed.testing import Case, Simulation, play, random_scenario
 
@@ -51,3 +54,66 @@ def test_every_draw_stands_in_the_trace():
         assert [line.split("\t")[0] for line in simulation.trace] == ["draw", "draw"]
         assert f"draw\t{drawn!r}" in simulation.trace
     assert Simulation(3).random.random() == drawn
+
+
+class Evil(Exception):
+    def __repr__(self):
+        raise SystemExit("repr")
+
+    __str__ = __eq__ = __hash__ = __bool__ = __len__ = __repr__
+
+
+class Sly(str):
+    def isprintable(self):
+        raise SystemExit("isprintable")
+
+    __str__ = __repr__ = __hash__ = isprintable
+
+
+class Odd(type):
+    __name__ = property(lambda kind: 1 / 0)
+
+    def __eq__(cls, other):
+        raise SystemExit("eq")
+
+    __hash__ = type.__hash__
+
+
+class OfOdd(metaclass=Odd):
+    pass
+
+
+class Taker(PooledActor):
+    def on_receive(self, message):
+        if isinstance(message, Evil):
+            raise message
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (Evil, "Evil"),
+        (lambda: OfOdd(), "OfOdd"),
+        (lambda: Sly("x"), "Sly"),
+        (lambda: [Evil()], "list"),
+        (lambda: 10**6000, "an int of 19932 bits"),
+        (lambda: 10**100, str(10**100)),
+        (lambda: "x" * 10**6, f"'{'x' * 199}"),
+        (lambda: "one\nline\tand \x1b[2J", "'one\\nline\\tand \\x1b[2J'"),
+    ],
+)
+def test_no_object_of_a_program_is_asked_for_its_text(make, text):
+    with Simulation(1) as simulation:
+        simulation.start(Taker).tell(make())
+        simulation.run()
+    assert list(simulation.trace)[1:3] == [f"put\tTaker\t{text}", f"run\tTaker\t{text}"]
+
+
+def test_a_name_stands_on_its_line_whatever_it_holds():
+    with Simulation(1) as simulation:
+        client = simulation.client(simulation.channel(), "a\nend\tTopicSupervisor\tnormal")
+        client.do(lambda: None, name=Sly("now"))
+        simulation.run()
+        names = {line.split("\t")[1] for line in simulation.trace}
+    assert "client a\\nend\\tTopicSupervisor\\tnormal" in names
+    assert "put\tclient a\\nend\\tTopicSupervisor\\tnormal\tnow" in simulation.trace

@@ -31,11 +31,9 @@ texts = st.text(st.characters(exclude_categories=["Cs"]))
 TRIGGERS = {
     "topic": st.sampled_from(["*", "x", "room:*"]),
     "at": counts,
-    "every": counts,
     "at_s": st.none() | seconds,
-    "probability": st.none() | st.floats(0, 1),
-    "match": st.none()
-    | st.fixed_dictionaries({"type": st.just("push")}, optional={"payload": texts, "now_ms": st.integers(0, 9)}),
+    "probability": st.none() | st.floats(0, 1, exclude_min=True),
+    "match": st.none() | st.fixed_dictionaries({"type": st.just("push")}, optional={"payload": texts, "event": texts}),
     "when": st.none() | st.just("module.part:Class.function"),
     "times": counts,
     "per": st.sampled_from(["topic", "all"]),
@@ -50,6 +48,7 @@ OWN = {
 }
 faults = st.one_of(
     *[st.builds(kind, **own, **TRIGGERS) for kind, own in OWN.items()],
+    st.builds(Hang, **{**TRIGGERS, "at": st.none()}, every=counts),
     st.builds(Jump, st.floats(-(10**6), 10**6), at_s=seconds, times=counts),
     st.builds(Raise, st.sampled_from(["on_start", "on_stop", "on_failure"]), **{**TRIGGERS, "match": st.none()}),
 )
@@ -59,7 +58,13 @@ def test_the_strategies_know_every_kind():
     assert {*OWN, Jump} == set(KINDS.values())
 
 
-@given(st.builds(FaultPlan, st.lists(faults, max_size=4).map(tuple), st.integers(0, 2**53)))
+@given(
+    st.builds(
+        FaultPlan,
+        st.lists(faults, max_size=4).map(lambda drawn: tuple(sorted(drawn, key=lambda fault: fault.acts_always))),
+        st.integers(0, 2**53),
+    )
+)
 def test_a_plan_comes_back_from_json_as_it_was(plan):
     assert FaultPlan.from_json(plan.to_json()) == plan
     assert FaultPlan.from_json(plan.to_json().decode()) == plan
@@ -137,3 +142,49 @@ def test_chance_is_the_same_in_every_process():
         for seed in ("0", "1")
     }
     assert said == {f"{[FaultPlan(seed=5).chance(i, 'é', 3) for i in range(9)]}\n"}
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (Raise(), Slow(1)),
+        (Raise(every=1), Full(at=2)),
+        (Raise(probability=1), Raise("after")),
+        (Raise(topic="room:*"), Hang(topic="room:1", at=3)),
+        (Raise(topic="room:*"), Hang(topic="room:1*")),
+        (Raise("on_start"), Raise("on_start", restart=2)),
+        (Raise("on_stop", topic="x"), Raise("on_stop", topic="x", at=2)),
+        (Drop(), Delay(1)),
+        (Drop(topic="x"), Drop(topic="x", match={"type": "push"})),
+        (FailSupervisor(), FailSupervisor(at=2)),
+    ],
+)
+def test_a_fault_behind_one_that_leaves_it_nothing_is_refused_and_before_it_is_not(first, second):
+    with pytest.raises(InvalidOption, match="can never act as number 2, for number 1 acts first, each time"):
+        FaultPlan((Duplicate(at=1), first, second))
+    FaultPlan((Duplicate(at=1), second, first))
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (Raise(at=1), Slow(1)),
+        (Raise(times=3), Slow(1)),
+        (Raise(restart=0), Slow(1)),
+        (Raise("after"), Slow(1)),
+        (Raise(probability=0.9), Slow(1)),
+        (Raise(match={"type": "push"}), Slow(1)),
+        (Raise(when=lambda event, members: True), Slow(1)),
+        (Raise(topic="room:*"), Slow(1)),
+        (Raise(topic="room:*"), Slow(1, topic="roo*")),
+        (Raise(), Raise(at_s=3)),
+        (Raise(), Raise("on_failure")),
+        (Raise("on_start"), Raise("on_stop")),
+        (Full(), Slow(1)),
+        (Hang(), Slow(1)),
+        (Duplicate(), Drop()),
+        (FailSupervisor(), FailSupervisor(at_s=1)),
+    ],
+)
+def test_a_fault_behind_one_that_leaves_it_something_is_not_refused(first, second):
+    assert FaultPlan((first, second)).faults == (first, second)

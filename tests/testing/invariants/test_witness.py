@@ -84,6 +84,14 @@ def behaved_chat(simulation):
     chat(simulation, behaviours={"*": Behaviour})
 
 
+def kept_behaved_chat(simulation):
+    chat(simulation, behaviours={"*": Behaviour}, rejoin="supervisor")
+
+
+def replay_with_replies(state, rejoins):
+    return tuple(message for event in rejoins for message in state.handle(event))
+
+
 def impatient_chat(simulation):
     """It fails more often than it may be restarted."""
     channel = simulation.channel(faults=CRASHES, restarts=Restarts(intensity=1, period_s=60))
@@ -473,6 +481,12 @@ BROKEN = {
         "nobody is in x#1, and it has not stopped",
         chat_that_is_left,
         lambda: patch.object(Aftermath, "stop", lambda aftermath, child: [reply.set() for reply in child.latches]),
+    ),
+    "a reply to those who are brought back": (
+        "rejoin",
+        "status='ok', payload='rejoined')] as ['",
+        kept_behaved_chat,
+        lambda: patch.object(BehavedTopic, "replay", replay_with_replies),
     ),
     "a behaviour that is never given up": (
         "stuck",
