@@ -1,13 +1,14 @@
 """`lightspeed`: the command line. One file a command."""
 
 import argparse
-import sys
+import os
 from collections.abc import Sequence
 from importlib.metadata import version
 
 from lightspeed.channel import LightspeedError
 from lightspeed.cli.simulations import add_simulations
 from lightspeed.cli.storm_options import add_storm
+from lightspeed.cli.streams import flush, open_closed_streams, tell
 
 INTERRUPTED = 130  # 128 and the number of SIGINT, as shells have it
 
@@ -30,16 +31,27 @@ refused; 130 interrupted."""
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command that the arguments (None: the process's own) name, and return its exit status."""
-    options = _parser().parse_args(arguments)
+    open_closed_streams()
+    try:
+        options = _parser().parse_args(arguments)
+    except SystemExit:  # the help was printed, or what is wrong with the arguments
+        if not flush():
+            return 1
+        raise
+    status = _run(options)
+    return status if flush() else status or 1
+
+
+def _run(options: argparse.Namespace) -> int:
     try:
         return int(options.run(options))
     except KeyboardInterrupt:
         return INTERRUPTED
     except LightspeedError as error:
-        print(f"lightspeed: {error}", file=sys.stderr)
+        tell(f"lightspeed: {error}")
         return 2
     except OSError as error:
-        print(f"lightspeed: {error.filename or 'input'}: {error.strerror or error}", file=sys.stderr)
+        tell(f"lightspeed: {os.fsdecode(error.filename or 'input')}: {error.strerror or error}")
         return 2
 
 

@@ -66,7 +66,7 @@ def test_times_of_any_size_survive(now_ms):
         (b"[" * 100_000, "line"),
         (b'{"a":' * 100_000, "line"),
         (b'{"type":"crash","reason":"\xff"}', "line"),
-        (b'{"type":"crash","reason":"\\ud800"}', "line"),
+        (b'{"type":"crash","reason":"\\ud800"}', "reason"),
         (b'{"type":"leave","client_id":"a","topic":NaN}', "line"),
         (b"{}", "type"),
         (b'{"type":null}', "type"),
