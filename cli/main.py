@@ -2,10 +2,13 @@
 
 import argparse
 import os
+import sys
 from collections.abc import Sequence
 from importlib.metadata import version
+from typing import Any
 
 from lightspeed.channel import LightspeedError
+from lightspeed.cli.lines import say
 from lightspeed.cli.simulations import add_simulations
 from lightspeed.cli.storm_options import add_storm
 from lightspeed.cli.streams import flush, open_closed_streams, tell
@@ -32,13 +35,7 @@ refused; 130 interrupted."""
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command that the arguments (None: the process's own) name, and return its exit status."""
     open_closed_streams()
-    try:
-        options = _parser().parse_args(arguments)
-    except SystemExit:  # the help was printed, or what is wrong with the arguments
-        if not flush():
-            return 1
-        raise
-    status = _run(options)
+    status = _run(_parser().parse_args(arguments))
     return status if flush() else status or 1
 
 
@@ -55,8 +52,18 @@ def _run(options: argparse.Namespace) -> int:
         return 2
 
 
+class _Parser(argparse.ArgumentParser):
+    """As argparse's, which takes no notice of a help that could not be written, and prints arguments as they are."""
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        if file is not sys.stdout:
+            tell(*message.removesuffix("\n").split("\n"))
+        elif not say(message.removesuffix("\n")):
+            raise SystemExit(1)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="lightspeed", description="Channels whose topics are supervised actors.")
+    parser = _Parser(prog="lightspeed", description="Channels whose topics are supervised actors.")
     parser.add_argument("--version", action="version", version=f"%(prog)s {version('lightspeed-channels')}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     play = commands.add_parser(
