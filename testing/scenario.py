@@ -199,14 +199,19 @@ def find(path: str) -> Callable[..., Any]:
     return found  # type: ignore[no-any-return]
 
 
+_stamps: dict[str, tuple[int, int]] = {}  # when each was changed that was loaded from a file, and how large it was
+
+
 def _load(path: str) -> ModuleType:
     """The module in the file, as `python FILE` would have it: what lies beside it can be imported.
 
-    It is registered as any module is: dataclasses and pickle look up a class's module by its name.
+    It is loaded again only if the file was changed, and registered as any module is: dataclasses and pickle look up a
+    class's module by its name.
     """
     file = Path(path).resolve()
     name = _module_name(file)
-    if name in sys.modules:
+    stamp = file.stat().st_mtime_ns, file.stat().st_size
+    if name in sys.modules and _stamps.get(name, stamp) == stamp:
         return sys.modules[name]
     if str(file.parent) not in sys.path:
         sys.path.insert(0, str(file.parent))
@@ -215,6 +220,7 @@ def _load(path: str) -> ModuleType:
     assert spec.loader is not None
     with _registered(module_from_spec(spec)) as module:
         spec.loader.exec_module(module)
+    _stamps[name] = stamp
     return module
 
 

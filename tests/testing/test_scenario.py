@@ -139,6 +139,16 @@ def test_files_of_one_name_are_two_modules(tmp_path, own_imports):
     assert [find(f"{tmp_path / number / 'same_play.py'}:play")(None) for number in "12"] == [1, 2]
 
 
+def test_a_file_that_was_changed_is_loaded_again(tmp_path, own_imports):
+    path = tmp_path / "changed_play.py"
+    for number in (1, 20):
+        path.write_text(f"def play(_): return {number}\n")
+        assert find(f"{path}:play")(None) == number
+    path.unlink()
+    with pytest.raises(InvalidOption, match="No such file"):
+        find(f"{path}:play")
+
+
 @pytest.mark.parametrize("text", ["def play(:", "import nowhere_at_all", "raise SystemExit(3)", "x = 1"])
 def test_a_file_that_is_no_play_is_refused_and_nothing_of_it_stays(tmp_path, own_imports, text):
     path = tmp_path / "broken_play.py"
