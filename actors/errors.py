@@ -37,7 +37,7 @@ LightspeedError
 └── Ignore            nobody's fault: raised in on_start by an actor that is not needed
 """
 
-from lightspeed.actors.text import class_name, named, said, shown
+from lightspeed.actors.text import class_name, escaped, named, said, shown
 
 
 class LightspeedError(Exception):
@@ -49,7 +49,7 @@ class InvalidEvent(LightspeedError, ValueError):
 
     def __init__(self, field: str, value: object, rule: str) -> None:
         self.field, self.value, self.rule = field, value, rule
-        super().__init__(f"{field} {rule}, got {shown(value)}")
+        super().__init__(f"{escaped(field)} {escaped(rule, None)}, got {shown(value)}")
 
 
 class InvalidOption(LightspeedError, ValueError):
@@ -57,7 +57,7 @@ class InvalidOption(LightspeedError, ValueError):
 
     def __init__(self, option: str, value: object, rule: str) -> None:
         self.option, self.value, self.rule = option, value, rule
-        super().__init__(f"{option} {rule}, got {shown(value)}")
+        super().__init__(f"{escaped(option)} {escaped(rule, None)}, got {shown(value)}")
 
 
 class InsideActor(LightspeedError, RuntimeError):
@@ -111,7 +111,7 @@ class InvalidTrace(LightspeedError, ValueError):
 
     def __init__(self, source: str, line: int, reason: str) -> None:
         self.source, self.line, self.reason = source, line, reason
-        super().__init__(f"{source}:{line}: {reason}")
+        super().__init__(f"{escaped(source, None)}:{line}: {escaped(reason, None)}")
 
 
 class InvalidCapsule(LightspeedError, ValueError):
@@ -119,7 +119,7 @@ class InvalidCapsule(LightspeedError, ValueError):
 
     def __init__(self, source: str, reason: str) -> None:
         self.source, self.reason = source, reason
-        super().__init__(f"{source}: {reason}")
+        super().__init__(f"{escaped(source, None)}: {escaped(reason, None)}")
 
 
 class CapsuleRefused(LightspeedError):
@@ -127,7 +127,7 @@ class CapsuleRefused(LightspeedError):
 
     def __init__(self, source: str, reason: str) -> None:
         self.source, self.reason = source, reason
-        super().__init__(f"{source}: {reason}")
+        super().__init__(f"{escaped(source, None)}: {escaped(reason, None)}")
 
 
 class TokenUsed(LightspeedError, RuntimeError):
@@ -151,7 +151,7 @@ class TopicStuck(LightspeedError, TimeoutError):
 
     def __init__(self, topic: str, timeout_s: float) -> None:
         self.topic, self.timeout_s = topic, timeout_s
-        super().__init__(f"{topic} did not come back from an event within {timeout_s:g} s")
+        super().__init__(f"{escaped(topic)} did not come back from an event within {timeout_s:g} s")
 
 
 class SimulationMisused(LightspeedError, RuntimeError):
@@ -177,7 +177,7 @@ class TopicCrash(LightspeedError):
 
     def __init__(self, topic: str, reason: str) -> None:
         self.topic, self.reason = topic, reason
-        super().__init__(f"{topic} was crashed: {reason}")
+        super().__init__(f"{escaped(topic)} was crashed: {escaped(reason, None)}")
 
 
 class InjectedFault(LightspeedError):
@@ -189,7 +189,7 @@ class FaultsNotFired(LightspeedError, AssertionError):
 
     def __init__(self, faults: dict[int, object]) -> None:
         self.faults = faults
-        super().__init__("never fired: " + ", ".join(f"{index} {fault!r}" for index, fault in faults.items()))
+        super().__init__("never fired: " + ", ".join(f"{index} {shown(fault)}" for index, fault in faults.items()))
 
 
 class NotSupervisable(LightspeedError, TypeError):

@@ -164,9 +164,12 @@ def _fields_of(event: object) -> tuple[str, ...]:
     return fields
 
 
+_ITSELF = " itself, and not of a subclass"
+
+
 def _check_text(field: str, value: object) -> None:
     if type(value) is not str:
-        raise InvalidEvent(field, value, "must be a str")
+        raise InvalidEvent(field, value, f"must be a str{_ITSELF if isinstance(value, str) else ''}")
     if not value and field in _NOT_EMPTY:
         raise InvalidEvent(field, value, "must not be empty")
     if not value.isascii():
@@ -178,7 +181,7 @@ def _check_text(field: str, value: object) -> None:
 
 def _check_time(field: str, value: object) -> None:
     if type(value) is not int:
-        raise InvalidEvent(field, value, "must be an int")
+        raise InvalidEvent(field, value, f"must be an int{_ITSELF if isinstance(value, int) else ''}")
     if value < 0:
         raise InvalidEvent(field, value, "must be 0 or above")
     if value > LARGEST_MS:

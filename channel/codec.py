@@ -1,6 +1,7 @@
 """Events and messages as JSON: one object, `type` first, no spaces, UTF-8."""
 
-from typing import NoReturn
+import json
+from typing import Any
 
 import msgspec
 
@@ -50,19 +51,16 @@ def decode_event(line: bytes | str) -> Event:
     try:
         event = _decoder.decode(line)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        _refuse(line, str(error))
+        event = _decode_slowly(line, str(error))
     check_event(event)
     return event
 
 
-def _refuse(line: bytes | str, reason: str) -> NoReturn:
-    """Say what is wrong with the line in our own words."""
-    try:
-        fields = msgspec.json.decode(line)
-    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise InvalidEvent("line", line, f"must be JSON in UTF-8 ({error})") from None
-    if not isinstance(fields, dict):
-        raise InvalidEvent("line", line, "must be a JSON object")
+def _decode_slowly(line: bytes | str, reason: str) -> Event:
+    """What the fast decoder can't read, or what is wrong with it in our own words.
+
+    It stops at the first of two equal keys, where the last one counts, and at a lone surrogate with a reason that is none."""
+    fields = _fields_of(line, reason)
     kind = fields.pop("type", None)
     if not isinstance(kind, str) or kind not in _CLASSES:
         raise InvalidEvent("type", kind, f"must be one of {', '.join(_CLASSES)}")
@@ -73,8 +71,24 @@ def _refuse(line: bytes | str, reason: str) -> NoReturn:
     for name, value in fields.items():
         if name not in cls.__struct_fields__:  # type: ignore[attr-defined]
             raise InvalidEvent(name, value, f"is no field of a {kind}")
-    check_event(cls(**fields))
-    raise InvalidEvent("line", line, f"must be an event ({reason})")
+    event: Event = cls(**fields)
+    return event
+
+
+def _fields_of(line: bytes | str, reason: str) -> dict[str, Any]:
+    try:
+        fields = json.loads(line if isinstance(line, str) else bytes(line).decode(), parse_constant=_refuse_constant)
+    except UnicodeDecodeError as error:
+        raise InvalidEvent("line", line, f"must be JSON in UTF-8 ({error})") from None
+    except (ValueError, RecursionError):  # no JSON, or beyond what Python reads of it
+        raise InvalidEvent("line", line, f"must be JSON in UTF-8 ({reason})") from None
+    if not isinstance(fields, dict):
+        raise InvalidEvent("line", line, "must be a JSON object")
+    return fields
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
 
 
 __all__ = ["decode_event", "encode", "event_label"]

@@ -14,6 +14,11 @@ from lightspeed.channel.codec import decode_event
 # About 150 events: small enough to keep memory flat, large enough for the read not to matter.
 _CHUNK_BYTES = 16_384
 
+LONGEST_LINE = 16 * 1024 * 1024
+"""A line may have so many bytes: a stream without an end, or a small .gz that unpacks to a huge one, fills no memory."""
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # in UTF-8 it says nothing, but some editors and shells write it
+
 
 def read_trace(source: str | Path) -> Iterator[Event]:
     """The events of a trace file, one at a time; a name that ends in `.gz` is unpacked.
@@ -29,10 +34,12 @@ def read_trace(source: str | Path) -> Iterator[Event]:
 
 
 def read_batches(file: BufferedIOBase, *, name: str, gzipped: bool = False) -> Iterator[list[Event]]:
-    """The events of an open stream, checked, in batches of what could be read without waiting; blank lines are skipped.
+    """The events of an open stream, checked, in batches of what could be read without waiting; blank lines and a byte order mark
+    at the start are skipped.
 
     Raises:
-        InvalidTrace: it names the stream (`name`), the line (from 1) and the reason. The events before it have been given.
+        InvalidTrace: it names the stream (`name`), the line (from 1) and the reason. The events before it have been
+            given. A line may have at most 16 MiB.
     """
     stream: Any = gzip.GzipFile(fileobj=file) if gzipped else file
     number = 0
@@ -42,8 +49,11 @@ def read_batches(file: BufferedIOBase, *, name: str, gzipped: bool = False) -> I
             try:
                 for line in lines:
                     number += 1
-                    if line.strip():
-                        batch.append(decode_event(line))
+                    if len(line) > LONGEST_LINE:
+                        raise InvalidEvent("line", len(line), f"must have at most {LONGEST_LINE:,} bytes (16 MiB)")
+                    text = line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line
+                    if text.strip():
+                        batch.append(decode_event(text))
             finally:  # a bad line: first what stands before it
                 if batch:
                     yield batch
@@ -54,7 +64,7 @@ def read_batches(file: BufferedIOBase, *, name: str, gzipped: bool = False) -> I
 
 
 def _read_lines(stream: Any) -> Iterator[list[bytes]]:
-    """Whole lines, in the chunks in which they arrive."""
+    """Whole lines, in the chunks in which they arrive. Of one that is too long, what makes it so."""
     rest = bytearray()
     while chunk := stream.read1(_CHUNK_BYTES):
         rest += chunk
@@ -62,5 +72,7 @@ def _read_lines(stream: Any) -> Iterator[list[bytes]]:
             *lines, last = bytes(rest).split(b"\n")
             rest = bytearray(last)
             yield lines
+        if len(rest) > LONGEST_LINE:
+            break
     if rest:
         yield [bytes(rest)]

@@ -1,11 +1,11 @@
 """`lightspeed capsule`: look into a crash capsule without running any of it, or repeat its failure in a process of its own."""
 
-import sys
 from importlib.metadata import version
 
 from lightspeed.actors.errors import InvalidCapsule, InvalidOption
 from lightspeed.actors.text import escaped
 from lightspeed.cli.lines import printable, say
+from lightspeed.cli.streams import tell
 from lightspeed.supervision.capsules import capsule_file, capsule_replay
 from lightspeed.supervision.capsules.capsule import Header
 
@@ -48,14 +48,14 @@ def replay(path: str, timeout_s: float, *, run_untrusted_code: bool) -> int:
         capsule.check_signature()
     header, here = capsule.header, version("lightspeed-channels")
     if header.library != here:
-        print(f"lightspeed: the capsule was written by lightspeed {escaped(header.library)}, and this is {here}", file=sys.stderr)
+        tell(f"lightspeed: the capsule was written by lightspeed {escaped(header.library)}, and this is {here}")
     outcome = capsule_replay.replay(capsule, timeout_s)
     if outcome.broken:
         raise InvalidCapsule(path, f"what is in it can't be loaded: {escaped(outcome.broken, None)}")
     differs = capsule_replay.difference(capsule, outcome)
     lines = []
     if outcome.failure is not None and outcome.failure.traceback:
-        lines.append(outcome.failure.traceback.rstrip("\n"))
+        lines += outcome.failure.traceback.rstrip("\n").split("\n")
     elif outcome.failure is not None:
         lines.append(f"{outcome.failure.type}: {outcome.failure.text}")
     if differs:
@@ -64,7 +64,7 @@ def replay(path: str, timeout_s: float, *, run_untrusted_code: bool) -> int:
     else:
         topic, failed_on, time = (escaped(value, None) for value in (header.topic, header.failed_on, header.time))
         lines.append(f"the same failure as in topic {topic}, on {failed_on}, {time}")
-    is_written = say(*map(printable, lines))
+    is_written = say(*(escaped(line, None) for line in lines))
     return 0 if is_written and not differs else 1
 
 

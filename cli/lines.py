@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from io import FileIO
 from typing import TextIO
 
+from lightspeed.cli.streams import point_elsewhere, tell
+
 
 def printable(text: str) -> str:
     """Without what a terminal would obey."""
@@ -19,7 +21,7 @@ def say(*lines: str) -> bool:
     except BrokenPipeError:
         pass
     except OutputFailed as error:
-        print(f"lightspeed: cannot write standard output: {error}", file=sys.stderr)
+        tell(f"lightspeed: cannot write standard output: {error}")
         return False
     return True
 
@@ -68,12 +70,8 @@ class LineStream:
             self._stream.buffer.write(b"".join(line + b"\n" for line in lines))
             self._stream.buffer.flush()
         except BrokenPipeError:
-            self._point_elsewhere()
+            point_elsewhere(self._stream)
             raise
         except OSError as error:
-            self._point_elsewhere()
+            point_elsewhere(self._stream)
             raise OutputFailed(error.strerror) from error
-
-    def _point_elsewhere(self) -> None:
-        """The interpreter flushes standard output once more at its end, and would complain."""
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,13 +1,17 @@
 """`lightspeed`: the command line. One file a command."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
+from typing import Any
 
 from lightspeed.channel import LightspeedError
+from lightspeed.cli.lines import say
 from lightspeed.cli.simulations import add_simulations
 from lightspeed.cli.storm_options import add_storm
+from lightspeed.cli.streams import flush, open_closed_streams, tell
 
 INTERRUPTED = 130  # 128 and the number of SIGINT, as shells have it
 
@@ -16,6 +20,7 @@ A trace is one event a line, such as
   {"type":"join","client_id":"c1","topic":"room:1","user_id":"alice","now_ms":1}
   {"type":"broadcast","client_id":"c1","topic":"room:1","payload":"hello"}
 Types: join, rejoin, leave, broadcast, push, crash, restart. Blank lines are skipped.
+A line has at most 16 MiB. A byte order mark at the start is skipped.
 
 Exit status: 0 the trace was played; 1 the output could not be written; 2 the trace or the command line was bad (what
 stood before a bad line has been played and written); 130 interrupted."""
@@ -30,21 +35,36 @@ refused; 130 interrupted."""
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command that the arguments (None: the process's own) name, and return its exit status."""
-    options = _parser().parse_args(arguments)
+    open_closed_streams()
+    status = _run(_parser().parse_args(arguments))
+    return status if flush() else status or 1
+
+
+def _run(options: argparse.Namespace) -> int:
     try:
         return int(options.run(options))
     except KeyboardInterrupt:
         return INTERRUPTED
     except LightspeedError as error:
-        print(f"lightspeed: {error}", file=sys.stderr)
+        tell(f"lightspeed: {error}")
         return 2
     except OSError as error:
-        print(f"lightspeed: {error.filename or 'input'}: {error.strerror or error}", file=sys.stderr)
+        tell(f"lightspeed: {os.fsdecode(error.filename or 'input')}: {error.strerror or error}")
         return 2
+
+
+class _Parser(argparse.ArgumentParser):
+    """As argparse's, which takes no notice of a help that could not be written, and prints arguments as they are."""
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        if file is not sys.stdout:
+            tell(*message.removesuffix("\n").split("\n"))
+        elif not say(message.removesuffix("\n")):
+            raise SystemExit(1)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="lightspeed", description="Channels whose topics are supervised actors.")
+    parser = _Parser(prog="lightspeed", description="Channels whose topics are supervised actors.")
     parser.add_argument("--version", action="version", version=f"%(prog)s {version('lightspeed-channels')}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     play = commands.add_parser(

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from lightspeed.channel import Channel, InvalidOption, InvalidTrace, encode, read_batches
 from lightspeed.cli.lines import LineFile, LineStream, OutputFailed
+from lightspeed.cli.streams import tell
 from lightspeed.cli.tally import Tally
 
 
@@ -30,11 +31,11 @@ def play(trace: str, output: str | None, *, summary: bool) -> int:
         except BrokenPipeError:
             return 0  # whoever read the output has seen enough
         except OutputFailed as error:
-            print(f"lightspeed: cannot write {output or 'standard output'}: {error}", file=sys.stderr)
+            tell(f"lightspeed: cannot write {output or 'standard output'}: {error}")
             return 1
         if summary:
             elapsed_s = time.monotonic() - started_s
-            tally.print(sys.stderr, channel.membership_count, len(channel.topics()), elapsed_s)
+            tell(*tally.rows(channel.membership_count, len(channel.topics()), elapsed_s))
         return status
 
 
@@ -51,7 +52,7 @@ def _play(source: BufferedIOBase, trace: str, out: LineFile | LineStream, channe
                     bar.update(source.tell() - bar.n)
         except InvalidTrace as error:
             bar.close()
-            print(f"lightspeed: {error}", file=sys.stderr)
+            tell(f"lightspeed: {error}")
             return 2
         except KeyboardInterrupt:
             _write(channel, out, tally)  # what was told before the interrupt

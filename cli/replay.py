@@ -8,8 +8,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from lightspeed.actors.errors import InvalidOption
+from lightspeed.actors.text import escaped
 from lightspeed.cli.lines import printable, say
 from lightspeed.cli.seeds import load
+from lightspeed.cli.streams import tell
 from lightspeed.testing import replay as play_again
 from lightspeed.testing.recording import Divergence, Recording, divergence_of, hash_of, read_recording
 from lightspeed.testing.scenario import Scenario
@@ -46,7 +48,7 @@ def _doubts(header: Recording, lines: list[str]) -> Iterator[str]:
         yield "the trace is not as it was written: it was altered or cut off"
     here = version("lightspeed-channels")
     if header.version != here:
-        yield printable(f"the trace was written by lightspeed {header.version}, and this is {here}")
+        yield escaped(f"the trace was written by lightspeed {header.version}, and this is {here}", None)
 
 
 def _by_pytest(trace: str, header: Recording, lines: list[str]) -> tuple[Divergence | None, str | None]:
@@ -58,7 +60,7 @@ def _by_pytest(trace: str, header: Recording, lines: list[str]) -> tuple[Diverge
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
         written = list(Path(folder).glob("*.trace"))
         if len(written) != 1:
-            print(done.stdout, done.stderr, sep="\n", file=sys.stderr)
+            tell(*done.stdout.splitlines(), *done.stderr.splitlines())
             raise InvalidOption("recording", header.play, "must name a test that pytest finds from here, with a simulation")
         again, lines_now = read_recording(written[0])
     return divergence_of(lines, lines_now), again.error

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from lightspeed.actors.errors import InvalidOption
 from lightspeed.channel import FaultPlan
+from lightspeed.cli.streams import read_file
 from lightspeed.testing import Case, Outcome, Play, Scenario, every_schedule, play, random_scenario, sweep_crashes
 from lightspeed.testing.scenario import find
 
@@ -106,7 +107,7 @@ class Player:
 def load(scenario: str) -> Scenario | Play:
     """A function by its name, or a scenario from a file."""
     if Path(scenario).is_file():
-        return Scenario.from_json(Path(scenario).read_bytes())
+        return Scenario.from_json(read_file("SCENARIO", scenario))
     if ":" not in scenario:
         raise InvalidOption("SCENARIO", scenario, "must be a file of JSON that is there, or module:function")
     if "" not in sys.path and str(Path.cwd()) not in sys.path:

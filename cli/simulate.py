@@ -1,6 +1,7 @@
 """`lightspeed simulate`: a scenario is played with many seeds until it fails; what failed is cut down and written down."""
 
 import argparse
+import json
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -10,11 +11,12 @@ import msgspec
 from tqdm import tqdm
 
 from lightspeed.actors.errors import InvalidOption
-from lightspeed.actors.text import shown
+from lightspeed.actors.text import escaped, shown
 from lightspeed.channel import FaultPlan
 from lightspeed.cli.lines import say
 from lightspeed.cli.processes import processes
 from lightspeed.cli.seeds import Asked, Played, Player
+from lightspeed.cli.streams import read_file, tell
 from lightspeed.testing import Outcome, Scenario, pytest_file, shrink, write_recording
 
 _LONG = 1_000  # so much of a fault is shown
@@ -27,7 +29,7 @@ def simulate(options: argparse.Namespace) -> int:
         InvalidOption: the scenario or the plan is none.
         OSError: a file can't be read or written.
     """
-    plan = FaultPlan() if options.plan is None else FaultPlan.from_json(Path(options.plan).read_bytes())
+    plan = FaultPlan() if options.plan is None else FaultPlan.from_json(read_file("--plan", options.plan))
     asked = Asked(options.scenario, options.events, options.scheduler, plan, options.sweep, options.exhaust, options.most)
     player, seeds = Player(asked), _seeds(options)
     started_s = time.monotonic()
@@ -37,7 +39,7 @@ def simulate(options: argparse.Namespace) -> int:
         return _report(player, played.failed, options)
     never = [name for name, held in played.seen.items() if not held]
     if never:
-        say(f"failed: {never[0]} never held, with any of {_count(played.seeds, 'seed')}")
+        say(f"failed: {escaped(never[0], None)} never held, with any of {_count(played.seeds, 'seed')}")
         return 1
     counts = (_count(played.seeds, "seed"), _count(played.runs, "run"), _count(played.steps, "step"))
     speed = f"{played.steps / elapsed_s:,.0f} steps/s"
@@ -86,23 +88,28 @@ def _report(player: Player, seed: int, options: argparse.Namespace) -> int:
     if options.shrink:
         found = _shrunk(found)
     trace = f"lightspeed-{seed}.trace" if options.trace is None else options.trace
-    status, where = 1, f"; trace: {trace}"
-    try:
-        write_recording(found, trace, play_name=options.scenario)
-        if options.test is not None:
-            _write_test(found, options)
-    except OSError as error:  # what failed is to be told all the same
-        print(f"lightspeed: {error.filename}: {error.strerror}", file=sys.stderr)
-        status, where = 2, "" if error.filename == trace else where
+    has_trace = _is_written(trace, lambda: write_recording(found, trace, play_name=options.scenario))
+    has_test = options.test is None or _is_written(options.test, lambda: _write_test(found, options))
+    where = f"; trace: {escaped(trace, None)}" if has_trace else ""
     say(*_lines(found), f"failed with seed {seed}: {found.text}{where}")
-    return status
+    return 1 if has_trace and has_test else 2
+
+
+def _is_written(path: str, write: Callable[[], object]) -> bool:
+    """False: it can't be, which was told. What failed is to be told all the same."""
+    try:
+        write()
+    except OSError as error:
+        tell(f"lightspeed: {path}: {error.strerror}")
+        return False
+    return True
 
 
 def _write_test(found: Outcome, options: argparse.Namespace) -> None:
     try:
         Path(options.test).write_text(pytest_file(found, options.scenario), encoding="utf-8")
     except InvalidOption as error:
-        print(f"lightspeed: {options.test} was not written: {error}", file=sys.stderr)
+        tell(f"lightspeed: {options.test} was not written: {error}")
 
 
 def _shrunk(found: Outcome) -> Outcome:
@@ -115,15 +122,21 @@ def _lines(found: Outcome) -> Iterator[str]:
     case = found.case
     if isinstance(case.scenario, Scenario):
         if case.scenario.tree is not None:
-            yield f'{{"tree":{msgspec.json.encode(case.scenario.tree).decode()}}}'
+            yield f'{{"tree":{_as_json(case.scenario.tree)}}}'
         for sending in case.scenario.sendings:
-            yield msgspec.json.encode(sending).decode()
+            yield _as_json(sending)
         for fault in case.scenario.plan.faults:
             yield shown(fault, _LONG)
     elif case.skip:
         yield f"without the events {', '.join(map(str, sorted(case.skip)))}, of {found.sent}"
     for fault in case.plan.faults:
         yield shown(fault, _LONG)
+
+
+def _as_json(value: object) -> str:
+    """One line, of nothing that a terminal would obey."""
+    text = msgspec.json.encode(value).decode()
+    return text if text.isprintable() else json.dumps(json.loads(text), separators=(",", ":"))
 
 
 def _count(number: int, what: str) -> str:

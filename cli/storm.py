@@ -1,25 +1,26 @@
 """`lightspeed storm`: many topics under a plan of faults, a view of it while it lasts, and a report."""
 
 import argparse
+import os
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from io import FileIO
 from types import FrameType
-from typing import BinaryIO
 
 import msgspec
 
 from lightspeed.actors.errors import InvalidOption
 from lightspeed.channel import Behaviour, FaultPlan
-from lightspeed.cli.lines import LineStream, OutputFailed
+from lightspeed.cli.lines import LineFile, LineStream, OutputFailed
 from lightspeed.cli.storm_chart import chart
 from lightspeed.cli.storm_plan import own_plan
 from lightspeed.cli.storm_report import lines_of
 from lightspeed.cli.storm_run import Report, Settings, Storm
 from lightspeed.cli.storm_view import view
+from lightspeed.cli.streams import read_file, tell
 
 INTERRUPTED = 130  # 128 and the number of SIGINT, as shells have it
 
@@ -40,7 +41,7 @@ def storm(options: argparse.Namespace) -> int:
     except BrokenPipeError:
         return 0  # whoever read the output has seen enough
     except OutputFailed as error:
-        print(f"lightspeed: cannot write standard output: {error}", file=sys.stderr)
+        tell(f"lightspeed: cannot write standard output: {error}")
         return 1
 
 
@@ -58,12 +59,23 @@ def _rage(options: argparse.Namespace, plan: FaultPlan) -> int:
         one = Storm(settings, plan, behaviours={"room:*": Behaviour})
         with view(is_quiet=options.quiet) as show, _ended_by_interrupt(one.end):
             report = one.run(show)
-        if as_json is not None:
-            as_json.write(msgspec.json.format(msgspec.json.encode(report)) + b"\n")
-        if as_chart is not None:
-            as_chart.write(chart(report, one.pulse).encode())
+        are_written = [
+            _is_written(as_json, lambda: msgspec.json.format(msgspec.json.encode(report))),
+            _is_written(as_chart, lambda: chart(report, one.pulse).encode().removesuffix(b"\n")),
+        ]
     LineStream(sys.stdout).write([line.encode() for line in lines_of(report)])
-    return _status(report)
+    return _status(report) if all(are_written) else 1
+
+
+def _is_written(file: FileIO | None, content: Callable[[], bytes]) -> bool:
+    """False: it can't be, which was told. The report is to be told all the same."""
+    try:
+        if file is not None:
+            LineFile(file).write([content()])
+    except OutputFailed as error:
+        tell(f"lightspeed: cannot write {os.fsdecode(file.name)}: {error}")
+        return False
+    return True
 
 
 def _status(report: Report) -> int:
@@ -74,15 +86,14 @@ def _status(report: Report) -> int:
 
 def _read(path: str) -> FaultPlan:
     try:
-        return FaultPlan.from_json(Path(path).read_bytes())
+        return FaultPlan.from_json(read_file("--plan", path))
     except InvalidOption as error:
-        value = error.value if len(repr(error.value)) <= 60 else f"{repr(error.value)[:60]}..."
-        raise InvalidOption(f"--plan {path}: {error.option}", value, error.rule) from None
+        raise InvalidOption(f"--plan {path}: {error.option}", error.value, error.rule) from None
 
 
-def _opened(files: ExitStack, path: str | None) -> BinaryIO | None:
+def _opened(files: ExitStack, path: str | None) -> FileIO | None:
     """At once, so that what can't be written is refused before the storm."""
-    return None if path is None else files.enter_context(open(path, "wb"))
+    return None if path is None else files.enter_context(open(path, "wb", buffering=0))
 
 
 @contextmanager

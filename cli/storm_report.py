@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from lightspeed.cli.lines import printable
+from lightspeed.actors.text import escaped
 from lightspeed.cli.storm_run import Report
 
 
@@ -22,7 +22,7 @@ def lines_of(report: Report) -> Iterator[str]:
         yield ""
         yield "some of the events unaccounted for"
     for example in report.account.examples:
-        yield f"  {printable(example)}"
+        yield f"  {escaped(example, None)}"
 
 
 def _tables(report: Report) -> Iterator[tuple[str, list[tuple[str, str]]]]:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from lightspeed.cli.storm_run import Storm
+from lightspeed.cli.streams import tell
 
 Show = Callable[[Storm], object]
 
@@ -76,4 +77,4 @@ def rows_of(storm: Storm) -> list[tuple[str, str]]:
 
 def _tell(storm: Storm) -> None:
     told = ", ".join(f"{name} {value}" for name, value in rows_of(storm))
-    print(f"storm, {storm.elapsed_s:.0f} s: {told}", file=sys.stderr, flush=True)
+    tell(f"storm, {storm.elapsed_s:.0f} s: {told}")

@@ -1,8 +1,7 @@
 """What a played trace came to, as a table."""
 
 from collections import Counter
-from collections.abc import Iterable
-from typing import TextIO
+from collections.abc import Iterable, Iterator
 
 from lightspeed.channel import BroadcastMessage, Event, Outbound, PushMessage, Reply, System, event_label, outbound_label
 
@@ -32,8 +31,8 @@ class Tally:
             elif message == System("restarted"):
                 self._survived += 1
 
-    def print(self, file: TextIO, members: int, topics: int, elapsed_s: float) -> None:
-        """A delivery is a message to one client: a reply, a push, or a broadcast once for each recipient."""
+    def rows(self, members: int, topics: int, elapsed_s: float) -> Iterator[str]:
+        """The table. A delivery is a message to one client: a reply, a push, or a broadcast once for each recipient."""
         events = self._events.total()
         rows: list[tuple[str, int]] = [("events", events)]
         rows += [(f"  {label}", self._events[label]) for label in _EVENTS]
@@ -44,4 +43,4 @@ class Tally:
         rows += [("events per second", round(events / elapsed_s) if elapsed_s else 0)]
         width = max(len(f"{value:,}") for _, value in rows)
         for label, value in rows:
-            print(f"{label:<22}{value:>{width},}", file=file)
+            yield f"{label:<22}{value:>{width},}"

@@ -2,6 +2,7 @@
 
 import os
 import select
+import signal
 import sys
 import termios
 import tty
@@ -28,6 +29,24 @@ def keys_at_once() -> Iterator[None]:
         termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
 
 
+@contextmanager
+def put_off() -> Iterator[list[int]]:
+    """Ctrl-Z is not obeyed at once, but stands in the list, so that the terminal can be given back first."""
+    asked: list[int] = []
+    before = signal.signal(signal.SIGTSTP, lambda number, _frame: asked.append(number))
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGTSTP, before)
+
+
+def suspend() -> None:
+    """Stop as Ctrl-Z has it; this returns when the shell has us go on."""
+    ours = signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+    signal.raise_signal(signal.SIGTSTP)
+    signal.signal(signal.SIGTSTP, ours)
+
+
 def painted(channel: Channel, below: str) -> Text:
     text = Text(f"{channel.tree()}\n\n{below}")
     for phase, colour in COLOURS.items():
@@ -37,20 +56,30 @@ def painted(channel: Channel, below: str) -> Text:
 
 def watch(channel: Channel, press: Callable[[Channel, str], None], below: str) -> int:
     """Do what the keys say until q, Ctrl-C or the end of input; the exit status."""
+    try:
+        with put_off() as asked:
+            while is_put_off(channel, press, below, asked):
+                asked.clear()
+                suspend()
+        return 0
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def is_put_off(channel: Channel, press: Callable[[Channel, str], None], below: str, asked: list[int]) -> bool:
+    """Paint and read keys until Ctrl-Z was pressed; False: until q or the end of input. The terminal is then as it was."""
     live = Live(screen=True, auto_refresh=False)
     try:
         with keys_at_once():
             live.start()
-            while True:
+            while not asked:
                 live.update(painted(channel, below), refresh=True)
                 if select.select([sys.stdin], [], [], 0.1)[0]:
-                    key = os.read(sys.stdin.fileno(), 1).decode(
-                        errors="replace"
-                    )  # Python's own buffer would hide keys from select
+                    # Python's own buffer would hide keys from select
+                    key = os.read(sys.stdin.fileno(), 1).decode(errors="replace")
                     if key in ("", "q"):
-                        return 0
+                        return False
                     press(channel, key)
-    except KeyboardInterrupt:
-        return INTERRUPTED
+            return True
     finally:
         live.stop()

@@ -1,6 +1,7 @@
 """A run as a file: a line of JSON with all that it hung on, and then its trace, line by line. It can be played again."""
 
 import hashlib
+from collections.abc import Callable
 from importlib.metadata import version
 from itertools import zip_longest
 from pathlib import Path
@@ -19,6 +20,12 @@ from lightspeed.testing.scenario import find as find_by_name
 from lightspeed.testing.trace import Trace
 
 _FORMAT = 1
+
+LONGEST_HEADER = 16 * 1024 * 1024
+"""So many bytes the first line may have. Scenario, plan and choices stand in it."""
+
+LARGEST = 256 * 1024 * 1024
+"""So many bytes there may be behind it: a file without an end is not to fill the memory."""
 
 
 class Recording(Struct, frozen=True):
@@ -122,14 +129,22 @@ def read_recording(path: str | Path) -> tuple[Recording, list[str]]:
         InvalidOption: it is no recording, or of another format.
     """
     try:
-        text = Path(path).read_bytes().decode(errors="surrogatepass")
-        first, *lines = text.removesuffix("\n").split("\n")  # and at no other end of a line: a name may hold one
-        header = msgspec.json.decode(first, type=Recording)
+        with open(path, "rb") as file:
+            first = _read(file.readline, LONGEST_HEADER, "its first line").decode().removeprefix("\ufeff")
+            header = msgspec.convert(msgspec.json.decode(first), Recording)  # not at once: of equal keys the last counts
+            text = _read(file.read, LARGEST, "its trace").decode(errors="surrogatepass")
     except (ValueError, RecursionError) as error:  # no text, no JSON, or fields that don't fit
         raise InvalidOption("recording", str(path), f"must be a trace of a simulation ({error})") from None
     if header.lightspeed_trace != _FORMAT:
         raise InvalidOption("recording", str(path), f"must be of format {_FORMAT}, and is of {header.lightspeed_trace}")
-    return header, lines
+    return header, text.removesuffix("\n").split("\n") if text else []  # and at no other end of a line: a name may hold one
+
+
+def _read(read: Callable[[int], bytes], most: int, what: str) -> bytes:
+    data = read(most + 1)
+    if len(data) > most:
+        raise ValueError(f"{what} is longer than {most:,} bytes")
+    return data
 
 
 def case_of(header: Recording, scenario: Play | None = None) -> Case:

@@ -1,9 +1,12 @@
 """A scenario as data: who sends what and when, to a channel of which options, and what is to go wrong."""
 
-import math
-from collections.abc import Callable, Iterable
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
+from itertools import count
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -15,6 +18,7 @@ from msgspec.structs import replace
 from lightspeed.actors.errors import InvalidOption
 from lightspeed.actors.failures import text_of
 from lightspeed.channel import Channel, ChannelTimeout, Event, FaultPlan, Outbound, Restarts, check_event
+from lightspeed.supervision.faults.fault import is_number
 from lightspeed.testing.client import Client
 from lightspeed.testing.scenario_tree import KEEPER, GrownTree, ScenarioTree, TreeAct
 
@@ -175,7 +179,7 @@ def _send(client: Client, channel: Channel, tree: GrownTree | None, sending: Sen
 
 
 def _check_time(name: str, seconds: float) -> None:
-    if not 0 <= seconds < math.inf:
+    if not (is_number(seconds) and seconds >= 0):
         raise InvalidOption(name, seconds, "must be a number of seconds from 0 up")
 
 
@@ -195,13 +199,53 @@ def find(path: str) -> Callable[..., Any]:
     return found  # type: ignore[no-any-return]
 
 
+_stamps: dict[str, tuple[int, int]] = {}  # when each was changed that was loaded from a file, and how large it was
+
+
 def _load(path: str) -> ModuleType:
-    spec = spec_from_file_location(Path(path).stem, path)
+    """The module in the file, as `python FILE` would have it: what lies beside it can be imported.
+
+    It is loaded again only if the file was changed, and registered as any module is: dataclasses and pickle look up a
+    class's module by its name.
+    """
+    file = Path(path).resolve()
+    name = _module_name(file)
+    stamp = file.stat().st_mtime_ns, file.stat().st_size
+    if name in sys.modules and _stamps.get(name, stamp) == stamp:
+        return sys.modules[name]
+    if str(file.parent) not in sys.path:
+        sys.path.insert(0, str(file.parent))
+    spec = spec_from_file_location(name, file)
     assert spec is not None  # it ends in .py
     assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
+    with _registered(module_from_spec(spec)) as module:
+        spec.loader.exec_module(module)
+    _stamps[name] = stamp
     return module
+
+
+@contextmanager
+def _registered(module: ModuleType) -> Iterator[ModuleType]:
+    sys.modules[module.__name__] = module
+    try:
+        yield module
+    except BaseException:  # as the import system does it
+        del sys.modules[module.__name__]
+        raise
+
+
+def _module_name(file: Path) -> str:
+    """Of the file: that under which it is loaded, or the next one that nobody has."""
+    stem = re.sub(r"\W", "_", file.stem)
+    names = (stem if number == 1 else f"{stem}_{number}" for number in count(1))
+    return next(name for name in names if name not in sys.stdlib_module_names and _is_free_for(file, name))
+
+
+def _is_free_for(file: Path, name: str) -> bool:
+    if name not in sys.modules:
+        return True
+    taken = getattr(sys.modules[name], "__file__", None)
+    return taken is not None and Path(taken).resolve() == file
 
 
 def name_of(thing: Any) -> str | None:

@@ -213,3 +213,35 @@ def test_ctrl_c_leaves_the_terminal_as_it_was():
         assert terminal.end() == 130
         assert terminal.is_as_before
         assert terminal.screen_is_left
+
+
+# As a shell: it stops the demo as Ctrl-Z does, says when it is stopped, and has it go on.
+SHELL = f"""
+import os, signal, subprocess, sys
+demo = subprocess.Popen([sys.executable, "{HEAL}"], process_group=0)
+signal.signal(signal.SIGUSR1, lambda *_: os.kill(demo.pid, signal.SIGTSTP))
+signal.signal(signal.SIGUSR2, lambda *_: os.kill(demo.pid, signal.SIGCONT))
+status = os.waitpid(demo.pid, os.WUNTRACED)[1]
+while os.WIFSTOPPED(status):
+    print("it is stopped", flush=True)
+    status = os.waitpid(demo.pid, os.WUNTRACED)[1]
+sys.exit(os.WEXITSTATUS(status))
+"""
+
+
+def test_ctrl_z_gives_the_terminal_back_until_it_goes_on():
+    with Terminal("-c", SHELL) as terminal:
+        for key in "12":  # and so a second time
+            terminal.wait_for("room:5")
+            terminal.process.send_signal(signal.SIGUSR1)
+            terminal.wait_for(MAIN_SCREEN.decode())
+            terminal.wait_for("it is stopped")
+            assert terminal.is_as_before
+            terminal.process.send_signal(signal.SIGUSR2)
+            terminal.wait_for("room:5")
+            assert not terminal.is_as_before
+            terminal.type(key)
+            terminal.wait_for("[restarting]")
+        terminal.type("q")
+        assert terminal.end() == 0
+        assert terminal.is_as_before

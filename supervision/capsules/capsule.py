@@ -119,6 +119,8 @@ def read_header(source: str, line: bytes) -> Header:
     """
     try:
         told: Any = msgspec.json.decode(line)
+    except UnicodeDecodeError:
+        raise InvalidCapsule(source, "no crash capsule: its first line is no UTF-8") from None
     except (msgspec.DecodeError, RecursionError):
         told = None
     if not isinstance(told, dict) or told.get("format") != FORMAT:

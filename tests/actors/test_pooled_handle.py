@@ -5,7 +5,7 @@ import pytest
 
 from lightspeed.actors import ActorPool, PooledActor
 from lightspeed.actors.current import current_actor
-from lightspeed.actors.pooled_handle import NOT_HERE, PooledHandle
+from lightspeed.actors.pooled_handle import PooledHandle
 from lightspeed.actors.pykka_inside import STOP
 from lightspeed.actors.spot import here
 

@@ -66,7 +66,7 @@ def test_times_of_any_size_survive(now_ms):
         (b"[" * 100_000, "line"),
         (b'{"a":' * 100_000, "line"),
         (b'{"type":"crash","reason":"\xff"}', "line"),
-        (b'{"type":"crash","reason":"\\ud800"}', "line"),
+        (b'{"type":"crash","reason":"\\ud800"}', "reason"),
         (b'{"type":"leave","client_id":"a","topic":NaN}', "line"),
         (b"{}", "type"),
         (b'{"type":null}', "type"),
@@ -115,3 +115,49 @@ def test_what_is_no_value_of_a_channel_is_refused():
 
 def test_outbound_messages_encode():
     assert encode(Reply("c", "t", "ok", "left")) == b'{"type":"reply","client_id":"c","topic":"t","status":"ok","payload":"left"}'
+
+
+EQUAL_KEYS = [
+    '{"type":"join","client_id":"c1","topic":"t","user_id":"u","now_ms":"soon","now_ms":1}',
+    '{"type":"join","client_id":null,"client_id":"c1","topic":"t","user_id":"u","now_ms":1}',
+    '{"type":"leave","type":"join","client_id":"c1","topic":"t","user_id":"u","now_ms":1}',
+    '{"type":[],"client_id":"c1","topic":"t","user_id":"u","now_ms":1,"type":"join"}',
+    '{"type":"join","client_id":"\\ud83d","client_id":"c1","topic":"t","user_id":"u","now_ms":1}',
+    '{"type":"join","client_id":1,"client\\u005fid":"c1","topic":"t","user_id":"u","now_ms":1}',
+    '{"type":"join","client_id":{"a":[1e400]},"client_id":"c1","topic":"t","user_id":"u","now_ms":1}',
+]
+
+
+@pytest.mark.parametrize("line", EQUAL_KEYS)
+def test_of_equal_keys_the_last_counts_whatever_the_first_held(line):
+    assert decode_event(line) == decode_event(line.encode()) == Join("c1", "t", "u", 1)
+
+
+def test_of_equal_keys_the_last_counts_where_a_topic_may_be_left_out():
+    assert decode_event('{"type":"crash","reason":"r","topic":7,"topic":null}') == Crash("r")
+    assert decode_event('{"type":"crash","reason":"r","topic":null,"topic":"t"}') == Crash("r", "t")
+    assert decode_event('{"type":"restart","topic":"t","topic":null}') == Restart()
+    with pytest.raises(InvalidEvent, match="topic must be a str, got 7"):
+        decode_event('{"type":"restart","topic":"t","topic":7}')
+
+
+@pytest.mark.parametrize("tail", ["", "...", " and more", "\\u2026"])
+def test_a_lone_surrogate_is_refused_as_what_it_is(tail):
+    with pytest.raises(InvalidEvent, match="payload must be text that UTF-8 can encode"):
+        decode_event('{"type":"broadcast","client_id":"c","topic":"t","payload":"cut \\ud83d' + tail + '"}')
+
+
+def test_a_subclass_of_a_plain_type_is_refused_as_what_it_is():
+    class Name(str):
+        pass
+
+    with pytest.raises(InvalidEvent, match="client_id must be a str itself, and not of a subclass"):
+        encode(Join(Name("c"), "t", "u", 1))
+    with pytest.raises(InvalidEvent, match="now_ms must be an int itself, and not of a subclass, got True"):
+        encode(Join("c", "t", "u", True))
+
+
+def test_a_strange_key_forges_no_line():
+    with pytest.raises(InvalidEvent) as caught:
+        decode_event('{"type":"restart","a\\nFORGED\\u001b[31m":1}')
+    assert str(caught.value).isprintable()

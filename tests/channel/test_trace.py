@@ -3,7 +3,7 @@ import io
 
 import pytest
 
-from lightspeed.channel import InvalidTrace, Join, LightspeedError, Restart, encode, read_batches, read_trace
+from lightspeed.channel import InvalidTrace, Join, LightspeedError, Restart, encode, read_batches, read_trace, trace
 
 JOIN = Join("c", "t", "u", 1)
 
@@ -70,3 +70,47 @@ def test_a_reader_may_stop_at_any_event(tmp_path):
     events = read_trace(path)
     next(events)
     events.close()
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_a_byte_order_mark_at_the_start_is_skipped_and_nowhere_else(pack):
+    mark = b"\xef\xbb\xbf"
+    for start in (mark, mark + b"\r\n"):
+        data = pack(start + encode(JOIN) + b"\r\n")
+        assert list(read_batches(io.BytesIO(data), name="x", gzipped=pack is gzip.compress)) == [[JOIN]]
+    assert list(read_batches(io.BytesIO(mark), name="x")) == []
+    with pytest.raises(InvalidTrace, match="x:2: "):
+        list(read_batches(io.BytesIO(encode(JOIN) + b"\n" + mark + encode(JOIN)), name="x"))
+
+
+class Endless(io.RawIOBase):
+    """A stream that goes on and on in one line, byte by byte where it begins."""
+
+    def __init__(self, start):
+        self.rest, self.given = start, 0
+
+    def read1(self, size):
+        if self.rest:
+            data, self.rest = self.rest[:1], self.rest[1:]
+        else:
+            data = b"x" * size
+        self.given += len(data)
+        return data
+
+
+def test_a_line_without_an_end_is_refused_at_the_bound_after_what_stands_before_it(monkeypatch):
+    monkeypatch.setattr(trace, "LONGEST_LINE", 100_000)
+    stream = Endless(b"\xef\xbb\xbf" + encode(JOIN) + b"\n")
+    batches = read_batches(stream, name="x\nFORGED")
+    assert next(batches) == [JOIN]
+    with pytest.raises(InvalidTrace, match=r"x\\nFORGED:2: line must have at most 100,000 bytes"):
+        next(batches)
+    assert stream.given < 150_000
+
+
+def test_a_line_of_just_the_bound_is_read(monkeypatch):
+    line = encode(JOIN)
+    monkeypatch.setattr(trace, "LONGEST_LINE", len(line))
+    assert list(read_batches(io.BytesIO(line + b"\n"), name="x")) == [[JOIN]]
+    with pytest.raises(InvalidTrace, match="line must have at most"):
+        list(read_batches(io.BytesIO(line + b" \n"), name="x"))

@@ -3,7 +3,7 @@ from planted import double_reply
 
 from lightspeed.actors.errors import InvalidOption
 from lightspeed.channel import FaultPlan, Join, Raise
-from lightspeed.testing import Case, play, random_scenario, replay, search_drawn, write_recording
+from lightspeed.testing import Case, play, random_scenario, recording, replay, search_drawn, write_recording
 from lightspeed.testing.recording import Divergence, hash_of, read_recording
 
 
@@ -99,3 +99,28 @@ def test_an_error_that_no_file_can_hold_is_written_all_the_same(tmp_path):
 def test_a_line_of_a_file_from_elsewhere_is_shown_without_what_a_terminal_would_obey():
     divergence = Divergence(3, "put\tx\x1b[2J", None)
     assert str(divergence).splitlines()[1:] == ["   recorded: put\tx\\x1b[2J", "  this time: nothing more"]
+
+
+def test_a_file_without_an_end_is_refused(tmp_path, monkeypatch):
+    with pytest.raises(InvalidOption, match="its first line is longer than 16,777,216 bytes"):
+        read_recording("/dev/zero")
+    path = tmp_path / "x.trace"
+    write_recording(play(Case(random_scenario(1, 5), 1)), path)
+    monkeypatch.setattr(recording, "LARGEST", 10)
+    with pytest.raises(InvalidOption, match="its trace is longer than 10 bytes"):
+        read_recording(path)
+
+
+@pytest.mark.parametrize("value", ["NaN", "1e400", "[" * 100_000, '"\\ud83d"', '"\\udfff', "9" * 400 + ".5e", '{"a":' * 5_000])
+def test_a_recording_of_what_no_json_is_or_no_field_holds_is_refused(tmp_path, value):
+    path = tmp_path / "x.trace"
+    path.write_text(f'{{"lightspeed_trace":1,"version":"0","hash":"","seed":{value},"choices":[],"error":null}}\n')
+    with pytest.raises(InvalidOption, match="must be a trace of a simulation"):
+        read_recording(path)
+
+
+def test_in_a_recording_the_last_of_equal_keys_counts(tmp_path):
+    path = tmp_path / "x.trace"
+    path.write_text('{"lightspeed_trace":1,"version":"0","hash":"","seed":"x","seed":7,"choices":[],"error":null}\na\n')
+    header, lines = read_recording(path)
+    assert (header.seed, lines) == (7, ["a"])

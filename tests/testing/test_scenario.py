@@ -1,3 +1,5 @@
+import sys
+
 import pytest
 
 from lightspeed.actors.errors import InvalidEvent, InvalidOption
@@ -96,3 +98,70 @@ def test_a_module_that_would_end_the_process_names_nothing(tmp_path):
     (tmp_path / "script.py").write_text("raise SystemExit(0)")
     with pytest.raises(InvalidOption, match="SystemExit"):
         find(f"{tmp_path / 'script.py'}:play")
+
+
+@pytest.fixture
+def own_imports(monkeypatch):
+    """What is imported or put on the path in a test is gone after it."""
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+    before = set(sys.modules)
+    yield
+    for name in set(sys.modules) - before:
+        del sys.modules[name]
+
+
+FUTURE = """
+from __future__ import annotations
+import pickle
+from dataclasses import dataclass, field
+from beside_it import LIMIT
+@dataclass
+class Saved:
+    players: dict[str, int] = field(default_factory=dict)
+def play(simulation):
+    return pickle.loads(pickle.dumps(Saved({"ann": LIMIT})))
+"""
+
+
+@pytest.mark.parametrize("name", ["future_play.py", "random.py", "a play.of-mine.py"])
+def test_a_file_is_loaded_as_a_module_like_any(tmp_path, own_imports, name):
+    (tmp_path / name).write_text(FUTURE)
+    (tmp_path / "beside_it.py").write_text("LIMIT = 4\n")
+    play = find(f"{tmp_path / name}:play")
+    assert play(None).players == {"ann": 4}
+    assert find(f"{tmp_path / name}:play") is play
+
+
+def test_files_of_one_name_are_two_modules(tmp_path, own_imports):
+    for number in (1, 2):
+        (tmp_path / f"{number}").mkdir()
+        (tmp_path / f"{number}" / "same_play.py").write_text(f"def play(_): return {number}\n")
+    assert [find(f"{tmp_path / number / 'same_play.py'}:play")(None) for number in "12"] == [1, 2]
+
+
+def test_a_file_that_was_changed_is_loaded_again(tmp_path, own_imports):
+    path = tmp_path / "changed_play.py"
+    for number in (1, 20):
+        path.write_text(f"def play(_): return {number}\n")
+        assert find(f"{path}:play")(None) == number
+    path.unlink()
+    with pytest.raises(InvalidOption, match="No such file"):
+        find(f"{path}:play")
+
+
+@pytest.mark.parametrize("text", ["def play(:", "import nowhere_at_all", "raise SystemExit(3)", "x = 1"])
+def test_a_file_that_is_no_play_is_refused_and_nothing_of_it_stays(tmp_path, own_imports, text):
+    path = tmp_path / "broken_play.py"
+    path.write_text(text)
+    for _ in range(2):
+        with pytest.raises(InvalidOption, match="must name something"):
+            find(f"{path}:play")
+    assert ("broken_play" in sys.modules) == (text == "x = 1")
+
+
+@pytest.mark.parametrize("seconds", [10**400, sys.maxsize, float("nan"), float("inf"), -1, "1", True, None])
+def test_a_time_that_is_none_is_refused_by_name(seconds):
+    with pytest.raises(InvalidOption, match="at_s must be a number of seconds"):
+        Scenario((Sending(Restart(), at_s=seconds),))
+    with pytest.raises(InvalidOption, match="rest_s must be a number of seconds"):
+        Scenario((), rest_s=seconds)

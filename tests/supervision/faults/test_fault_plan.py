@@ -188,3 +188,23 @@ def test_a_fault_behind_one_that_leaves_it_nothing_is_refused_and_before_it_is_n
 )
 def test_a_fault_behind_one_that_leaves_it_something_is_not_refused(first, second):
     assert FaultPlan((first, second)).faults == (first, second)
+
+
+@pytest.mark.parametrize("field", ["at_s", "probability", "seconds"])
+@pytest.mark.parametrize("value", [10**400, 2**53 + 1, -(10**400), float("nan"), float("inf")], ids=lambda value: repr(value)[:8])
+def test_a_number_that_no_float_is_or_that_is_none_is_refused_by_name(field, value):
+    with pytest.raises(InvalidOption, match=f"{field} must be a number"):
+        Slow(**{"seconds": 1, field: value})
+
+
+@pytest.mark.parametrize("value", ["1" * 400, "1e400", "NaN", "[" * 100_000 + "]" * 100_000, "[[[1]]]", '"\\ud83d"'])
+def test_json_of_a_number_without_bounds_or_too_deep_is_refused(value):
+    for text in ('{"faults":[{"do":"slow","seconds":%s}]}', '{"seed":%s}', '{"faults":[{"do":"jump","at_s":1,"by_s":%s}]}'):
+        with pytest.raises(InvalidOption):
+            FaultPlan.from_json(text % value)
+
+
+def test_a_strange_field_forges_no_line():
+    with pytest.raises(InvalidOption) as caught:
+        FaultPlan.from_json('{"a\\nFORGED\\u001b[31m":1}')
+    assert str(caught.value).isprintable()
