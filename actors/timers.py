@@ -78,7 +78,7 @@ class Timers:
                 heapq.heappop(self._due)
                 self._cancelled -= 1
             elif left_s > 0:
-                self._changed.wait(left_s)
+                self._changed.wait(min(left_s, threading.TIMEOUT_MAX))
             else:
                 heapq.heappop(self._due)
                 call, timer.call, self._running = timer.call, None, timer
