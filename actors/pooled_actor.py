@@ -150,13 +150,14 @@ class PooledActor(Mortal):
 
     def _pooled_has_work(self) -> bool:
         if self._pooled_dead:
-            return False  # what it was told stays, for `left_over`, and is nobody's work
+            # What it was told stays, for `left_over`, and is nobody's work; but one that was given up has its end before it.
+            return not isinstance(self._mortal_exit, ExitReason)
         return bool(self._pooled_inbox or self._pooled_taken) or not self._pooled_begun
 
     def _pooled_run(self, limit: int, spot: Spot) -> bool:
         """One turn. The pool sees to it that one thread at a time calls this."""
         spot.actor, inbox = self, self._pooled_inbox
-        if not self._pooled_begun:
+        if not (self._pooled_begun or self._pooled_dead):
             self._mortal_begin()
             self._pooled_begun = True
         for _ in range(limit):
@@ -178,10 +179,12 @@ class PooledActor(Mortal):
                     self.on_receive(message)
             except BaseException as error:  # the actor's edge: whatever its code raises fails it and nobody else
                 self._mortal_fail(error)
-        spot.actor = None
         if self._pooled_dead:
+            self._mortal_end_of_given_up(was_up=self._pooled_begun)
+            spot.actor = None
             self._pooled_refuse_waiting()
             return False
+        spot.actor = None
         return self._pooled_taken is not _NOTHING or bool(inbox)
 
     def _pooled_next(self) -> Any:

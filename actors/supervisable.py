@@ -52,13 +52,19 @@ class Supervisable(Mortal, _Threaded):
         return thread
 
     def _supervised_loop(self) -> None:
-        self._mortal_begin()
+        begins = not self.actor_stopped.is_set()
+        if begins:
+            self._mortal_begin()
         while not self.actor_stopped.is_set():
             envelope = self.actor_inbox.get()
+            if self.actor_stopped.is_set():  # it was given up, and this came too late
+                self.actor_inbox.put(envelope)
+                break
             try:
                 self._mortal_answer(envelope)
             except BaseException as error:  # the actor's edge
                 self._mortal_fail(error)
+        self._mortal_end_of_given_up(was_up=begins)
         self.actor_inbox.empty()  # answers those who wait
 
     # Its kind's way to be dead

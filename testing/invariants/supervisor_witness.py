@@ -9,14 +9,15 @@ from typing import Any
 
 import pykka
 
-from lightspeed.actors.errors import InvalidOption, SupervisorStopped
+from lightspeed.actors.errors import InsideActor, SupervisorStopped
 from lightspeed.actors.exits import ExitReason
+from lightspeed.actors.pykka_inside import STOP
 from lightspeed.supervision.child_spec import ChildSpec
 from lightspeed.supervision.child_table import ChildView
 from lightspeed.supervision.supervisor_options import SupervisorOptions
 from lightspeed.supervision.tree import Tree
 from lightspeed.testing.clock import EPSILON_S
-from lightspeed.testing.invariants.reference_child import Answer, Ask, Begin, Due, ReferenceChild, Stage, Stop, Wait, told
+from lightspeed.testing.invariants.reference_child import Answer, Ask, Begin, Due, GiveUp, ReferenceChild, Stage, Stop, Wait, told
 from lightspeed.testing.invariants.reference_lanes import ReferenceLanes
 from lightspeed.testing.invariants.reference_supervisor import ReferenceSupervisor
 from lightspeed.testing.invariants.reference_views import ReferenceViews
@@ -55,6 +56,10 @@ class SupervisorWitness:
         child = self._model.children.get(child_id)
         return None if child is None else child.ref
 
+    @property
+    def children(self) -> list[ReferenceChild]:
+        return list(self._model.children.values())
+
     # What it hears
 
     def starts(self, specs: Iterable[ChildSpec]) -> None:
@@ -82,7 +87,7 @@ class SupervisorWitness:
         if child is not None and not is_up:
             self._break("strategy", f"{child.spec.id!r} was said to be up, and is not")
         if child is not None and child.stage is Stage.STARTING:
-            child.stage = Stage.UP
+            self._model.come_up(child)
             self._wake(child)
 
     def hears_down(self, ref: pykka.ActorRef[Any], reason: ExitReason) -> None:
@@ -129,8 +134,6 @@ class SupervisorWitness:
         if self.is_over:
             return
         child = self._child(spec)
-        if ref in self._by_ref:
-            ref, error = None, InvalidOption("start", ref, "must start an actor for this child alone")
         if child is not None and child.ref is not None and child.ref.is_alive():
             self._break("kinds", f"{spec.id!r} was started while its actor before lives")
         lane = self._lane(spec.id)
@@ -143,7 +146,7 @@ class SupervisorWitness:
             self._break_by(due, "kinds", f"{spec.id!r} was started")
 
     def stopped(self, ref: pykka.ActorRef[Any]) -> None:
-        """It has told the child's actor to stop; or once more, and then it is given up."""
+        """It has told the child's actor to stop."""
         if self.is_over:
             return
         child = self._child_of(ref)
@@ -153,19 +156,35 @@ class SupervisorWitness:
         due = self._lanes.due(lane)
         if isinstance(due, Stop) and due.child is child:
             self._lanes.go_on(lane)
-        elif isinstance(due, Wait) and due.child is child:
-            if due.until_s is None or self._now_s() < due.until_s - EPSILON_S:
-                self._break(due.rule, f"{child.spec.id!r} was given up before its time, at {self._now_s():g} s")
-            self._unbind(child)
-            self._model.abandoned += 1
-            self._lanes.go_on(lane)
         else:
             self._break_by(due, "strategy", f"{child.spec.id!r} was stopped")
+
+    def given_up(self, ref: pykka.ActorRef[Any]) -> None:
+        """It has given up the child's actor: nothing is left of that, but what it has in hand."""
+        child = self._child_of(ref)
+        if child is None or self.is_over:
+            return
+        lane = self._lane(child.spec.id)
+        due = self._lanes.due(lane)
+        if not isinstance(due, (GiveUp, Wait)) or due.child is not child:
+            self._break_by(due, "strategy", f"{child.spec.id!r} was given up")
+            return
+        if isinstance(due, Wait) and (due.until_s is None or self._now_s() < due.until_s - EPSILON_S):
+            self._break(due.rule, f"{child.spec.id!r} was given up before its time, at {self._now_s():g} s")
+        left = _left_of(ref)
+        if left is not None:
+            self._break("given_up", f"{child.spec.id!r} was given up, and {left}")
+        self._unbind(child)
+        self._model.abandoned += 1
+        self._lanes.go_on(lane)
 
     def answered(self, ask: Ask, error: BaseException | None, value: Any) -> None:
         if self.is_over:
             return
         said = told(value) if error is None else type(error).__name__
+        if type(error) is InsideActor and ask.message.caller is not None:
+            self._lanes.refuse(ask)
+            return
         if ask in self._to_refuse:
             self._to_refuse.remove(ask)
             if not isinstance(error, SupervisorStopped):
@@ -213,7 +232,7 @@ class SupervisorWitness:
             return
         self._has_moved = True
         for due in self._lanes:
-            if not isinstance(due, Wait) or (due.child.is_killed and due.stage is Stage.STOPPING):
+            if not isinstance(due, Wait):
                 self._break_by(due, "kinds", "it goes on")
         if self._to_refuse:
             self._break("requests", f"{self._to_refuse[0]} has no answer, and it stops")
@@ -309,3 +328,18 @@ class SupervisorWitness:
         if not self.is_over:
             self.is_over = True
             self._breaks(rule, text)
+
+
+def _left_of(ref: pykka.ActorRef[Any]) -> str | None:
+    """What is left of an actor that was given up, and should not be: it, what waits for it, or somebody below it."""
+    actor: Any = ref._actor_weakref()
+    if ref.is_alive():
+        return "it lives"
+    if any(message is not STOP for message in (*actor._pooled_taken, *actor._pooled_inbox)):
+        return "what waits for it was not dropped"
+    witness = getattr(actor, "witness", None)
+    if witness is None:
+        return None
+    below = [child for child in witness.children if child.ref is not None and child.ref.is_alive()]
+    witness.is_over = True  # it has no part in it any more
+    return f"{below[0].spec.id!r} below it lives" if below else None

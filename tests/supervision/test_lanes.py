@@ -2,13 +2,14 @@ import pytest
 
 from lightspeed.actors.errors import ChildNotFound, SupervisorStopped
 from lightspeed.actors.pooled_future import PooledFuture
+from lightspeed.supervision.child_names import ChildName
 from lightspeed.supervision.child_table import SupervisedChild
 from lightspeed.supervision.lanes import Job, Lanes
 
 
 @pytest.fixture
 def child():
-    return SupervisedChild(None)
+    return SupervisedChild(None, ChildName("a", hash("a")))
 
 
 def steps(child, done, name, waits=1, error=None):

@@ -126,7 +126,7 @@ def nothing(supervisor, message):
 
 
 def forgets(supervisor, message):
-    child = supervisor._find(message.id)
+    child = supervisor._find(message)
     child.ref = None
     supervisor._table.remove(child)
     return
@@ -136,7 +136,7 @@ def forgets(supervisor, message):
 def starts_another(supervisor, message):
     ref = yield from Supervisor._start_child(supervisor, message)
     assert ref is not None
-    return supervisor._table.get("a").ref
+    return supervisor._table.get(supervisor._names.find("a")).ref
 
 
 def answers_at_once(answer):
