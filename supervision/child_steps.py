@@ -31,9 +31,6 @@ class Owner(Protocol):
     def _recover_soon(self, child: SupervisedChild) -> None:
         """See to a child that has ended by itself, when the job under way is done."""
 
-    def _waited_for(self, child: SupervisedChild) -> None:
-        """A job begins to wait for the child."""
-
     def _give_up(self, ref: pykka.ActorRef[Any]) -> None:
         """Give up the actor, and all below it."""
 
@@ -148,7 +145,6 @@ class ChildSteps:
     def _wait(self, child: SupervisedChild, timeout_s: float | None) -> Steps:
         """Until the child has left its phase, or so many seconds; None is for ever."""
         phase = child.phase
-        self._owner._waited_for(child)
         deadline = None if timeout_s is None else self._deadlines.add(timeout_s, partial(self._owner._wake, child))
         try:
             while child.phase is phase and not (deadline is not None and deadline.has_passed):

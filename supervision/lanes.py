@@ -47,9 +47,14 @@ class _Nobody:
 
 
 class Lanes:
-    """For the supervisor's own thread. `run` and `resume` raise what a job without a reply has raised."""
+    """For the supervisor's own thread. `run` and `resume` raise what a job without a reply has raised.
 
-    def __init__(self) -> None:
+    Args:
+        home: the child that an actor is, or is below, if it is below any.
+    """
+
+    def __init__(self, home: Callable[[Any], SupervisedChild | None]) -> None:
+        self._home = home
         self._jobs: dict[Hashable, list[Job]] = {}
         self._inside: dict[Job, None] = {}  # those that some actor waits for
 
@@ -64,12 +69,15 @@ class Lanes:
             self.resume(lane)
         else:
             jobs.append(job)
+            if job.caller is not None:
+                self._break_rings(self._home(job.caller))
 
     def resume(self, lane: Hashable) -> None:
         """Go on with the lane's first job, and with those behind it when it is done."""
         jobs = self._jobs.get(lane)
         while jobs:
             if not _advance(jobs[0], lane):
+                self._break_rings(jobs[0].waits_for)
                 return
             self._inside.pop(jobs.pop(0), None)
         self._jobs.pop(lane, None)
@@ -89,29 +97,26 @@ class Lanes:
             if job.reply is not None:
                 fail(job.reply, error)
 
-    def break_rings(self, child: SupervisedChild, home: Callable[[Any], SupervisedChild | None]) -> None:
-        """Refuse what was asked for inside the child, and would wait for the child; it is done all the same if it is under way.
+    def _break_rings(self, child: SupervisedChild | None) -> None:
+        """Refuse what was asked for inside the child, and would wait for the child. What is under way is done all the same.
 
-        Call it when somebody begins to wait for the child, or inside it.
-
-        Args:
-            home: the child that an actor is, or is below.
+        It is called when somebody begins to wait for the child, or inside it.
         """
-        for job in list(self._inside):
-            if home(job.caller) is child and self._leads_to(child, job, home, {job}):
+        for job in list(self._inside) if child is not None else ():
+            if self._home(job.caller) is child and self._leads_to(child, job, {job}):
                 fail(job.reply, job.refusal)
                 job.reply = _Nobody()
                 del self._inside[job]
                 if self._jobs[job.lane][0] is not job:
                     self._jobs[job.lane].remove(job)
 
-    def _leads_to(self, child: SupervisedChild, job: Job, home: Callable[[Any], SupervisedChild | None], seen: set[Job]) -> bool:
+    def _leads_to(self, child: SupervisedChild | None, job: Job, seen: set[Job]) -> bool:
         waits_for = self._jobs[job.lane][0].waits_for
         if waits_for is child:
             return True
-        further = [other for other in self._inside if other not in seen and home(other.caller) is waits_for]
+        further = [other for other in self._inside if other not in seen and self._home(other.caller) is waits_for]
         seen.update(further)
-        return waits_for is not None and any(self._leads_to(child, other, home, seen) for other in further)
+        return waits_for is not None and any(self._leads_to(child, other, seen) for other in further)
 
 
 def fail(reply: Any, error: BaseException) -> None:

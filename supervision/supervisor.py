@@ -116,7 +116,7 @@ class Supervisor(PooledActor):
         clock = Threads() if clock is None else clock
         randomness = random.Random() if randomness is None else randomness
         self._me = SupervisorRef(self)
-        self._names, self._lanes = ChildNames(), Lanes()
+        self._names, self._lanes = ChildNames(), Lanes(self._child_above)
         self._first = [(spec, self._names.take(spec.id)) for spec in self._specs]
         self._table = ChildTable(self._names)
         deadlines = self._deadlines = Deadlines(clock, self._ring)
@@ -215,8 +215,6 @@ class Supervisor(PooledActor):
             self._early.append((message, reply))
         else:
             self._advance(self._lanes.run, self._lane(message.name), job)
-            if above is not None:
-                self._lanes.break_rings(above, self._child_above)
 
     def _waits_for(self, child: SupervisedChild, message: Any) -> bool:
         """Whether the answer to what is asked inside the child waits for that child's end, or for the end of its start."""
@@ -368,9 +366,6 @@ class Supervisor(PooledActor):
 
     def _give_up(self, ref: pykka.ActorRef[Any]) -> None:
         give_up_all(ref)
-
-    def _waited_for(self, child: SupervisedChild) -> None:
-        self._lanes.break_rings(child, self._child_above)
 
     def _wake(self, child: SupervisedChild) -> None:
         lane, child.waiter = child.waiter, None

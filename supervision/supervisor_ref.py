@@ -121,7 +121,7 @@ class SupervisorRef(PooledRef):
             InsideActor: it was called inside one of its own children, or below, and would wait for that. Not if block is False.
         """
         caller = current_actor() if block else None
-        if caller is None:
+        if caller is None or not self.is_alive():
             return super().stop(block=block, timeout=timeout)
         request, future = StopInside(), PooledFuture(self._actor)
         request.caller = caller
