@@ -4,6 +4,9 @@ import queue
 import threading
 from typing import TYPE_CHECKING, Any
 
+import pykka
+
+from lightspeed.actors.errors import AskRing
 from lightspeed.actors.pykka_inside import STOP, Envelope, refuse
 
 if TYPE_CHECKING:
@@ -12,6 +15,27 @@ if TYPE_CHECKING:
 
 _NOTHING: Envelope[Any] = Envelope(STOP)
 """What the thread of a dead actor gets, so that it does not wait for ever."""
+
+
+class OwnFuture(pykka.ThreadingFuture[Any]):
+    """The answer of a threaded actor, which can't come while that actor's own thread waits for it."""
+
+    inbox: "KeptInbox | None" = None
+    """Where the ask went."""
+
+    def get(self, *, timeout: float | None = None) -> Any:
+        """As of Pykka.
+
+        Raises:
+            AskRing: it was called by the actor that is to answer.
+        """
+        runner = None if self.inbox is None else self.inbox.runner
+        if runner is None or runner[0] != threading.get_ident():
+            return super().get(timeout=timeout)
+        try:
+            return super().get(timeout=0)
+        except pykka.Timeout:
+            raise AskRing([runner[1], runner[1]]) from None
 
 
 class KeptInbox:
@@ -24,12 +48,16 @@ class KeptInbox:
     def __init__(self) -> None:
         self.stopped: threading.Event | None = None
         """The actor's own; set when it handles nothing any more."""
+        self.runner: tuple[int, str] | None = None
+        """The actor's thread, and its name, while it runs."""
         self._mortal_exit: tuple[Watcher, ...] | ExitReason = ()
         self._queue: queue.SimpleQueue[Envelope[Any]] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._left: list[Any] = []
 
     def put(self, envelope: Envelope[Any], /) -> None:
+        if type(envelope.reply_to) is OwnFuture:
+            envelope.reply_to.inbox = self
         self._queue.put(envelope)
         if self.stopped is not None and self.stopped.is_set():
             self._empty_out()

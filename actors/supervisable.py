@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 import pykka
 
 from lightspeed.actors.errors import NotSupervisable
-from lightspeed.actors.kept_inbox import KeptInbox
+from lightspeed.actors.kept_inbox import KeptInbox, OwnFuture
 from lightspeed.actors.mortal import Mortal
 from lightspeed.actors.pykka_inside import ACTOR_LOOPS
+from lightspeed.actors.text import named
 
 if TYPE_CHECKING:
     _Threaded = pykka.ThreadingActor
@@ -21,7 +22,7 @@ class Supervisable(Mortal, _Threaded):
 
     - A BaseException fails the actor that raised it, and no other.
     - Every end can be learnt, by `on_end` and by `watch`: in a tell, an ask, on_start, on_stop, by a stop from outside.
-    - Every ask and stop is answered, also one that races with the actor's death.
+    - Every ask and stop is answered, also one that races with the actor's death. Who waits for his own gets `AskRing`.
     """
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -35,6 +36,10 @@ class Supervisable(Mortal, _Threaded):
     @staticmethod
     def _create_actor_inbox() -> Any:
         return KeptInbox()
+
+    @staticmethod
+    def _create_future() -> Any:
+        return OwnFuture()
 
     def _start_actor_loop(self) -> None:
         self._supervised_thread()
@@ -52,20 +57,24 @@ class Supervisable(Mortal, _Threaded):
         return thread
 
     def _supervised_loop(self) -> None:
+        inbox = self.actor_inbox
+        assert isinstance(inbox, KeptInbox)
+        inbox.runner = threading.get_ident(), named(self)
         begins = not self.actor_stopped.is_set()
         if begins:
             self._mortal_begin()
         while not self.actor_stopped.is_set():
-            envelope = self.actor_inbox.get()
+            envelope = inbox.get()
             if self.actor_stopped.is_set():  # it was given up, and this came too late
-                self.actor_inbox.put(envelope)
+                inbox.put(envelope)
                 break
             try:
                 self._mortal_answer(envelope)
             except BaseException as error:  # the actor's edge
                 self._mortal_fail(error)
         self._mortal_end_of_given_up(was_up=begins)
-        self.actor_inbox.empty()  # answers those who wait
+        inbox.runner = None
+        inbox.empty()  # answers those who wait
 
     # Its kind's way to be dead
 

@@ -45,7 +45,7 @@ class ChildSpec(_Named, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         try:
             hash(self.id)
-        except TypeError:
+        except Exception:  # the program's code, or a kind of object that has no hash
             raise InvalidOption("id", self.id, "must be hashable") from None
         if self.id is None:
             raise InvalidOption("id", None, "must be a name of some kind")

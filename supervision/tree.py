@@ -7,6 +7,7 @@ from typing import Literal
 from msgspec import Struct
 
 from lightspeed.actors.errors import InvalidOption
+from lightspeed.actors.text import escaped, shown
 
 LIMIT = 10
 """So many children of each are shown by `str`."""
@@ -71,9 +72,9 @@ def _lines(tree: Tree, limit: int | None) -> Iterator[str]:
 
 def _name(child_id: Hashable) -> str:
     """One line, whatever it is."""
-    name = child_id if isinstance(child_id, str) and child_id.isprintable() else repr(child_id)
-    name = name if name.isprintable() else ascii(name)
-    return name if len(name) <= _NAME_LENGTH else f"{name[:_NAME_LENGTH]}..."
+    if type(child_id) is str and child_id.isprintable():
+        return escaped(child_id, _NAME_LENGTH)
+    return shown(child_id, _NAME_LENGTH)
 
 
 def _details(tree: Tree) -> Iterator[str]:

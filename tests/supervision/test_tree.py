@@ -102,7 +102,7 @@ class Rude:
         ("two\nlines", "'two\\nlines'"),
         ("\x1b[31mred", "'\\x1b[31mred'"),
         ("größe", "größe"),
-        (Rude(), "'two\\nlines'"),
+        (Rude(), "<Rude object>"),
         ("x" * 81, "x" * 80 + "..."),
     ],
 )
