@@ -9,16 +9,9 @@ from collections.abc import Callable, Hashable, Iterable
 from typing import Any, ClassVar
 
 import pykka
-from msgspec.structs import replace
 
 from lightspeed.actors.errors import (
-    ChildAlreadyPresent,
-    ChildAlreadyStarted,
-    ChildNotFound,
-    ChildRestarting,
-    ChildRunning,
     InsideActor,
-    StartFailed,
     SupervisorStopped,
 )
 from lightspeed.actors.pool import ActorPool, default_pool
@@ -30,6 +23,7 @@ from lightspeed.actors.runtime import Threads
 from lightspeed.actors.watching import Down, Up
 from lightspeed.supervision.backoff import Backoff, Randomness
 from lightspeed.supervision.child_names import ChildNames
+from lightspeed.supervision.child_requests import CALLS, JOBS, ChildRequests
 from lightspeed.supervision.child_spec import ChildSpec
 from lightspeed.supervision.child_steps import ChildSteps
 from lightspeed.supervision.child_table import Branch, ChildCounts, ChildTable, ChildView, Phase, SupervisedChild, view_of
@@ -44,10 +38,7 @@ from lightspeed.supervision.supervisor_messages import (
     AllUp,
     CountChildren,
     DeadlinePassed,
-    DeleteChild,
-    RestartChild,
     Retry,
-    StartChild,
     StopInside,
     TerminateChild,
     WhichBranch,
@@ -121,6 +112,7 @@ class Supervisor(PooledActor):
         self._table = ChildTable(self._names)
         deadlines = self._deadlines = Deadlines(clock, self._ring)
         self._steps = ChildSteps(self, self._options, self._table, deadlines, clock)
+        self._requests = ChildRequests(self._table, self._names, self._steps)
         self._restarts = Restarts(self._me, self._options, self._table, self._steps, deadlines, clock, randomness)
         self._first_start = PooledFuture(self)
         """Set when all children have started, or none is left."""
@@ -178,7 +170,7 @@ class Supervisor(PooledActor):
             if reply is not None:
                 self._stop_replies.append(reply)  # answered when the last child is down
             self._stop()
-        elif type(message) in _JOBS:
+        elif type(message) in JOBS:
             self._request(message, reply)
         else:
             super()._mortal_answer(envelope)
@@ -201,11 +193,8 @@ class Supervisor(PooledActor):
     # Requests
 
     def _request(self, message: Any, reply: Any) -> None:
-        if message.name is None:  # it was asked by hand, and not by a call of the reference
-            name = self._names.take if type(message) is StartChild else self._names.find
-            message = replace(message, name=name(message.id))
-        call = _CALLS[type(message)]
-        job = Job(_JOBS[type(message)](self, message), reply, call, message.caller)
+        message = self._requests.named(message)
+        job = Job(self._requests.steps_of(message), reply, CALLS[type(message)], message.caller)
         above = self._child_above(message.caller)
         if self._is_ending:
             fail(reply, SupervisorStopped())
@@ -226,46 +215,8 @@ class Supervisor(PooledActor):
         children = (self._table.by_ref(one.actor_ref) for one in line_of(actor))
         return next((child for child in children if child is not None), None)
 
-    def _start_child(self, message: StartChild) -> Steps:
-        spec, name = message.spec, message.name
-        assert name is not None
-        there = self._table.get(name)
-        if there is not None:
-            self._names.give_back(name)
-            raise ChildAlreadyPresent(spec.id) if there.ref is None else ChildAlreadyStarted(spec.id, there.ref)
-        child = self._table.add(spec, name)
-        try:
-            ref = yield from self._steps.start(child)
-        except StartFailed:
-            self._table.remove(child)
-            raise
-        self._steps.forget_temporary(child)
-        return ref
-
-    def _terminate_child(self, message: TerminateChild) -> Steps:
-        child = self._find(message)
-        yield from self._steps.stop(child)
-
-    def _restart_child(self, message: RestartChild) -> Steps:
-        child = self._find(message)
-        _refuse_active(child)
-        return (yield from self._steps.start(child))
-
-    def _delete_child(self, message: DeleteChild) -> Steps:
-        child = self._find(message)
-        _refuse_active(child)
-        self._table.remove(child)
-        return
-        yield  # a job like the others
-
-    def _find(self, message: Any) -> SupervisedChild:
-        child = self._table.get(self._names.find(message.id) if message.name is None else message.name)
-        if child is None:
-            raise ChildNotFound(message.id)
-        return child
-
     def _which_child(self, message: WhichChild) -> ChildView:
-        return view_of(self._find(message))
+        return view_of(self._requests.find(message))
 
     def _which_children(self, _message: WhichChildren) -> list[ChildView]:
         return [view_of(child) for child in self._table]
@@ -395,27 +346,6 @@ class Supervisor(PooledActor):
     def _run_due(self, _message: DeadlinePassed) -> None:
         self._deadlines.run_due()
 
-
-def _refuse_active(child: SupervisedChild) -> None:
-    if child.phase is Phase.RESTARTING:
-        raise ChildRestarting(child.spec.id)
-    if child.phase is not Phase.STOPPED:
-        raise ChildRunning(child.spec.id)
-
-
-_JOBS: dict[type, Callable[[Supervisor, Any], Steps]] = {
-    StartChild: Supervisor._start_child,
-    TerminateChild: Supervisor._terminate_child,
-    RestartChild: Supervisor._restart_child,
-    DeleteChild: Supervisor._delete_child,
-}
-
-_CALLS = {
-    StartChild: "start_child",
-    TerminateChild: "terminate_child",
-    RestartChild: "restart_child",
-    DeleteChild: "delete_child",
-}
 
 _HANDLERS: dict[type, Callable[[Supervisor, Any], object]] = {
     WhichChild: Supervisor._which_child,

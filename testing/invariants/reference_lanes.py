@@ -78,8 +78,8 @@ class ReferenceLanes:
     def refuse(self, ask: Ask) -> None:
         """It has its answer, and is done all the same where it has been begun."""
         for jobs in self._jobs.values():
-            for place, job in enumerate(jobs):
-                if job.ask is ask and place == 0:
+            for job in jobs:
+                if job.ask is ask and job is jobs[0]:
                     job.is_void = True
                 elif job.ask is ask:
                     jobs.remove(job)

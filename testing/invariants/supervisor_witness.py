@@ -14,6 +14,8 @@ from lightspeed.actors.exits import ExitReason
 from lightspeed.actors.pykka_inside import STOP
 from lightspeed.supervision.child_spec import ChildSpec
 from lightspeed.supervision.child_table import ChildView
+from lightspeed.supervision.lineage import line_of
+from lightspeed.supervision.supervisor_messages import TerminateChild
 from lightspeed.supervision.supervisor_options import SupervisorOptions
 from lightspeed.supervision.tree import Tree
 from lightspeed.testing.clock import EPSILON_S
@@ -44,6 +46,8 @@ class SupervisorWitness:
         self._early: list[Ask] = []
         self._to_refuse: list[Ask] = []
         """Who is to be told, before anything else is heard, that it stops."""
+        self._inside: list[Ask] = []
+        """Who is to be refused at once, since his own end is what he waits for."""
         self._is_up = self._is_ending = self._was_told_to_stop = False
         self._error: BaseException | None = None
         self._has_moved = False
@@ -118,7 +122,9 @@ class SupervisorWitness:
         ask = Ask(message)
         if self.is_over:
             return ask
-        if self._is_ending or self._is_up:
+        if not self._is_ending and self._is_of_its_own_end(ask):
+            self._inside.append(ask)
+        elif self._is_ending or self._is_up:
             self._carry_out(ask)
         else:
             self._early.append(ask)
@@ -183,12 +189,15 @@ class SupervisorWitness:
             return
         said = told(value) if error is None else type(error).__name__
         if type(error) is InsideActor and ask.message.caller is not None:
-            self._lanes.refuse(ask)
+            self._refused_inside(ask)
             return
         if ask in self._to_refuse:
             self._to_refuse.remove(ask)
             if not isinstance(error, SupervisorStopped):
                 self._break("requests", f"{ask} was answered {said}, and it stops")
+            return
+        if ask in self._inside:
+            self._break("requests", f"{ask} was answered {said}, and waits for the one who asks")
             return
         lane = self._lane(ask.message.id)
         due = self._lanes.due(lane)
@@ -200,6 +209,27 @@ class SupervisorWitness:
             self._break("views", f"{ask} was answered {said}, where {due}")
         else:
             self._lanes.go_on(lane)
+
+    def _refused_inside(self, ask: Ask) -> None:
+        """It would wait for the actor inside which it was asked."""
+        if ask in self._inside:
+            self._inside.remove(ask)
+        elif self._home(ask) is None:
+            self._break("requests", f"{ask} was refused, and was asked inside nobody who is below it")
+        else:
+            self._lanes.refuse(ask)
+
+    def _home(self, ask: Ask) -> ReferenceChild | None:
+        """The child inside which, or below which, it was asked."""
+        lines = (self._by_ref.get(actor.actor_ref) for actor in line_of(ask.message.caller))
+        return next((child for child in lines if child is not None), None)
+
+    def _is_of_its_own_end(self, ask: Ask) -> bool:
+        home = self._home(ask)
+        if home is None:
+            return False
+        is_its_end = isinstance(ask.message, TerminateChild) and self._model.children.get(ask.message.id) is home
+        return is_its_end or (home.stage is Stage.STARTING and not self._is_up)
 
     def begins_end(self, error: BaseException | None) -> None:
         """It stops its children, and ends: of this, or by a stop."""
@@ -236,6 +266,8 @@ class SupervisorWitness:
                 self._break_by(due, "kinds", "it goes on")
         if self._to_refuse:
             self._break("requests", f"{self._to_refuse[0]} has no answer, and it stops")
+        if self._inside:
+            self._break("requests", f"{self._inside[0]} was not refused, and waits for the one who asks")
         if self._is_ending and not self._lanes:
             self._break("reverse_stop", "its children are down, and it has not ended")
 

@@ -86,11 +86,11 @@ def test_a_period_longer_than_a_year_is_refused_by_the_channel_that_is_given_it(
 
 @pytest.mark.parametrize("option", ["intensity", "channel_intensity"])
 def test_an_intensity_beyond_every_count_is_refused_by_name(option):
-    with pytest.raises(InvalidOption, match=f"^{option}"):
+    with pytest.raises(InvalidOption, match=rf"^{option}"):
         Restarts(**{option: sys.maxsize + 1})
 
 
 @pytest.mark.parametrize("value", [0, -1, True, "5", float("nan"), float("inf")])
 def test_a_period_of_the_channel_that_is_none_is_refused_by_its_own_name(value):
-    with pytest.raises(InvalidOption, match="^channel_period_s"):
+    with pytest.raises(InvalidOption, match=r"^channel_period_s"):
         Restarts(channel_period_s=value)

@@ -6,13 +6,14 @@ from unittest.mock import patch
 import pytest
 from msgspec.structs import replace
 
-from lightspeed.actors.errors import ChildError, StartFailed
+from lightspeed.actors.errors import ChildError, InsideActor, StartFailed
 from lightspeed.actors.pooled_handle import PooledHandle
 from lightspeed.actors.pykka_inside import STOP, Envelope
 from lightspeed.actors.stopping import give_up, stop_soon
-from lightspeed.supervision import Backoff, ChildSpec, RestartWindow, Supervisor
+from lightspeed.supervision import Backoff, ChildSpec, RestartWindow, Supervisor, child_requests
 from lightspeed.supervision import restarts as product
 from lightspeed.supervision import supervisor as product_supervisor
+from lightspeed.supervision.child_requests import ChildRequests
 from lightspeed.supervision.child_steps import ChildSteps
 from lightspeed.supervision.child_table import ChildTable
 from lightspeed.supervision.supervisor_messages import DeleteChild, RestartChild, StartChild, TerminateChild, WhichChildren
@@ -111,6 +112,22 @@ def one_is_killed(simulation):
     simulation.run_for(1.0)
 
 
+class Weary(Worker):
+    """It asks its supervisor for its own end."""
+
+    def on_receive(self, message):
+        try:
+            message.terminate_child("a")
+        except InsideActor:
+            pass
+
+
+def one_asks_for_its_own_end(simulation):
+    ref = supervisor(simulation, Weary)
+    tell(ref, ref, "a")
+    simulation.run_for(1.0)
+
+
 def a_branch_is_stuck(simulation):
     """Its last child does not stop: it is given up, with the others below it."""
     below = [child(simulation, "x"), child(simulation, "y", StuckStop, shutdown_s="infinity")]
@@ -154,7 +171,7 @@ def rule(name, value):
 
 
 def does(request, steps):
-    return patch.dict(product_supervisor._JOBS, {request: steps})
+    return patch.dict(child_requests.JOBS, {request: steps})
 
 
 def forwards(supervisor):
@@ -170,23 +187,23 @@ def tells_all_to_stop(supervisor):
     yield
 
 
-def nothing(supervisor, message):
+def nothing(requests, message):
     return
     yield
 
 
-def forgets(supervisor, message):
-    child = supervisor._find(message)
+def forgets(requests, message):
+    child = requests.find(message)
     child.ref = None
-    supervisor._table.remove(child)
+    requests._table.remove(child)
     return
     yield
 
 
-def starts_another(supervisor, message):
-    ref = yield from Supervisor._start_child(supervisor, message)
+def starts_another(requests, message):
+    ref = yield from ChildRequests.start(requests, message)
     assert ref is not None
-    return supervisor._table.get(supervisor._names.find("a")).ref
+    return next(iter(requests._table)).ref
 
 
 def answers_at_once(answer):
@@ -243,7 +260,7 @@ BROKEN = {
         "kinds",
         "'d' was started while its actor before lives",
         it_is_asked,
-        lambda: patch.object(product_supervisor, "_refuse_active", lambda child: None),
+        lambda: patch.object(child_requests, "_refuse_active", lambda child: None),
     ),
     "a supervisor that fails of itself": (
         "kinds",
@@ -352,6 +369,12 @@ BROKEN = {
         "it was answered None, where DeleteChild of 'd' was to be answered ChildRunning",
         it_is_asked,
         lambda: does(DeleteChild, forgets),
+    ),
+    "one who may wait for his own end": (
+        "strategy",
+        "'a' was stopped, and nothing was due",
+        one_asks_for_its_own_end,
+        lambda: patch.object(Supervisor, "_waits_for", lambda supervisor, child, message: False),
     ),
     "requests that are dropped without a word": (
         "requests",
