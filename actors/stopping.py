@@ -5,6 +5,7 @@ from typing import Any
 import pykka
 
 from lightspeed.actors.errors import PoolClosed
+from lightspeed.actors.kept_inbox import KeptInbox
 from lightspeed.actors.mortal import Mortal
 from lightspeed.actors.pooled_actor import PooledActor
 from lightspeed.actors.pooled_handle import PooledHandle
@@ -44,18 +45,18 @@ def give_up(ref: pykka.ActorRef[Any]) -> None:
     PooledHandle(actor).left_over()
     try:
         actor._pooled_put(STOP)  # whoever runs it next, if nobody does now, finds it dead, and sees to its end
-    except PoolClosed:
-        pass  # nobody will
+    except RuntimeError:
+        pass  # nobody will: the pool is closed, or no thread can be started
     _leave_worker(actor)
 
 
 def _give_up_threaded(ref: pykka.ActorRef[Any]) -> None:
-    actor: Any = ref._actor_weakref()
-    if not isinstance(actor, Mortal):
+    actor, inbox = ref._actor_weakref(), ref.actor_inbox
+    if not (isinstance(actor, Mortal) and isinstance(inbox, KeptInbox)):
         stop_soon(ref)  # Pykka's own: there is no more to be done
-    else:
-        actor._mortal_take_out()
-        actor.actor_inbox.left_over()
+        return
+    actor._mortal_take_out()
+    inbox.left_over()
 
 
 def _leave_worker(actor: PooledActor) -> None:

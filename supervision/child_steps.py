@@ -112,11 +112,11 @@ class ChildSteps:
     def _reference(self, started: Any) -> pykka.ActorRef[Any]:
         """What a start has returned, if it can be a child. Else whoever it has started is not left alive."""
         if not issubclass(type(started), pykka.ActorRef):
-            refs = list(_references_in(started))
-            for ref in refs:
-                if not self._is_anothers(ref):
-                    give_up(ref)
-            if refs:
+            found = list(_references_in(started))
+            for one in found:
+                if not self._is_anothers(one):
+                    give_up(one)
+            if found:
                 raise InvalidOption("start", started, "must return the reference to an actor, and that alone")
             raise NotSupervisable(started)
         try:

@@ -22,9 +22,9 @@ def supervisor_of(actor: pykka.Actor) -> pykka.Actor | None:
     watchers: Any = actor._mortal_place()._mortal_exit if isinstance(actor, Mortal) else ()
     if isinstance(watchers, ExitReason):
         return None
-    supervisors = (
-        watcher._actor
-        for watcher in watchers
-        if issubclass(type(watcher), PooledRef) and hasattr(watcher.actor_class, "_supervised_start")
-    )
-    return next(supervisors, None)
+    for watcher in watchers:
+        if issubclass(type(watcher), PooledRef) and hasattr(watcher.actor_class, "_supervised_start"):
+            supervisor: Any = watcher._actor
+            if supervisor._table.by_ref(actor.actor_ref) is not None:
+                return supervisor  # type: ignore[no-any-return]
+    return None

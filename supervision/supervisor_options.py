@@ -48,7 +48,8 @@ class SupervisorOptions(Struct, frozen=True, kw_only=True):
             raise InvalidOption("children", spec, "must be a ChildSpec each")
         if spec.significant and self.auto_shutdown == "never":
             raise InvalidOption("significant", True, f"of child {shown(spec.id)} must be False where auto_shutdown is never")
-        return spec
+        checked: ChildSpec = spec
+        return checked
 
     def check_children(self, children: Iterable[Any]) -> list[ChildSpec]:
         """As `check_child`, and whether each has an id of its own."""
