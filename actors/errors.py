@@ -63,11 +63,10 @@ class InvalidOption(LightspeedError, ValueError):
 class InsideActor(LightspeedError, RuntimeError):
     """A call that waits was made inside an actor or a sink, where it could wait for itself."""
 
-    def __init__(self, call: str, actor: object) -> None:
+    def __init__(self, call: str, actor: object, instead: str = "use tell") -> None:
         self.call, self.actor = call, actor
-        super().__init__(
-            f"{call} waits, and was called inside {actor if type(actor) is str else named(actor)}, where it could wait for itself: use tell"
-        )
+        inside = actor if type(actor) is str else named(actor)
+        super().__init__(f"{call} waits, and was called inside {inside}, where it could wait for itself: {instead}")
 
 
 class ChannelClosed(LightspeedError, RuntimeError):

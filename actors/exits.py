@@ -33,6 +33,6 @@ def reason_of(error: BaseException | None, *, in_start: bool = False) -> ExitRea
     """The reason of an actor that ended of this error, None for a stop. `in_start`: it was raised by on_start."""
     if error is None:
         return NORMAL
-    if isinstance(error, Shutdown):
+    if issubclass(type(error), Shutdown):
         return ExitReason("shutdown", error)
-    return ExitReason("normal" if in_start and isinstance(error, Ignore) else "abnormal", error)
+    return ExitReason("normal" if in_start and issubclass(type(error), Ignore) else "abnormal", error)

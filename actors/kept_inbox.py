@@ -5,11 +5,14 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from lightspeed.actors.pykka_inside import Envelope, refuse
+from lightspeed.actors.pykka_inside import STOP, Envelope, refuse
 
 if TYPE_CHECKING:
     from lightspeed.actors.exits import ExitReason
     from lightspeed.actors.watching import Watcher
+
+_NOTHING: Envelope[Any] = Envelope(STOP)
+"""What the thread of a dead actor gets, so that it does not wait for ever."""
 
 
 class KeptInbox:
@@ -59,11 +62,15 @@ class KeptInbox:
                 try:
                     envelope = self._queue.get_nowait()
                 except queue.Empty:
-                    return
+                    break
+                if envelope is _NOTHING:
+                    continue
                 if envelope.reply_to is None:
                     self._left.append(envelope.message)
                 else:
                     refuse(envelope, "an actor")
+            if self.stopped is not None and self.stopped.is_set():
+                self._queue.put(_NOTHING)
 
 
 def _nobody() -> None:

@@ -111,6 +111,19 @@ class Mortal(pykka.Actor):
     def _stop(self) -> None:
         self._mortal_stop(None)
 
+    def _mortal_end_of_given_up(self, *, was_up: bool) -> None:
+        """By whoever ran it last: the end of one that was taken out from outside. Harmless where it has had its end.
+
+        Args:
+            was_up: whether on_start has returned: else there is nothing to stop.
+        """
+        if isinstance(self._mortal_place()._mortal_exit, ExitReason):
+            return
+        if was_up:
+            self._mortal_stop(None)
+        else:
+            self._mortal_end(None)
+
     def _mortal_stop(self, error: BaseException | None) -> None:
         self._mortal_take_out()
         try:

@@ -167,13 +167,14 @@ class PooledActor(Mortal):
 
     def _pooled_has_work(self) -> bool:
         if self._pooled_dead:
-            return False  # what it was told stays, for `left_over`, and is nobody's work
+            # What it was told stays, for `left_over`, and is nobody's work; but one that was given up has its end before it.
+            return not isinstance(self._mortal_exit, ExitReason)
         return bool(self._pooled_inbox or self._pooled_taken) or not self._pooled_begun
 
     def _pooled_run(self, limit: int, spot: Spot) -> bool:
         """One turn. The pool sees to it that one thread at a time calls this."""
         spot.actor, inbox = self, self._pooled_inbox
-        if not self._pooled_begun:
+        if not (self._pooled_begun or self._pooled_dead):
             self._mortal_begin()
             self._pooled_begun = True
         for _ in range(limit):
@@ -197,10 +198,12 @@ class PooledActor(Mortal):
                 self._mortal_fail(error)
                 if spot.is_lent and not isinstance(error, Exception):
                     raise
-        spot.actor = None
         if self._pooled_dead:
+            self._mortal_end_of_given_up(was_up=self._pooled_begun)
+            spot.actor = None
             self._pooled_refuse_waiting()
             return False
+        spot.actor = None
         return self._pooled_taken is not _NOTHING or bool(inbox)
 
     def _pooled_next(self) -> Any:

@@ -1,10 +1,11 @@
-"""Having an actor stop without waiting for it."""
+"""Having an actor stop, or giving it up, without waiting for it."""
 
 from typing import Any
 
 import pykka
 
 from lightspeed.actors.errors import PoolClosed
+from lightspeed.actors.kept_inbox import KeptInbox
 from lightspeed.actors.mortal import Mortal
 from lightspeed.actors.pooled_actor import PooledActor
 from lightspeed.actors.pooled_handle import PooledHandle
@@ -24,6 +25,43 @@ def stop_soon(ref: pykka.ActorRef[Any]) -> None:
         ref.tell(STOP)
     except (pykka.ActorDeadError, PoolClosed):
         pass  # it will never handle anything
+
+
+def give_up(ref: pykka.ActorRef[Any]) -> None:
+    """Have it be dead to everybody from here on; never waits. Harmless where it is dead.
+
+    It handles nothing more. The message that it has in hand can't be ended, but what waits is dropped, and asks are answered as
+    of a dead actor. When that message is done with, its on_stop and its on_end are run, and those who watch it are told. The
+    worker that it keeps meanwhile is left to it: its pool goes on with another one.
+    """
+    if not isinstance(ref, PooledRef):
+        _give_up_threaded(ref)
+        return
+    actor = ref._actor
+    if actor._mortal_is_dead():
+        _leave_worker(actor)
+        return
+    actor._mortal_take_out()
+    PooledHandle(actor).left_over()
+    try:
+        actor._pooled_put(STOP)  # whoever runs it next, if nobody does now, finds it dead, and sees to its end
+    except RuntimeError:
+        pass  # nobody will: the pool is closed, or no thread can be started
+    _leave_worker(actor)
+
+
+def _give_up_threaded(ref: pykka.ActorRef[Any]) -> None:
+    actor, inbox = ref._actor_weakref(), ref.actor_inbox
+    if not (isinstance(actor, Mortal) and isinstance(inbox, KeptInbox)):
+        stop_soon(ref)  # Pykka's own: there is no more to be done
+        return
+    actor._mortal_take_out()
+    inbox.left_over()
+
+
+def _leave_worker(actor: PooledActor) -> None:
+    if hasattr(actor._pooled_pool, "give_up"):
+        actor._pooled_pool.give_up(actor)
 
 
 def _stops_quietly(kind: type[PooledActor]) -> bool:

@@ -24,7 +24,7 @@ class Supervisable(Mortal, _Threaded):
 
     - A BaseException fails the actor that raised it, and no other.
     - Every end can be learnt, by `on_end` and by `watch`: in a tell, an ask, on_start, on_stop, by a stop from outside.
-    - Every ask and stop is answered, also one that races with the actor's death.
+    - Every ask and stop is answered, also one that races with the actor's death. Who waits for his own gets `AskRing`.
     """
 
     _mortal_waits_for: Any = None
@@ -61,14 +61,22 @@ class Supervisable(Mortal, _Threaded):
         return thread
 
     def _supervised_loop(self) -> None:
-        self._mortal_begin()
+        inbox = self.actor_inbox
+        assert isinstance(inbox, KeptInbox)
+        begins = not self.actor_stopped.is_set()
+        if begins:
+            self._mortal_begin()
         while not self.actor_stopped.is_set():
-            envelope = self.actor_inbox.get()
+            envelope = inbox.get()
+            if self.actor_stopped.is_set():  # it was given up, and this came too late
+                inbox.put(envelope)
+                break
             try:
                 self._mortal_answer(envelope)
             except BaseException as error:  # the actor's edge
                 self._mortal_fail(error)
-        self.actor_inbox.empty()  # answers those who wait
+        self._mortal_end_of_given_up(was_up=begins)
+        inbox.empty()  # answers those who wait
 
     # Its kind's way to be dead
 

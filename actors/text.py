@@ -44,7 +44,7 @@ def named(actor: object) -> str:
     """The class and the URN of an actor, or of whom a reference leads to, as Pykka's own `str`, whatever its `__str__` is."""
     kind: Any = type(actor)
     try:
-        kind = actor.actor_class if hasattr(kind, "actor_class") else kind  # type: ignore[attr-defined]
+        kind = getattr(actor, "actor_class", kind)
         urn = str.__str__(actor.actor_urn)  # type: ignore[attr-defined]
     except BaseException:  # a class of the program's
         urn = "?"

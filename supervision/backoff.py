@@ -3,12 +3,13 @@
 Source: Akka's BackoffSupervisor, with a cap that the jitter never exceeds and a jitter that does not vanish there.
 """
 
-import math
+import sys
 from typing import Protocol
 
 from msgspec import Struct
 
 from lightspeed.actors.errors import InvalidOption
+from lightspeed.supervision.seconds import YEAR_S, check_seconds
 
 
 class Randomness(Protocol):
@@ -23,8 +24,12 @@ class BackoffState(Struct, frozen=True, gc=False):
 
     base_s: float
     """The last delay, without its jitter."""
-    over_s: float
-    """When the last delay was over: the child's quiet time runs from then."""
+    up_s: float | None = None
+    """When the child has come up since: its quiet time runs from then. None: it has not."""
+
+    def up(self, now_s: float) -> "BackoffState":
+        """The same, of a child that is up now."""
+        return BackoffState(self.base_s, now_s)
 
 
 class Backoff(Struct, frozen=True, kw_only=True, gc=False):
@@ -43,30 +48,27 @@ class Backoff(Struct, frozen=True, kw_only=True, gc=False):
     jitter: float = 0.2
     """By which share of itself a delay may be shorter or longer, so that many don't start at once; 0 to 1. Default 0.2."""
     quiet_s: float = 60.0
-    """A child that did not fail for so long begins at the floor again; above 0. Default 60."""
+    """A child that ran so long since it came up last begins at the floor again; above 0. Default 60."""
 
     def __post_init__(self) -> None:
-        for option in self.__struct_fields__:
-            value = getattr(self, option)
-            if type(value) not in (int, float) or not math.isfinite(value):
-                raise InvalidOption(option, value, "must be a finite number")
-        for option, fits, rule in (
-            ("floor_s", self.floor_s >= 0, "must be 0 or above"),
-            ("cap_s", self.cap_s >= self.floor_s, f"must be floor_s, {self.floor_s:g}, or above"),
-            ("factor", self.factor >= 1, "must be 1 or above"),
-            ("jitter", 0 <= self.jitter <= 1, "must be from 0 to 1"),
-            ("quiet_s", self.quiet_s > 0, "must be above 0"),
-        ):
-            if not fits:
-                raise InvalidOption(option, getattr(self, option), rule)
+        _check("floor_s", self.floor_s, 0, YEAR_S, "must be a number of seconds from 0 up, at most a year")
+        _check("cap_s", self.cap_s, self.floor_s, YEAR_S, "must be a number of seconds from floor_s up, at most a year")
+        _check("factor", self.factor, 1, sys.float_info.max, "must be a finite number of 1 or above")
+        _check("jitter", self.jitter, 0, 1, "must be a number from 0 to 1")
+        check_seconds("quiet_s", self.quiet_s)
 
     def next(self, state: BackoffState | None, now_s: float, randomness: Randomness) -> tuple[float, BackoffState]:
         """The delay of a restart that is wanted now, in seconds, and the child's next state."""
-        if state is None or now_s - state.over_s >= self.quiet_s:
+        if state is None or (state.up_s is not None and now_s - state.up_s >= self.quiet_s):
             base_s = self.floor_s
         else:
             base_s = min(self.cap_s, state.base_s * self.factor)
         least_s = max(self.floor_s, base_s * (1 - self.jitter))
         most_s = min(self.cap_s, base_s * (1 + self.jitter))
         delay_s = min(most_s, least_s + (most_s - least_s) * randomness.random())  # rounding must not exceed the cap
-        return delay_s, BackoffState(base_s, now_s + delay_s)
+        return delay_s, BackoffState(base_s)
+
+
+def _check(option: str, value: object, least: float, most: float, rule: str) -> None:
+    if not (type(value) in (int, float) and least <= value <= most):  # type: ignore[operator]
+        raise InvalidOption(option, value, rule)

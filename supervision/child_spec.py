@@ -1,6 +1,5 @@
 """What a supervisor is told of a child before it starts it."""
 
-import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -12,6 +11,7 @@ from lightspeed.actors.errors import InvalidOption, NotSupervisable
 from lightspeed.actors.pooled_actor import PooledActor
 from lightspeed.actors.supervisable import Supervisable
 from lightspeed.supervision.rules import KINDS, Kind
+from lightspeed.supervision.seconds import are_seconds
 
 ActorStart = tuple[type[pykka.Actor], Sequence[Any], Mapping[str, Any]]
 ShutdownS = float | Literal["brutal_kill", "infinity"]
@@ -45,17 +45,17 @@ class ChildSpec(_Named, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         try:
             hash(self.id)
-        except TypeError:
+        except Exception:  # the program's code, or a kind of object that has no hash
             raise InvalidOption("id", self.id, "must be hashable") from None
         if self.id is None:
             raise InvalidOption("id", None, "must be a name of some kind")
         if isinstance(self.start, type):
             force_setattr(self, "start", (self.start, (), {}))
         self._check_start()
-        if self.kind not in KINDS:
+        if not (type(self.kind) is str and self.kind in KINDS):
             raise InvalidOption("kind", self.kind, f"must be one of {', '.join(KINDS)}")
         if not _is_shutdown(self.shutdown_s):
-            raise InvalidOption("shutdown_s", self.shutdown_s, "must be 0 or above, 'infinity', 'brutal_kill' or None")
+            raise InvalidOption("shutdown_s", self.shutdown_s, "must be from 0 to a year, 'infinity', 'brutal_kill' or None")
         if type(self.significant) is not bool:
             raise InvalidOption("significant", self.significant, "must be True or False")
         if self.significant and self.kind == "permanent":
@@ -93,6 +93,4 @@ class ChildSpec(_Named, frozen=True, kw_only=True):
 
 
 def _is_shutdown(value: object) -> bool:
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return 0 <= value < math.inf
-    return value is None or value in ("infinity", "brutal_kill")
+    return value is None or are_seconds(value) or (type(value) is str and value in ("infinity", "brutal_kill"))

@@ -1,4 +1,4 @@
-"""A supervisor's children, in the order of their start: each found by its id, and by the reference to its actor."""
+"""A supervisor's children, in the order of their start: each found by its name, and by the reference to its actor."""
 
 from collections.abc import Hashable, Iterator
 from enum import Enum
@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from lightspeed.actors.exits import ExitReason
 from lightspeed.supervision.backoff import BackoffState
+from lightspeed.supervision.child_names import ChildName, ChildNames
 from lightspeed.supervision.child_spec import ChildSpec
 from lightspeed.supervision.rules import Kind
 
@@ -31,6 +32,7 @@ class SupervisedChild(Struct, eq=False):
     """A child as its supervisor sees it, through all its incarnations."""
 
     spec: ChildSpec
+    name: ChildName
     phase: Phase = Phase.STOPPED
     ref: pykka.ActorRef[Any] | None = None
     """Its actor, where it has one that is not abandoned."""
@@ -80,32 +82,34 @@ class ChildCounts(Struct, frozen=True):
 
 
 class ChildTable:
-    """For the supervisor's own thread."""
+    """For the supervisor's own thread, but for a look at all of them. Of what it forgets it gives the name back."""
 
-    def __init__(self) -> None:
+    def __init__(self, names: ChildNames) -> None:
+        self._names = names
         self.abandoned = 0
-        self._by_id: dict[Hashable, SupervisedChild] = {}
+        self._by_name: dict[ChildName, SupervisedChild] = {}
         self._by_ref: dict[pykka.ActorRef[Any], SupervisedChild] = {}
 
     def __iter__(self) -> Iterator[SupervisedChild]:
-        return iter(self._by_id.values())
+        return iter(list(self._by_name.values()))
 
-    def get(self, child_id: Hashable) -> SupervisedChild | None:
-        return self._by_id.get(child_id)
+    def get(self, name: ChildName) -> SupervisedChild | None:
+        return self._by_name.get(name)
 
-    def add(self, spec: ChildSpec) -> SupervisedChild:
+    def add(self, spec: ChildSpec, name: ChildName) -> SupervisedChild:
         """A new child, behind all others."""
-        assert spec.id not in self._by_id
-        child = self._by_id[spec.id] = SupervisedChild(spec)
+        assert name not in self._by_name
+        child = self._by_name[name] = SupervisedChild(spec, name)
         return child
 
     def remove(self, child: SupervisedChild) -> None:
         """Forget a child without an actor."""
         assert child.ref is None
-        del self._by_id[child.spec.id]
+        del self._by_name[child.name]
+        self._names.give_back(child.name)
 
     def holds(self, child: SupervisedChild) -> bool:
-        return self._by_id.get(child.spec.id) is child
+        return self._by_name.get(child.name) is child
 
     def bind(self, child: SupervisedChild, ref: pykka.ActorRef[Any]) -> bool:
         """This is the child's actor now; False, and nothing done, if it is another child's."""
@@ -127,7 +131,7 @@ class ChildTable:
 
     def counts(self) -> ChildCounts:
         supervisors = sum(is_supervisor(child) for child in self)
-        specs = len(self._by_id)
+        specs = len(self._by_name)
         return ChildCounts(specs, len(self._by_ref), supervisors, specs - supervisors, self.abandoned)
 
 

@@ -1,6 +1,7 @@
 """What a supervisor writes into the log: one line an event, its facts as bound fields."""
 
 from collections.abc import Hashable
+from typing import Any
 
 from lightspeed.actors.errors import Shutdown
 from lightspeed.actors.exits import ExitReason
@@ -27,13 +28,13 @@ def report_end(child_id: Hashable, reason: ExitReason, restarts_left: int, *, re
 
 def report_failed_start(child_id: Hashable, error: BaseException, restarts_left: int) -> None:
     """A restart was tried and failed."""
-    fields = {"child": _name(child_id), "reason": "abnormal", "restarts_left": restarts_left}
+    fields: dict[str, Any] = {"child": _name(child_id), "reason": "abnormal", "restarts_left": restarts_left}
     log("error", "child {} could not be restarted: {}", _name(child_id), error, error=error, **fields)
 
 
 def report_bad_stop(child_id: Hashable, reason: ExitReason) -> None:
     """A child that was told to stop failed on its way."""
-    fields = {"child": _name(child_id), "reason": reason.kind}
+    fields: dict[str, Any] = {"child": _name(child_id), "reason": reason.kind}
     log(
         "error",
         "child {} failed while it was stopped: {}: {}",
@@ -47,7 +48,7 @@ def report_bad_stop(child_id: Hashable, reason: ExitReason) -> None:
 
 def report_abandoned(child_id: Hashable, actor: object, after: str) -> None:
     """A child's actor was given up."""
-    fields = {"child": _name(child_id), "reason": "abandoned"}
+    fields: dict[str, Any] = {"child": _name(child_id), "reason": "abandoned"}
     log("warning", "child {} is abandoned {}: {} may still be running", _name(child_id), after, named(actor), **fields)
 
 

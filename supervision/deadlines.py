@@ -6,6 +6,7 @@ from typing import Protocol
 
 from lightspeed.actors.logs import log
 from lightspeed.actors.runtime import Timer
+from lightspeed.supervision.seconds import YEAR_S
 
 
 class Clock(Protocol):
@@ -85,7 +86,8 @@ class Deadlines:
             self._timer.cancel()
         self._rings_s = self._heap[0].due_s
         try:
-            self._timer = self._clock.call_later(max(0.0, self._rings_s - self._clock.monotonic_s()), self._ring)
+            left_s = min(max(0.0, self._rings_s - self._clock.monotonic_s()), YEAR_S)  # one that is further off is set anew
+            self._timer = self._clock.call_later(left_s, self._ring)
         except Exception as failure:  # the world's: no more threads. Without its deadlines the rest still works.
             self._rings_s = float("inf")
             log("error", "no timer could be started for a supervisor's deadlines", error=failure)

@@ -11,7 +11,6 @@ import pykka
 
 from lightspeed.actors.errors import PoolClosed, SupervisorStopped, SupervisorTimeout
 from lightspeed.actors.pooled_future import PooledFuture
-from lightspeed.actors.pooled_handle import PooledHandle
 from lightspeed.actors.pooled_ref import PooledRef
 from lightspeed.actors.pykka_inside import Envelope
 from lightspeed.supervision.child_table import Branch, ChildView, Phase
@@ -37,7 +36,7 @@ class Gathering:
             SupervisorStopped: the topmost one is gone.
             SupervisorTimeout: the topmost one did not answer in time. Others that did not are `silent`.
         """
-        self._ask(self._top, here=True)
+        self._ask(self._top)
         self._latch.close()
         try:
             self._done.get(timeout=timeout_s)
@@ -61,17 +60,15 @@ class Gathering:
             below = [] if branch is None else [other for other in _supervisors(branch) if other not in self._asked]
             self._asked.update(below)
         for supervisor in below:
-            self._ask(supervisor, here=False)
+            self._ask(supervisor)
         self._latch.set()
 
-    def _ask(self, ref: PooledRef, *, here: bool) -> None:
-        """`here`: an idle one may answer in this thread. Not for those below, or a deep tree would fill the stack."""
+    def _ask(self, ref: PooledRef) -> None:
         self._latch.part()
         answer: Any = _Answer(self, ref)
         envelope = Envelope(WhichBranch(), reply_to=answer)
         try:
-            if not (here and PooledHandle(ref._actor).tell_here(envelope)):
-                ref._actor._pooled_put(envelope)
+            ref._actor._pooled_put(envelope)
         except (PoolClosed, RuntimeError):  # nobody is left to run it, or no thread is
             self.told(ref, None)
 

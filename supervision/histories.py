@@ -52,7 +52,8 @@ class Histories:
         channel_fails = self._channel is not None and not self._channel.allow(now_s)
         delay_s = 0.0
         if self._restarts.backoff is not None:
-            delay_s, history.backoff = self._restarts.backoff.next(history.backoff, now_s, self._randomness)
+            delay_s, state = self._restarts.backoff.next(history.backoff, now_s, self._randomness)
+            history.backoff = state.up(now_s + delay_s)  # a topic is up when it can be sent something
         return Verdict(delay_s, history.window.left(now_s), channel_fails)
 
     def restarts(self, topic: str) -> int:

@@ -10,7 +10,8 @@ from lightspeed.actors.behaviour import Behaviour
 from lightspeed.actors.errors import InvalidOption
 from lightspeed.actors.patterns import Patterns
 from lightspeed.supervision.backoff import Backoff
-from lightspeed.supervision.restart_window import RestartWindow
+from lightspeed.supervision.restart_window import check_intensity
+from lightspeed.supervision.seconds import check_above_0, check_seconds
 
 
 class Restarts(Struct, frozen=True, kw_only=True):
@@ -23,14 +24,14 @@ class Restarts(Struct, frozen=True, kw_only=True):
     intensity: int = 3
     """So many restarts of one topic are allowed in `period_s`; one more, and it stays down until `Restart(topic)`. Default 3."""
     period_s: float = 5.0
-    """In seconds. Default 5."""
+    """In seconds; a channel takes a year at most. Default 5."""
     backoff: Backoff | None = None
     """How long a topic waits before it comes up. None, the default: not at all."""
     channel_intensity: int | None = None
     """So many restarts of all topics together are allowed in `channel_period_s`; one more, and the channel crashes. None, the
     default: any number."""
     channel_period_s: float = 5.0
-    """In seconds. Default 5."""
+    """In seconds; a channel takes a year at most. Default 5."""
     waiting: Literal["redeliver", "answer"] = "redeliver"
     """What becomes of events that had been accepted and not been handled: the next actor handles them (the default), or they
     are answered `topic_crashed`."""
@@ -38,11 +39,13 @@ class Restarts(Struct, frozen=True, kw_only=True):
     """So many events wait for a topic that is coming up; one more is answered `unavailable`. From 0 up. Default 1,000."""
 
     def __post_init__(self) -> None:
-        RestartWindow(self.intensity, self.period_s)
-        RestartWindow(0 if self.channel_intensity is None else self.channel_intensity, self.channel_period_s)
+        check_intensity("intensity", self.intensity)
+        check_intensity("channel_intensity", 0 if self.channel_intensity is None else self.channel_intensity)
+        for option in ("period_s", "channel_period_s"):
+            check_above_0(option, getattr(self, option))
         for option, fits, rule in (
             ("backoff", self.backoff is None or isinstance(self.backoff, Backoff), "must be a Backoff or None"),
-            ("waiting", self.waiting in ("redeliver", "answer"), "must be redeliver or answer"),
+            ("waiting", type(self.waiting) is str and self.waiting in ("redeliver", "answer"), "must be redeliver or answer"),
             ("max_waiting", type(self.max_waiting) is int and self.max_waiting >= 0, "must be an int from 0 up"),
         ):
             if not fits:
@@ -79,7 +82,11 @@ class Capsules(Struct, frozen=True):
 
 
 class Options(Struct, frozen=True):
-    """Checked by whoever makes it."""
+    """Checked by whoever makes it, but for the length of periods.
+
+    Raises:
+        InvalidOption: a period of restarts is longer than a year.
+    """
 
     rejoin_window_s: float = 30.0
     """How long a restarted topic waits for its first rejoin before its actor is stopped."""
@@ -95,3 +102,7 @@ class Options(Struct, frozen=True):
     """How long a behaviour may take over one event before its actor is given up."""
     rejoin: Literal["client", "supervisor"] = "client"
     """Who brings members back: the clients, or the supervisor, from what it saw of the topic's state when it went down."""
+
+    def __post_init__(self) -> None:
+        for option in ("period_s", "channel_period_s"):
+            check_seconds(option, getattr(self.restarts, option))

@@ -1,10 +1,20 @@
 """How many restarts are allowed in a period: a window that slides."""
 
-import math
+import sys
 
 from msgspec import Struct
 
 from lightspeed.actors.errors import InvalidOption
+from lightspeed.supervision.seconds import check_seconds
+
+
+def check_intensity(option: str, value: object) -> None:
+    """
+    Raises:
+        InvalidOption: it is no int from 0 to `sys.maxsize`.
+    """
+    if type(value) is not int or not 0 <= value <= sys.maxsize:
+        raise InvalidOption(option, value, f"must be an int of 0 or above, at most {sys.maxsize}")
 
 
 class RestartWindow(Struct, gc=False):
@@ -13,7 +23,7 @@ class RestartWindow(Struct, gc=False):
     An idle one holds no more than its two options: there may be one for each of a hundred thousand topics.
 
     Raises:
-        InvalidOption: intensity is no int of 0 or above, or period_s no finite number above 0.
+        InvalidOption: intensity is no int from 0 to `sys.maxsize`, or period_s no number of seconds above 0 and at most a year.
     """
 
     intensity: int
@@ -21,10 +31,8 @@ class RestartWindow(Struct, gc=False):
     _times_s: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        if type(self.intensity) is not int or self.intensity < 0:
-            raise InvalidOption("intensity", self.intensity, "must be an int of 0 or above")
-        if type(self.period_s) not in (int, float) or not 0 < self.period_s < math.inf:
-            raise InvalidOption("period_s", self.period_s, "must be a finite number of seconds above 0")
+        check_intensity("intensity", self.intensity)
+        check_seconds("period_s", self.period_s)
 
     def allow(self, now_s: float) -> bool:
         """Count a restart; False if it is one too many, and then it was not counted."""

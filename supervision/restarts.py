@@ -6,6 +6,7 @@ from typing import Any
 import pykka
 
 from lightspeed.actors.errors import RestartsExceeded, Shutdown, StartFailed
+from lightspeed.actors.text import shown
 from lightspeed.supervision.backoff import Randomness
 from lightspeed.supervision.child_steps import ChildSteps
 from lightspeed.supervision.child_table import ChildTable, Phase, SupervisedChild
@@ -56,7 +57,7 @@ class Restarts:
         child.phase = Phase.STOPPED
         self._steps.forget_temporary(child)
         if spec.significant and shuts_down(self._options.auto_shutdown, others_run=self._significant_run()):
-            raise Shutdown(f"its significant child {spec.id!r} ended")
+            raise Shutdown(f"its significant child {shown(spec.id)} ended")
 
     def restart(self, retry: Retry) -> Steps:
         """One try. Where it fails, the child whose start failed is the next to be tried.

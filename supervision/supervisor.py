@@ -11,12 +11,7 @@ from typing import Any, ClassVar
 import pykka
 
 from lightspeed.actors.errors import (
-    ChildAlreadyPresent,
-    ChildAlreadyStarted,
-    ChildNotFound,
-    ChildRestarting,
-    ChildRunning,
-    StartFailed,
+    InsideActor,
     SupervisorStopped,
 )
 from lightspeed.actors.pool import ActorPool, default_pool
@@ -25,25 +20,26 @@ from lightspeed.actors.pooled_future import PooledFuture
 from lightspeed.actors.pooled_handle import NOT_HERE
 from lightspeed.actors.pykka_inside import STOP, Envelope
 from lightspeed.actors.runtime import Threads
-from lightspeed.actors.stopping import stop_soon
 from lightspeed.actors.watching import Down, Up
 from lightspeed.supervision.backoff import Backoff, Randomness
+from lightspeed.supervision.child_names import ChildNames
+from lightspeed.supervision.child_requests import CALLS, JOBS, ChildRequests
 from lightspeed.supervision.child_spec import ChildSpec
 from lightspeed.supervision.child_steps import ChildSteps
 from lightspeed.supervision.child_table import Branch, ChildCounts, ChildTable, ChildView, Phase, SupervisedChild, view_of
 from lightspeed.supervision.crash_report import report_given_up
 from lightspeed.supervision.deadlines import Clock, Deadlines
+from lightspeed.supervision.giving_up import give_up_all
 from lightspeed.supervision.lanes import Job, Lanes, Steps, fail
+from lightspeed.supervision.lineage import line_of
 from lightspeed.supervision.restarts import Restarts
 from lightspeed.supervision.rules import AutoShutdown, Strategy
 from lightspeed.supervision.supervisor_messages import (
     AllUp,
     CountChildren,
     DeadlinePassed,
-    DeleteChild,
-    RestartChild,
     Retry,
-    StartChild,
+    StopInside,
     TerminateChild,
     WhichBranch,
     WhichChild,
@@ -111,9 +107,12 @@ class Supervisor(PooledActor):
         clock = Threads() if clock is None else clock
         randomness = random.Random() if randomness is None else randomness
         self._me = SupervisorRef(self)
-        self._table, self._lanes = ChildTable(), Lanes()
+        self._names, self._lanes = ChildNames(), Lanes(self._child_above)
+        self._first = [(spec, self._names.take(spec.id)) for spec in self._specs]
+        self._table = ChildTable(self._names)
         deadlines = self._deadlines = Deadlines(clock, self._ring)
-        self._steps = ChildSteps(self._me, self._table, deadlines, start_timeout_s, self._wake, self._recover_soon)
+        self._steps = ChildSteps(self, self._options, self._table, deadlines, clock)
+        self._requests = ChildRequests(self._table, self._names, self._steps)
         self._restarts = Restarts(self._me, self._options, self._table, self._steps, deadlines, clock, randomness)
         self._first_start = PooledFuture(self)
         """Set when all children have started, or none is left."""
@@ -148,19 +147,14 @@ class Supervisor(PooledActor):
         self._run(_ALL, self._start_all())
 
     def on_receive(self, message: Any) -> Any:
-        if type(message) is Envelope:  # a request that was told here
-            self._mortal_answer(message)
-            return None
         handler = _HANDLERS.get(type(message))
         return super().on_receive(message) if handler is None else handler(self, message)
 
     def on_end(self, error: BaseException | None) -> None:
-        """Nobody is left waiting, and no child is left that was not told to stop, even if this failed by a fault of its own."""
+        """Nobody is left waiting, and no child is left, even if this was given up or failed by a fault of its own."""
         self._is_ending = True
         self._drop()
-        for child in reversed(list(self._table)):
-            if child.ref is not None:
-                stop_soon(child.ref)
+        self._give_up_children()
         if not self._is_up:
             fail(self._first_start, SupervisorStopped() if error is None else error)
         for reply in self._stop_replies:
@@ -169,10 +163,14 @@ class Supervisor(PooledActor):
     def _mortal_answer(self, envelope: Envelope[Any]) -> None:
         message, reply = envelope.message, envelope.reply_to
         if message is STOP or isinstance(message, type(STOP)):
+            if type(message) is StopInside and self._child_above(message.caller) is not None:
+                assert reply is not None
+                fail(reply, InsideActor("stop", message.caller, "raise Shutdown, or have it called elsewhere"))
+                return
             if reply is not None:
                 self._stop_replies.append(reply)  # answered when the last child is down
             self._stop()
-        elif type(message) in _JOBS:
+        elif type(message) in JOBS:
             self._request(message, reply)
         else:
             super()._mortal_answer(envelope)
@@ -195,53 +193,30 @@ class Supervisor(PooledActor):
     # Requests
 
     def _request(self, message: Any, reply: Any) -> None:
+        message = self._requests.named(message)
+        job = Job(self._requests.steps_of(message), reply, CALLS[type(message)], message.caller)
+        above = self._child_above(message.caller)
         if self._is_ending:
             fail(reply, SupervisorStopped())
+        elif above is not None and self._waits_for(above, message):
+            fail(reply, job.refusal)
         elif not self._is_up:
             self._early.append((message, reply))
         else:
-            self._run(self._lane(message.id), _JOBS[type(message)](self, message), reply)
+            self._advance(self._lanes.run, self._lane(message.name), job)
 
-    def _start_child(self, message: StartChild) -> Steps:
-        spec = message.spec
-        there = self._table.get(spec.id)
-        if there is not None and there.ref is not None:
-            raise ChildAlreadyStarted(spec.id, there.ref)
-        if there is not None:
-            raise ChildAlreadyPresent(spec.id)
-        child = self._table.add(spec)
-        try:
-            ref = yield from self._steps.start(child)
-        except StartFailed:
-            self._table.remove(child)
-            raise
-        self._steps.forget_temporary(child)
-        return ref
+    def _waits_for(self, child: SupervisedChild, message: Any) -> bool:
+        """Whether the answer to what is asked inside the child waits for that child's end, or for the end of its start."""
+        ends_it = type(message) is TerminateChild and message.name is child.name and child.ref is not None
+        return ends_it or (child.phase is Phase.STARTING and not self._is_up)
 
-    def _terminate_child(self, message: TerminateChild) -> Steps:
-        child = self._find(message.id)
-        yield from self._steps.stop(child)
-
-    def _restart_child(self, message: RestartChild) -> Steps:
-        child = self._find(message.id)
-        _refuse_active(child)
-        return (yield from self._steps.start(child))
-
-    def _delete_child(self, message: DeleteChild) -> Steps:
-        child = self._find(message.id)
-        _refuse_active(child)
-        self._table.remove(child)
-        return
-        yield  # a job like the others
-
-    def _find(self, child_id: Hashable) -> SupervisedChild:
-        child = self._table.get(child_id)
-        if child is None:
-            raise ChildNotFound(child_id)
-        return child
+    def _child_above(self, actor: Any) -> SupervisedChild | None:
+        """The child that the actor is, or that it is below."""
+        children = (self._table.by_ref(one.actor_ref) for one in line_of(actor))
+        return next((child for child in children if child is not None), None)
 
     def _which_child(self, message: WhichChild) -> ChildView:
-        return view_of(self._find(message.id))
+        return view_of(self._requests.find(message))
 
     def _which_children(self, _message: WhichChildren) -> list[ChildView]:
         return [view_of(child) for child in self._table]
@@ -258,7 +233,7 @@ class Supervisor(PooledActor):
     def _up(self, message: Up) -> None:
         child = self._table.by_ref(message.ref)
         if child is not None and child.phase is Phase.STARTING:
-            child.phase = Phase.UP
+            self._steps.come_up(child)
             self._wake(child)
 
     def _down(self, message: Down) -> None:
@@ -275,17 +250,17 @@ class Supervisor(PooledActor):
 
     def _recover_soon(self, child: SupervisedChild) -> None:
         if self._is_up and not self._is_ending:  # before, it waits for the first start to be done
-            self._run(self._lane(child.spec.id), self._restarts.recover(child))
+            self._run(self._lane(child.name), self._restarts.recover(child))
 
     def _retry(self, message: Retry) -> None:
         if not self._is_ending:
-            self._run(self._lane(message.child.spec.id), self._restarts.restart(message))
+            self._run(self._lane(message.child.name), self._restarts.restart(message))
 
     # All children
 
     def _start_all(self) -> Steps:
-        for spec in self._specs:
-            child = self._table.add(spec)
+        for spec, name in self._first:
+            child = self._table.add(spec, name)
             yield from self._steps.start(child)
             self._steps.forget_temporary(child)
         self.actor_ref.tell(AllUp())
@@ -325,13 +300,23 @@ class Supervisor(PooledActor):
         for child in reversed(list(self._table)):
             yield from self._steps.stop(child)
 
+    def _give_up_children(self) -> None:
+        """Any thread may call it: this may be what hangs."""
+        for child in reversed(list(self._table)):
+            ref = child.ref
+            if ref is not None:
+                give_up_all(ref)
+
     # Jobs and deadlines
 
-    def _lane(self, child_id: Hashable) -> Hashable:
-        return child_id if self._options.strategy == "one_for_one" else _ALL
+    def _lane(self, name: Hashable) -> Hashable:
+        return name if self._options.strategy == "one_for_one" else _ALL
 
-    def _run(self, lane: Hashable, steps: Steps, reply: Any = None) -> None:
-        self._advance(self._lanes.run, lane, Job(steps, reply))
+    def _run(self, lane: Hashable, steps: Steps) -> None:
+        self._advance(self._lanes.run, lane, Job(steps))
+
+    def _give_up(self, ref: pykka.ActorRef[Any]) -> None:
+        give_up_all(ref)
 
     def _wake(self, child: SupervisedChild) -> None:
         lane, child.waiter = child.waiter, None
@@ -361,20 +346,6 @@ class Supervisor(PooledActor):
     def _run_due(self, _message: DeadlinePassed) -> None:
         self._deadlines.run_due()
 
-
-def _refuse_active(child: SupervisedChild) -> None:
-    if child.phase is Phase.RESTARTING:
-        raise ChildRestarting(child.spec.id)
-    if child.phase is not Phase.STOPPED:
-        raise ChildRunning(child.spec.id)
-
-
-_JOBS: dict[type, Callable[[Supervisor, Any], Steps]] = {
-    StartChild: Supervisor._start_child,
-    TerminateChild: Supervisor._terminate_child,
-    RestartChild: Supervisor._restart_child,
-    DeleteChild: Supervisor._delete_child,
-}
 
 _HANDLERS: dict[type, Callable[[Supervisor, Any], object]] = {
     WhichChild: Supervisor._which_child,

@@ -1,14 +1,24 @@
 """What a Supervisor is asked, by `SupervisorRef`, and what it tells itself."""
 
 from collections.abc import Hashable
+from typing import Any
 
 from msgspec import Struct
 
+from lightspeed.actors.pykka_inside import STOP
+from lightspeed.supervision.child_names import ChildName
 from lightspeed.supervision.child_spec import ChildSpec
 from lightspeed.supervision.child_table import SupervisedChild
 
 
-class StartChild(Struct, frozen=True):
+class _Request(Struct, frozen=True, kw_only=True):
+    name: ChildName | None = None
+    """What the id stands for; None: it is to be found by whoever hears this."""
+    caller: Any = None
+    """The actor inside which it was called, if it was inside any."""
+
+
+class StartChild(_Request, frozen=True):
     spec: ChildSpec
 
     @property
@@ -16,7 +26,7 @@ class StartChild(Struct, frozen=True):
         return self.spec.id
 
 
-class _OfChild(Struct, frozen=True):
+class _OfChild(_Request, frozen=True):
     id: Hashable
 
     def __post_init__(self) -> None:
@@ -49,6 +59,12 @@ class CountChildren(Struct, frozen=True):
 
 class WhichBranch(Struct, frozen=True):
     pass
+
+
+class StopInside(type(STOP)):  # type: ignore[misc]
+    """A stop that somebody waits for inside an actor."""
+
+    caller: Any = None
 
 
 class AllUp(Struct, frozen=True):

@@ -1,16 +1,17 @@
 """How a Supervisor treats its children: what each option means says `Supervisor`."""
 
-import math
 from collections.abc import Iterable
 from typing import Any
 
 from msgspec import Struct
 
 from lightspeed.actors.errors import InvalidOption
+from lightspeed.actors.text import shown
 from lightspeed.supervision.backoff import Backoff
 from lightspeed.supervision.child_spec import ChildSpec
 from lightspeed.supervision.restart_window import RestartWindow
 from lightspeed.supervision.rules import AUTO_SHUTDOWNS, STRATEGIES, AutoShutdown, Strategy
+from lightspeed.supervision.seconds import check_seconds
 
 
 class SupervisorOptions(Struct, frozen=True, kw_only=True):
@@ -31,12 +32,11 @@ class SupervisorOptions(Struct, frozen=True, kw_only=True):
         self.window()
         for option, values in (("strategy", STRATEGIES), ("auto_shutdown", AUTO_SHUTDOWNS)):
             value = getattr(self, option)
-            if value not in values:
+            if not (type(value) is str and value in values):
                 raise InvalidOption(option, value, f"must be one of {', '.join(values)}")
-        if not (self.backoff is None or isinstance(self.backoff, Backoff)):
+        if not (self.backoff is None or issubclass(type(self.backoff), Backoff)):
             raise InvalidOption("backoff", self.backoff, "must be a Backoff or None")
-        if type(self.start_timeout_s) not in (int, float) or not 0 < self.start_timeout_s < math.inf:
-            raise InvalidOption("start_timeout_s", self.start_timeout_s, "must be a finite number of seconds above 0")
+        check_seconds("start_timeout_s", self.start_timeout_s)
 
     def window(self) -> RestartWindow:
         """A fresh window."""
@@ -44,11 +44,12 @@ class SupervisorOptions(Struct, frozen=True, kw_only=True):
 
     def check_child(self, spec: Any) -> ChildSpec:
         """Whether a supervisor with these options can have such a child."""
-        if not isinstance(spec, ChildSpec):
+        if not issubclass(type(spec), ChildSpec):
             raise InvalidOption("children", spec, "must be a ChildSpec each")
         if spec.significant and self.auto_shutdown == "never":
-            raise InvalidOption("significant", True, f"of child {spec.id!r} must be False where auto_shutdown is never")
-        return spec
+            raise InvalidOption("significant", True, f"of child {shown(spec.id)} must be False where auto_shutdown is never")
+        checked: ChildSpec = spec
+        return checked
 
     def check_children(self, children: Iterable[Any]) -> list[ChildSpec]:
         """As `check_child`, and whether each has an id of its own."""

@@ -5,19 +5,21 @@ from typing import Any
 
 import pykka
 
-from lightspeed.actors.errors import PoolClosed, SupervisorStopped, SupervisorTimeout
+from lightspeed.actors.current import current_actor
+from lightspeed.actors.errors import InvalidOption, PoolClosed, SupervisorStopped, SupervisorTimeout
 from lightspeed.actors.pooled_future import PooledFuture
-from lightspeed.actors.pooled_handle import PooledHandle
 from lightspeed.actors.pooled_ref import PooledRef
 from lightspeed.actors.pykka_inside import Envelope
 from lightspeed.supervision.child_spec import ChildSpec
 from lightspeed.supervision.child_table import ChildCounts, ChildView
 from lightspeed.supervision.gathering import Gathering
+from lightspeed.supervision.seconds import are_seconds
 from lightspeed.supervision.supervisor_messages import (
     CountChildren,
     DeleteChild,
     RestartChild,
     StartChild,
+    StopInside,
     TerminateChild,
     WhichChild,
     WhichChildren,
@@ -29,15 +31,14 @@ TIMEOUT_S = 30.0
 
 
 class SupervisorRef(PooledRef):
-    """A reference to a Supervisor, with OTP's calls. Any thread may call them, and any actor but its own children in on_start.
-
-    An idle supervisor answers in the calling thread, where then also the `__init__` of a child that is started runs, as in
-    Pykka's own `start`. That alone is bound by no timeout: what may take its time belongs into on_start.
+    """A reference to a Supervisor, with OTP's calls. Any thread may call them, and any actor, unless the answer would wait for
+    that actor itself: for its end, as where a child terminates itself or stops its supervisor, or for its on_start.
 
     Args:
-        timeout_s: how long to wait for the answer; None is for ever. Default 30.
+        timeout_s: how long to wait for the answer, above 0 and at most a year; None is for ever. Default 30.
 
     Raises:
+        InsideActor: the answer would wait for the actor that calls, or for a supervisor above it.
         SupervisorStopped: the supervisor is stopping or gone.
         SupervisorTimeout: no answer came in time; what was asked may still take effect.
     """
@@ -54,7 +55,10 @@ class SupervisorRef(PooledRef):
             InvalidOption: it is no ChildSpec, or significant where `auto_shutdown` is never.
         """
         supervisor: Any = self._actor
-        ref: pykka.ActorRef[Any] | None = self._call("start_child", StartChild(supervisor._options.check_child(spec)), timeout_s)
+        spec = supervisor._options.check_child(spec)
+        _check_timeout(timeout_s)
+        request = StartChild(spec, name=supervisor._names.take(spec.id), caller=current_actor())
+        ref: pykka.ActorRef[Any] | None = self._call("start_child", request, timeout_s)
         return ref
 
     def terminate_child(self, child_id: Hashable, *, timeout_s: float | None = TIMEOUT_S) -> None:
@@ -63,7 +67,7 @@ class SupervisorRef(PooledRef):
         Raises:
             ChildNotFound: there is none of that id.
         """
-        self._call("terminate_child", TerminateChild(child_id), timeout_s)
+        self._ask_of("terminate_child", TerminateChild, child_id, timeout_s)
 
     def restart_child(self, child_id: Hashable, *, timeout_s: float | None = TIMEOUT_S) -> pykka.ActorRef[Any] | None:
         """Start a child that has no actor; the answer is as of `start_child`.
@@ -72,7 +76,7 @@ class SupervisorRef(PooledRef):
             ChildNotFound, ChildRunning, ChildRestarting: it is not of that kind.
             StartFailed: as of `start_child`, but the child stays in the list.
         """
-        ref: pykka.ActorRef[Any] | None = self._call("restart_child", RestartChild(child_id), timeout_s)
+        ref: pykka.ActorRef[Any] | None = self._ask_of("restart_child", RestartChild, child_id, timeout_s)
         return ref
 
     def delete_child(self, child_id: Hashable, *, timeout_s: float | None = TIMEOUT_S) -> None:
@@ -81,7 +85,7 @@ class SupervisorRef(PooledRef):
         Raises:
             ChildNotFound, ChildRunning, ChildRestarting: it is not of that kind.
         """
-        self._call("delete_child", DeleteChild(child_id), timeout_s)
+        self._ask_of("delete_child", DeleteChild, child_id, timeout_s)
 
     def which_child(self, child_id: Hashable, *, timeout_s: float | None = TIMEOUT_S) -> ChildView:
         """One child, at the same cost among however many. Answered at once, whatever else is under way.
@@ -89,7 +93,7 @@ class SupervisorRef(PooledRef):
         Raises:
             ChildNotFound: there is none of that id.
         """
-        view: ChildView = self._call("which_child", WhichChild(child_id), timeout_s)
+        view: ChildView = self._ask_of("which_child", WhichChild, child_id, timeout_s)
         return view
 
     def which_children(self, *, timeout_s: float | None = TIMEOUT_S) -> list[ChildView]:
@@ -107,17 +111,45 @@ class SupervisorRef(PooledRef):
 
         A supervisor below that is gone is `ended` in it. One that does not answer in time is `silent`, and this takes that long.
         """
+        _check_timeout(timeout_s)
         return Gathering(self).tree(timeout_s)
 
-    def _call(self, what: str, request: Any, timeout_s: float | None) -> Any:
-        future = PooledFuture(self._actor)
-        envelope = Envelope(request, reply_to=future)
+    def stop(self, *, block: bool = True, timeout: float | None = None) -> Any:
+        """As of Pykka's reference.
+
+        Raises:
+            InsideActor: it was called inside one of its own children, or below, and would wait for that. Not if block is False.
+        """
+        caller = current_actor() if block else None
+        if caller is None or not self.is_alive():
+            return super().stop(block=block, timeout=timeout)
+        request, future = StopInside(), PooledFuture(self._actor)
+        request.caller = caller
         try:
-            if not PooledHandle(self._actor).tell_here(envelope):
-                self._actor._pooled_put(envelope)
+            self._actor._pooled_put(Envelope(request, reply_to=future))
+            future.get(timeout=timeout)
+        except pykka.ActorDeadError:
+            return False
+        return True
+
+    def _ask_of(self, what: str, request: Any, child_id: Hashable, timeout_s: float | None) -> Any:
+        supervisor: Any = self._actor
+        name = supervisor._names.find(child_id)  # here, and not there: the id's hash and eq are the caller's code
+        return self._call(what, request(child_id, name=name, caller=current_actor()), timeout_s)
+
+    def _call(self, what: str, request: Any, timeout_s: float | None) -> Any:
+        _check_timeout(timeout_s)
+        future = PooledFuture(self._actor)
+        try:
+            self._actor._pooled_put(Envelope(request, reply_to=future))
             return future.get(timeout=timeout_s)
         except (pykka.ActorDeadError, PoolClosed):
             raise SupervisorStopped from None
         except pykka.Timeout:
             assert timeout_s is not None
             raise SupervisorTimeout(what, timeout_s) from None
+
+
+def _check_timeout(timeout_s: object) -> None:
+    if timeout_s is not None and not (are_seconds(timeout_s) and timeout_s):
+        raise InvalidOption("timeout_s", timeout_s, "must be None, or a number of seconds above 0 and at most a year")

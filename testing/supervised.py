@@ -6,6 +6,7 @@ strategy          with a child that is restarted those are stopped and started w
                   one before it is up, or those behind it are down
 restarts          it restarts them as often as its options allow, after their backoff; it gives up with one more, and not before
 significance      it ends when a significant child has ended for good, where `auto_shutdown` says so, and not else
+given_up          who is given up is dead at once, and handles nothing that waits; nobody below it is left
 reverse_stop      at its end it stops its children in reverse, each when those behind it are down or given up in time; it has
                   ended, and a stop is answered, when the last one is
 requests          what it is asked to do with a child is done before it is answered, or refused as the child stands
@@ -17,8 +18,10 @@ from types import TracebackType
 from typing import Any
 
 import pykka
+from msgspec.structs import replace
 
-from lightspeed.actors.errors import ChildNotFound, InvariantBroken, SimulationMisused
+from lightspeed.actors.errors import ChildNotFound, InvalidOption, InvariantBroken, SimulationMisused
+from lightspeed.actors.exits import NORMAL
 from lightspeed.actors.pooled_ref import PooledRef
 from lightspeed.actors.pykka_inside import STOP, Envelope
 from lightspeed.actors.spot import here
@@ -26,6 +29,7 @@ from lightspeed.actors.stopping import stop_soon
 from lightspeed.actors.text import named, shown
 from lightspeed.actors.watching import Down, Up
 from lightspeed.supervision import ChildSpec, Supervisor, SupervisorRef
+from lightspeed.supervision.lineage import supervisor_of
 from lightspeed.supervision.supervisor_messages import (
     AllUp,
     CountChildren,
@@ -147,7 +151,7 @@ class SimulatedSupervisor(Supervisor):
         if isinstance(message, type(STOP)) and reply is not None:
             reply = _SeenReply(reply, lambda _error, _value: self.witness.stop_answered())
         elif type(message) in _JOBS and reply is not None:
-            message = StartChild(self._see(message.spec)) if type(message) is StartChild else message
+            message = replace(message, spec=self._see(message.spec)) if type(message) is StartChild else message
             ask = self.witness.hears_ask(message)
             reply = _SeenReply(reply, lambda error, value: self.witness.answered(ask, error, value))
         super()._mortal_answer(Envelope(message, reply_to=reply))
@@ -170,6 +174,10 @@ class SimulatedSupervisor(Supervisor):
         self._sim_pool.at_rest.remove(self._check_at_rest)
         super().on_end(error)
 
+    def _give_up(self, ref: Any) -> None:
+        super()._give_up(ref)
+        self.witness.given_up(ref)
+
     def _see(self, spec: Any) -> Any:
         if not isinstance(spec, ChildSpec):
             return spec  # which is refused
@@ -189,6 +197,9 @@ class SimulatedSupervisor(Supervisor):
             stop_soon(ref)
             raise self._refuse(spec, ref)
         seen = None if ref is None else (_SeenSupervisor if isinstance(ref, SupervisorRef) else _Seen)(ref._actor, self)
+        if seen is not None and (supervisor_of(seen._actor) is not None or _has_stopped(spec, seen)):
+            self.witness.began(spec, None, InvalidOption("start", seen, "must start an actor for this child alone"), is_up=False)
+            return seen
         self.witness.began(spec, seen, error, is_up=seen is not None and seen._actor._mortal_is_up())
         return seen
 
@@ -229,3 +240,7 @@ def simulated(kind: type[Supervisor], home: Mapping[str, Any]) -> type[Simulated
 
 def _is_on(pool: SimulatedPool, ref: pykka.ActorRef[Any]) -> bool:
     return isinstance(ref, PooledRef) and ref._actor._pooled_pool is pool
+
+
+def _has_stopped(spec: ChildSpec, ref: PooledRef) -> bool:
+    return not isinstance(spec.start, tuple) and ref._actor._mortal_exit is NORMAL

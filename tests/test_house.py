@@ -14,7 +14,7 @@ PURE = [
     *("actors.errors", "actors.exits", "actors.events", "actors.outbound", "actors.patterns", "actors.presence"),
     *("actors.recipients", "actors.topic", "actors.channel_state"),
     *("testing.invariants.books", "testing.clock", "testing.invariants.downs", "testing.invariants.reference"),
-    *("supervision.backoff", "supervision.restart_window", "supervision.rules", "supervision.tree"),
+    *("supervision.backoff", "supervision.restart_window", "supervision.rules", "supervision.seconds", "supervision.tree"),
     *("supervision.faults.fault", "supervision.faults.kinds", "supervision.faults.fault_plan"),
     *("supervision.capsules.redaction", "supervision.capsules.capsule", "supervision.capsules.secret_text"),
 ]

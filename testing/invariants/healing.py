@@ -48,7 +48,7 @@ class ReferenceBackoff:
         self._bases_s = {backoff.floor_s}
         """What the next delay is, but for its jitter, unless it was quiet. Several where it can't be told how long it was."""
         self._over_s: tuple[float, float] | None = None
-        """When the last delay was over: not before the one, not after the other."""
+        """When it came up: not before the one, not after the other. At first, when its delay is over."""
 
     def next(self, now_s: float) -> Delay:
         rules = self._backoff
@@ -63,9 +63,13 @@ class ReferenceBackoff:
         self._bases_s = {min(rules.cap_s, base_s * rules.factor) for base_s in self._bases_s}
         return Delay(now_s, least_s, most_s)
 
-    def end(self, now_s: float) -> None:
-        """The last delay was over now."""
+    def up(self, now_s: float) -> None:
+        """It has come up now."""
         self._over_s = now_s, now_s
+
+    def down(self) -> None:
+        """It is not up till that is said: however long it takes, that is no quiet time."""
+        self._over_s = None
 
 
 class Healing:
@@ -159,7 +163,7 @@ class Healing:
         if comes_up is None:
             return "it was restarted, where it was to be given up"
         if self._backoff is not None:
-            self._backoff.end(now_s)
+            self._backoff.up(now_s)
         if not comes_up.fits(now_s):
             after_s = now_s - comes_up.since_s
             return f"it was restarted after {after_s:g} s, and not after {comes_up.least_s:g} to {comes_up.most_s:g} s"

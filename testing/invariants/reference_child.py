@@ -98,6 +98,15 @@ class Stop(Due, eq=False):
         return f"{shown(self.child.spec.id)} was to be stopped"
 
 
+class GiveUp(Due, eq=False):
+    """To give up the child's actor, and nothing else."""
+
+    child: ReferenceChild
+
+    def __str__(self) -> str:
+        return f"{self.child.spec.id!r} was to be given up"
+
+
 class Wait(Due, eq=False):
     """Nothing, until the child has left its stage; at that moment, and not before, it is given up."""
 

@@ -5,13 +5,15 @@ from typing import Any
 
 from msgspec import Struct
 
-from lightspeed.testing.invariants.reference_child import Ask, Due, End, ReferenceChild, Steps, Wait
+from lightspeed.testing.invariants.reference_child import Answer, Ask, Due, End, ReferenceChild, Steps, Wait
 
 
 class _Job(Struct, eq=False):
     steps: Steps
     ask: Ask | None
     due: Due | None = None
+    is_void: bool = False
+    """It was answered before it was done."""
 
 
 class ReferenceLanes:
@@ -59,6 +61,9 @@ class ReferenceLanes:
                 jobs.pop(0)
                 seen = None
                 continue
+            if isinstance(due, Answer) and jobs[0].is_void:
+                seen = None
+                continue
             if isinstance(due, End):
                 self.must_end = due
             return
@@ -70,9 +75,19 @@ class ReferenceLanes:
         if isinstance(due, Wait) and due.child is child:
             self.go_on(lane)
 
+    def refuse(self, ask: Ask) -> None:
+        """It has its answer, and is done all the same where it has been begun."""
+        for jobs in self._jobs.values():
+            for job in jobs:
+                if job.ask is ask and job is jobs[0]:
+                    job.is_void = True
+                elif job.ask is ask:
+                    jobs.remove(job)
+                    return
+
     def drop(self) -> list[Ask]:
         """All of them end where they stand. What they were to answer."""
-        asks = [job.ask for jobs in self._jobs.values() for job in jobs if job.ask is not None]
+        asks = [job.ask for jobs in self._jobs.values() for job in jobs if job.ask is not None and not job.is_void]
         self._jobs.clear()
         self.must_end = None
         return asks

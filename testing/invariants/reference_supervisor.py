@@ -26,7 +26,18 @@ from lightspeed.supervision.supervisor import Supervisor
 from lightspeed.supervision.supervisor_messages import DeleteChild, RestartChild, StartChild, TerminateChild
 from lightspeed.supervision.supervisor_options import SupervisorOptions
 from lightspeed.testing.invariants.healing import Delay, ReferenceBackoff, ReferenceWindow
-from lightspeed.testing.invariants.reference_child import Answer, Ask, Begin, End, ReferenceChild, Stage, Steps, Stop, Wait
+from lightspeed.testing.invariants.reference_child import (
+    Answer,
+    Ask,
+    Begin,
+    End,
+    GiveUp,
+    ReferenceChild,
+    Stage,
+    Steps,
+    Stop,
+    Wait,
+)
 
 
 class _NotStartedError(Exception):
@@ -100,6 +111,7 @@ class ReferenceSupervisor:
         if self._options.backoff is not None:
             child.backoff = child.backoff or ReferenceBackoff(self._options.backoff)
             delay = child.backoff.next(now_s)
+            child.backoff.down()
         yield from self._stop_others(child)
         child.stage = Stage.DUE
         child.restarts += 1
@@ -144,7 +156,7 @@ class ReferenceSupervisor:
             raise _NotStartedError
         child.ref = ref
         if is_up:
-            child.stage = Stage.UP
+            self.come_up(child)
             return ref
         limit_s = None if child.is_supervisor else self._now_s() + self._options.start_timeout_s
         yield Wait(child, Stage.STARTING, limit_s, rule=rule)
@@ -159,12 +171,21 @@ class ReferenceSupervisor:
             return None
         raise _NotStartedError
 
+    def come_up(self, child: ReferenceChild) -> None:
+        """Its on_start has returned."""
+        child.stage = Stage.UP
+        if child.backoff is not None:
+            child.backoff.up(self._now_s())
+
     def _stop(self, child: ReferenceChild, rule: str) -> Steps:
+        if child.is_killed and child.stage in (Stage.STARTING, Stage.UP):
+            yield GiveUp(child, rule=rule)
+            child.stage = Stage.DOWN
         if child.stage in (Stage.STARTING, Stage.UP):
             child.stage = Stage.STOPPING
             yield Stop(child, rule=rule)
         if child.stage is Stage.STOPPING:
-            limit_s = 0.0 if child.is_killed else child.stop_within_s
+            limit_s = child.stop_within_s
             yield Wait(child, Stage.STOPPING, None if limit_s is None else self._now_s() + limit_s, rule=rule)
         child.stage = Stage.DOWN
         self._forget_temporary(child)

@@ -9,16 +9,19 @@ from typing import Any
 
 import pykka
 
-from lightspeed.actors.errors import InvalidOption, SupervisorStopped
+from lightspeed.actors.errors import InsideActor, SupervisorStopped
 from lightspeed.actors.exits import ExitReason
 from lightspeed.actors.failures import text_of
+from lightspeed.actors.pykka_inside import STOP
 from lightspeed.actors.text import shown
 from lightspeed.supervision.child_spec import ChildSpec
 from lightspeed.supervision.child_table import ChildView
+from lightspeed.supervision.lineage import line_of
+from lightspeed.supervision.supervisor_messages import TerminateChild
 from lightspeed.supervision.supervisor_options import SupervisorOptions
 from lightspeed.supervision.tree import Tree
 from lightspeed.testing.clock import EPSILON_S
-from lightspeed.testing.invariants.reference_child import Answer, Ask, Begin, Due, ReferenceChild, Stage, Stop, Wait, told
+from lightspeed.testing.invariants.reference_child import Answer, Ask, Begin, Due, GiveUp, ReferenceChild, Stage, Stop, Wait, told
 from lightspeed.testing.invariants.reference_lanes import ReferenceLanes
 from lightspeed.testing.invariants.reference_supervisor import ReferenceSupervisor
 from lightspeed.testing.invariants.reference_views import ReferenceViews
@@ -45,6 +48,8 @@ class SupervisorWitness:
         self._early: list[Ask] = []
         self._to_refuse: list[Ask] = []
         """Who is to be told, before anything else is heard, that it stops."""
+        self._inside: list[Ask] = []
+        """Who is to be refused at once, since his own end is what he waits for."""
         self._is_up = self._is_ending = self._was_told_to_stop = False
         self._error: BaseException | None = None
         self._has_moved = False
@@ -56,6 +61,10 @@ class SupervisorWitness:
         """Who was started last for the child, and was not heard to have ended."""
         child = self._model.children.get(child_id)
         return None if child is None else child.ref
+
+    @property
+    def children(self) -> list[ReferenceChild]:
+        return list(self._model.children.values())
 
     # What it hears
 
@@ -84,7 +93,7 @@ class SupervisorWitness:
         if child is not None and not is_up:
             self._break("strategy", f"{shown(child.spec.id)} was said to be up, and is not")
         if child is not None and child.stage is Stage.STARTING:
-            child.stage = Stage.UP
+            self._model.come_up(child)
             self._wake(child)
 
     def hears_down(self, ref: pykka.ActorRef[Any], reason: ExitReason) -> None:
@@ -115,7 +124,9 @@ class SupervisorWitness:
         ask = Ask(message)
         if self.is_over:
             return ask
-        if self._is_ending or self._is_up:
+        if not self._is_ending and self._is_of_its_own_end(ask):
+            self._inside.append(ask)
+        elif self._is_ending or self._is_up:
             self._carry_out(ask)
         else:
             self._early.append(ask)
@@ -131,8 +142,6 @@ class SupervisorWitness:
         if self.is_over:
             return
         child = self._child(spec)
-        if ref in self._by_ref:
-            ref, error = None, InvalidOption("start", ref, "must start an actor for this child alone")
         if child is not None and child.ref is not None and child.ref.is_alive():
             self._break("kinds", f"{shown(spec.id)} was started while its actor before lives")
         lane = self._lane(spec.id)
@@ -145,7 +154,7 @@ class SupervisorWitness:
             self._break_by(due, "kinds", f"{shown(spec.id)} was started")
 
     def stopped(self, ref: pykka.ActorRef[Any]) -> None:
-        """It has told the child's actor to stop; or once more, and then it is given up."""
+        """It has told the child's actor to stop."""
         if self.is_over:
             return
         child = self._child_of(ref)
@@ -155,23 +164,42 @@ class SupervisorWitness:
         due = self._lanes.due(lane)
         if isinstance(due, Stop) and due.child is child:
             self._lanes.go_on(lane)
-        elif isinstance(due, Wait) and due.child is child:
-            if due.until_s is None or self._now_s() < due.until_s - EPSILON_S:
-                self._break(due.rule, f"{shown(child.spec.id)} was given up before its time, at {self._now_s():g} s")
-            self._unbind(child)
-            self._model.abandoned += 1
-            self._lanes.go_on(lane)
         else:
             self._break_by(due, "strategy", f"{shown(child.spec.id)} was stopped")
+
+    def given_up(self, ref: pykka.ActorRef[Any]) -> None:
+        """It has given up the child's actor: nothing is left of that, but what it has in hand."""
+        child = self._child_of(ref)
+        if child is None or self.is_over:
+            return
+        lane = self._lane(child.spec.id)
+        due = self._lanes.due(lane)
+        if not isinstance(due, (GiveUp, Wait)) or due.child is not child:
+            self._break_by(due, "strategy", f"{shown(child.spec.id)} was given up")
+            return
+        if isinstance(due, Wait) and (due.until_s is None or self._now_s() < due.until_s - EPSILON_S):
+            self._break(due.rule, f"{shown(child.spec.id)} was given up before its time, at {self._now_s():g} s")
+        left = _left_of(ref)
+        if left is not None:
+            self._break("given_up", f"{shown(child.spec.id)} was given up, and {left}")
+        self._unbind(child)
+        self._model.abandoned += 1
+        self._lanes.go_on(lane)
 
     def answered(self, ask: Ask, error: BaseException | None, value: Any) -> None:
         if self.is_over:
             return
         said = told(value) if error is None else type(error).__name__
+        if type(error) is InsideActor and ask.message.caller is not None:
+            self._refused_inside(ask)
+            return
         if ask in self._to_refuse:
             self._to_refuse.remove(ask)
             if not isinstance(error, SupervisorStopped):
                 self._break("requests", f"{ask} was answered {said}, and it stops")
+            return
+        if ask in self._inside:
+            self._break("requests", f"{ask} was answered {said}, and waits for the one who asks")
             return
         lane = self._lane(ask.message.id)
         due = self._lanes.due(lane)
@@ -183,6 +211,27 @@ class SupervisorWitness:
             self._break("views", f"{ask} was answered {said}, where {due}")
         else:
             self._lanes.go_on(lane)
+
+    def _refused_inside(self, ask: Ask) -> None:
+        """It would wait for the actor inside which it was asked."""
+        if ask in self._inside:
+            self._inside.remove(ask)
+        elif self._home(ask) is None:
+            self._break("requests", f"{ask} was refused, and was asked inside nobody who is below it")
+        else:
+            self._lanes.refuse(ask)
+
+    def _home(self, ask: Ask) -> ReferenceChild | None:
+        """The child inside which, or below which, it was asked."""
+        lines = (self._by_ref.get(actor.actor_ref) for actor in line_of(ask.message.caller))
+        return next((child for child in lines if child is not None), None)
+
+    def _is_of_its_own_end(self, ask: Ask) -> bool:
+        home = self._home(ask)
+        if home is None:
+            return False
+        is_its_end = isinstance(ask.message, TerminateChild) and self._model.children.get(ask.message.id) is home
+        return is_its_end or (home.stage is Stage.STARTING and not self._is_up)
 
     def begins_end(self, error: BaseException | None) -> None:
         """It stops its children, and ends: of this, or by a stop."""
@@ -215,10 +264,12 @@ class SupervisorWitness:
             return
         self._has_moved = True
         for due in self._lanes:
-            if not isinstance(due, Wait) or (due.child.is_killed and due.stage is Stage.STOPPING):
+            if not isinstance(due, Wait):
                 self._break_by(due, "kinds", "it goes on")
         if self._to_refuse:
             self._break("requests", f"{self._to_refuse[0]} has no answer, and it stops")
+        if self._inside:
+            self._break("requests", f"{self._inside[0]} was not refused, and waits for the one who asks")
         if self._is_ending and not self._lanes:
             self._break("reverse_stop", "its children are down, and it has not ended")
 
@@ -315,3 +366,19 @@ class SupervisorWitness:
 
 def _text(error: BaseException | None) -> str:
     return "a stop" if error is None else text_of(error)
+
+
+def _left_of(ref: pykka.ActorRef[Any]) -> str | None:
+    """What is left of an actor that was given up, and should not be: it, what waits for it, or somebody below it."""
+    actor: Any = ref._actor_weakref()
+    if ref.is_alive():
+        return "it lives"
+    had_its_end = isinstance(actor._mortal_exit, ExitReason)  # of itself, just before: then what it was told is kept as ever
+    if not had_its_end and any(message is not STOP for message in (*actor._pooled_taken, *actor._pooled_inbox)):
+        return "what waits for it was not dropped"
+    witness = getattr(actor, "witness", None)
+    if witness is None:
+        return None
+    below = [child for child in witness.children if child.ref is not None and child.ref.is_alive()]
+    witness.is_over = True  # it has no part in it any more
+    return f"{shown(below[0].spec.id)} below it lives" if below else None

@@ -3,7 +3,7 @@ import threading
 import pytest
 
 from lightspeed.actors import ActorPool, PooledActor
-from lightspeed.actors.stopping import stop_soon
+from lightspeed.actors.stopping import give_up, stop_soon
 from lightspeed.actors.watching import watch
 
 
@@ -60,3 +60,39 @@ def test_one_at_work_stops_when_it_has_handled_what_it_was_told(pool):
     go_on.set()
     assert down.wait(5)
     assert handled.is_set()
+
+
+def test_of_one_that_is_given_up_its_pool_is_told_also_where_it_is_dead():
+    class Told(ActorPool):
+        def __init__(self):
+            super().__init__()
+            self.given_up = []
+
+        def give_up(self, actor):
+            self.given_up.append(actor)
+
+    pool = Told()
+    ref, down = Quiet.start(pool=pool), threading.Event()
+    watch(ref, lambda _down: down.set())
+    give_up(ref)
+    assert not ref.is_alive()
+    assert down.wait(5)
+    give_up(ref)
+    assert pool.given_up == [ref._actor, ref._actor]
+    assert pool.close(5) == []
+
+
+def test_one_of_a_closed_pool_is_dead_all_the_same():
+    pool = ActorPool()
+    ref = Quiet.start(pool=pool)
+    assert pool.close(5) == []
+    give_up(ref)
+    assert not ref.is_alive()
+
+
+def test_one_that_is_given_up_while_it_runs_in_a_callers_thread_has_its_end(pool):
+    ref, down = Quiet.start(pool=pool), threading.Event()
+    watch(ref, lambda _down: down.set())
+    assert ref.ask(lambda: give_up(ref)) is None
+    assert down.wait(5)
+    assert not ref.is_alive()

@@ -5,7 +5,7 @@ import pytest
 
 from lightspeed.actors import Supervisable
 from lightspeed.actors.current import current_actor
-from lightspeed.actors.errors import NotSupervisable
+from lightspeed.actors.errors import AskRing, NotSupervisable
 
 
 class Threaded(Supervisable, pykka.ThreadingActor):
@@ -93,3 +93,51 @@ def tell(ref, message):
         ref.tell(message)
     except pykka.ActorDeadError:
         pass  # its end was quicker
+
+
+@pytest.mark.parametrize("hook", ["on_start", "on_receive", "on_stop"])
+def test_one_that_waits_for_itself_is_refused_at_once(hook):
+    found = []
+
+    def attempt(actor):
+        for wait in (actor.actor_ref.stop, lambda: actor.actor_ref.ask("x"), lambda: actor.actor_ref.ask("x", timeout=5)):
+            try:
+                wait()
+            except (AskRing, pykka.ActorDeadError) as error:
+                found.append(type(error))
+
+    class Selfish(Threaded):
+        def on_start(self):
+            if hook == "on_start":
+                attempt(self)
+
+        def on_receive(self, message):
+            if message == "go":
+                attempt(self)
+
+        def on_stop(self):
+            if hook == "on_stop":
+                attempt(self)
+
+    ref = Selfish.start()
+    if hook == "on_receive":
+        ref.tell("go")
+    if hook == "on_stop":
+        ref.stop()
+    assert ref.actor_stopped.wait(5)
+    assert found == ([pykka.ActorDeadError] * 2 if hook == "on_stop" else [AskRing] * 3)
+
+
+def test_its_own_stop_that_it_does_not_wait_for_is_no_ring():
+    ref = Threaded.start()
+    ref.tell(lambda: ref.stop(block=False))
+    assert ref.actor_stopped.wait(5)
+
+
+def test_an_answer_that_has_come_may_be_got_in_its_own_thread():
+    first, second = Threaded.start(), Threaded.start()
+    answer = second.ask("x", block=False)
+    assert first.ask(lambda: answer.get(timeout=5), timeout=5) == "x"
+    assert second.ask(lambda: answer.get(timeout=5), timeout=5) == "x"
+    first.stop()
+    second.stop()

@@ -1,3 +1,4 @@
+import sys
 import threading
 
 import pytest
@@ -90,3 +91,14 @@ def test_many_threads_put_off_and_cancel_at_once(timers):
     assert timers.join(10) == []
     assert called.count("end") == 4
     assert called.count(1) >= 2000
+
+
+def test_one_that_is_further_off_than_a_wait_can_be_delays_nobody(timers):
+    rung = threading.Event()
+    far = timers.call_later(sys.maxsize, lambda: None)
+    timers.call_later(0.001, rung.set)
+    assert rung.wait(20)
+    again = threading.Event()
+    timers.call_later(0.001, again.set)
+    assert again.wait(20)
+    far.cancel()

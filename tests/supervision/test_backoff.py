@@ -26,6 +26,7 @@ def delays(backoff, count, randomness=None, every_s=0.0):
     for _ in range(count):
         delay_s, state = backoff.next(state, now_s, Fixed(0.5) if randomness is None else randomness)
         found.append(delay_s)
+        state = state.up(now_s + delay_s)
         now_s += delay_s + every_s
     return found
 
@@ -38,14 +39,14 @@ def test_each_delay_is_longer_by_the_factor_up_to_the_cap():
 
 @pytest.mark.parametrize(
     ("failures", "floor_s", "cap_s", "delay_s"),
-    [(1, 0, 0, 0), (1, 300, 420, 300), (3, 5, 7, 7), (3, 5, 604_800, 20), (30, 300, 600, 600), (30, 1e9, 1e9, 1e9)],
+    [(1, 0, 0, 0), (1, 300, 420, 300), (3, 5, 7, 7), (3, 5, 604_800, 20), (30, 300, 600, 600), (30, 1e7, 1e7, 1e7)],
 )
 def test_correctly_calculate_the_delay(failures, floor_s, cap_s, delay_s):
     assert delays(Backoff(floor_s=floor_s, cap_s=cap_s, jitter=0, quiet_s=1), failures)[-1] == delay_s
 
 
 def test_ten_thousand_failures_overflow_nothing():
-    assert delays(Backoff(floor_s=1, cap_s=1e300, factor=1e9, jitter=0), 10_000)[-1] == 1e300
+    assert delays(Backoff(floor_s=1, cap_s=1e7, factor=1e300, jitter=0), 10_000)[-1] == 1e7
 
 
 @pytest.mark.slow
@@ -84,6 +85,16 @@ def test_a_wait_is_no_quiet_time():
     assert delays(backoff, 3) == [60, 120, 240]
 
 
+def test_a_start_that_takes_long_and_fails_is_no_quiet_time():
+    backoff, state, found = Backoff(floor_s=1, cap_s=100, factor=2, jitter=0, quiet_s=30), None, []
+    for now_s in (0, 1000, 2000):
+        delay_s, state = backoff.next(state, now_s, Fixed(0.5))
+        found.append(delay_s)
+    assert found == [1, 2, 4]
+    assert backoff.next(state.up(3000), 3030, Fixed(0.5))[0] == 1
+    assert backoff.next(state.up(3000), 3029, Fixed(0.5))[0] == 8
+
+
 def test_what_is_kept_of_a_child_is_tiny():
     assert sys.getsizeof(BackoffState(1.0, 2.0)) <= 48
 
@@ -101,6 +112,8 @@ def test_what_is_kept_of_a_child_is_tiny():
         ("jitter", True),
         ("quiet_s", 0),
         ("quiet_s", None),
+        *((option, value) for option in ("floor_s", "cap_s", "quiet_s") for value in (sys.maxsize, 1e10, 10**400, True, "9")),
+        ("factor", 10**400),
     ],
 )
 def test_an_option_that_breaks_a_rule_is_refused_by_name(option, value):

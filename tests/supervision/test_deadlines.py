@@ -80,3 +80,31 @@ def test_where_no_timer_can_be_started_the_rest_works(deadlines, clock):
     deadlines.add(2, lambda: None)
     clock.advance(2)
     assert deadline.has_passed
+
+
+def test_what_is_further_off_than_any_timer_can_wait_is_set_on_the_clock_by_the_year_and_delays_nobody():
+    class Clock:
+        now_s, set_s, calls = 0.0, (), ()
+
+        def monotonic_s(self):
+            return self.now_s
+
+        def call_later(self, delay_s, call):
+            self.set_s, self.calls = (*self.set_s, delay_s), (*self.calls, call)
+            return type("Timer", (), {"cancel": lambda _timer: None})()
+
+    clock, rung, done = Clock(), [], []
+    deadlines = Deadlines(clock, lambda: rung.append(True))
+    deadlines.add(40_000_000, lambda: done.append("far"))
+    deadlines.add(1, lambda: done.append("near"))
+    assert clock.set_s == (31_536_000, 1)
+    clock.now_s = 1.0
+    deadlines.run_due()
+    assert done == ["near"]
+    clock.now_s = 31_536_001.0
+    deadlines.run_due()
+    assert clock.set_s[2:] == (31_536_000, 40_000_000 - 31_536_001)
+    assert done == ["near"]
+    clock.now_s = 40_000_000.0
+    deadlines.run_due()
+    assert done == ["near", "far"]

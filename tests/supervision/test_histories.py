@@ -1,6 +1,8 @@
+import sys
+
 import pytest
 
-from lightspeed.channel import Backoff, InvalidOption, Restarts
+from lightspeed.channel import Backoff, Channel, InvalidOption, Restarts
 from lightspeed.supervision.histories import Histories, Verdict
 
 
@@ -72,3 +74,23 @@ def test_restarts_are_counted_until_the_topic_is_given_up():
     for expected in (1, 2, 0, 1):
         histories.judge("x", 1.0)
         assert (histories.restarts("x"), histories.restarts("y")) == (expected, 0)
+
+
+@pytest.mark.parametrize("option", ["period_s", "channel_period_s"])
+@pytest.mark.parametrize("value", [31_536_001, 1e300, sys.maxsize, 10**400])
+def test_a_period_longer_than_a_year_is_refused_by_the_channel_that_is_given_it(option, value):
+    restarts = Restarts(**{option: value})
+    with pytest.raises(InvalidOption, match=f"{option} must be a number of seconds above 0 and at most a year"):
+        Channel(restarts=restarts)
+
+
+@pytest.mark.parametrize("option", ["intensity", "channel_intensity"])
+def test_an_intensity_beyond_every_count_is_refused_by_name(option):
+    with pytest.raises(InvalidOption, match=rf"^{option}"):
+        Restarts(**{option: sys.maxsize + 1})
+
+
+@pytest.mark.parametrize("value", [0, -1, True, "5", float("nan"), float("inf")])
+def test_a_period_of_the_channel_that_is_none_is_refused_by_its_own_name(value):
+    with pytest.raises(InvalidOption, match=r"^channel_period_s"):
+        Restarts(channel_period_s=value)

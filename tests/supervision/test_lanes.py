@@ -2,13 +2,14 @@ import pytest
 
 from lightspeed.actors.errors import ChildNotFound, SupervisorStopped
 from lightspeed.actors.pooled_future import PooledFuture
+from lightspeed.supervision.child_names import ChildName
 from lightspeed.supervision.child_table import SupervisedChild
 from lightspeed.supervision.lanes import Job, Lanes
 
 
 @pytest.fixture
 def child():
-    return SupervisedChild(None)
+    return SupervisedChild(None, ChildName("a", hash("a")))
 
 
 def steps(child, done, name, waits=1, error=None):
@@ -21,7 +22,7 @@ def steps(child, done, name, waits=1, error=None):
 
 
 def test_in_one_lane_goes_one_job_at_a_time_and_lanes_do_not_wait_for_one_another(child):
-    lanes, done = Lanes(), []
+    lanes, done = Lanes(lambda actor: None), []
     lanes.run(1, Job(steps(child, done, "first")))
     lanes.run(1, Job(steps(child, done, "second", waits=0)))
     lanes.run(2, Job(steps(child, done, "beside", waits=0)))
@@ -33,7 +34,7 @@ def test_in_one_lane_goes_one_job_at_a_time_and_lanes_do_not_wait_for_one_anothe
 
 
 def test_who_waits_for_a_job_gets_what_it_returns_or_the_error_it_raised(child):
-    lanes, good, bad = Lanes(), PooledFuture(), PooledFuture()
+    lanes, good, bad = Lanes(lambda actor: None), PooledFuture(), PooledFuture()
     lanes.run(1, Job(steps(child, [], "value"), good))
     lanes.run(1, Job(steps(child, [], "", waits=0, error=ChildNotFound("a")), bad))
     lanes.resume(1)
@@ -44,14 +45,14 @@ def test_who_waits_for_a_job_gets_what_it_returns_or_the_error_it_raised(child):
 
 
 def test_what_a_job_of_nobodys_raises_comes_out(child):
-    lanes = Lanes()
+    lanes = Lanes(lambda actor: None)
     lanes.run(1, Job(steps(child, [], "", error=ChildNotFound("a"))))
     with pytest.raises(ChildNotFound):
         lanes.resume(1)
 
 
 def test_dropped_jobs_end_where_they_stand_and_are_answered(child):
-    lanes, done, replies = Lanes(), [], [PooledFuture(), PooledFuture()]
+    lanes, done, replies = Lanes(lambda actor: None), [], [PooledFuture(), PooledFuture()]
     for reply in replies:
         lanes.run(1, Job(steps(child, done, "never"), reply))
     lanes.drop(SupervisorStopped())
@@ -63,7 +64,7 @@ def test_dropped_jobs_end_where_they_stand_and_are_answered(child):
 
 
 def test_a_job_may_add_another_to_its_own_lane(child):
-    lanes, done = Lanes(), []
+    lanes, done = Lanes(lambda actor: None), []
 
     def adds():
         lanes.run(1, Job(steps(child, done, "behind", waits=0)))

@@ -236,7 +236,7 @@ def test_hanging_restart_loop(stage):
 
 def test_hanging_restart_loop_without_a_pause(stage):
     """Between two tries come other messages, though there is no pause: a stop is one of them."""
-    sup = stage.start("a", intensity=10**9, period_s=10**9)
+    sup = stage.start("a", intensity=10**9, period_s=31_536_000)
     stage.fail("a", "on_start")
     ref_of(sup, "a").tell(lambda: 1 / 0)
     stage.book.wait_for("on_start", "a", count=20)

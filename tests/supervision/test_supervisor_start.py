@@ -270,3 +270,112 @@ def test_options_are_the_supervisors_own(pooled_stage):
 
 def test_supervisors_have_a_pool_of_their_own_by_default():
     assert Supervisor()._pooled_pool is default_pool("supervisors") is not default_pool()
+
+
+WHAT_IS_NO_REFERENCE = {
+    "a proxy": lambda ref: ref.proxy(),
+    "an actor": lambda ref: ref._actor_weakref(),
+    "a pair": lambda ref: (ref, "more"),
+    "a pair with a proxy": lambda ref: ["more", ref.proxy()],
+}
+
+
+@pytest.mark.parametrize("what", WHAT_IS_NO_REFERENCE)
+def test_a_start_that_returns_no_reference_is_refused_and_leaves_nobody_alive(stage, what):
+    sup, started = stage.start("b"), []
+
+    def start():
+        started.append(stage.kind.start(stage, "a"))
+        return WHAT_IS_NO_REFERENCE[what](started[0])
+
+    with pytest.raises(StartFailed, match="must return the reference to an actor, and that alone"):
+        sup.start_child(ChildSpec("a", start))
+    assert not started[0].is_alive()
+    assert list(views(sup)) == ["b"]
+
+
+@pytest.mark.parametrize("value", [None, 7, "a", (), object(), pykka.ThreadingFuture()])
+def test_a_start_that_returns_something_else_is_refused(stage, value):
+    sup = stage.start("b")
+    with pytest.raises(StartFailed, match="can't be watched or supervised"):
+        sup.start_child(ChildSpec("a", lambda: value))
+    assert list(views(sup)) == ["b"]
+
+
+def test_a_start_that_returns_an_actor_that_has_stopped_is_refused(stage):
+    sup, dead = stage.start(), stage.kind.start(stage, "dead")
+    end(dead)
+    with pytest.raises(StartFailed, match="gave one that has stopped"):
+        sup.start_child(ChildSpec("a", lambda: dead))
+
+
+def test_a_start_that_returns_somebodys_child_or_a_supervisor_above_is_refused_and_harms_nobody(stage):
+    top = stage.start("a", stage.spec_of_supervisor("branch", "b"))
+    branch, other = ref_of(top, "branch"), stage.start("c")
+    for ref in (ref_of(top, "a"), ref_of(other, "c"), branch, top):
+        for start in (lambda ref=ref: ref, lambda ref=ref: ref.proxy()):
+            with pytest.raises(StartFailed):
+                branch.start_child(ChildSpec("d", start))
+            assert ref.is_alive()
+    assert list(views(branch)) == ["b"]
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), GeneratorExit(), StopIteration(), RecursionError()])
+def test_whatever_a_start_raises_is_the_childs_failure(stage, error):
+    sup = stage.start("b")
+
+    def start():
+        raise error
+
+    with pytest.raises(StartFailed) as caught:
+        sup.start_child(ChildSpec("a", start))
+    assert caught.value.error is error
+    assert list(views(sup)) == ["b"]
+
+
+class Unspeakable(Exception):
+    """Whatever it is asked for, it raises."""
+
+    def __str__(self):
+        raise RuntimeError("detached")
+
+    __repr__ = __str__
+
+
+class Unanswering(Unspeakable):
+    @property
+    def __class__(self):
+        raise RuntimeError("detached")
+
+    @property
+    def __traceback__(self):
+        raise RuntimeError("detached")
+
+
+@pytest.mark.parametrize("error", [Unspeakable, Unanswering])
+def test_an_exception_that_answers_nothing_is_a_failed_start_and_no_more(stage, error):
+    sup = stage.start("b")
+
+    def fail():
+        raise error
+
+    with pytest.raises(StartFailed):
+        sup.start_child(ChildSpec("a", fail))
+    assert sup.which_child("b").phase == "running"
+
+
+@pytest.mark.parametrize("hook", ["on_start", "on_receive"])
+def test_one_that_has_no_text_is_the_childs_failure_and_no_more(stage, hook):
+    sup = stage.start("b", intensity=5)
+
+    def fail():
+        raise Unspeakable
+
+    if hook == "on_start":
+        stage.script["a", "on_start"] = fail
+        with pytest.raises(StartFailed):
+            sup.start_child(stage.spec("a"))
+    else:
+        ref_of(sup, "b").tell(fail)
+        stage.book.wait_for("on_start", "b", count=2)
+    in_phase(sup, "b", "running")

@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from lightspeed.actors import ActorPool, PooledActor, Supervisable, watch
-from lightspeed.actors.errors import InvalidOption, RestartsExceeded, SimulationMisused, StartFailed
+from lightspeed.actors.errors import ChildRunning, InsideActor, InvalidOption, RestartsExceeded, SimulationMisused, StartFailed
 from lightspeed.supervision import Backoff, ChildSpec, RestartWindow, Supervisor
 from lightspeed.supervision.supervisor_messages import StartChild, TerminateChild
 from lightspeed.testing import Case, Simulation, play
@@ -334,3 +334,36 @@ def start_plainly(simulation, *children):
 def stop_all_within(timeout_s):
     for ref in pykka.ActorRegistry.get_all():
         ref.actor_stopped.wait(timeout_s)
+
+
+class Asking(PooledActor):
+    """It does what it is told with the supervisor that it is given."""
+
+    def on_receive(self, message):
+        call, args, box = message
+        try:
+            box.append(call(*args))
+        except Exception as error:
+            box.append(type(error))
+
+
+@pytest.mark.parametrize("strategy", ["one_for_one", "one_for_all"])
+def test_a_child_that_asks_for_its_own_end_is_refused_as_ever(strategy):
+    with Simulation(3) as simulation:
+        ref, box = simulation.supervisor(children_of(simulation, Asking), strategy=strategy), []
+        for call in (ref.terminate_child, ref.restart_child, ref.terminate_child):
+            ref.which_child("a").ref.tell((call, ("a" if len(box) < 2 else "b",), box))
+            simulation.run()
+        assert box == [InsideActor, ChildRunning, None]
+        assert [view.phase for view in ref.which_children()] == ["running", "stopped", "running"]
+
+
+def test_a_start_that_returns_a_proxy_or_the_dead_is_refused_as_ever():
+    with Simulation(3) as simulation:
+        ref = simulation.supervisor(children_of(simulation))
+        dead = Worker.start(pool=simulation.pool)
+        dead.stop()
+        with pytest.raises(StartFailed, match="has stopped"):
+            ref.start_child(ChildSpec("d", lambda: dead))
+        with pytest.raises(StartFailed, match="must return the reference"):
+            ref.start_child(ChildSpec("d", lambda: Worker.start(pool=simulation.pool).proxy()))

@@ -109,7 +109,9 @@ def test_every_delay_of_a_backoff_lies_within_what_is_said_of_it(seed):
     for _ in range(100):
         delay_s, state = backoff.next(state, now_s, rng)
         assert ours.next(now_s).fits(now_s + delay_s)
+        ours.down()
         now_s += delay_s
-        if rng.random() < 0.8:  # else it was called off before its end
-            ours.end(now_s)
+        if rng.random() < 0.8:  # else it did not come up
+            ours.up(now_s)
+            state = state.up(now_s)
         now_s += rng.choice((0, 1, 4.9, 5, 5.1, 20))

@@ -6,11 +6,14 @@ from unittest.mock import patch
 import pytest
 from msgspec.structs import replace
 
-from lightspeed.actors.errors import ChildError, StartFailed
+from lightspeed.actors.errors import ChildError, InsideActor, StartFailed
+from lightspeed.actors.pooled_handle import PooledHandle
 from lightspeed.actors.pykka_inside import STOP, Envelope
-from lightspeed.supervision import Backoff, ChildSpec, RestartWindow, Supervisor
+from lightspeed.actors.stopping import give_up, stop_soon
+from lightspeed.supervision import Backoff, ChildSpec, RestartWindow, Supervisor, child_requests
 from lightspeed.supervision import restarts as product
 from lightspeed.supervision import supervisor as product_supervisor
+from lightspeed.supervision.child_requests import ChildRequests
 from lightspeed.supervision.child_steps import ChildSteps
 from lightspeed.supervision.child_table import ChildTable
 from lightspeed.supervision.supervisor_messages import DeleteChild, RestartChild, StartChild, TerminateChild, WhichChildren
@@ -101,6 +104,62 @@ def one_is_stuck(simulation, worker=StuckStop):
     simulation.run_for(10.0)
 
 
+def one_is_killed(simulation):
+    """With work to do."""
+    ref = supervisor(simulation, shutdown_s="brutal_kill")
+    tell(ref, "work", "b", "b", "b")
+    ref.terminate_child("b")
+    simulation.run_for(1.0)
+
+
+class Weary(Worker):
+    """It asks its supervisor for its own end."""
+
+    def on_receive(self, message):
+        try:
+            message.terminate_child("a")
+        except InsideActor:
+            pass
+
+
+def one_asks_for_its_own_end(simulation):
+    ref = supervisor(simulation, Weary)
+    tell(ref, ref, "a")
+    simulation.run_for(1.0)
+
+
+def a_branch_is_stuck(simulation):
+    """Its last child does not stop: it is given up, with the others below it."""
+    below = [child(simulation, "x"), child(simulation, "y", StuckStop, shutdown_s="infinity")]
+    ref = simulation.supervisor([ChildSpec("branch", (Supervisor, (below,), {}), shutdown_s=1.0)])
+    ref.terminate_child("branch")
+    simulation.run_for(20.0)
+
+
+class StuckLater(StuckStart):
+    """But for the first of them."""
+
+    def on_start(self):
+        if self.number > 1:
+            super().on_start()
+
+
+def one_does_not_come_up_again(simulation):
+    """Each try takes longer than the quiet time of its backoff."""
+    backoff = Backoff(floor_s=1.0, cap_s=8.0, jitter=0.0, quiet_s=2.0)
+    ref = simulation.supervisor([child(simulation, "b", StuckLater)], intensity=9, period_s=600.0, backoff=backoff)
+    tell(ref, "fail", "b")
+    simulation.run_for(40.0)
+
+
+def quiet_from_the_try(next):
+    def next_delay(backoff, state, now_s, randomness):
+        delay_s, state = next(backoff, state, now_s, randomness)
+        return delay_s, state.up(now_s + delay_s)
+
+    return next_delay
+
+
 def broken(owner, name, make):
     """A patch by a function that is made of the one that it replaces."""
     return patch.object(owner, name, make(getattr(owner, name)))
@@ -112,7 +171,7 @@ def rule(name, value):
 
 
 def does(request, steps):
-    return patch.dict(product_supervisor._JOBS, {request: steps})
+    return patch.dict(child_requests.JOBS, {request: steps})
 
 
 def forwards(supervisor):
@@ -120,23 +179,31 @@ def forwards(supervisor):
         yield from supervisor._steps.stop(child)
 
 
-def nothing(supervisor, message):
+def tells_all_to_stop(supervisor):
+    for child in list(supervisor._table):
+        if child.ref is not None:
+            stop_soon(child.ref)
     return
     yield
 
 
-def forgets(supervisor, message):
-    child = supervisor._find(message.id)
+def nothing(requests, message):
+    return
+    yield
+
+
+def forgets(requests, message):
+    child = requests.find(message)
     child.ref = None
-    supervisor._table.remove(child)
+    requests._table.remove(child)
     return
     yield
 
 
-def starts_another(supervisor, message):
-    ref = yield from Supervisor._start_child(supervisor, message)
+def starts_another(requests, message):
+    ref = yield from ChildRequests.start(requests, message)
     assert ref is not None
-    return supervisor._table.get("a").ref
+    return next(iter(requests._table)).ref
 
 
 def answers_at_once(answer):
@@ -193,7 +260,7 @@ BROKEN = {
         "kinds",
         "'d' was started while its actor before lives",
         it_is_asked,
-        lambda: patch.object(product_supervisor, "_refuse_active", lambda child: None),
+        lambda: patch.object(child_requests, "_refuse_active", lambda child: None),
     ),
     "a supervisor that fails of itself": (
         "kinds",
@@ -236,6 +303,12 @@ BROKEN = {
         "'b' was restarted after 0.5 s, and not after 1 to 1 s",
         partial(one_is_told, backoff=JUMP),
         lambda: broken(Backoff, "next", lambda next: lambda *args: (0.5, next(*args)[1])),
+    ),
+    "a backoff that takes a slow start for a quiet time": (
+        "restarts",
+        "'b' was restarted after 1 s, and not after 2 to 2 s",
+        one_does_not_come_up_again,
+        lambda: broken(Backoff, "next", quiet_from_the_try),
     ),
     "a significant child that ends nothing": (
         "significance",
@@ -297,6 +370,12 @@ BROKEN = {
         it_is_asked,
         lambda: does(DeleteChild, forgets),
     ),
+    "one who may wait for his own end": (
+        "strategy",
+        "'a' was stopped, and nothing was due",
+        one_asks_for_its_own_end,
+        lambda: patch.object(Supervisor, "_waits_for", lambda supervisor, child, message: False),
+    ),
     "requests that are dropped without a word": (
         "requests",
         "has no answer, and it stops",
@@ -308,6 +387,30 @@ BROKEN = {
         "where 'a' was to be stopped",
         it_is_asked_early,
         lambda: patch.object(Supervisor, "_answer_early", lambda supervisor: supervisor._early.clear()),
+    ),
+    "one who is given up in words": (
+        "given_up",
+        "'b' was given up, and it lives",
+        one_is_killed,
+        lambda: patch.object(Supervisor, "_give_up", lambda supervisor, ref: PooledHandle(ref._actor).stop_soon()),
+    ),
+    "one who is given up, and what waits for him is kept": (
+        "given_up",
+        "'b' was given up, and what waits for it was not dropped",
+        one_is_killed,
+        lambda: patch.object(PooledHandle, "left_over", lambda handle: []),
+    ),
+    "a branch that is given up, and leaves somebody": (
+        "given_up",
+        "'branch' was given up, and 'x' below it lives",
+        a_branch_is_stuck,
+        lambda: patch.object(Supervisor, "_give_up", lambda supervisor, ref: give_up(ref)),
+    ),
+    "one who is killed, and told to stop": (
+        "reverse_stop",
+        "'a' was stopped, where 'c' was to be given up",
+        one_is_killed,
+        lambda: patch.object(Supervisor, "_stop_all", tells_all_to_stop),
     ),
     "children shown in another order": (
         "views",

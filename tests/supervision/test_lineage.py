@@ -1,0 +1,176 @@
+"""What is asked of a supervisor inside its own children: it is answered, or refused at once, and nobody waits for himself."""
+
+import pytest
+from stage import in_phase, ref_of
+
+from lightspeed.actors.errors import AskRing, ChildRunning, InsideActor, SupervisorStopped
+from lightspeed.supervision.lineage import line_of, supervisor_of
+
+
+def inside(ref, call, *args):
+    """What the call comes to inside the actor: what it returns, or the class of what it raises."""
+
+    def attempt():
+        try:
+            return call(*args)
+        except BaseException as error:
+            return type(error)
+
+    return ref.ask(attempt, timeout=20)
+
+
+def test_a_child_that_terminates_itself_is_refused_and_goes_on(stage):
+    sup = stage.start("a")
+    ref = ref_of(sup, "a")
+    assert inside(ref, sup.terminate_child, "a") is InsideActor
+    assert inside(ref, lambda: 1) == 1
+    assert sup.count_children().abandoned == 0
+
+
+@pytest.mark.parametrize("strategy", ["one_for_one", "one_for_all", "rest_for_one"])
+def test_inside_a_child_all_that_does_not_wait_for_it_is_answered(stage, strategy):
+    sup = stage.start("a", "b", strategy=strategy)
+    ref = ref_of(sup, "a")
+    assert inside(ref, sup.restart_child, "a") is ChildRunning
+    assert inside(ref, sup.delete_child, "a") is ChildRunning
+    assert inside(ref, sup.terminate_child, "b") is None
+    assert inside(ref, sup.restart_child, "b").is_alive()
+    assert inside(ref, sup.start_child, stage.spec("c")).is_alive()
+    assert inside(ref, sup.which_child, "a").ref == ref
+    assert inside(ref, sup.count_children).specs == 3
+    assert len(inside(ref, sup.tree).children) == 3
+
+
+def test_a_child_that_stops_its_supervisor_and_waits_is_refused(stage):
+    sup = stage.start("a")
+    ref = ref_of(sup, "a")
+    assert inside(ref, sup.stop) is InsideActor
+    assert sup.is_alive()
+    assert inside(ref, lambda: sup.stop(block=False)) is not None
+    assert sup.actor_stopped.wait(20)
+
+
+def test_somebody_else_may_stop_it_inside_his_actor(stage):
+    sup, other = stage.start("a"), stage.start("b")
+    assert inside(ref_of(other, "b"), sup.stop) is True
+    assert inside(ref_of(other, "b"), sup.stop) is False
+
+
+def test_a_child_that_terminates_or_stops_a_branch_above_it_is_refused(stage):
+    top = stage.start(stage.spec_of_supervisor("branch", "a"))
+    branch = ref_of(top, "branch")
+    ref = ref_of(branch, "a")
+    for call, args in ((top.terminate_child, ("branch",)), (top.stop, ()), (branch.stop, ()), (branch.terminate_child, ("a",))):
+        assert inside(ref, call, *args) is InsideActor
+    assert top.is_alive()
+    assert branch.is_alive()
+    assert list(line_of(ref._actor_weakref())) == [ref._actor_weakref(), branch._actor, top._actor]
+    assert supervisor_of(top._actor) is None
+
+
+@pytest.mark.parametrize("strategy", ["one_for_one", "one_for_all"])
+def test_in_its_own_start_a_child_is_refused_what_waits_for_that(stage, strategy):
+    sup, found = stage.start("b", strategy=strategy), []
+
+    def attempt():
+        for call in (sup.terminate_child, sup.restart_child, sup.delete_child):
+            with pytest.raises((InsideActor, ChildRunning)):
+                call("a", timeout_s=20)
+            found.append(call)
+
+    stage.script["a", "on_start"] = attempt
+    assert sup.start_child(stage.spec("a"), timeout_s=20).is_alive()
+    assert len(found) == 3
+
+
+def test_in_the_first_start_a_child_is_refused_what_waits_for_all(stage):
+    found = []
+
+    def attempt():
+        for call in (lambda: ref.start_child(stage.spec("c")), lambda: ref.terminate_child("b"), ref.stop):
+            with pytest.raises(InsideActor):
+                call()
+            found.append(call)
+
+    stage.hold("a", "on_start")
+    stage.script["b", "on_start"] = attempt
+    ref, starting = stage.begin("a", "b")
+    stage.book.wait_for("on_start", "a")
+    stage._held[0].set()
+    starting.get(timeout=20)
+    assert len(found) == 3
+
+
+def test_in_its_own_stop_a_child_is_refused_what_waits_for_that(stage):
+    sup, found = stage.start("a"), []
+
+    def attempt():
+        for call in (sup.terminate_child, sup.restart_child):
+            with pytest.raises((InsideActor, ChildRunning)):
+                call("a")
+        with pytest.raises(InsideActor):
+            sup.stop()
+        found.append("all")
+
+    stage.script["a", "on_stop"] = attempt
+    sup.terminate_child("a")
+    assert found == ["all"]
+    assert sup.count_children().abandoned == 0
+
+
+def test_two_that_terminate_each_other_do_not_wait_for_each_other(stage):
+    sup = stage.start("a", "b", "c")
+    answers = []
+    stage.script["a", "on_stop"] = stage.script["b", "on_stop"] = lambda: None
+
+    def attempt(victim):
+        try:
+            answers.append(sup.terminate_child(victim, timeout_s=20))
+        except (InsideActor, SupervisorStopped) as error:
+            answers.append(type(error))
+
+    refs = [ref_of(sup, name) for name in "ab"]
+    for ref, victim in zip(refs, "ba", strict=True):
+        ref.tell(lambda victim=victim: attempt(victim))
+    for name in "ab":
+        in_phase(sup, name, "stopped")
+    assert sup.count_children().abandoned == 0
+    assert InsideActor in answers or answers in ([], [None])  # one may have been gone before it could ask
+
+
+def test_what_stands_behind_its_own_end_is_refused(stage):
+    """Under one_for_all: the restart of all comes first, and waits for the one who asks."""
+    sup = stage.start("a", "b", "c", strategy="one_for_all", intensity=5)
+    go_on, found = stage.hold("c", "on_stop"), []
+
+    def attempt():
+        terminating = stage.soon(sup.terminate_child, "c")
+        in_phase(sup, "c", "stopping")
+        ref_of(sup, "b").tell(lambda: 1 / 0)
+        in_phase(sup, "b", "ended")
+        stage.soon(go_on.set)
+        try:
+            found.append(sup.start_child(stage.spec("d"), timeout_s=20))
+        except InsideActor as error:
+            found.append(type(error))
+        terminating.result(20)
+
+    ref = ref_of(sup, "a")
+    ref.tell(attempt)
+    stage.book.wait_for("on_start", "a", count=2)
+    assert found == [InsideActor]
+    in_phase(sup, "c", "running")
+    assert sup.count_children().abandoned == 0
+
+
+def test_a_childs_init_that_asks_its_own_supervisor_fails_its_start(pooled_stage):
+    sup = pooled_stage.start()
+
+    class Curious(pooled_stage.kind):
+        def __init__(self, stage, name):
+            super().__init__(stage, name)
+            sup.which_children()
+
+    with pytest.raises(Exception, match="ring of asks") as caught:
+        sup.start_child(pooled_stage.spec("a", cls=Curious))
+    assert isinstance(caught.value.error, AskRing)
