@@ -7,6 +7,7 @@ locks stay as they are; nobody but Python can mend that.) A trace function sees 
 
 import _weakrefset
 import dis
+import gc
 import sys
 import threading
 
@@ -33,7 +34,8 @@ def throw_at(number, error, call):
                 raise error
             error()
 
-    raised = None
+    raised, collects = None, gc.isenabled()
+    gc.disable()  # what is thrown in a callback of the collector's is swallowed
     _begin(look)
     try:
         call()
@@ -41,6 +43,8 @@ def throw_at(number, error, call):
         raised = caught
     finally:
         _end()
+        if collects:
+            gc.enable()
     return (thrown[0] if thrown else None), raised
 
 

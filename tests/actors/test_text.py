@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lightspeed.actors import PooledActor
+from lightspeed.actors import ActorPool, PooledActor
 from lightspeed.actors.errors import StartFailed
 from lightspeed.actors.failures import text_of, traceback_of
 from lightspeed.actors.text import escaped, named, said, shown
@@ -68,9 +68,11 @@ def test_an_actor_is_named_without_its_own_code():
         def __str__(self):
             raise AssertionError
 
-    ref = Sly.start()
+    pool = ActorPool()
+    ref = Sly.start(pool=pool)
     assert named(ref) == named(ref._actor) == f"{Sly.__qualname__} ({ref.actor_urn})"
     ref.stop()
+    pool.close()
 
 
 @pytest.mark.parametrize(
