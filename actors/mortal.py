@@ -53,7 +53,7 @@ class Mortal(pykka.Actor):
         try:
             self.on_start()
         except BaseException as error:  # the actor's edge
-            if isinstance(error, Ignore):
+            if issubclass(type(error), Ignore):
                 self._mortal_take_out()
             else:
                 self._handle_failure(*sys.exc_info())
@@ -91,7 +91,7 @@ class Mortal(pykka.Actor):
         """The end by what a message raised, within an except clause."""
         if self._mortal_is_dead():  # it was stopped in the same message, and failed on its way
             return
-        if isinstance(error, Shutdown):
+        if issubclass(type(error), Shutdown):  # its `__class__` may be the program's
             self._mortal_stop(error)
             return
         self._handle_failure(*sys.exc_info())
@@ -135,7 +135,7 @@ class Mortal(pykka.Actor):
 
     def _handle_failure(self, _type: Any, exception_value: Any, _traceback: Any) -> None:
         self._mortal_take_out()
-        if not isinstance(exception_value, (*self.ordered_failures, Shutdown)):
+        if not issubclass(type(exception_value), (*self.ordered_failures, Shutdown)):
             log_as_pykka(logging.ERROR, "Unhandled exception in", self, exception_value)
 
     def _mortal_end(self, error: BaseException | None, *, in_start: bool = False) -> None:
@@ -144,6 +144,6 @@ class Mortal(pykka.Actor):
             self.on_end(error)
         except BaseException as raised:  # the actor's edge
             log_as_pykka(logging.ERROR, "Unhandled exception in on_end of", self, raised)
-        if isinstance(error, self.ordered_failures):
+        if issubclass(type(error), self.ordered_failures):
             error.__traceback__ = None  # it leads back to the actor: many that die at once would wait for the collector
         end_watch(self._mortal_place(), self, reason_of(error, in_start=in_start))

@@ -224,15 +224,20 @@ class ActorPool:
             return not (self._ready or self._workers.are_busy)
 
     def _work(self, me: Worker) -> None:
-        here.spot = me
-        if not self._workers.begin(me):
-            return
-        while True:
-            try:
-                self._work_on(me)
-                return
-            except BaseException as error:  # thrown into the thread where no code of an actor's ran
-                self._recover(me, error)
+        begins, ends = True, False
+        try:
+            while not ends:
+                try:
+                    here.spot = me
+                    if not begins or self._workers.begin(me):
+                        self._work_on(me)
+                    ends = True
+                except BaseException as error:  # thrown into the thread where no code of an actor's ran
+                    begins = False
+                    self._recover(me, error)
+        finally:
+            if not ends:  # and once more, before that was dealt with: another takes its place
+                self._workers.bury(me)
 
     def _work_on(self, me: Worker) -> None:
         workers, ready, scheduled, throughput = self._workers, self._ready, self.scheduled, self.throughput

@@ -196,7 +196,7 @@ class PooledActor(Mortal):
                     self.on_receive(message)
             except BaseException as error:  # the actor's edge: whatever its code raises fails it and nobody else
                 self._mortal_fail(error)
-                if spot.is_lent and not isinstance(error, Exception):
+                if spot.is_lent and not issubclass(type(error), Exception):
                     raise
         if self._pooled_dead:
             self._mortal_end_of_given_up(was_up=self._pooled_begun)
@@ -230,14 +230,14 @@ class PooledActor(Mortal):
         caller, depth = spot.actor, spot.depth
         if depth >= _MAX_DEPTH or key in scheduled:
             return NOT_HERE
+        answer: Any = NOT_HERE
         try:
             spot.actor, spot.depth = self, depth + 1  # before the claim: a signal handler that would wait behind it is refused
             if caller is not None:
                 caller._mortal_waits_for = self
             is_mine = scheduled.setdefault(key, spot) is spot
-            if not is_mine or self._pooled_has_work() or self._pooled_dead or self._pooled_pool._closed:
-                return NOT_HERE
-            return self._pooled_answer_here(message)
+            if is_mine and not (self._pooled_has_work() or self._pooled_dead or self._pooled_pool._closed):
+                answer = self._pooled_answer_here(message)
         finally:
             spot.actor, spot.depth = caller, depth
             if caller is not None:
@@ -251,6 +251,7 @@ class PooledActor(Mortal):
                     self._pooled_pool._workers.short = True
                     self._pooled_pool.stranded += (self,)
                     raise
+        return answer
 
     def _pooled_answer_here(self, message: Any) -> Any:
         try:
@@ -278,7 +279,7 @@ class PooledActor(Mortal):
                 self.on_receive(message)
         except BaseException as error:  # the actor's edge
             self._mortal_fail(error)
-            if here.spot.is_lent and not isinstance(error, Exception):
+            if here.spot.is_lent and not issubclass(type(error), Exception):
                 raise
 
     def _pooled_leave(self) -> None:

@@ -199,6 +199,14 @@ class Workers:
             self.all.add(me)
             self._count()
 
+    def bury(self, me: Worker) -> None:
+        """Its thread ends, though nobody has told it to."""
+        self.mend(me)
+        with self._lock:
+            self.all.discard(me)
+            self._count()
+            self.fill()
+
     @property
     def others_at_work(self) -> bool:
         """Whether anybody is but one."""

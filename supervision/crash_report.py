@@ -54,7 +54,7 @@ def report_abandoned(child_id: Hashable, actor: object, after: str) -> None:
 
 def report_given_up(error: BaseException) -> None:
     """A supervisor stops its children and ends."""
-    expected = isinstance(error, Shutdown)
+    expected = issubclass(type(error), Shutdown)
     log("info" if expected else "error", "a supervisor ends: {}", error, error=None if expected else error)
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import pykka
 
-from lightspeed.actors.errors import PoolClosed, SupervisorStopped, SupervisorTimeout
+from lightspeed.actors.errors import InForkedChild, PoolClosed, SupervisorStopped, SupervisorTimeout
+from lightspeed.actors.pool import has_no_thread
 from lightspeed.actors.pooled_future import PooledFuture
 from lightspeed.actors.pooled_ref import PooledRef
 from lightspeed.actors.pykka_inside import Envelope
@@ -69,8 +70,10 @@ class Gathering:
         envelope = Envelope(WhichBranch(), reply_to=answer)
         try:
             ref._actor._pooled_put(envelope)
-        except (PoolClosed, RuntimeError):  # nobody is left to run it, or no thread is
-            self.told(ref, None)
+        except RuntimeError as error:
+            if isinstance(error, InForkedChild) or not (isinstance(error, PoolClosed) or has_no_thread(error)):
+                raise
+            self.told(ref, None)  # nobody is left to run it, or no thread is
 
 
 class _Answer:

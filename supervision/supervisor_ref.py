@@ -6,7 +6,7 @@ from typing import Any
 import pykka
 
 from lightspeed.actors.current import current_actor
-from lightspeed.actors.errors import InvalidOption, PoolClosed, SupervisorStopped, SupervisorTimeout
+from lightspeed.actors.errors import InForkedChild, InvalidOption, PoolClosed, SupervisorStopped, SupervisorTimeout
 from lightspeed.actors.pooled_future import PooledFuture
 from lightspeed.actors.pooled_ref import PooledRef
 from lightspeed.actors.pykka_inside import Envelope
@@ -126,7 +126,7 @@ class SupervisorRef(PooledRef):
         request, future = StopInside(), PooledFuture(self._actor)
         request.caller = caller
         try:
-            self._actor._pooled_put(Envelope(request, reply_to=future))
+            self._actor._pooled_put(Envelope(request, reply_to=future), helps=True)
             future.get(timeout=timeout)
         except pykka.ActorDeadError:
             return False
@@ -141,8 +141,10 @@ class SupervisorRef(PooledRef):
         _check_timeout(timeout_s)
         future = PooledFuture(self._actor)
         try:
-            self._actor._pooled_put(Envelope(request, reply_to=future))
+            self._actor._pooled_put(Envelope(request, reply_to=future), helps=True)
             return future.get(timeout=timeout_s)
+        except InForkedChild:
+            raise
         except (pykka.ActorDeadError, PoolClosed):
             raise SupervisorStopped from None
         except pykka.Timeout:
