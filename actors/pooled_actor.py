@@ -228,20 +228,21 @@ class PooledActor(Mortal):
         """
         spot, scheduled, key = here.spot, self._pooled_pool.scheduled, id(self)
         caller, depth = spot.actor, spot.depth
+        waits = spot.home if caller is None else caller
         if depth >= _MAX_DEPTH or key in scheduled:
             return NOT_HERE
         answer: Any = NOT_HERE
         try:
             spot.actor, spot.depth = self, depth + 1  # before the claim: a signal handler that would wait behind it is refused
-            if caller is not None:
-                caller._mortal_waits_for = self
+            if waits is not None:
+                waits._mortal_waits_for = self
             is_mine = scheduled.setdefault(key, spot) is spot
             if is_mine and not (self._pooled_has_work() or self._pooled_dead or self._pooled_pool._closed):
                 answer = self._pooled_answer_here(message)
         finally:
             spot.actor, spot.depth = caller, depth
-            if caller is not None:
-                caller._mortal_waits_for = None
+            if waits is not None:
+                waits._mortal_waits_for = None
             if key in scheduled and scheduled[key] is spot:
                 del scheduled[key]
             if self._pooled_inbox:

@@ -11,6 +11,7 @@ from lightspeed.actors.kept_inbox import KeptInbox
 from lightspeed.actors.mortal import Mortal
 from lightspeed.actors.pooled_future import PooledFuture
 from lightspeed.actors.pykka_inside import ACTOR_LOOPS
+from lightspeed.actors.spot import here
 from lightspeed.actors.text import named
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class Supervisable(Mortal, _Threaded):
         return thread
 
     def _supervised_loop(self) -> None:
-        inbox = self.actor_inbox
+        inbox, here.spot.home = self.actor_inbox, self
         assert isinstance(inbox, KeptInbox)
         begins = not self.actor_stopped.is_set()
         if begins:

@@ -156,10 +156,10 @@ class Workers:
     def _fill(self, looks_out: bool) -> None:
         if not self._line:
             return
-        if self.short:
-            if self._parked or self._start():
-                self._call(self._parked[-1])
-        elif looks_out and self.lookout is None and (self._parked or self._start()):
+        looks_out = self.lookout is not None or (looks_out and not self.short)
+        if self.short and (self._parked or self._start()):
+            self._call(self._parked[-1])  # it may be the lookout: then another one is
+        if looks_out and self.lookout is None and (self._parked or self._start()):
             self._parked[-1].wake()
             self.lookout, self._idle_looks = self._parked[-1], 0
         if self.inside and self.watcher is None and (self._parked or self._start()):
