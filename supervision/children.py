@@ -67,6 +67,11 @@ class Child(Struct, eq=False, gc=False):
         return self.sent != self.post.settled
 
     @property
+    def progress(self) -> int:
+        """It grows with each that it has handled; it is less before the start."""
+        return -1 if self.ref is None else self.post.settled
+
+    @property
     def last(self) -> "Child":
         """The end of the line that it stands in."""
         child = self
@@ -326,11 +331,6 @@ class Children:
             latch.part()
             last = leaving.last
             last.latches = last.latches + alone if last.latches else alone
-
-    def progress(self, child: Child) -> tuple[int, int]:
-        """How far it is: another value when it has handled something, or where it has yet to be started, whoever is before it."""
-        at_work = child if child.ref is not None else self.leaving.get(child.post.topic, child)
-        return at_work.post.incarnation, -1 if at_work.ref is None else at_work.post.settled
 
     def each_live(self) -> Iterator[Child]:
         """Those who live now, one by one; they may go meanwhile, and whoever has gone is kept by nobody."""

@@ -72,7 +72,7 @@ class CountOverdue(Struct, frozen=True):
 
     topic: str
     seq: int
-    progress: tuple[int, int]
+    progress: int
     """How far it was at the beginning."""
 
 

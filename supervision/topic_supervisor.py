@@ -214,7 +214,7 @@ class TopicSupervisor(_Role):
         if child is None or child.is_put_off or not isinstance(order.request, Crash) or self._children.roll.is_settled(child):
             return False
         self._counts.start(topic, order)
-        self._reminders.later(self._options.crash_timeout_s, CountOverdue(topic, order.seq, self._children.progress(child)))
+        self._reminders.later(self._options.crash_timeout_s, CountOverdue(topic, order.seq, child.progress))
         self._children.deliver(child, Question(len, Told(self._report, Counted(topic, order.seq))))
         return True
 
@@ -227,10 +227,10 @@ class TopicSupervisor(_Role):
         child = self._children.live.get(topic)
         if not self._counts.is_for(topic, seq):
             return
-        if child is None or self._children.progress(child) == message.progress:
+        if child is None or child.progress == message.progress:
             self._go_on_after_count(topic)
         else:  # it still gets there
-            self._reminders.later(self._options.crash_timeout_s, CountOverdue(topic, seq, self._children.progress(child)))
+            self._reminders.later(self._options.crash_timeout_s, CountOverdue(topic, seq, child.progress))
 
     def _go_on_after_count(self, topic: str) -> None:
         order, *others = self._counts.finish(topic)
