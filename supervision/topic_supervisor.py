@@ -227,9 +227,9 @@ class TopicSupervisor(_Role):
         child = self._children.live.get(topic)
         if not self._counts.is_for(topic, seq):
             return
-        if child is None or child.progress == message.progress:
+        if child is None or (child.ref is not None and child.progress == message.progress):
             self._go_on_after_count(topic)
-        else:  # it still gets there
+        else:  # it still gets there; one that waits for those before it to end does not wait longer than they are waited for
             self._reminders.later(self._options.crash_timeout_s, CountOverdue(topic, seq, child.progress))
 
     def _go_on_after_count(self, topic: str) -> None:
