@@ -1,11 +1,13 @@
 import logging
 import subprocess
 import sys
+import threading
 
 import pykka
 import pytest
 from loguru import logger
 
+from lightspeed.actors import ActorPool, PooledActor, watch
 from lightspeed.actors.logs import PykkaRecords, lead_pykka_records, settle
 from lightspeed.actors.topic import TopicState
 from lightspeed.channel import Channel, Crash, Join, Leave, Pool, Threads
@@ -99,8 +101,8 @@ def test_the_failure_of_another_pykka_actor_keeps_its_traceback(records):
 
 RUN = """
 import pykka
-from lightspeed.channel import Channel, Crash, Join
 {setup}
+from lightspeed.channel import Channel, Crash, Join
 with Channel() as channel:
     channel.handle(Join("c", "room:1", "u", 1))
     channel.handle(Crash("power"))
@@ -134,3 +136,80 @@ def test_handlers_of_the_users_on_pykkas_logger_get_what_they_always_got():
 def test_pykkas_logger_gets_one_handler_however_often_it_is_asked_for():
     lead_pykka_records()
     assert [type(handler) for handler in logging.getLogger("pykka").handlers].count(PykkaRecords) == 1
+
+
+def exits(*_args, **_options):
+    sys.exit("from the log")
+
+
+BAD_LOGS = {
+    "a loguru sink": lambda patch: logger.add(exits, catch=False),
+    "a loguru patcher": lambda patch: logger.configure(patcher=exits),
+    "a loguru filter": lambda patch: logger.add(lambda message: None, filter=exits, catch=False),
+    "a filter of Pykka's logger": lambda patch: patch.setattr(logging.getLogger("pykka"), "filters", [exits]),
+    "a handler of Pykka's logger": lambda patch: patch.setattr(logging.getLogger("pykka"), "handlers", [Exiting()]),
+    "levels of other names": lambda patch: patch.setitem(logging._levelToName, logging.ERROR, "ERR"),
+}
+
+
+class Exiting(logging.Handler):
+    def emit(self, record):
+        exits()
+
+
+@pytest.mark.parametrize("what", BAD_LOGS)
+def test_a_log_that_fails_harms_nobody(what, records, monkeypatch, capsys):
+    class Bad(PooledActor):
+        def on_receive(self, message):
+            raise ValueError(message)
+
+    class Echo(Bad):
+        def on_receive(self, message):
+            return message
+
+    pool, told = ActorPool(), threading.Event()
+    bad, echo = Bad.start(pool=pool), Echo.start(pool=pool)
+    watch(bad, lambda _down: told.set())
+    sink = BAD_LOGS[what](monkeypatch)
+    try:
+        bad.tell("x")
+        assert told.wait(10)
+        assert echo.ask(1, timeout=5) == 1
+        assert settle(5)
+    finally:
+        logger.configure(patcher=lambda record: None)
+        if isinstance(sink, int):
+            logger.remove(sink)
+    echo.stop()
+    assert pool.close(5) == []
+
+
+def test_a_failure_arrives_once_where_loguru_hands_its_records_to_standard_logging(monkeypatch):
+    seen = []
+
+    class Seen(logging.Handler):
+        def emit(self, record):
+            seen.append(record.name)
+
+    class Propagate(logging.Handler):
+        def emit(self, record):
+            logging.getLogger(record.name).handle(record)
+
+    monkeypatch.setattr(logging.getLogger(), "handlers", [Seen()])
+    sink = logger.add(Propagate(), format="{message}")
+    logger.enable("lightspeed")
+    try:
+        ref = Failing.start()
+        ref.tell("foreign")
+        ref.stop()
+        assert settle(5)
+    finally:
+        logger.disable("lightspeed")
+        logger.remove(sink)
+    assert seen.count("pykka") == 1
+
+
+@pytest.mark.parametrize("first", ["import lightspeed.channel", "pass"])
+def test_it_may_be_enabled_before_the_first_import(first):
+    text = stderr_of(setup=f"from loguru import logger; {first}; logger.enable('lightspeed'); import lightspeed.channel")
+    assert "channel crashed: power" in text

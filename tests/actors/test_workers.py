@@ -1,4 +1,5 @@
 import concurrent.futures
+import ctypes
 import os
 import threading
 import time
@@ -10,8 +11,9 @@ import pykka
 import pytest
 from starts import count_starts
 
-from lightspeed.actors import ActorPool, PooledActor, workers
+from lightspeed.actors import ActorPool, PooledActor, Supervisable, watch, workers
 from lightspeed.actors.blocking import blocking
+from lightspeed.actors.errors import AskRing
 from lightspeed.actors.pooled_handle import PooledHandle
 
 LONG = 3600.0
@@ -433,3 +435,104 @@ def test_of_forty_thousand_messages_that_block_or_not_from_four_threads_none_is_
     with ThreadPoolExecutor(4) as threads:
         assert list(threads.map(hammer, range(4))) == [True] * 4
     assert pool.close(10) == []
+
+
+# What is thrown into a worker
+
+
+class Late(Exception):
+    pass
+
+
+def throw(thread):
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(Late))
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_hit_goes_on_and_whoever_it_ran_is_known_to_be_dead(pool):
+    told, dead = [], 0
+    refs = [Plain.start(pool=pool) for _ in range(5)]
+    for ref in refs:
+        watch(ref, told.append)
+    for number in range(2000):
+        ref = refs[number % len(refs)]
+        if not ref.is_alive():
+            dead += 1
+            ref = refs[number % len(refs)] = Plain.start(pool=pool)
+            watch(ref, told.append)
+        for worker in list(pool._workers.all):
+            if number % 7 == 0 and worker.thread.ident:
+                throw(worker.thread)
+        try:
+            ref.ask(lambda: None, timeout=10)
+        except (pykka.ActorDeadError, Late):
+            pass
+    for ref in refs:
+        try:
+            ref.stop(timeout=10)
+        except Late:
+            pass
+    pool.close(5)
+    assert len(told) == dead + len(refs)
+
+
+def test_one_whose_start_is_hit_is_replaced(pool, monkeypatch):
+    begin, hit = workers.Workers.begin, []
+
+    def begin_hit(self, me):
+        if not hit:
+            hit.append(1)
+            raise Late
+        return begin(self, me)
+
+    monkeypatch.setattr(workers.Workers, "begin", begin_hit)
+    assert Plain.start(pool=pool).ask(lambda: 1, timeout=10) is None
+    assert hit
+
+
+def test_one_that_is_given_up_keeps_no_worker(pool):
+    stuck, other = Plain.start(pool=pool), Plain.start(pool=pool)
+    go_on, inside = [], threading.Event()
+
+    def compute():
+        inside.set()
+        while not go_on:
+            pass
+
+    stuck.tell(compute)
+    assert inside.wait(10)
+    other.tell(lambda: None)
+    pool.give_up(stuck._actor)
+    other.ask(lambda: None, timeout=10)
+    go_on.append(1)
+    stuck.ask(lambda: None, timeout=10)
+
+
+def test_a_line_of_those_who_wait_for_one_another_elsewhere_gets_on(pool):
+    answers = [concurrent.futures.Future() for _ in range(20)]
+    for one, following in pairwise(answers):
+        Plain.start(pool=pool).tell(lambda one=one, following=following: one.set_result(following.result()))
+    Plain.start(pool=pool).tell(lambda: answers[-1].set_result("there"))
+    assert answers[0].result(timeout=20) == "there"
+
+
+class Threaded(Supervisable, pykka.ThreadingActor):
+    use_daemon_thread = True
+
+    def on_receive(self, message):
+        return message()
+
+
+@pytest.mark.parametrize("timeout", [None, 5])
+def test_a_ring_through_a_threaded_actor_is_named(pool, timeout):
+    class Asked(PooledActor):
+        def on_receive(self, message):
+            return message()
+
+    pooled, threaded = Asked.start(pool=pool), Threaded.start()
+    for one, other in ((pooled, threaded), (threaded, pooled)):
+        with pytest.raises(AskRing, match="Asked.*Threaded|Threaded.*Asked"):
+            one.ask(lambda one=one, other=other: other.ask(lambda: one.ask(lambda: 1, timeout=timeout), timeout=timeout))
+    assert pooled.ask(lambda: threaded.ask(lambda: 1, timeout=timeout)) == 1
+    pooled.stop()
+    threaded.stop()
