@@ -267,8 +267,8 @@ class Channel:
     def close(self, timeout_s: float | None = None) -> None:
         """Take no more events, handle those accepted, then stop every actor and wait for its thread. Again is harmless.
 
-        In a signal handler or a finalizer that has interrupted a call of this channel in this thread, it begins the end and returns:
-        that call must come to its own end first. Call it again later to wait.
+        In a signal handler or a finalizer that has interrupted a call of this channel in this thread, it begins the end and
+        returns: that call must come to its own end first. Call it again later to wait.
 
         Args:
             timeout_s: after this many seconds whoever is still busy is abandoned. None, the default: the channel's own.
