@@ -6,7 +6,7 @@ from typing import Any
 import pykka
 
 from lightspeed.actors.current import current_actor
-from lightspeed.actors.errors import InvalidOption, PoolClosed, SupervisorStopped, SupervisorTimeout
+from lightspeed.actors.errors import InForkedChild, InvalidOption, PoolClosed, SupervisorStopped, SupervisorTimeout
 from lightspeed.actors.pooled_future import PooledFuture
 from lightspeed.actors.pooled_ref import PooledRef
 from lightspeed.actors.pykka_inside import Envelope
@@ -41,6 +41,7 @@ class SupervisorRef(PooledRef):
         InsideActor: the answer would wait for the actor that calls, or for a supervisor above it.
         SupervisorStopped: the supervisor is stopping or gone.
         SupervisorTimeout: no answer came in time; what was asked may still take effect.
+        InForkedChild: this process was forked from the supervisor's.
     """
 
     __slots__ = ()
@@ -143,6 +144,8 @@ class SupervisorRef(PooledRef):
         try:
             self._actor._pooled_put(Envelope(request, reply_to=future))
             return future.get(timeout=timeout_s)
+        except InForkedChild:
+            raise
         except (pykka.ActorDeadError, PoolClosed):
             raise SupervisorStopped from None
         except pykka.Timeout:
