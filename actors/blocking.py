@@ -10,8 +10,8 @@ from types import TracebackType
 from lightspeed.actors.spot import here
 from lightspeed.actors.workers import Worker
 
-# A wait goes on in slices: a Ctrl-C that arrives at the brink of one is seen only when that slice is over, and between two of them
-# whoever waits looks whether there is anybody to do what he waits for.
+# A wait goes on in slices: a Ctrl-C that arrives at the brink of one is seen only when that slice is over; and between two of
+# them whoever waits looks whether there is anybody to do what he waits for.
 _SLICES_S = (0.02, 0.1, 0.5)
 
 

@@ -136,7 +136,7 @@ def _write(
 ) -> None:
     below = trace if error is None else traceback_of(error)
     text = f"{message}\n{below}" if below else message
-    logger.bind(**fields).patch(lambda record: record.update(place)).log(level.upper(), "{}", text)  # type: ignore[arg-type]
+    logger.bind(**fields).patch(lambda record: record.update(place)).log(level.upper(), "{}", text)  # type: ignore[typeddict-item]
 
 
 def is_on() -> bool:

@@ -5,10 +5,10 @@ which one thread wins, so that one thread at a time runs it. Whoever puts someth
 has run an actor takes it out and looks at the inbox afterwards: one of the two sees what the other did. In the same way whoever
 puts an actor into the line then looks whether its `Workers` have to be called.
 
-An exception of its own may hit a thread that tells or asks anywhere: a signal handler's, a KeyboardInterrupt, a RecursionError. CPython
-lets it in at the entry of a function, behind a call and where a loop turns back, and nowhere else; so what belongs together stands in
-statements without a call. What could not be put into the line for such an exception is *stranded*: whoever waits, or calls the
-workers next, sees to it.
+An exception of its own may hit a thread that tells or asks anywhere: a signal handler's, a KeyboardInterrupt, a RecursionError.
+CPython lets it in at the entry of a function, behind a call and where a loop turns back, and nowhere else; so what belongs
+together stands in statements without a call. What could not be put into the line for such an exception is *stranded*: whoever
+waits, or calls the workers next, sees to it.
 """
 
 import atexit
@@ -36,7 +36,7 @@ class Runnable(Protocol):
     _pooled_inbox: list[Any]
 
     def _pooled_run(self, limit: int, spot: Spot) -> bool:
-        """Handle at most so many messages; whether more wait. Raises only what was thrown into the thread. The spot is its own."""
+        """Handle at most so many messages; whether more wait. Raises only what was thrown into the thread, whose spot this is."""
 
     def _pooled_has_work(self) -> bool: ...
 
@@ -279,7 +279,7 @@ class ActorPool:
             self.schedule_rest(actor)
 
     def _recover(self, me: Worker, error: BaseException) -> None:
-        """The worker goes on as a new one would. The actor that it ran has failed; one that it had taken from the line goes back."""
+        """The worker goes on as a new one would. The actor that it ran has failed; one that it only had taken goes back."""
         log("error", "something was thrown into a worker of a pool, which goes on", error=error)
         turn, me.turn = me.turn, None
         self._workers.mend(me)

@@ -52,9 +52,9 @@ class PooledHandle(Struct, frozen=True, gc=False):
     def handle_here(self, message: Any, *, is_callers: bool = True) -> bool:
         """Let an idle actor handle the message in the thread of a caller of ours, whole or not at all.
 
-        What hits that thread is the caller's, and harms no actor: `receive_here` of the actor raises it before anything was changed,
-        or after all of it was. It declines by returning `NOT_HERE`. The claim is given back by statements without a call, behind
-        which nothing can come.
+        What hits that thread is the caller's, and harms no actor: `receive_here` of the actor raises it before anything was
+        changed, or after all of it was. It declines by returning `NOT_HERE`. The claim is given back by statements without a
+        call, behind which nothing can come.
 
         Returns:
             False, and nothing was done, if it is not idle or declined.

@@ -67,9 +67,6 @@ Mail = Delivery | Order | Question | Errand
 class Outlet(Protocol):
     """Where a topic's messages go."""
 
-    emitted: list[tuple[int, Messages]]
-    """Those of an outbox; whoever adds to it has put it out."""
-
     def put(self, seq: int, topic: str | None, messages: Messages, reply: Reply | None, value: Any = None) -> bool:
         """Take the messages of one event, then give `value` to the reply. Never blocks. Whether `deliver` has to be called."""
 

@@ -49,7 +49,7 @@ class Presence(Struct, eq=False, gc=False):
         return entry, present, client_id, meta
 
     def going(self, client_id: str, key: str) -> tuple[Entry, dict[str, Any], str]:
-        """What shows when the client goes, and what it takes: `del table[key]`. A key left empty goes too. Nothing is changed yet."""
+        """What shows when the client goes, and what it takes: `del table[key]`. A key left empty goes too. Nothing is changed."""
         present = self._metas[key]
         if isinstance(present, Meta):
             return Entry(key, (present,)), self._metas, key

@@ -18,9 +18,8 @@ class Timers:
     """Any thread may call it. One lock guards the heap; no call is made under it."""
 
     def __init__(self) -> None:
-        self._lock = (
-            threading.RLock()
-        )  # taken by itself: to enter a Condition is code in Python, in the middle of which one may be hit
+        # Taken by itself: to enter a Condition is code in Python, in the middle of which one may be hit
+        self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
         self._due: list[tuple[float, int, _Timer]] = []
         self._cancelled = 0

@@ -1,7 +1,7 @@
 """Objects that are known without being kept alive, and without code that runs when one of them goes.
 
-A `weakref.WeakSet` has a callback in Python, which comes in whatever thread drops the last reference; what a signal handler raises
-in the middle of it is swallowed.
+A `weakref.WeakSet` has a callback in Python, which comes in whatever thread drops the last reference; what a signal handler
+raises in the middle of it is swallowed.
 """
 
 import threading

@@ -11,9 +11,9 @@ another who is parked, the *lookout*: that one is *left* to its wait, and is awa
 the line, and whoever has put an actor into the line then looks who is inside and whether all that may work do: one of the two
 sees to the rest, with `fill`. Whoever parks, or ends a watch, does so and then looks at both.
 
-An exception of its own may hit a thread that calls, anywhere within `fill`: so a worker is woken before the tables say for what, and
-then looks for itself. A finalizer or a signal handler may call again within a call: so the lock is re-entrant, and `fill` goes round
-once more instead of going into itself.
+An exception of its own may hit a thread that calls, anywhere within `fill`: so a worker is woken before the tables say for what,
+and then looks for itself. A finalizer or a signal handler may call again within a call: so the lock is re-entrant, and `fill`
+goes round once more instead of going into itself.
 """
 
 import concurrent.futures._base
@@ -107,8 +107,8 @@ class Workers:
         self.crowded = False
         """More are at work than may be."""
         self.rests: list[threading.Lock] = []
-        """Released when a worker has nothing to do, or ends: each is somebody's who waits for that. (A Condition's own wait is code in
-        Python, which an exception of the waiting thread leaves in disorder.)"""
+        """Released when a worker has nothing to do, or ends: each is somebody's who waits for that. (A Condition's own wait is
+        code in Python, which an exception of the waiting thread leaves in disorder.)"""
         self._parked: list[Worker] = []  # who parked last is called first, so that the others come to their end
         self._away = 0
         self._is_filling = self._is_asked = False
@@ -167,7 +167,7 @@ class Workers:
             self.watcher = self._parked[-1]
 
     def leave(self, actor: Any) -> None:
-        """Whoever runs the actor is left to it: another takes the place, until that turn is over. Harmless where nobody runs it."""
+        """Whoever runs the actor is left to it: another takes the place until that turn is over. Harmless where nobody does."""
         for worker in self.all:
             if worker.turn is actor and worker not in self._parked:
                 self._leave_to_its_turn(worker)

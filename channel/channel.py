@@ -147,11 +147,15 @@ class Channel:
     def handle(self, event: Event) -> None:
         """Return once the event has taken full effect, even when that effect was a failure.
 
+        What a signal handler raises meanwhile is the caller's: the event takes effect whole, now or later, or not at all.
+
         Raises:
             InvalidEvent: it is no event or breaks a rule; nothing was changed.
-            InsideActor: called inside an actor, of any class, or a sink.
+            InsideActor: called inside an actor, of any class, or a sink; or in a signal handler or a finalizer, in the middle
+                of another call of this channel.
             ChannelTimeout: it did not take effect in `timeout_s`; it still may.
             ChannelClosed: besides after a close, if the channel's own supervisor failed over the event.
+            InForkedChild: this process was forked from the channel's; as of every call.
         """
         actor = current_actor()
         if actor is not None:
@@ -169,8 +173,11 @@ class Channel:
         """Hand the event over and return; an idle topic may have handled it then, in this thread. Events of one thread to one
         topic are handled in order.
 
+        It may be called anywhere: in actors and sinks, in signal handlers and finalizers, also in the middle of another call.
+
         Raises:
             InvalidEvent: it is no event or breaks a rule; nothing was changed.
+            RuntimeError: Python's own: no thread can be started. It was not told.
         """
         check_event(event)
         if type(event) in _ORDERS:  # as long as there are topics: a worker's time, not the caller's
@@ -181,7 +188,9 @@ class Channel:
     def flush_outbox(self) -> list[Outbound]:
         """Take every outbound message of the events accepted before the call, in the order of acceptance.
 
-        With a sink the list is empty, and the sink has been given them. After `close` it is what was left.
+        With a sink the list is empty, and the sink has been given them. After `close` it is what was left. Where a Ctrl-C or a
+        signal handler's exception ends the call, the next one gets them; where it comes between the return and your assignment,
+        they are lost.
         """
         self._refuse_inside("flush_outbox")
         try:
@@ -267,8 +276,8 @@ class Channel:
     def close(self, timeout_s: float | None = None) -> None:
         """Take no more events, handle those accepted, then stop every actor and wait for its thread. Again is harmless.
 
-        In a signal handler or a finalizer that has interrupted a call of this channel in this thread, it begins the end and returns:
-        that call must come to its own end first. Call it again later to wait.
+        In a signal handler or a finalizer that has interrupted a call of this channel in this thread, it begins the end and
+        returns: that call must come to its own end first. Call it again later to wait.
 
         Args:
             timeout_s: after this many seconds whoever is still busy is abandoned. None, the default: the channel's own.

@@ -64,7 +64,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="lightspeed", description="Channels whose topics are supervised actors.")
+    parser: argparse.ArgumentParser = _Parser(prog="lightspeed", description="Channels whose topics are supervised actors.")
     parser.add_argument("--version", action="version", version=f"%(prog)s {version('lightspeed-channels')}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     play = commands.add_parser(

@@ -69,9 +69,10 @@ def _rage(options: argparse.Namespace, plan: FaultPlan) -> int:
 
 def _is_written(file: FileIO | None, content: Callable[[], bytes]) -> bool:
     """False: it can't be, which was told. The report is to be told all the same."""
+    if file is None:
+        return True
     try:
-        if file is not None:
-            LineFile(file).write([content()])
+        LineFile(file).write([content()])
     except OutputFailed as error:
         tell(f"lightspeed: cannot write {os.fsdecode(file.name)}: {error}")
         return False

@@ -1,14 +1,11 @@
-"""The terminal of heal.py: each key counts at once, and the tree is painted ten times a second. For rich and a POSIX system."""
+"""The live view of heal.py: each key counts at once, and the tree is painted ten times a second. For rich and a POSIX system."""
 
 import os
 import select
-import signal
 import sys
-import termios
-import tty
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
+from heal_terminal import keys_at_once, put_off, suspend
 from rich.live import Live
 from rich.text import Text
 
@@ -16,35 +13,6 @@ from lightspeed.channel import Channel
 
 INTERRUPTED = 130  # 128 and the number of SIGINT, as shells have it
 COLOURS = {"running": "green", "restarting": "yellow", "down": "red", "crashed": "red", "given_up": "bold red"}
-
-
-@contextmanager
-def keys_at_once() -> Iterator[None]:
-    """Keys come without a return and are not shown; however this ends, the terminal is then as it was."""
-    before = termios.tcgetattr(sys.stdin)
-    try:
-        tty.setcbreak(sys.stdin)
-        yield
-    finally:
-        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
-
-
-@contextmanager
-def put_off() -> Iterator[list[int]]:
-    """Ctrl-Z is not obeyed at once, but stands in the list, so that the terminal can be given back first."""
-    asked: list[int] = []
-    before = signal.signal(signal.SIGTSTP, lambda number, _frame: asked.append(number))
-    try:
-        yield asked
-    finally:
-        signal.signal(signal.SIGTSTP, before)
-
-
-def suspend() -> None:
-    """Stop as Ctrl-Z has it; this returns when the shell has us go on."""
-    ours = signal.signal(signal.SIGTSTP, signal.SIG_DFL)
-    signal.raise_signal(signal.SIGTSTP)
-    signal.signal(signal.SIGTSTP, ours)
 
 
 def painted(channel: Channel, below: str) -> Text:

@@ -141,8 +141,15 @@ class Aftermath:
 
     def _let_go(self, post: Post, failure: TopicFailure | None, left: deque[Mail]) -> None:
         if failure is not None:
-            fields = {"topic": post.topic, "incarnation": post.incarnation}
-            log("error", "topic {} failed on its way down: {}", post.topic, failure.text, trace=failure.trace, **fields)
+            log(
+                "error",
+                "topic {} failed on its way down: {}",
+                post.topic,
+                failure.text,
+                trace=failure.trace,
+                topic=post.topic,
+                incarnation=post.incarnation,
+            )
         for mail in in_turn(left):
             self._refuse(post, mail)
 
@@ -291,14 +298,18 @@ class Aftermath:
         """A topic's code raised: its members are told, and it comes up again, unless it did so too often."""
         topic, now_s = post.topic, self._runtime.monotonic_s()
         verdict = self._histories.judge(topic, now_s)
-        fields = {
-            "topic": topic,
-            "incarnation": post.incarnation,
-            "restarts_left": verdict.restarts_left,
-            "inbox_length": len(left),
-        }
         reason = failure.text
-        log("error", "topic {} failed: {}", topic, reason, trace=failure.trace, **fields)
+        log(
+            "error",
+            "topic {} failed: {}",
+            topic,
+            reason,
+            trace=failure.trace,
+            topic=topic,
+            incarnation=post.incarnation,
+            restarts_left=verdict.restarts_left,
+            inbox_length=len(left),
+        )
         members = () if post.state is None else post.state.subscribers
         self._children.died_of(topic, reason)
         self._owner.emit_unasked(topic, crash_messages(topic, members, reason))

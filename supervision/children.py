@@ -133,7 +133,7 @@ class Children:
         return child
 
     def make_here(self, topic: str) -> Child | None:
-        """A child for a topic that none was made for, with its actor, in nobody's table yet; None where it is not for a caller's thread.
+        """A child, with its actor, for a topic that has none, in nobody's table yet; None where it is not for a caller's thread.
 
         Only what runs no code of the user's, and needs no thread, is.
         """

@@ -41,6 +41,7 @@ class SupervisorRef(PooledRef):
         InsideActor: the answer would wait for the actor that calls, or for a supervisor above it.
         SupervisorStopped: the supervisor is stopping or gone.
         SupervisorTimeout: no answer came in time; what was asked may still take effect.
+        InForkedChild: this process was forked from the supervisor's.
     """
 
     __slots__ = ()

@@ -95,7 +95,7 @@ class SimulatedPool(ActorPool):
 
     # For actors
 
-    def schedule(self, actor: Runnable) -> None:
+    def schedule(self, actor: Any) -> None:
         if here.spot is not self._spot:
             raise SimulationMisused("an actor of a simulation was told something in another thread than the simulation's")
         if id(actor) in self.scheduled:

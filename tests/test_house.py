@@ -41,6 +41,11 @@ def test_a_file_imports_only_from_its_floor_and_below(path):
         assert not (parts[0] == "lightspeed" and parts[1] in above), f"{name} is above"
 
 
+def test_every_file_stands_in_the_design():
+    page = (ROOT / "docs" / "design.md").read_text()
+    assert [path.name for path in SOURCES if path.name != "__init__.py" and f"`{path.name}`" not in page] == []
+
+
 @pytest.mark.parametrize("name", PURE)
 def test_what_decides_imports_nothing_that_waits_draws_or_logs(name):
     seen, waiting = set(), [name]

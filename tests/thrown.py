@@ -1,8 +1,9 @@
 """Exceptions that hit a thread from outside, thrown at each place at which CPython can let one in.
 
-That is at the entry of a function, behind a call, and where a loop turns back: there it looks whether a signal has come, and runs its
-handler, which may raise. (In the code of `threading` itself nothing is thrown: a thread whose start is hit may never run, and its
-locks stay as they are; nobody but Python can mend that.) A trace function sees each instruction before it is run, and what it raises comes from there.
+That is at the entry of a function, behind a call, and where a loop turns back: there it looks whether a signal has come, and runs
+its handler, which may raise. (In the code of `threading` itself nothing is thrown: a thread whose start is hit may never run, and
+its locks stay as they are; nobody but Python can mend that.) A trace function sees each instruction before it is run, and what it
+raises comes from there.
 """
 
 import _weakrefset

@@ -29,7 +29,7 @@ class ByValue:
 
     def send(self, obj: Any) -> None:
         """Have a module of the user's, or that of a class or a function, go by value."""
-        name = obj.__name__ if type(obj) is types.ModuleType else getattr(obj, "__module__", None)
+        name: Any = obj.__name__ if type(obj) is types.ModuleType else getattr(obj, "__module__", None)
         module = sys.modules.get(name) if type(name) is str else None
         if module is None or name in self._modules or not is_the_users(module):
             return

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from msgspec import Struct
 
+_MAKE_EMPTY: Any = copyreg.__newobj__  # type: ignore[attr-defined]
 _HEAP_TYPE = 1 << 9  # Source: Py_TPFLAGS_HEAPTYPE in CPython's object.h; a class without it is written in C
 
 
@@ -42,7 +43,7 @@ def reduced(obj: Any, how: Any) -> Reduced:
     func, args, state, items, pairs = (*how, None, None, None)[:5]
     if _sets_its_state(kind):
         return Reduced(how, runs=not is_pythons(kind))
-    if func is copyreg.__newobj__:
+    if func is _MAKE_EMPTY:
         make, runs = _newobj(obj, kind, args)
     elif func is kind and not is_pythons(kind):
         base = next((base for base in _mro(kind) if is_pythons(base) and _has_reduce(base)), None)
@@ -131,8 +132,8 @@ def _newobj(obj: Any, kind: type, args: tuple[Any, ...]) -> tuple[Any, bool]:
     """What makes it, empty, and whether that runs code."""
     base = next(base for base in _mro(kind) if not base.__flags__ & _HEAP_TYPE)
     if is_pythons(kind):
-        return (copyreg.__newobj__, args), False
-    value = _VALUES.get(base)
+        return (_MAKE_EMPTY, args), False
+    value: Any = _VALUES.get(base)
     fields = find_in_class(kind, "_fields")
     if base is tuple and type(fields) is tuple and len(fields) == len(value(obj)):  # by name, for whoever looks at names
         return (_made_named, (kind, dict(zip(fields, value(obj), strict=True)))), False
@@ -141,7 +142,7 @@ def _newobj(obj: Any, kind: type, args: tuple[Any, ...]) -> tuple[Any, bool]:
     if len(args) > 1 and find_in_class(kind, "__getnewargs__") is None and find_in_class(kind, "__getnewargs_ex__") is None:
         args = args[:1]  # it was another object's that it stands for, by its `__getattr__`
     if len(args) > 1:
-        return (copyreg.__newobj__, args), True
+        return (_MAKE_EMPTY, args), True
     return (_made_of, (base, kind)), False
 
 

@@ -13,6 +13,7 @@ _CONFIG = (
     *("frozen", "eq", "order", "array_like", "gc", "weakref", "dict", "cache_hash"),
     *("omit_defaults", "forbid_unknown_fields", "repr_omit_defaults"),
 )
+_NO_DEFAULT: tuple[bool, Any] = (False, msgspec.NODEFAULT)
 _TRACKER = 4  # which of the arguments of cloudpickle's makers of a class tells which class of this process it is
 
 
@@ -67,7 +68,7 @@ def _make_class(make: Any, *args: Any) -> type:
 def _make_struct_class(name: str, module: str, bases: tuple[type, ...], fields: Any, config: dict[str, Any]) -> type:
     made = []
     for field, kind, *default in fields:
-        is_factory, value = default or (False, msgspec.NODEFAULT)
+        is_factory, value = default or _NO_DEFAULT
         made.append((field, kind, msgspec.field(default_factory=value) if is_factory else msgspec.field(default=value)))
     try:
         return msgspec.defstruct(name, made, bases=bases, module=module, **config)

@@ -55,7 +55,7 @@ def leaves_of(value: Any) -> set[str]:
 def secrets_in(values: Iterable[Any]) -> set[str]:
     """The texts of what stands under names that look secret in any of these, or in what they lead to."""
     found: set[str] = set()
-    waiting, seen = deque(values), set()
+    waiting, seen = deque(values), set[int]()
     while waiting and len(seen) < _MOST:
         value = waiting.popleft()
         kind = type(value)
@@ -83,7 +83,7 @@ def _of_text(text: str) -> Iterable[str]:
 
 def _within(value: Any) -> Iterator[Any]:
     """It and all that is in it, once each; so deep and so round as it may be."""
-    waiting, seen = [value], set()
+    waiting, seen = [value], set[int]()
     while waiting and len(seen) < _MOST:
         value = waiting.pop()
         if id(value) not in seen:

@@ -71,7 +71,7 @@ def _name(error: BaseException) -> str:
 
 
 def _links_of(error: BaseException) -> Iterator[BaseException]:
-    waiting, seen = [error], set()
+    waiting, seen = [error], set[int]()
     while waiting and len(seen) < _MOST_LINKS:
         link = waiting.pop(0)
         if id(link) not in seen:
@@ -90,7 +90,7 @@ def _led_to(error: BaseException) -> tuple[BaseException | None, str]:
 def _members_of(error: BaseException) -> tuple[BaseException, ...]:
     if not issubclass(type(error), BaseExceptionGroup):
         return ()
-    return BaseExceptionGroup.exceptions.__get__(error)  # type: ignore[no-any-return,attr-defined]
+    return BaseExceptionGroup.exceptions.__get__(error)  # type: ignore[no-any-return]
 
 
 def _notes_of(error: BaseException) -> list[Any]:

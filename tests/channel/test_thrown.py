@@ -94,14 +94,12 @@ def check_end(channel, messages=()):
 
 def sweep(runtime, kind, call, stride, throw, *, keeps=False):
     """Throw at every so-manyth point, as `throw` does, which returns where that was, or None behind the last."""
-    tried = 0
-    for number in count(0, stride):
+    for tried, number in enumerate(count(0, stride)):
         channel = begun(runtime, kind)
         place = throw(channel, number)
         if place is None:
             in_time(channel.close)
             return tried
-        tried += 1
         is_closed = call == "close" or channel._door.is_shut
         payloads = check_end(channel, () if is_closed else check_alive(channel))
         assert not keeps or "before" in payloads

@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import os
 import threading
 import weakref
 
@@ -15,6 +16,7 @@ from lightspeed.actors.errors import (
     ChildNotFound,
     ChildRestarting,
     ChildRunning,
+    InForkedChild,
     SupervisorTimeout,
 )
 from lightspeed.supervision import Backoff, ChildSpec, Supervisor
@@ -463,3 +465,22 @@ def test_order_of_children(stage):
     stage.book.lines.clear()
     sup.stop()
     assert stage.book.of("on_stop") == names[::-1]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_in_a_forked_child_each_call_of_the_parents_supervisor_is_refused_by_name(stage):
+    sup = stage.start("a")
+    calls = [sup.which_children, sup.count_children, sup.tree, sup.stop]
+    calls += [lambda: sup.which_child("a"), lambda: sup.terminate_child("a"), lambda: sup.start_child(stage.spec("b"))]
+    child = os.fork()
+    if child == 0:
+        try:
+            for call in calls:
+                with pytest.raises(InForkedChild):
+                    call()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert counts(sup) == [1, 1, 0, 1]

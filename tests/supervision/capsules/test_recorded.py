@@ -417,7 +417,7 @@ def test_a_snapshot_that_does_not_come_back_is_given_up_as_a_hook_that_does_not(
     class Other(Touchy):
         pass
 
-    options = {"behaviours": {"x": Keeps, "y": Other}, "capsules": Capsules(tmp_path, every=2), "event_timeout_s": 0.05}
+    options = {"behaviours": {"x": Keeps, "y": Other}, "capsules": Capsules(tmp_path, every=2), "event_timeout_s": 0.4}
     with Channel(**options) as channel:
         channel.handle(Join("a", "x", "u", 1))
         channel.handle(Push("a", "x", "e", "keep"))
