@@ -9,7 +9,7 @@ from typing import Any
 
 import pykka
 
-from lightspeed.actors.errors import PoolClosed, SupervisorStopped, SupervisorTimeout
+from lightspeed.actors.errors import InForkedChild, PoolClosed, SupervisorStopped, SupervisorTimeout
 from lightspeed.actors.pooled_future import PooledFuture
 from lightspeed.actors.pooled_ref import PooledRef
 from lightspeed.actors.pykka_inside import Envelope
@@ -69,6 +69,8 @@ class Gathering:
         envelope = Envelope(WhichBranch(), reply_to=answer)
         try:
             ref._actor._pooled_put(envelope)
+        except InForkedChild:
+            raise
         except (PoolClosed, RuntimeError):  # nobody is left to run it, or no thread is
             self.told(ref, None)
 

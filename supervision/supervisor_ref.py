@@ -6,7 +6,7 @@ from typing import Any
 import pykka
 
 from lightspeed.actors.current import current_actor
-from lightspeed.actors.errors import InvalidOption, PoolClosed, SupervisorStopped, SupervisorTimeout
+from lightspeed.actors.errors import InForkedChild, InvalidOption, PoolClosed, SupervisorStopped, SupervisorTimeout
 from lightspeed.actors.pooled_future import PooledFuture
 from lightspeed.actors.pooled_ref import PooledRef
 from lightspeed.actors.pykka_inside import Envelope
@@ -41,6 +41,7 @@ class SupervisorRef(PooledRef):
         InsideActor: the answer would wait for the actor that calls, or for a supervisor above it.
         SupervisorStopped: the supervisor is stopping or gone.
         SupervisorTimeout: no answer came in time; what was asked may still take effect.
+        InForkedChild: this process was forked from the supervisor's.
     """
 
     __slots__ = ()
@@ -55,6 +56,7 @@ class SupervisorRef(PooledRef):
             InvalidOption: it is no ChildSpec, or significant where `auto_shutdown` is never.
         """
         supervisor: Any = self._actor
+        supervisor._pooled_pool.check_process()  # before any lock of its own: another thread may have held it at the fork
         spec = supervisor._options.check_child(spec)
         _check_timeout(timeout_s)
         request = StartChild(spec, name=supervisor._names.take(spec.id), caller=current_actor())
@@ -134,6 +136,7 @@ class SupervisorRef(PooledRef):
 
     def _ask_of(self, what: str, request: Any, child_id: Hashable, timeout_s: float | None) -> Any:
         supervisor: Any = self._actor
+        supervisor._pooled_pool.check_process()
         name = supervisor._names.find(child_id)  # here, and not there: the id's hash and eq are the caller's code
         return self._call(what, request(child_id, name=name, caller=current_actor()), timeout_s)
 
@@ -143,6 +146,8 @@ class SupervisorRef(PooledRef):
         try:
             self._actor._pooled_put(Envelope(request, reply_to=future))
             return future.get(timeout=timeout_s)
+        except InForkedChild:
+            raise
         except (pykka.ActorDeadError, PoolClosed):
             raise SupervisorStopped from None
         except pykka.Timeout:
