@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 from collections import deque
+from contextlib import ExitStack
 from typing import Any, Protocol
 
 from lightspeed.actors.blocking import wait_for
@@ -85,7 +86,7 @@ class ActorPool:
             PoolClosed: the pool was closed.
             InForkedChild: it belongs to the process that this one was forked from.
             RuntimeError: Python's own: there is no worker, and no thread can be started. Not where somebody comes to it all the
-                same: who lends his thread to an actor that tells others, or at the interpreter's end, where Python 3.12 starts none.
+                same: who lends his thread to an actor that tells others, or the interpreter's end, where Python 3.12 starts none.
         """
         key, place, has_place = id(actor), (actor,), False
         try:
@@ -383,11 +384,11 @@ def _is_drained_later(error: BaseException) -> bool:
 def _drain() -> None:
     """The interpreter ends: what was told to pooled actors is handled, for up to 5 s; what is left then is dropped, and said."""
     global _has_drained
-    _has_drained, deadline_s = True, time.monotonic() + _END_S
-    pools = [pool for pool in _pools if not pool._closed]
-    while not all(pool._is_idle for pool in pools * 2) and time.monotonic() < deadline_s:  # twice: the last may have told the first
+    deadline_s = time.monotonic() + _END_S
+    while not _are_idle(pools := [pool for pool in _pools if not pool._closed]) and time.monotonic() < deadline_s:
         for pool in pools:
             pool._wait_until_idle(deadline_s)
+    _has_drained = True
     left = sum(len(actor._pooled_inbox) for pool in pools for actor in list(pool._ready))
     busy = [named(actor) for pool in pools for actor in pool._workers.turns()]
     if left or busy:
@@ -395,6 +396,17 @@ def _drain() -> None:
             f"lightspeed: at the end {left} messages to pooled actors were dropped; busy: {', '.join(busy) or 'none'}",
             file=sys.stderr,
         )
+
+
+def _are_idle(pools: list[ActorPool]) -> bool:
+    """Whether all are at once: actors of one may tell those of another."""
+    with ExitStack() as held:
+        for pool in pools:
+            if not pool.lock.acquire(timeout=0.1):  # not for ever: a finalizer may hold one and want another
+                return False
+            held.callback(pool.lock.release)
+        is_anyone_busy = any(pool._workers.are_busy for pool in pools)  # first: who is busy may tell others
+        return not is_anyone_busy and all(pool._is_idle for pool in pools)
 
 
 def _after_fork() -> None:

@@ -4,7 +4,20 @@ import weakref
 
 import pytest
 
-from lightspeed.channel import Behaviour, Broadcast, Capsules, Channel, Crash, FaultPlan, Join, Leave, Pool, Restart, Restarts, Threads
+from lightspeed.channel import (
+    Behaviour,
+    Broadcast,
+    Capsules,
+    Channel,
+    Crash,
+    FaultPlan,
+    Join,
+    Leave,
+    Pool,
+    Restart,
+    Restarts,
+    Threads,
+)
 
 pytestmark = pytest.mark.usefixtures("nobody_keeps_records")
 KINDS = {"pool": Pool, "threads": Threads}
