@@ -1,7 +1,9 @@
 """What a forked child may do with what its parent has made: nothing, and it is told so at once."""
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -177,3 +179,34 @@ else:
 print(channel.membership_count); channel.close()
 """)
     assert said == (["True", "True", *(["fine"] if where == "another thread" else []), "3", "1"], "")
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    text = (Path(__file__).parents[2] / "docs" / "model.md").read_text()
+    (code,) = [block for block in re.findall(r"```python\n(.*?)```", text, re.S) if "start_worker" in block]
+    (tmp_path / "recipe.py").write_text(code)
+    return tmp_path
+
+
+@pytest.mark.parametrize("way", ["spawn", "fork", "forkserver"])
+def test_the_documented_recipe_serves_in_workers_of_multiprocessing(recipe, way):
+    done = subprocess.run([sys.executable, *QUIET, "recipe.py", way], cwd=recipe, capture_output=True, text=True, timeout=50)
+    assert (done.stdout, done.stderr) == ("[True, True, True]\n", "")
+
+
+def test_the_documented_recipe_serves_in_workers_that_a_server_forks(recipe):
+    code = """
+import os, recipe
+from lightspeed.channel import Channel
+with Channel():  # the server's own
+    for _ in range(2):
+        if os.fork() == 0:
+            recipe.start_worker("server", "worker")
+            print(recipe.serve("ann"), flush=True)
+            recipe.channel.close()
+            os._exit(0)
+        os.wait()
+"""
+    done = subprocess.run([sys.executable, *QUIET, "-c", code], cwd=recipe, capture_output=True, text=True, timeout=50)
+    assert (done.stdout, done.stderr) == ("True\nTrue\n", "")
