@@ -1,7 +1,9 @@
 import gc
 import logging
+import types
 import weakref
 
+import msgspec
 import pytest
 
 from lightspeed.channel import (
@@ -19,7 +21,7 @@ from lightspeed.channel import (
     Threads,
 )
 
-pytestmark = pytest.mark.usefixtures("nobody_keeps_records")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("nobody_keeps_records")]
 KINDS = {"pool": Pool, "threads": Threads}
 
 
@@ -113,3 +115,52 @@ def test_a_channel_that_lives_is_not_taken_for_one_that_went(tmp_path):
     channel, refs = lived(Pool, True, tmp_path, "behaviours")
     assert len(left_of(refs)) == len(refs)
     channel.close()
+
+
+# Not walked into: what belongs to the process, and to no channel.
+SHARED = (type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType, types.FrameType, logging.Logger)
+
+
+def is_hidden(what):
+    """Whether the collector does not look at it."""
+    return isinstance(what, msgspec.Struct) and not type(what).__struct_config__.gc
+
+
+def led_to(what):
+    if isinstance(what, msgspec.Struct):
+        return [getattr(what, field) for field in what.__struct_fields__]
+    if isinstance(what, types.FunctionType):
+        return [cell.cell_contents for cell in what.__closure__ or () if cell != types.CellType()]
+    return [] if isinstance(what, SHARED) else gc.get_referents(what)
+
+
+def reached_from(what):
+    seen, waiting = {}, led_to(what)
+    while waiting:
+        other = waiting.pop()
+        if id(other) not in seen:
+            seen[id(other)] = other
+            waiting += led_to(other)
+    return seen
+
+
+@pytest.mark.parametrize("name", list(options("unused")))
+@pytest.mark.parametrize("has_sink", [False, True], ids=["outbox", "sink"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_that_the_collector_does_not_look_at_leads_back_to_itself(kind, has_sink, name, tmp_path):
+    channel, _refs = lived(KINDS[kind], has_sink, tmp_path, name)
+    channel.close()
+    hidden = [what for what in reached_from(channel).values() if is_hidden(what)]
+    assert hidden
+    assert [type(what).__name__ for what in hidden if id(what) in reached_from(what)] == []
+
+
+def test_a_hidden_ring_is_found():
+    class Hidden(msgspec.Struct, gc=False, eq=False):
+        held: list
+
+    ring = Hidden([])
+    assert id(ring) not in reached_from(ring)
+    ring.held.append(lambda: ring)
+    assert id(ring) in reached_from(ring)
+    ring.held.clear()
