@@ -1,7 +1,7 @@
 """What a topic is: events, outbound messages, presence, a topic's state, and the actor around it."""
 
 from lightspeed.actors.channel_state import ChannelLife, ChannelState
-from lightspeed.actors.errors import Ignore, Shutdown
+from lightspeed.actors.errors import Ignore, InForkedChild, Shutdown
 from lightspeed.actors.exits import ExitReason
 from lightspeed.actors.logs import be_silent, lead_pykka_records
 from lightspeed.actors.pool import ActorPool, default_pool
@@ -19,6 +19,7 @@ __all__ = [
     "Down",
     "ExitReason",
     "Ignore",
+    "InForkedChild",
     "Pool",
     "PooledActor",
     "Runtime",

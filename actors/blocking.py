@@ -1,6 +1,7 @@
 """What a worker's thread says when it blocks, so that others work in its place. In any other thread this does nothing."""
 
 import math
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -13,6 +14,9 @@ from lightspeed.actors.workers import Worker
 # A wait goes on in slices: a Ctrl-C that arrives at the brink of one is seen only when that slice is over; and between two of
 # them whoever waits looks whether there is anybody to do what he waits for.
 _SLICES_S = (0.02, 0.1, 0.5)
+
+# So long one waits when the interpreter is being taken down: no other thread runs any more.
+_LAST_S = 0.5
 
 
 class _Blocking:
@@ -44,7 +48,9 @@ def wait_for(signal: threading.Lock, timeout_s: float | None, look: Callable[[],
         me.workers.go_away(me)
     try:
         deadline_s = math.inf if timeout_s is None else time.monotonic() + timeout_s
-        for slice_s in chain(_SLICES_S, repeat(_SLICES_S[-1])):
+        if sys.is_finalizing():
+            deadline_s = min(deadline_s, time.monotonic() + _LAST_S)
+        for slice_s in repeat(0.0) if sys.is_finalizing() else chain(_SLICES_S, repeat(_SLICES_S[-1])):
             if signal.acquire(timeout=min(slice_s, max(0.0, deadline_s - time.monotonic()))) or look():
                 return True
             if time.monotonic() >= deadline_s:

@@ -1,10 +1,12 @@
 """A threaded actor's inbox in which nothing is lost and no ask stays without an answer."""
 
+import os
 import queue
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from lightspeed.actors.errors import InForkedChild
 from lightspeed.actors.pykka_inside import STOP, Envelope, refuse
 
 if TYPE_CHECKING:
@@ -13,6 +15,10 @@ if TYPE_CHECKING:
 
 _NOTHING: Envelope[Any] = Envelope(STOP)
 """What the thread of a dead actor gets, so that it does not wait for ever."""
+
+
+_forks = 0
+"""How many forks this process is away from the first one: an inbox of another number has its thread in a parent."""
 
 
 class KeptInbox:
@@ -31,8 +37,11 @@ class KeptInbox:
         self._queue: queue.SimpleQueue[Envelope[Any]] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._left: list[Any] = []
+        self._forks = _forks
 
     def put(self, envelope: Envelope[Any], /) -> None:
+        if self._forks != _forks:
+            raise InForkedChild
         reply = envelope.reply_to
         if reply is not None and hasattr(reply, "target"):
             reply.target = self.owner()  # who waits for it is known to wait for this actor
@@ -75,3 +84,12 @@ class KeptInbox:
 
 def _nobody() -> None:
     """Of an inbox whose actor has not begun."""
+
+
+def _after_fork() -> None:
+    global _forks
+    _forks += 1
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -94,6 +94,8 @@ class _Writer:
 
     def settle(self, timeout_s: float) -> bool:
         thread = self._thread
+        if thread is None and self._waiting:
+            self._run()  # no thread could be started, as at the end of the interpreter on Python 3.12
         if thread is None or thread is threading.current_thread():
             return True
         thread.join(timeout_s)
@@ -164,7 +166,19 @@ def _is_heard(stdlib: logging.Logger) -> bool:
 
 
 class PykkaRecords(logging.Handler):
-    """Leads Pykka's records into loguru."""
+    """Leads Pykka's records into loguru.
+
+    It has no lock: loguru has its own, and `logging` would take this one at the end of the interpreter, behind a sink that hangs.
+    """
+
+    def createLock(self) -> None:  # noqa: N802 - logging's own name
+        self.lock = None
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        passes = bool(self.filter(record))
+        if passes:
+            self.emit(record)
+        return passes
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -208,6 +222,11 @@ def _after_fork() -> None:
     _writer = _Writer()
 
 
-atexit.register(settle)
+def _settle_at_end() -> None:
+    if not settle():  # at its own end loguru waits for the sink, however long
+        atexit.unregister(logger.remove)
+
+
+atexit.register(_settle_at_end)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)

@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 from collections import deque
+from contextlib import ExitStack
 from typing import Any, Protocol
 
 from lightspeed.actors.blocking import wait_for
@@ -84,7 +85,8 @@ class ActorPool:
         Raises:
             PoolClosed: the pool was closed.
             InForkedChild: it belongs to the process that this one was forked from.
-            RuntimeError: Python's own: there is no worker, and no thread can be started.
+            RuntimeError: Python's own: there is no worker, and no thread can be started. Not where somebody comes to it all the
+                same: who lends his thread to an actor that tells others, or the interpreter's end, where Python 3.12 starts none.
         """
         key, place, has_place = id(actor), (actor,), False
         try:
@@ -103,6 +105,8 @@ class ActorPool:
             if not has_place and key in self.scheduled and self.scheduled[key] is place:
                 del self.scheduled[key]
             if has_no_thread(error):
+                if here.spot.is_lent or _is_drained_later(error):
+                    return
                 self._take_from_line(actor)
             elif not isinstance(error, PoolClosed):
                 self._workers.short = True
@@ -147,7 +151,7 @@ class ActorPool:
             except RuntimeError as error:
                 if not has_no_thread(error):
                     raise
-            must_help = not self._workers.are_able
+            must_help = sys.is_finalizing() or not self._workers.are_able
         if must_help:
             self._help()
 
@@ -182,8 +186,17 @@ class ActorPool:
 
     def retire(self) -> None:
         """From now on a worker that has nothing to do ends. Never waits; actors may still be told, and get a worker."""
+        self.check_process()
         with self.lock:
             self._workers.end()
+
+    def check_process(self) -> None:
+        """
+        Raises:
+            InForkedChild: it belongs to the process that this one was forked from.
+        """
+        if isinstance(self.scheduled, _OfParent):
+            raise InForkedChild
 
     def close(self, timeout_s: float = 5.0) -> list[str]:
         """Let ready actors finish what they have, then end the workers. Again is harmless.
@@ -196,6 +209,7 @@ class ActorPool:
         Returns:
             The names of the actors that were still busy then; empty if all was done. Their threads are daemons.
         """
+        self.check_process()
         deadline_s, workers = time.monotonic() + timeout_s, self._workers
         self._wait_until_idle(deadline_s)
         with self.lock:
@@ -221,7 +235,7 @@ class ActorPool:
     @property
     def _is_idle(self) -> bool:
         with self.lock:
-            return not (self._ready or self._workers.are_busy)
+            return not (self._ready or self.stranded or self._workers.are_busy)
 
     def _work(self, me: Worker) -> None:
         begins, ends = True, False
@@ -340,6 +354,7 @@ class _OfParent(dict[int, object]):
 _pools: WeakBag[ActorPool] = WeakBag()
 _defaults: dict[str, ActorPool] = {}
 _default_lock = threading.Lock()
+_has_drained = False
 
 
 def default_pool(of: str = "actors") -> ActorPool:
@@ -356,7 +371,7 @@ def default_pool(of: str = "actors") -> ActorPool:
 
 def has_no_thread(error: BaseException) -> bool:
     """Whether this is Python's word that no thread can be started."""
-    return type(error) is RuntimeError
+    return type(error) is RuntimeError or type(error).__name__ == "PythonFinalizationError"  # from 3.13 on, at the end
 
 
 def look_after_all() -> bool:
@@ -366,12 +381,19 @@ def look_after_all() -> bool:
     return False
 
 
+def _is_drained_later(error: BaseException) -> bool:
+    """Whether no thread can be started since the interpreter is ending, and `_drain` is yet to come."""
+    return not _has_drained and "interpreter shutdown" in str(error)
+
+
 def _drain() -> None:
     """The interpreter ends: what was told to pooled actors is handled, for up to 5 s; what is left then is dropped, and said."""
+    global _has_drained
     deadline_s = time.monotonic() + _END_S
-    pools = [pool for pool in _pools if not pool._closed]
-    for pool in pools:
-        pool._wait_until_idle(deadline_s)
+    while not _are_idle(pools := [pool for pool in _pools if not pool._closed]) and time.monotonic() < deadline_s:
+        for pool in pools:
+            pool._wait_until_idle(deadline_s)
+    _has_drained = True
     left = sum(len(actor._pooled_inbox) for pool in pools for actor in list(pool._ready))
     busy = [named(actor) for pool in pools for actor in pool._workers.turns()]
     if left or busy:
@@ -381,9 +403,21 @@ def _drain() -> None:
         )
 
 
+def _are_idle(pools: list[ActorPool]) -> bool:
+    """Whether all are at once: actors of one may tell those of another."""
+    with ExitStack() as held:
+        for pool in pools:
+            if not pool.lock.acquire(timeout=0.1):  # not for ever: a finalizer may hold one and want another
+                return False
+            held.callback(pool.lock.release)
+        is_anyone_busy = any(pool._workers.are_busy for pool in pools)  # first: who is busy may tell others
+        return not is_anyone_busy and all(pool._is_idle for pool in pools)
+
+
 def _after_fork() -> None:
     global _default_lock
-    _default_lock, _pools._lock = threading.Lock(), threading.RLock()
+    _default_lock = threading.Lock()
+    _pools.renew_lock()
     _defaults.clear()
     here.spot = Spot()
     for pool in _pools:

@@ -76,6 +76,7 @@ class PooledActor(Mortal):
     def _pooled_start(cls, *args: Any, **kwargs: Any) -> "PooledActor":
         actor = cls(*args, **kwargs)
         assert hasattr(actor, "_pooled_pool"), f"{cls.__name__}.__init__ must call super().__init__()"
+        actor._pooled_pool.check_process()
         if cls.registered:
             pykka.ActorRegistry.register(actor.actor_ref)
         if _pykka_logger.isEnabledFor(logging.DEBUG):

@@ -1,5 +1,6 @@
 """The future of a pooled actor: cheap while nobody has to wait for it."""
 
+import os
 import queue
 import sys
 import threading
@@ -114,3 +115,12 @@ def _ring(caller: Any, target: Any) -> list[Any]:
             return ring
         node = node._mortal_waits_for
     return []
+
+
+def _after_fork() -> None:
+    global _lock
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

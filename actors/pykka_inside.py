@@ -3,6 +3,9 @@
 A test sees that each is still there.
 """
 
+import os
+import threading
+
 import pykka
 from pykka import messages
 from pykka._envelope import Envelope
@@ -17,6 +20,8 @@ PRIVATE_NAMES = {
     "Actor._handle_failure": "overridden: a failure of whatever kind is logged and ends that one actor, in O(1) on a pool",
     "Actor._stop": "overridden: it lets a BaseException of on_stop pass, and sets an Event that a pooled actor has not",
     "ActorRef._actor_weakref": "overridden in references to pooled actors: Pykka's proxies read it",
+    "ActorRegistry._actor_refs": "emptied in a forked child: those actors are in the parent",
+    "ActorRegistry._actor_refs_lock": "renewed in a forked child: another thread may have held it",
     "Future._get_hook": "whether a hook stands for an outcome: then none may be set",
     "messages._ActorStop": "the message by which stop() arrives",
     "_envelope.Envelope": "what an ask is wrapped in: inboxes take and give what Pykka does",
@@ -38,3 +43,13 @@ def refuse(envelope: "Envelope[object]", actor: object) -> None:
     else:
         error = pykka.ActorDeadError(f"{actor if type(actor) is str else named(actor)} stopped before handling the message")
         envelope.reply_to.set_exception((pykka.ActorDeadError, error, None))
+
+
+def _after_fork() -> None:
+    """The registry's actors are in the parent, and so may be the thread that held its lock."""
+    pykka.ActorRegistry._actor_refs_lock = threading.RLock()
+    pykka.ActorRegistry._actor_refs = []
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -4,6 +4,7 @@ What is known of an actor's end stands in `_mortal_exit` of its *place*: a tuple
 reason when it has ended. The place is what a reference keeps alive: a pooled actor itself, or the inbox of a threaded one.
 """
 
+import os
 import threading
 from collections.abc import Callable
 from types import MethodType
@@ -132,3 +133,12 @@ def _tell(watcher: Watcher, down: Down) -> None:
         pass  # nobody is left to be told
     except BaseException as error:  # a watcher's code is the user's; the others are to be told all the same
         log("error", "a watcher of {} failed", named(down.ref), error=error)
+
+
+def _after_fork() -> None:
+    global _lock
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -27,6 +27,10 @@ class WeakBag(Generic[Object]):
                 self._prune_at = 16 + 2 * len(self._refs)
             self._refs += (weakref.ref(what),)
 
+    def renew_lock(self) -> None:
+        """In a forked child: a thread that held it is in the parent."""
+        self._lock = threading.RLock()
+
     def __iter__(self) -> Iterator[Object]:
         for ref in self._refs[:]:
             what = ref()

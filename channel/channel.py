@@ -1,5 +1,7 @@
 """The channel as an embedder holds it."""
 
+import os
+import sys
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
@@ -271,6 +273,7 @@ class Channel:
     @property
     def faults(self) -> Injector | None:
         """What of the fault plan has fired; None without a plan. Never waits."""
+        self._door.check_process()
         return self._faults
 
     def close(self, timeout_s: float | None = None) -> None:
@@ -346,7 +349,11 @@ class Channel:
         try:
             self._done.get(timeout=timeout_s + _GRACE_S)
         except pykka.Timeout:
+            if sys.is_finalizing():
+                return  # a finalizer's, after Python has stopped all threads: there is nobody to wait for
             raise ChannelTimeout(call, timeout_s) from None
+        if sys.is_finalizing():
+            return
         busy = self._runtime.join(max(0.0, deadline_s - self._runtime.monotonic_s()))
         settle(min(_GRACE_S, timeout_s))
         if busy:
@@ -374,6 +381,8 @@ def _unclosed(door: Door, supervisor: SupervisedRef, label: str) -> None:
 
 
 _taken: WeakBag[Runtime] = WeakBag()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_taken.renew_lock)
 
 
 def _take(runtime: Runtime) -> Runtime:

@@ -82,7 +82,7 @@ _doors: WeakBag[Door] = WeakBag()
 
 
 def _after_fork() -> None:
-    _doors._lock = threading.RLock()
+    _doors.renew_lock()
     for door in _doors:
         door._lock, door._shut, door._is_of_parent = threading.RLock(), True, True
 

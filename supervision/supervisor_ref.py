@@ -56,6 +56,7 @@ class SupervisorRef(PooledRef):
             InvalidOption: it is no ChildSpec, or significant where `auto_shutdown` is never.
         """
         supervisor: Any = self._actor
+        supervisor._pooled_pool.check_process()  # before any lock of its own: another thread may have held it at the fork
         spec = supervisor._options.check_child(spec)
         _check_timeout(timeout_s)
         request = StartChild(spec, name=supervisor._names.take(spec.id), caller=current_actor())
@@ -135,6 +136,7 @@ class SupervisorRef(PooledRef):
 
     def _ask_of(self, what: str, request: Any, child_id: Hashable, timeout_s: float | None) -> Any:
         supervisor: Any = self._actor
+        supervisor._pooled_pool.check_process()
         name = supervisor._names.find(child_id)  # here, and not there: the id's hash and eq are the caller's code
         return self._call(what, request(child_id, name=name, caller=current_actor()), timeout_s)
 

@@ -312,6 +312,7 @@ def test_every_private_name_of_pykka_that_it_touches_is_still_there():
     places = {
         "Actor": pykka.Actor,
         "ActorRef": pykka.ActorRef,
+        "ActorRegistry": pykka.ActorRegistry,
         "Future": pykka.Future,
         "messages": messages,
         "_envelope": _envelope,
