@@ -533,7 +533,7 @@ def test_a_ring_through_a_threaded_actor_is_named(pool, timeout):
 
     pooled, threaded = Asked.start(pool=pool), Threaded.start()
     for one, other in ((pooled, threaded), (threaded, pooled)):
-        with pytest.raises(AskRing, match="Asked.*Threaded|Threaded.*Asked"):
+        with pytest.raises(AskRing, match=r"Asked.*Threaded|Threaded.*Asked"):
             one.ask(lambda one=one, other=other: other.ask(lambda: one.ask(lambda: 1, timeout=timeout), timeout=timeout))
     assert pooled.ask(lambda: threaded.ask(lambda: 1, timeout=timeout)) == 1
     pooled.stop()

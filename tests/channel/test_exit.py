@@ -144,7 +144,7 @@ def test_a_hook_that_hangs_delays_the_end_by_some_seconds_and_what_is_dropped_is
     assert lasted_s < 5 + LASTS_S / 3
 
 
-@pytest.mark.parametrize("what", ["channel", "actor"])
+@pytest.mark.parametrize("what", ["channel", pytest.param("actor", marks=pytest.mark.long)])
 def test_a_sink_of_the_log_that_hangs_delays_the_end_by_two_seconds(what):
     fails = {
         "channel": "class Fails(Behaviour):\n def on_join(self, *_): 1 / 0\n"
