@@ -93,7 +93,7 @@ class _Simulated(PooledActor):
             super()._mortal_fail(error)
 
 
-class _Handle(PooledHandle, frozen=True, gc=False):
+class _Handle(PooledHandle, frozen=True, gc=True):
     """Whoever tells it something runs nothing: that is for the scheduler to say."""
 
     def handle_here(self, message: Any, *, is_callers: bool = True) -> bool:
@@ -110,8 +110,9 @@ class _Future(PooledFuture):
         self.seen: Callable[[Any], object] | None = None
 
     def set(self, value: Any = None) -> None:
-        if self.seen is not None:
-            self.seen(value)
+        seen, self.seen = self.seen, None
+        if seen is not None:
+            seen(value)
         super().set(value)
 
 

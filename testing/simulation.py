@@ -357,8 +357,10 @@ class Simulation:
 
     def _drop(self) -> None:
         """Nothing is left that would warn or run, whatever has become of it."""
-        for channel, _witness in self._channels:
+        for channel, witness in self._channels:
             channel._finalizer.detach()
+            for let_go in witness.at_end:
+                let_go()
         self.pool.close()
         for ref in pykka.ActorRegistry.get_all():
             if isinstance(ref, PooledRef) and ref._actor._pooled_pool is self.pool:

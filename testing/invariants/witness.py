@@ -94,6 +94,8 @@ class Witness:
         self.on_accept: Callable[[Event], object] | None = None
         """Called with each event when the supervisor has given it its number."""
         self.clients: dict[str, Client] = {}
+        self.at_end: list[Callable[[], None]] = []
+        """What is to be called when the simulation is over."""
         self.books, self.downs = Books(), Downs()
         self.open: dict[int, Delivery] = {}
         """Accepted, and not answered yet."""

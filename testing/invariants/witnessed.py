@@ -45,7 +45,9 @@ class WitnessedRuntime(RuntimeOver):
 
     def _outlet(self, inner: Any, post: Post | None) -> "_SeenOutlet":
         name = "TopicSupervisor" if post is None else f"{post.topic}#{post.incarnation}"
-        return _SeenOutlet(inner, post, self._witness, self._trace, printable(f"{self._prefix}{name}"))
+        outlet = _SeenOutlet(inner, post, self._witness, self._trace, printable(f"{self._prefix}{name}"))
+        self._witness.at_end.append(outlet.let_go)
+        return outlet
 
     def _seen(self, role: type, mixin: type) -> type:
         if role not in self._roles:
@@ -94,6 +96,7 @@ class _SeenTopic(_Topic):
         me: Any = self  # on a pool, where the simulation starts it
         waiting = {mail.seq for mail in (*me._pooled_taken, *me._pooled_inbox) if type(mail) is Delivery}
         self.witness.ended(self.post, error, waiting)
+        self._at_work_on = None
         super().on_end(error)
 
 
@@ -129,9 +132,19 @@ class _SeenOutlet:
             self._witness.put(self._post, seq, topic, messages)
         return bool(self.inner.put(seq, topic, messages, reply, value))
 
+    def let_go(self) -> None:
+        """The simulation is over. A post is out of the collector's sight, and leads back here by more than one way."""
+        if self._post is not None:
+            self._post.outlet, self._post.report, self._post.in_hand = self.inner, _to_nobody, {}
+            self._post.state = self._post.behaved = self._post = None
+
     def abandon(self, topic: str) -> None:
         self._witness.abandoned(topic)
         self.inner.abandon(topic)
+
+
+def _to_nobody(_what: object) -> None:
+    """Where a post of a simulation that is over reports to."""
 
 
 _: type[Outlet] = _SeenOutlet
