@@ -26,7 +26,8 @@ def hangs(simulation):
         time.sleep(600)
 
 def fails(simulation):
-    assert simulation.seed not in (120, 7)
+    if simulation.seed in (120, 7):
+        raise AssertionError
 """
 
 pytestmark = pytest.mark.slow
