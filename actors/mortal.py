@@ -144,6 +144,6 @@ class Mortal(pykka.Actor):
             self.on_end(error)
         except BaseException as raised:  # the actor's edge
             log_as_pykka(logging.ERROR, "Unhandled exception in on_end of", self, raised)
-        if issubclass(type(error), self.ordered_failures):
+        if error is not None and issubclass(type(error), self.ordered_failures):
             error.__traceback__ = None  # it leads back to the actor: many that die at once would wait for the collector
         end_watch(self._mortal_place(), self, reason_of(error, in_start=in_start))

@@ -136,7 +136,8 @@ class _SeenOutlet:
         """The simulation is over. A post is out of the collector's sight, and leads back here by more than one way."""
         if self._post is not None:
             self._post.outlet, self._post.report, self._post.in_hand = self.inner, _to_nobody, {}
-            self._post.state = self._post.behaved = self._post = None
+            self._post.state = self._post.behaved = None
+            self._post = None
 
     def abandon(self, topic: str) -> None:
         self._witness.abandoned(topic)
