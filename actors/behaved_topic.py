@@ -32,9 +32,8 @@ class BehavedTopic(TopicState, eq=False, gc=True):
     """The class of its behaviour; None: that is not made yet."""
     _behaviour: Behaviour | None = None
     _timers: dict[str, object] = field(default_factory=dict)  # name -> the key of the timer that counts
-    _timer_changes: dict[str, float | None] = field(
-        default_factory=dict
-    )  # name -> the delay of a timer to start; None: it is cancelled
+    # name -> the delay of a timer to start; None: it is cancelled
+    _timer_changes: dict[str, float | None] = field(default_factory=dict)
 
     def handle(self, event: TopicEvent) -> Messages:
         begun = self._begin()

@@ -113,14 +113,6 @@ class ActorPool:
                 self.stranded += place
             raise
 
-    def release(self, actor: Runnable, spot: Spot) -> None:
-        """If this thread has claimed the actor, it is idle again, or goes into the line if something has come."""
-        key = id(actor)
-        if key in self.scheduled and self.scheduled[key] is spot:
-            del self.scheduled[key]
-            if actor._pooled_inbox:
-                self.schedule_rest(actor)
-
     def schedule_rest(self, actor: Runnable) -> None:
         """Whoever has run an actor calls this when it is out of `scheduled`: for what came meanwhile, a thread or no thread."""
         try:
@@ -133,7 +125,7 @@ class ActorPool:
                 raise
 
     def strand(self, actor: Runnable) -> None:
-        """It should stand in the line, and does not: whoever waits, or comes next, puts it there."""
+        """Note an actor that should stand in the line, and does not: whoever waits, or comes next, puts it there."""
         self._workers.short = True
         self.stranded += (actor,)
 
@@ -303,7 +295,7 @@ class ActorPool:
                 self.scheduled.pop(id(turn), None)
             self.schedule_rest(turn)
         with self.lock:
-            if self._workers.others_at_work:
+            if self._workers.at_work > 1:
                 return  # what seems lost may be in another's hand
             for place in list(self.scheduled.values()):
                 if isinstance(place, tuple) and not self._stands_in_line(place[0]):

@@ -93,14 +93,13 @@ class PooledFuture(pykka.Future[Any]):
         if ring:
             raise AskRing([named(actor) for actor in ring])
         try:
-            if self._outcome is None and not self._wait_for(waiter, timeout):
+            if self._outcome is None and not self._wait_for(pool, waiter, timeout):
                 raise pykka.Timeout(f"{timeout} seconds")
         finally:
             if caller is not None:
                 caller._mortal_waits_for = None
 
-    def _wait_for(self, waiter: threading.Lock, timeout: float | None) -> bool:
-        pool = getattr(self.target, "_pooled_pool", None)
+    def _wait_for(self, pool: Any, waiter: threading.Lock, timeout: float | None) -> bool:
         if pool is not None:
             return bool(pool.wait_for(waiter, timeout))
         return wait_for(waiter, timeout, lambda: self._outcome is not None or look_after_all())

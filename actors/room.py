@@ -52,7 +52,7 @@ class Turn:
         return tuple(client_id for client_id in self.users if client_id != self.gone)
 
     def member(self, client_id: object) -> str:
-        """The same.
+        """The client id, which must be a member's.
 
         Raises:
             RoomMisused: it is no member.
@@ -161,7 +161,7 @@ class Room:
 
 
 def end_turn(room: Room) -> None:
-    """Its hook has returned: from here on the room is of no use, on any thread."""
+    """Make the room of a hook that has returned useless, on any thread."""
     room._turn = None
 
 

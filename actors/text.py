@@ -136,16 +136,10 @@ def _shown_items(values: Any, limit: int, depth: int) -> str:
     first, last = _CONTAINERS[type(values)]
     if not depth:
         return f"{first}...{last}"
-    items = []
-    for number, item in enumerate(list(values)[: _MANY + 1]):
-        if number == _MANY:
-            items.append("...")
-        elif type(values) is dict:
-            items.append(f"{_shown(item, limit, depth - 1)}: {_shown_of(values, number, limit, depth - 1)}")
-        else:
-            items.append(_shown(item, limit, depth - 1))
+    # Copied at once, since another thread may change it; and a dict's values not by its keys, whose `__eq__` is not ours.
+    columns = [list(values), list(values.values())] if type(values) is dict else [list(values)]
+    rows = list(zip(*(column[: _MANY + 1] for column in columns), strict=False))
+    items = [": ".join(_shown(part, limit, depth - 1) for part in row) for row in rows[:_MANY]]
+    if len(rows) > _MANY:
+        items.append("...")
     return f"{first}{', '.join(items)}{',' if type(values) is tuple and len(values) == 1 else ''}{last}"
-
-
-def _shown_of(values: dict[Any, Any], number: int, limit: int, depth: int) -> str:
-    return _shown(list(values.values())[number], limit, depth)  # not by its key, whose `__eq__` is not ours

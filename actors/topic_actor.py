@@ -84,5 +84,5 @@ class TopicActor(_Role):
 
     def on_end(self, error: BaseException | None) -> None:
         # A crash was ordered: the supervisor needs no traceback of each.
-        is_ordered = error is None or issubclass(type(error), TopicCrash)
-        self.post.report(TopicDown(self.post, None if is_ordered or error is None else failure_of(error)))
+        failure = None if error is None or issubclass(type(error), TopicCrash) else failure_of(error)
+        self.post.report(TopicDown(self.post, failure))

@@ -180,7 +180,7 @@ class Workers:
             self._count()
 
     def take_back(self, me: Worker) -> None:
-        """Its turn is over, to which it was left."""
+        """End the time of a worker that was left to its turn: that is over."""
         with self._lock:
             me.is_left = False
             self._away -= 1
@@ -200,7 +200,7 @@ class Workers:
             self._count()
 
     def bury(self, me: Worker) -> None:
-        """Its thread ends, though nobody has told it to."""
+        """Forget a worker whose thread ends though nobody has told it to."""
         self.mend(me)
         with self._lock:
             self.all.discard(me)
@@ -208,9 +208,9 @@ class Workers:
             self.fill()
 
     @property
-    def others_at_work(self) -> bool:
-        """Whether anybody is but one."""
-        return len(self.all) - len(self._parked) - self._away > 1
+    def at_work(self) -> int:
+        """How many are, and neither parked nor away."""
+        return len(self.all) - len(self._parked) - self._away
 
     def end(self) -> None:
         """From now on a worker that has nothing to do ends."""
@@ -349,7 +349,7 @@ class Workers:
         return places
 
     def _count(self) -> None:
-        at_work = len(self.all) - len(self._parked) - self._away
+        at_work = self.at_work
         self.short, self.crowded = at_work < self._most, at_work > self._most
 
     def _call(self, worker: Worker) -> None:

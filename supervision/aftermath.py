@@ -228,11 +228,11 @@ class Aftermath:
         started = tuple(self._children.add(topic, restores=True) for topic in topics)
         for child in started:
             self._children.start(child)
-        self._open_window(child for child in started if child.awaits_rejoin)
+        self._open_window(started)
 
     def _open_window(self, children: Iterable[Child]) -> None:
-        """Have those be stopped to whom nobody comes."""
-        posts = [child.post for child in children]
+        """Have those of them stopped who wait for a rejoin, and to whom nobody comes."""
+        posts = [child.post for child in children if child.awaits_rejoin]
         if posts:
             message = RejoinWindowClosed(tuple(post.topic for post in posts), tuple(post.incarnation for post in posts))
             self.rejoin_windows.later(self._options.rejoin_window_s, message)
@@ -243,7 +243,7 @@ class Aftermath:
             child.is_put_off = False
             self._owner.emit_unasked(child.post.topic, (System(f"topic_restarted:{child.post.topic}"),))
             self._children.start(child)
-            self._open_window(one for one in (child,) if one.awaits_rejoin)
+            self._open_window((child,))
 
     def drop(self, child: Child) -> None:
         """It was put off, and is not wanted any more."""

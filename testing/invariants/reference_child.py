@@ -104,7 +104,7 @@ class GiveUp(Due, eq=False):
     child: ReferenceChild
 
     def __str__(self) -> str:
-        return f"{self.child.spec.id!r} was to be given up"
+        return f"{shown(self.child.spec.id)} was to be given up"
 
 
 class Wait(Due, eq=False):
