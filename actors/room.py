@@ -11,10 +11,10 @@ from typing import Any
 from lightspeed.actors.errors import RoomMisused
 from lightspeed.actors.outbound import BroadcastMessage, Outbound, PushMessage, Reply
 from lightspeed.actors.presence import Entry
+from lightspeed.actors.seconds import are_seconds
 from lightspeed.actors.text import shown
 
 _LONGEST_NAME = 1_000  # of a timer, in characters: a name is kept as long as its timer runs
-_YEAR_S = 31_536_000
 
 
 class Turn:
@@ -135,7 +135,7 @@ class Room:
             delay_s: from 0 to a year.
         """
         turn = self._in_turn("start_timer")
-        if type(delay_s) not in (int, float) or not 0 <= delay_s <= _YEAR_S:
+        if not are_seconds(delay_s):
             raise RoomMisused(f"delay_s must be a number of seconds from 0 to a year, got {shown(delay_s)}")
         turn.timers[_timer_name(name)] = delay_s
 

@@ -22,6 +22,7 @@ from lightspeed.actors.patterns import Patterns
 from lightspeed.actors.post import Delivery, Order
 from lightspeed.actors.presence import Entry
 from lightspeed.actors.runtime import Pool, Runtime, SupervisedRef
+from lightspeed.actors.seconds import YEAR_S
 from lightspeed.actors.spot import here
 from lightspeed.actors.topic import Messages
 from lightspeed.actors.topic_actor import TopicActor
@@ -443,7 +444,7 @@ def _check_rejoin(rejoin: Literal["client", "supervisor"]) -> Literal["client", 
 
 
 def _check_seconds(option: str, value: float) -> float:
-    # Above a year threading's own waits overflow on some platforms (threading.TIMEOUT_MAX), and nan compares to nothing.
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= 31_536_000:
+    # Not `check_seconds`: here numbers of other kinds, such as numpy's, are taken too. nan compares to nothing.
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= YEAR_S:
         raise InvalidOption(option, value, "must be a number of seconds above 0 and at most a year")
     return value

@@ -2,7 +2,8 @@
 
 from importlib.metadata import version
 
-from lightspeed.actors.errors import InvalidCapsule, InvalidOption
+from lightspeed.actors.errors import InvalidCapsule
+from lightspeed.actors.seconds import check_seconds
 from lightspeed.actors.text import escaped
 from lightspeed.cli.lines import printable, say
 from lightspeed.cli.streams import tell
@@ -41,8 +42,7 @@ def replay(path: str, timeout_s: float, *, run_untrusted_code: bool) -> int:
         InvalidOption: a timeout that can't be.
         OSError: it can't be read.
     """
-    if not 0 < timeout_s <= 31_536_000:
-        raise InvalidOption("--timeout", timeout_s, "must be a number of seconds above 0 and at most a year")
+    check_seconds("--timeout", timeout_s)
     capsule = capsule_file.read(path)
     if not run_untrusted_code:
         capsule.check_signature()

@@ -9,7 +9,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from lightspeed.actors.errors import InvalidOption
-from lightspeed.supervision.seconds import YEAR_S, check_seconds
+from lightspeed.actors.seconds import YEAR_S, check_seconds
 
 
 class Randomness(Protocol):

@@ -9,9 +9,9 @@ from msgspec.structs import force_setattr
 
 from lightspeed.actors.errors import InvalidOption, NotSupervisable
 from lightspeed.actors.pooled_actor import PooledActor
+from lightspeed.actors.seconds import are_seconds
 from lightspeed.actors.supervisable import Supervisable
 from lightspeed.supervision.rules import KINDS, Kind
-from lightspeed.supervision.seconds import are_seconds
 
 ActorStart = tuple[type[pykka.Actor], Sequence[Any], Mapping[str, Any]]
 ShutdownS = float | Literal["brutal_kill", "infinity"]

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from lightspeed.actors.logs import log
 from lightspeed.actors.runtime import Timer
-from lightspeed.supervision.seconds import YEAR_S
+from lightspeed.actors.seconds import YEAR_S
 
 
 class Clock(Protocol):

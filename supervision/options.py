@@ -9,9 +9,9 @@ from msgspec import Struct
 from lightspeed.actors.behaviour import Behaviour
 from lightspeed.actors.errors import InvalidOption
 from lightspeed.actors.patterns import Patterns
+from lightspeed.actors.seconds import check_above_0, check_seconds
 from lightspeed.supervision.backoff import Backoff
 from lightspeed.supervision.restart_window import check_intensity
-from lightspeed.supervision.seconds import check_above_0, check_seconds
 
 
 class Restarts(Struct, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ import sys
 from msgspec import Struct
 
 from lightspeed.actors.errors import InvalidOption
-from lightspeed.supervision.seconds import check_seconds
+from lightspeed.actors.seconds import check_seconds
 
 
 def check_intensity(option: str, value: object) -> None:

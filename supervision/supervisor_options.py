@@ -6,12 +6,12 @@ from typing import Any
 from msgspec import Struct
 
 from lightspeed.actors.errors import InvalidOption
+from lightspeed.actors.seconds import check_seconds
 from lightspeed.actors.text import shown
 from lightspeed.supervision.backoff import Backoff
 from lightspeed.supervision.child_spec import ChildSpec
 from lightspeed.supervision.restart_window import RestartWindow
 from lightspeed.supervision.rules import AUTO_SHUTDOWNS, STRATEGIES, AutoShutdown, Strategy
-from lightspeed.supervision.seconds import check_seconds
 
 
 class SupervisorOptions(Struct, frozen=True, kw_only=True):

@@ -10,10 +10,10 @@ from lightspeed.actors.errors import InForkedChild, InvalidOption, PoolClosed, S
 from lightspeed.actors.pooled_future import PooledFuture
 from lightspeed.actors.pooled_ref import PooledRef
 from lightspeed.actors.pykka_inside import Envelope
+from lightspeed.actors.seconds import are_seconds
 from lightspeed.supervision.child_spec import ChildSpec
 from lightspeed.supervision.child_table import ChildCounts, ChildView
 from lightspeed.supervision.gathering import Gathering
-from lightspeed.supervision.seconds import are_seconds
 from lightspeed.supervision.supervisor_messages import (
     CountChildren,
     DeleteChild,

@@ -10,11 +10,11 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FLOORS = ["actors", "supervision", "channel", "testing", "cli"]  # from the ground up
 PURE = [
-    *("actors.text", "actors.plain"),
+    *("actors.text", "actors.plain", "actors.seconds"),
     *("actors.errors", "actors.exits", "actors.events", "actors.outbound", "actors.patterns", "actors.presence"),
     *("actors.recipients", "actors.topic", "actors.channel_state"),
     *("testing.invariants.books", "testing.clock", "testing.invariants.downs", "testing.invariants.reference"),
-    *("supervision.backoff", "supervision.restart_window", "supervision.rules", "supervision.seconds", "supervision.tree"),
+    *("supervision.backoff", "supervision.restart_window", "supervision.rules", "supervision.tree"),
     *("supervision.faults.fault", "supervision.faults.kinds", "supervision.faults.fault_plan"),
     *("supervision.capsules.redaction", "supervision.capsules.capsule", "supervision.capsules.secret_text"),
 ]

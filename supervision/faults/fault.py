@@ -15,10 +15,10 @@ from lightspeed.actors.errors import InvalidOption
 from lightspeed.actors.events import Broadcast, Join, Leave, Push, Rejoin, TopicEvent, event_label
 from lightspeed.actors.patterns import Patterns
 from lightspeed.actors.plain import puts_off
+from lightspeed.actors.seconds import are_seconds
 
 Place = Literal["way", "supervisor", "topic", "on_start", "on_stop", "on_failure", "clock"]
 
-LONGEST_S = 31_536_000  # a year: above it threading's own waits overflow on some platforms
 _LARGEST = 2**53  # JSON's numbers are exact to here everywhere
 _EVENTS: dict[str, Any] = {str(event.__struct_config__.tag): event for event in (Join, Rejoin, Leave, Broadcast, Push)}
 _MATCHED = frozenset(("type", *(name for event in _EVENTS.values() for name in event.__struct_fields__)))
@@ -135,7 +135,7 @@ def is_number(value: object) -> bool:
 
 
 def check_seconds(option: str, value: object, also: str = "") -> None:
-    if not (is_number(value) and 0 <= value <= LONGEST_S):  # type: ignore[operator]
+    if not are_seconds(value):
         raise InvalidOption(option, value, f"must be a number of seconds from 0 up, at most a year {also}".rstrip())
 
 

@@ -4,7 +4,8 @@ from typing import ClassVar, Literal
 
 from lightspeed.actors.errors import InvalidOption
 from lightspeed.actors.events import Broadcast, Push, TopicEvent
-from lightspeed.supervision.faults.fault import LONGEST_S, Fault, Place, check_count, check_seconds, check_text, is_number
+from lightspeed.actors.seconds import YEAR_S
+from lightspeed.supervision.faults.fault import Fault, Place, check_count, check_seconds, check_text, is_number
 
 
 class _OnEvent(Fault, frozen=True, kw_only=True, omit_defaults=True):
@@ -150,7 +151,7 @@ class Jump(Fault, frozen=True, omit_defaults=True, tag="jump"):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not (is_number(self.by_s) and abs(self.by_s) <= LONGEST_S):
+        if not (is_number(self.by_s) and abs(self.by_s) <= YEAR_S):
             raise InvalidOption("by_s", self.by_s, "must be a number of seconds, at most a year")
         if self.at_s is None:
             raise InvalidOption("at_s", self.at_s, "must be given for a jump")
