@@ -1,12 +1,12 @@
 """A threaded actor's inbox in which nothing is lost and no ask stays without an answer."""
 
-import os
 import queue
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from lightspeed.actors.errors import InForkedChild
+from lightspeed.actors.forks import in_forked_child
 from lightspeed.actors.pykka_inside import STOP, Envelope, refuse
 
 if TYPE_CHECKING:
@@ -86,10 +86,7 @@ def _nobody() -> None:
     """Of an inbox whose actor has not begun."""
 
 
+@in_forked_child
 def _after_fork() -> None:
     global _forks
     _forks += 1
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

@@ -11,7 +11,6 @@ above it, get what they always got.
 
 import atexit
 import logging
-import os
 import sys
 import threading
 from collections import deque
@@ -21,6 +20,7 @@ from typing import Any
 from loguru import logger
 
 from lightspeed.actors.failures import text_of, traceback_of
+from lightspeed.actors.forks import in_forked_child
 from lightspeed.actors.text import escaped, named, shown
 
 __all__ = ["be_silent", "is_on", "lead_pykka_records", "log", "log_as_pykka", "settle"]
@@ -217,6 +217,7 @@ def be_silent() -> None:
         logger.disable("lightspeed")
 
 
+@in_forked_child
 def _after_fork() -> None:
     global _writer
     _writer = _Writer()
@@ -228,5 +229,3 @@ def _settle_at_end() -> None:
 
 
 atexit.register(_settle_at_end)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

@@ -12,7 +12,6 @@ waits, or calls the workers next, sees to it.
 """
 
 import atexit
-import os
 import sys
 import threading
 import time
@@ -22,6 +21,7 @@ from typing import Any, Protocol
 
 from lightspeed.actors.blocking import wait_for
 from lightspeed.actors.errors import InForkedChild, InvalidOption, PoolClosed
+from lightspeed.actors.forks import in_forked_child
 from lightspeed.actors.logs import log
 from lightspeed.actors.spot import Spot, here
 from lightspeed.actors.text import named
@@ -406,6 +406,7 @@ def _are_idle(pools: list[ActorPool]) -> bool:
         return not is_anyone_busy and all(pool._is_idle for pool in pools)
 
 
+@in_forked_child
 def _after_fork() -> None:
     global _default_lock
     _default_lock = threading.Lock()
@@ -417,5 +418,3 @@ def _after_fork() -> None:
 
 
 atexit.register(_drain)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

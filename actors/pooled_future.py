@@ -1,6 +1,5 @@
 """The future of a pooled actor: cheap while nobody has to wait for it."""
 
-import os
 import queue
 import sys
 import threading
@@ -12,6 +11,7 @@ import pykka
 from lightspeed.actors.blocking import wait_for
 from lightspeed.actors.current import current_actor
 from lightspeed.actors.errors import AskRing, InsideActor
+from lightspeed.actors.forks import in_forked_child
 from lightspeed.actors.pool import look_after_all
 from lightspeed.actors.text import named
 
@@ -116,10 +116,7 @@ def _ring(caller: Any, target: Any) -> list[Any]:
     return []
 
 
+@in_forked_child
 def _after_fork() -> None:
     global _lock
     _lock = threading.RLock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

@@ -3,13 +3,13 @@
 A test sees that each is still there.
 """
 
-import os
 import threading
 
 import pykka
 from pykka import messages
 from pykka._envelope import Envelope
 
+from lightspeed.actors.forks import in_forked_child
 from lightspeed.actors.text import named
 
 __all__ = ["ACTOR_LOOPS", "OWN_MESSAGES", "PRIVATE_NAMES", "STOP", "Envelope", "refuse"]
@@ -45,11 +45,8 @@ def refuse(envelope: "Envelope[object]", actor: object) -> None:
         envelope.reply_to.set_exception((pykka.ActorDeadError, error, None))
 
 
+@in_forked_child
 def _after_fork() -> None:
     """The registry's actors are in the parent, and so may be the thread that held its lock."""
     pykka.ActorRegistry._actor_refs_lock = threading.RLock()
     pykka.ActorRegistry._actor_refs = []
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

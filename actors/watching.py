@@ -4,7 +4,6 @@ What is known of an actor's end stands in `_mortal_exit` of its *place*: a tuple
 reason when it has ended. The place is what a reference keeps alive: a pooled actor itself, or the inbox of a threaded one.
 """
 
-import os
 import threading
 from collections.abc import Callable
 from types import MethodType
@@ -16,6 +15,7 @@ from pykka.messages import ProxyCall
 
 from lightspeed.actors.errors import NotSupervisable, PoolClosed
 from lightspeed.actors.exits import ExitReason
+from lightspeed.actors.forks import in_forked_child
 from lightspeed.actors.kept_inbox import KeptInbox
 from lightspeed.actors.logs import log
 from lightspeed.actors.pooled_ref import PooledRef
@@ -135,10 +135,7 @@ def _tell(watcher: Watcher, down: Down) -> None:
         log("error", "a watcher of {} failed", named(down.ref), error=error)
 
 
+@in_forked_child
 def _after_fork() -> None:
     global _lock
     _lock = threading.RLock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

@@ -1,6 +1,5 @@
 """The channel as an embedder holds it."""
 
-import os
 import sys
 import weakref
 from collections.abc import Callable, Iterable, Mapping
@@ -16,6 +15,7 @@ from lightspeed.actors.behaviour import Behaviour
 from lightspeed.actors.current import current_actor
 from lightspeed.actors.errors import ChannelClosed, ChannelTimeout, InsideActor, InvalidEvent, InvalidOption
 from lightspeed.actors.events import Crash, Event, Restart, check_event
+from lightspeed.actors.forks import in_forked_child
 from lightspeed.actors.logs import settle
 from lightspeed.actors.outbound import Outbound
 from lightspeed.actors.patterns import Patterns
@@ -382,8 +382,7 @@ def _unclosed(door: Door, supervisor: SupervisedRef, label: str) -> None:
 
 
 _taken: WeakBag[Runtime] = WeakBag()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_taken.renew_lock)
+in_forked_child(_taken.renew_lock)
 
 
 def _take(runtime: Runtime) -> Runtime:

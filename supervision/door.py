@@ -1,12 +1,12 @@
 """The one way in to a supervisor, which can be shut."""
 
-import os
 import threading
 from typing import Any
 
 import pykka
 
 from lightspeed.actors.errors import ChannelClosed, InForkedChild
+from lightspeed.actors.forks import in_forked_child
 from lightspeed.actors.runtime import SupervisedRef
 from lightspeed.actors.weak import WeakBag
 
@@ -81,11 +81,8 @@ class Door:
 _doors: WeakBag[Door] = WeakBag()
 
 
+@in_forked_child
 def _after_fork() -> None:
     _doors.renew_lock()
     for door in _doors:
         door._lock, door._shut, door._is_of_parent = threading.RLock(), True, True
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

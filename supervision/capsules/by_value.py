@@ -4,7 +4,6 @@ cloudpickle knows by a table of the process which do. Many threads may pickle at
 so that nobody may hold a lock meanwhile: a module stands in the table while anybody needs it there.
 """
 
-import os
 import sys
 import sysconfig
 import threading
@@ -14,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import cloudpickle  # type: ignore[import-untyped]
+
+from lightspeed.actors.forks import in_forked_child
 
 _lock = threading.RLock()  # reentrant: a collected object's `__del__` may lead back here
 _users: dict[str, int] = {}  # by name of a module that we have registered: how many need it
@@ -62,15 +63,12 @@ def is_the_users(module: types.ModuleType) -> bool:
     return _is_a_users_file(file)
 
 
+@in_forked_child
 def _after_fork() -> None:
     """Whoever pickled in the parent does so no more here."""
     global _lock
     _lock = threading.RLock()
     _users.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
 
 
 @lru_cache(maxsize=1000)
