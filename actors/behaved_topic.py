@@ -3,7 +3,6 @@
 An event takes effect when its hook has returned, and not if it raised: so the members are always those of the last event handled.
 """
 
-import inspect
 import types
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -14,6 +13,7 @@ from lightspeed.actors.behaviour import Behaviour
 from lightspeed.actors.errors import RoomMisused, Shutdown, TopicCrash
 from lightspeed.actors.events import Broadcast, Join, Leave, Rejoin, TopicEvent
 from lightspeed.actors.outbound import Outbound, Reply
+from lightspeed.actors.plain import is_put_off
 from lightspeed.actors.presence import Entry
 from lightspeed.actors.room import Room, Turn, end_turn
 from lightspeed.actors.text import class_name, shown
@@ -143,12 +143,9 @@ class BehavedTopic(TopicState, eq=False, gc=True):
 
 def _wrong_value(hook: str, value: object) -> str:
     """What is wrong with a hook that returned this."""
-    if type(value) is types.CoroutineType:
-        if inspect.getcoroutinestate(value) == inspect.CORO_CREATED:
-            value.close()  # nobody awaits it: Python is not to warn of that besides
-        return f"{hook} must be a plain function, and is an async def"
-    if type(value) in (types.GeneratorType, types.AsyncGeneratorType):
-        return f"{hook} must be a plain function, and yields"
+    if is_put_off(value):
+        what = "is an async def" if type(value) is types.CoroutineType else "yields"
+        return f"{hook} must be a plain function, and {what}"
     return f"{hook} must return None, got {shown(value)}"
 
 

@@ -4,6 +4,8 @@ import functools
 import inspect
 import types
 
+from lightspeed.actors.errors import InvalidOption
+
 _FUNCTIONS = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
 _WRITTEN = (types.FunctionType, types.MethodType)
 _PUT_OFF = (types.CoroutineType, types.GeneratorType, types.AsyncGeneratorType)
@@ -17,13 +19,20 @@ def puts_off(call: object) -> bool:
     return any(is_one(function) for function in (call, own) if _is_one_of(_WRITTEN, function) for is_one in _FUNCTIONS)
 
 
+def check_call(option: str, call: object, rule: str = "must be a plain function") -> None:
+    """
+    Raises:
+        InvalidOption: it can't be called, or puts off what it is for.
+    """
+    if not callable(call) or puts_off(call):
+        raise InvalidOption(option, call, rule)
+
+
 def is_put_off(value: object) -> bool:
-    """Whether this is what such a function returns; it is closed, so that Python does not warn that nobody awaits it."""
-    if not _is_one_of(_PUT_OFF, value):
-        return False
-    if not isinstance(value, types.AsyncGeneratorType):
-        value.close()  # type: ignore[attr-defined]
-    return True
+    """Whether this is what such a function returns. A coroutine that has not begun is closed: else Python warns of it."""
+    if type(value) is types.CoroutineType and inspect.getcoroutinestate(value) == inspect.CORO_CREATED:
+        value.close()
+    return _is_one_of(_PUT_OFF, value)
 
 
 def _is_one_of(kinds: tuple[type, ...], value: object) -> bool:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from lightspeed.actors.errors import InvalidOption, InvariantBroken
 from lightspeed.actors.failures import text_of
-from lightspeed.actors.plain import is_put_off, puts_off
+from lightspeed.actors.plain import check_call, is_put_off
 from lightspeed.actors.text import escaped
 from lightspeed.channel import FaultPlan
 from lightspeed.testing.scenario import Scenario
@@ -42,8 +42,7 @@ class Case(Struct, frozen=True):
     """Faults for every channel, beyond its own."""
 
     def __post_init__(self) -> None:
-        if not callable(self.scenario) or puts_off(self.scenario):
-            raise InvalidOption("scenario", self.scenario, _A_PLAY)
+        check_call("scenario", self.scenario, _A_PLAY)
 
 
 class Outcome(Struct, frozen=True):

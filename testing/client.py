@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from lightspeed.actors.errors import ChannelClosed, ChannelTimeout, InvalidOption, SimulationMisused
 from lightspeed.actors.events import Broadcast, Event, Join, Leave, Push, Rejoin, check_event
 from lightspeed.actors.outbound import Outbound
-from lightspeed.actors.plain import is_put_off, puts_off
+from lightspeed.actors.plain import check_call, is_put_off
 from lightspeed.actors.spot import Spot
 from lightspeed.actors.text import escaped
 from lightspeed.channel import Channel, encode
@@ -78,8 +78,7 @@ class Client:
         Args:
             name: what stands in the trace. Default `call`.
         """
-        if not callable(call) or puts_off(call):
-            raise InvalidOption("call", call, "must be a plain function")
+        check_call("call", call)
         if not isinstance(name, str):
             raise InvalidOption("name", name, "must be a str")
         self._line_up_later(Act(name, call), after_s)

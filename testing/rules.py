@@ -6,7 +6,7 @@ from types import FunctionType
 from msgspec import Struct
 
 from lightspeed.actors.errors import InvalidOption, SimulationMisused
-from lightspeed.actors.plain import is_put_off, puts_off
+from lightspeed.actors.plain import check_call, is_put_off
 from lightspeed.actors.text import escaped
 from lightspeed.testing.trace import note
 
@@ -44,8 +44,7 @@ def rule_of(holds: Callable[[], object], name: str | None, due_s: float | None =
     Raises:
         InvalidOption: a call would not say whether it holds, or the name is none.
     """
-    if not callable(holds) or puts_off(holds):
-        raise InvalidOption("holds", holds, "must be a plain function")
+    check_call("holds", holds)
     if name is None:
         name = holds.__name__ if isinstance(holds, FunctionType) else "a rule"
     if not isinstance(name, str):

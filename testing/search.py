@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from msgspec.structs import replace
 
 from lightspeed.actors.errors import InvalidOption, InvariantBroken
-from lightspeed.actors.plain import puts_off
+from lightspeed.actors.plain import check_call
 from lightspeed.channel import FaultPlan
 from lightspeed.supervision import Raise
 from lightspeed.testing.case import Case, Outcome, Play, play
@@ -49,8 +49,7 @@ def search_drawn(
     progress: Callable[[Outcome], object] | None = None,
 ) -> Outcome | None:
     """As `search`, with another scenario for each seed: what `draw` makes of it, such as `random_scenario`."""
-    if not callable(draw) or puts_off(draw):
-        raise InvalidOption("draw", draw, "must be a plain function of a seed")
+    check_call("draw", draw, "must be a plain function of a seed")
     return _search((Case(draw(seed), seed, scheduler) for seed in seeds), within_s, progress)
 
 

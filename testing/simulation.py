@@ -7,7 +7,7 @@ from typing import Any, Self
 import pykka
 
 from lightspeed.actors.errors import InvalidOption, InvariantBroken, SimulationMisused, SimulationStuck
-from lightspeed.actors.plain import puts_off
+from lightspeed.actors.plain import check_call
 from lightspeed.actors.pooled_actor import PooledActor
 from lightspeed.actors.pooled_ref import PooledRef
 from lightspeed.actors.stopping import stop_soon
@@ -153,8 +153,7 @@ class Simulation:
 
     def every(self, period_s: float, call: Callable[[], object]) -> None:
         """Call each so many seconds of virtual time, first after one of them."""
-        if not callable(call) or puts_off(call):
-            raise InvalidOption("call", call, "must be a plain function")
+        check_call("call", call)
 
         def again() -> None:
             self.pool.call_later(period_s, again)
