@@ -29,8 +29,13 @@ def traceback_of(error: BaseException) -> str:
         seen.add(id(link))
         frames = "".join(traceback.format_tb(link.__traceback__, limit=-_MOST_FRAMES))
         blocks.append(f"Traceback (most recent call last):\n{frames}{escaped(text_of(link), LONG)}")
-        link = link.__cause__ if link.__cause__ is not None or link.__suppress_context__ else link.__context__
+        link = led_to(link)
     return "\n\nwhich led to:\n\n".join(reversed(blocks))
+
+
+def led_to(error: BaseException) -> BaseException | None:
+    """The exception that Python prints above this one, if there is any."""
+    return error.__cause__ if error.__cause__ is not None or error.__suppress_context__ else error.__context__
 
 
 def let_go_of_calls(error: BaseException | None) -> None:

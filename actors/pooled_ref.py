@@ -70,8 +70,11 @@ class PooledRef(pykka.ActorRef[Any]):
         """As Pykka's; but who waits for it does without a worker, if none can be started."""
         if not block:
             return super().stop(block=False)
+        return self._await_stop(type(STOP)(), timeout)
+
+    def _await_stop(self, request: Any, timeout: float | None) -> bool:
         try:
-            self.ask(type(STOP)(), timeout=math.inf if timeout is None else timeout)
+            self.ask(request, timeout=math.inf if timeout is None else timeout)
         except pykka.ActorDeadError:
             return False
         return True

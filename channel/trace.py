@@ -2,6 +2,7 @@
 
 import gzip
 import zlib
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from io import BufferedIOBase
 from pathlib import Path
@@ -16,8 +17,6 @@ _CHUNK_BYTES = 16_384
 
 LONGEST_LINE = 16 * 1024 * 1024
 """A line may have so many bytes: a stream without an end, or a small .gz that unpacks to a huge one, fills no memory."""
-
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # in UTF-8 it says nothing, but some editors and shells write it
 
 
 def read_trace(source: str | Path) -> Iterator[Event]:
@@ -51,7 +50,7 @@ def read_batches(file: BufferedIOBase, *, name: str, gzipped: bool = False) -> I
                     number += 1
                     if len(line) > LONGEST_LINE:
                         raise InvalidEvent("line", len(line), f"must have at most {LONGEST_LINE:,} bytes (16 MiB)")
-                    text = line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line
+                    text = line.removeprefix(BOM_UTF8) if number == 1 else line  # some editors and shells write it
                     if text.strip():
                         batch.append(decode_event(text))
             finally:  # a bad line: first what stands before it

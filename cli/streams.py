@@ -2,6 +2,7 @@
 
 import os
 import sys
+from codecs import BOM_UTF8
 from typing import TextIO
 
 from lightspeed.actors.errors import InvalidOption
@@ -9,8 +10,6 @@ from lightspeed.actors.text import escaped
 
 LARGEST = 16 * 1024 * 1024
 """So many bytes a plan or a scenario may have: a file without an end is not to fill the memory."""
-
-_MARK = b"\xef\xbb\xbf"  # of the byte order, which says nothing in UTF-8, but some editors write it
 
 
 def open_closed_streams() -> None:
@@ -67,4 +66,4 @@ def read_file(option: str, path: str) -> bytes:
         data = file.read(LARGEST + 1)
     if len(data) > LARGEST:
         raise InvalidOption(option, path, f"must be a file of at most {LARGEST:,} bytes")
-    return data.removeprefix(_MARK)
+    return data.removeprefix(BOM_UTF8)  # some editors write it

@@ -125,14 +125,9 @@ class SupervisorRef(PooledRef):
         caller = current_actor() if block else None
         if caller is None or not self.is_alive():
             return super().stop(block=block, timeout=timeout)
-        request, future = StopInside(), PooledFuture(self._actor)
+        request = StopInside()
         request.caller = caller
-        try:
-            self._actor._pooled_put(Envelope(request, reply_to=future), helps=True)
-            future.get(timeout=timeout)
-        except pykka.ActorDeadError:
-            return False
-        return True
+        return self._await_stop(request, timeout)
 
     def _ask_of(self, what: str, request: Any, child_id: Hashable, timeout_s: float | None) -> Any:
         supervisor: Any = self._actor

@@ -11,15 +11,12 @@ from typing import Any
 
 import msgspec
 
-from lightspeed.supervision.capsules.pickler import Pickler
+from lightspeed.supervision.capsules.pickler import LONG_ENOUGH, Pickler
 from lightspeed.supervision.capsules.secret_text import Censor
 
 # So many characters times secrets are looked at; with more, only those that are a secret as a whole are found in a state. A text
 # costs about as much as its length and this.
 _MOST_LOOKS, _EACH_TEXT = 100_000_000, 200
-
-# A shorter secret, or one that could be a name in a program, is taken out of texts about the state, but not of those in it.
-_LONG_ENOUGH = 8
 
 
 class Pickled(msgspec.Struct, frozen=True):
@@ -103,7 +100,7 @@ def _dumped(value: Any, limit: int | None, clean: Callable[[str], str] | None) -
 
 
 def _can_be_told_from_a_name(secret: str) -> bool:
-    return len(secret) >= _LONG_ENOUGH and not (secret.isidentifier() and secret.isalpha())
+    return len(secret) >= LONG_ENOUGH and not (secret.isidentifier() and secret.isalpha())
 
 
 def unpickled(data: bytes) -> Any:

@@ -28,8 +28,8 @@ _NEST: list[Any] = []
 for _ in range(50):
     _NEST = [_NEST]
 
-# A shorter text is looked at for no secret but its own.
-_LONG_ENOUGH = 8
+LONG_ENOUGH = 8
+"""A shorter secret, or one that could be a name in a program, is taken out of texts about the state, but not of those in it."""
 
 
 class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
@@ -66,7 +66,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         if kind is str:
             if obj[:1] in _MAY_OPEN_JSON or self._clean is not None or may_speak(obj):
                 return self._redact_text(obj)
-            if len(obj) >= _LONG_ENOUGH:
+            if len(obj) >= LONG_ENOUGH:
                 self.texts.add(obj)
             return None
         if kind is bytes:
@@ -125,7 +125,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             if cleaned != done:
                 self.redactions.append("a secret (in a text)")
                 done = cleaned
-        elif len(text) >= _LONG_ENOUGH:
+        elif len(text) >= LONG_ENOUGH:
             self.texts.add(done)
         if done is text:
             return None

@@ -7,7 +7,7 @@ from typing import Any
 
 from lightspeed.actors.behaved_topic import BehavedTopic
 from lightspeed.actors.events import Push
-from lightspeed.supervision.capsules.rebuilt import is_pythons, vars_of
+from lightspeed.supervision.capsules.rebuilt import find_in_class, is_pythons, vars_of
 from lightspeed.supervision.capsules.redaction import looks_secret, may_be_secret, redact_json
 from lightspeed.supervision.capsules.secret_text import without_spoken
 from lightspeed.supervision.capsules.token import Token
@@ -30,7 +30,7 @@ def is_to_go(value: Any) -> bool:
     kind = type(value)
     if not may_be_secret(value) or kind in _CODE or issubclass(kind, type):
         return False
-    return not any("__get__" in base.__dict__ for base in type.__dict__["__mro__"].__get__(kind))
+    return find_in_class(kind, "__get__") is None
 
 
 def is_pair(value: Any) -> bool:

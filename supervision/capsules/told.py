@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
-from lightspeed.actors.failures import own_text_of
+from lightspeed.actors.failures import led_to, own_text_of
 from lightspeed.actors.text import shown
 from lightspeed.supervision.capsules.capsule import Failure, name_of
 from lightspeed.supervision.capsules.secret_text import Censor, read_clean
@@ -45,10 +45,10 @@ class Raised:
 
     def _blocks(self, error: BaseException, seen: set[int], skip: int = 0) -> Iterator[str]:
         seen.add(id(error))
-        led_to, words = _led_to(error)
-        if led_to is not None and id(led_to) in self._texts and id(led_to) not in seen:
-            yield from self._blocks(led_to, seen)
-            yield words
+        before = led_to(error)
+        if before is not None and id(before) in self._texts and id(before) not in seen:
+            yield from self._blocks(before, seen)
+            yield _CONTEXT if error.__cause__ is None else _CAUSE
         yield from _frames(error.__traceback__, skip)
         yield f"{_name(error)}: {self._texts[id(error)]}\n"
         yield from (f"{note if type(note) is str else shown(note)}\n" for note in _notes_of(error))
@@ -77,14 +77,8 @@ def _links_of(error: BaseException) -> Iterator[BaseException]:
         if id(link) not in seen:
             seen.add(id(link))
             yield link
-            led_to, _words = _led_to(link)
-            waiting += [*([] if led_to is None else [led_to]), *_members_of(link)]
-
-
-def _led_to(error: BaseException) -> tuple[BaseException | None, str]:
-    if error.__cause__ is not None:
-        return error.__cause__, _CAUSE
-    return (None, "") if error.__suppress_context__ else (error.__context__, _CONTEXT)
+            before = led_to(link)
+            waiting += [*([] if before is None else [before]), *_members_of(link)]
 
 
 def _members_of(error: BaseException) -> tuple[BaseException, ...]:
