@@ -58,13 +58,16 @@ def test_the_strategies_know_every_kind():
     assert {*OWN, Jump} == set(KINDS.values())
 
 
-@given(
-    st.builds(
-        FaultPlan,
-        st.lists(faults, max_size=4).map(lambda drawn: tuple(sorted(drawn, key=lambda fault: fault.acts_always))),
-        st.integers(0, 2**53),
-    )
-)
+def that_can_act(drawn):
+    """As many of them as go into one plan: who can never act behind another is refused."""
+    kept = ()
+    for fault in sorted(drawn, key=lambda fault: fault.acts_always):
+        if not any(before.leaves_nothing_to(fault) for before in kept):
+            kept += (fault,)
+    return kept
+
+
+@given(st.builds(FaultPlan, st.lists(faults, max_size=4).map(that_can_act), st.integers(0, 2**53)))
 def test_a_plan_comes_back_from_json_as_it_was(plan):
     assert FaultPlan.from_json(plan.to_json()) == plan
     assert FaultPlan.from_json(plan.to_json().decode()) == plan
