@@ -491,7 +491,7 @@ def test_a_failing_test_of_a_unittest_class_is_one_failure_with_its_seed(pyteste
                 self.simulation.eventually(lambda: False, within_s=5, name="it comes")
         """
     )
-    result = pytester.runpytest()
+    result = pytester.runpytest("-rN")  # the summary repeats whole messages where CI is set, and their heads elsewhere
     result.assert_outcomes(failed=2)
     out = result.stdout.str()
     assert out.count("something else") == 2  # the line of code and the error
@@ -532,7 +532,7 @@ def test_a_failure_is_printed_once_without_our_code_and_without_what_failed_in_t
             assert search(lambda simulation: 1 / 0, range(3)) is None
         """
     )
-    result = pytester.runpytest("-o", "log_level=DEBUG")
+    result = pytester.runpytest("-rN", "-o", "log_level=DEBUG")
     result.assert_outcomes(failed=4)
     out = result.stdout.str()
     assert [
