@@ -39,6 +39,10 @@ class KeptInbox:
         self._left: list[Any] = []
         self._forks = _forks
 
+    def _mortal_is_up(self) -> bool:
+        """Not known here: the actor says so itself, when it gets to its first message."""
+        return False
+
     def put(self, envelope: Envelope[Any], /) -> None:
         if self._forks != _forks:
             raise InForkedChild

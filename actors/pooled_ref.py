@@ -24,6 +24,7 @@ class PooledRef(pykka.ActorRef[Any]):
 
     actor_class = property(lambda self: type(self._actor))
     actor_urn = property(lambda self: self._actor.actor_urn)
+    _mortal_place = property(lambda self: self._actor)
     actor_inbox = property(lambda self: self._actor.actor_inbox)
     actor_stopped = property(lambda self: self._actor.actor_stopped)
 

@@ -16,9 +16,7 @@ from pykka.messages import ProxyCall
 from lightspeed.actors.errors import NotSupervisable, PoolClosed
 from lightspeed.actors.exits import ExitReason
 from lightspeed.actors.forks import in_forked_child
-from lightspeed.actors.kept_inbox import KeptInbox
 from lightspeed.actors.logs import log
-from lightspeed.actors.pooled_ref import PooledRef
 from lightspeed.actors.text import named
 
 
@@ -42,6 +40,8 @@ class Place(Protocol):
     """Where it is known who watches an actor, or why it ended."""
 
     _mortal_exit: tuple[Watcher, ...] | ExitReason
+
+    def _mortal_is_up(self) -> bool: ...
 
 
 _lock = threading.RLock()
@@ -89,12 +89,13 @@ def place_of(ref: pykka.ActorRef[Any]) -> Place:
     Raises:
         NotSupervisable: nowhere.
     """
-    if isinstance(ref, PooledRef):
-        return ref._actor
-    inbox = ref.actor_inbox if isinstance(ref, pykka.ActorRef) else None
-    if not isinstance(inbox, KeptInbox):
-        raise NotSupervisable(ref.actor_class if isinstance(ref, pykka.ActorRef) else ref)
-    return inbox
+    if not isinstance(ref, pykka.ActorRef):
+        raise NotSupervisable(ref)
+    place: Any = getattr(ref, "_mortal_place", ref.actor_inbox)
+    if not hasattr(place, "_mortal_exit"):
+        raise NotSupervisable(ref.actor_class)
+    found: Place = place
+    return found
 
 
 def end_watch(place: Place, actor: pykka.Actor, reason: ExitReason) -> None:
@@ -108,7 +109,7 @@ def end_watch(place: Place, actor: pykka.Actor, reason: ExitReason) -> None:
 
 def tell_when_up(ref: pykka.ActorRef[Any], to: pykka.ActorRef[Any]) -> bool:
     """Have `to` told `Up(ref)` when the actor's on_start has returned. True, and it is not told, where it has already."""
-    if isinstance(ref, PooledRef) and ref._actor._mortal_is_up():
+    if place_of(ref)._mortal_is_up():
         return True
     try:
         ref.tell(ProxyCall(attr_path=("_mortal_announce",), args=(to,), kwargs={}))  # its first message: on_start comes before
