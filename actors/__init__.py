@@ -1,21 +1,15 @@
-"""What a topic is: events, outbound messages, presence, a topic's state, and the actor around it."""
+"""Pykka actors on a few threads, whose end can be learnt: for any program."""
 
-from lightspeed.actors.channel_state import ChannelLife, ChannelState
-from lightspeed.actors.errors import Ignore, InForkedChild, Shutdown
-from lightspeed.actors.exits import ExitReason
+from lightspeed.actors.actor import PooledActor
+from lightspeed.actors.errors import ExitReason, Ignore, InForkedChild, Shutdown
 from lightspeed.actors.logs import be_silent, lead_pykka_records
 from lightspeed.actors.pool import ActorPool, default_pool
-from lightspeed.actors.pooled_actor import PooledActor
 from lightspeed.actors.runtime import Pool, Runtime, Threads
-from lightspeed.actors.supervisable import Supervisable
-from lightspeed.actors.topic import TopicState
-from lightspeed.actors.topic_actor import TopicActor
+from lightspeed.actors.threaded import Supervisable
 from lightspeed.actors.watching import Down, unwatch, watch
 
 __all__ = [
     "ActorPool",
-    "ChannelLife",
-    "ChannelState",
     "Down",
     "ExitReason",
     "Ignore",
@@ -26,8 +20,6 @@ __all__ = [
     "Shutdown",
     "Supervisable",
     "Threads",
-    "TopicActor",
-    "TopicState",
     "default_pool",
     "unwatch",
     "watch",

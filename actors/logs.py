@@ -20,7 +20,7 @@ from typing import Any
 from loguru import logger
 
 from lightspeed.actors.failures import text_of, traceback_of
-from lightspeed.actors.forks import in_forked_child
+from lightspeed.actors.process import in_forked_child
 from lightspeed.actors.text import escaped, named, shown
 
 __all__ = ["be_silent", "is_on", "lead_pykka_records", "log", "log_as_pykka", "settle"]

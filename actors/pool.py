@@ -19,14 +19,12 @@ from collections import deque
 from contextlib import ExitStack
 from typing import Any, Protocol
 
-from lightspeed.actors.blocking import wait_for
+from lightspeed.actors.context import Spot, here
 from lightspeed.actors.errors import InForkedChild, InvalidOption, PoolClosed
-from lightspeed.actors.forks import in_forked_child
 from lightspeed.actors.logs import log
-from lightspeed.actors.spot import Spot, here
+from lightspeed.actors.process import WeakBag, in_forked_child
 from lightspeed.actors.text import named
-from lightspeed.actors.weak import WeakBag
-from lightspeed.actors.workers import Worker, Workers
+from lightspeed.actors.workers import Worker, Workers, wait_for
 
 _END_S = 5.0  # so long the interpreter's end waits for what pooled actors were told
 

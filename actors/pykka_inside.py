@@ -9,7 +9,7 @@ import pykka
 from pykka import messages
 from pykka._envelope import Envelope
 
-from lightspeed.actors.forks import in_forked_child
+from lightspeed.actors.process import in_forked_child
 from lightspeed.actors.text import named
 
 __all__ = ["ACTOR_LOOPS", "OWN_MESSAGES", "PRIVATE_NAMES", "STOP", "Envelope", "refuse"]

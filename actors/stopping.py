@@ -4,13 +4,12 @@ from typing import Any
 
 import pykka
 
+from lightspeed.actors.actor import PooledActor
 from lightspeed.actors.errors import PoolClosed
-from lightspeed.actors.kept_inbox import KeptInbox
-from lightspeed.actors.mortal import Mortal
-from lightspeed.actors.pooled_actor import PooledActor
-from lightspeed.actors.pooled_handle import PooledHandle
-from lightspeed.actors.pooled_ref import PooledRef
+from lightspeed.actors.lifecycle import Mortal
 from lightspeed.actors.pykka_inside import STOP
+from lightspeed.actors.ref import PooledHandle, PooledRef
+from lightspeed.actors.threaded import KeptInbox
 
 
 def stop_soon(ref: pykka.ActorRef[Any]) -> None:

@@ -13,10 +13,9 @@ import pykka
 from msgspec import Struct
 from pykka.messages import ProxyCall
 
-from lightspeed.actors.errors import NotSupervisable, PoolClosed
-from lightspeed.actors.exits import ExitReason
-from lightspeed.actors.forks import in_forked_child
+from lightspeed.actors.errors import ExitReason, NotSupervisable, PoolClosed
 from lightspeed.actors.logs import log
+from lightspeed.actors.process import in_forked_child
 from lightspeed.actors.text import named
 
 

@@ -14,18 +14,23 @@ sees to the rest, with `fill`. Whoever parks, or ends a watch, does so and then 
 An exception of its own may hit a thread that calls, anywhere within `fill`: so a worker is woken before the tables say for what,
 and then looks for itself. A finalizer or a signal handler may call again within a call: so the lock is re-entrant, and `fill`
 goes round once more instead of going into itself.
+
+What a worker's thread says when it blocks, so that others work in its place. In any other thread this does nothing.
 """
 
 import concurrent.futures._base
+import math
 import queue
 import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from itertools import chain, repeat
+from types import TracebackType
 from typing import Any
 
-from lightspeed.actors.spot import Spot
+from lightspeed.actors.context import Spot, here
 
 # How often the watch looks: a worker that blocks holds up the others for at most twice as long. At 5 ms, where one call in a
 # hundred takes 10 ms, a third as many are handled.
@@ -390,3 +395,53 @@ class Workers:
         for signal in self.rests:
             if signal.locked():
                 signal.release()
+
+
+# A wait goes on in slices: a Ctrl-C that arrives at the brink of one is seen only when that slice is over; and between two of
+# them whoever waits looks whether there is anybody to do what he waits for.
+_SLICES_S = (0.02, 0.1, 0.5)
+
+# So long one waits when the interpreter is being taken down: no other thread runs any more.
+_LAST_S = 0.5
+
+
+class _Blocking:
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        me = here.spot
+        if isinstance(me, Worker):
+            me.workers.go_inside(me)
+
+    def __exit__(self, _kind: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None) -> None:
+        me = here.spot  # in a forked child no worker's any more
+        if isinstance(me, Worker):
+            me.workers.come_out(me)
+
+
+blocking = _Blocking()
+"""To go around code that may block: `with blocking:`. Within one another is harmless."""
+
+
+def wait_for(signal: threading.Lock, timeout_s: float | None, look: Callable[[], bool] = bool) -> bool:
+    """Wait in the calling thread until the lock is released by what an actor does, None: for ever; False after the timeout.
+
+    Args:
+        look: called now and then; the wait is over too when it returns True.
+    """
+    me = here.spot
+    if isinstance(me, Worker):
+        me.workers.go_away(me)
+    try:
+        deadline_s = math.inf if timeout_s is None else time.monotonic() + timeout_s
+        if sys.is_finalizing():
+            deadline_s = min(deadline_s, time.monotonic() + _LAST_S)
+        for slice_s in repeat(0.0) if sys.is_finalizing() else chain(_SLICES_S, repeat(_SLICES_S[-1])):
+            if signal.acquire(timeout=min(slice_s, max(0.0, deadline_s - time.monotonic()))) or look():
+                return True
+            if time.monotonic() >= deadline_s:
+                break
+        return False
+    finally:
+        if isinstance(me, Worker):
+            me.workers.come_back(me)

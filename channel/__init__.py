@@ -1,7 +1,6 @@
 """All that an embedder needs: `from lightspeed.channel import Channel, Join, Broadcast, new_single_node`."""
 
-from lightspeed.actors import ChannelState, Pool, Runtime, Threads
-from lightspeed.actors.behaviour import Behaviour
+from lightspeed.actors import Pool, Runtime, Threads
 from lightspeed.actors.errors import (
     CapsuleRefused,
     ChannelClosed,
@@ -20,7 +19,8 @@ from lightspeed.actors.errors import (
     TopicCrash,
     TopicStuck,
 )
-from lightspeed.actors.events import (
+from lightspeed.actors.topics import ChannelState
+from lightspeed.actors.topics.rules.events import (
     Broadcast,
     Crash,
     Event,
@@ -32,7 +32,7 @@ from lightspeed.actors.events import (
     check_event,
     event_label,
 )
-from lightspeed.actors.outbound import (
+from lightspeed.actors.topics.rules.outbound import (
     BroadcastMessage,
     Outbound,
     PresenceDiff,
@@ -41,16 +41,12 @@ from lightspeed.actors.outbound import (
     System,
     outbound_label,
 )
-from lightspeed.actors.presence import Diff, Entry, Meta
-from lightspeed.actors.room import Room
-from lightspeed.channel.adapter import Adapter, ClusterReady, SingleNode
-from lightspeed.channel.channel import Channel, new_cluster_ready, new_single_node
+from lightspeed.actors.topics.rules.presence import Diff, Entry, Meta
+from lightspeed.actors.topics.rules.room import Behaviour, Room
+from lightspeed.channel.channel import Adapter, Channel, ClusterReady, SingleNode, new_cluster_ready, new_single_node
 from lightspeed.channel.codec import decode_event, encode
 from lightspeed.channel.trace import read_batches, read_trace
-from lightspeed.supervision import (
-    Backoff,
-    Capsules,
-    DeadLetter,
+from lightspeed.faults import (
     Delay,
     DelayReply,
     Drop,
@@ -64,11 +60,10 @@ from lightspeed.supervision import (
     Poison,
     Raise,
     Reorder,
-    Restarts,
-    Sink,
     Slow,
-    Tree,
 )
+from lightspeed.supervision import Backoff, Tree
+from lightspeed.supervision.topics import Capsules, DeadLetter, Restarts, Sink
 
 __all__ = [
     "Adapter",

@@ -1,4 +1,4 @@
-"""The channel as an embedder holds it."""
+"""The channel as an embedder holds it, and where its messages are carried."""
 
 import sys
 import weakref
@@ -10,33 +10,29 @@ from typing import Any, Literal, Self
 from warnings import warn
 
 import pykka
+from msgspec import Struct
 
-from lightspeed.actors.behaviour import Behaviour
-from lightspeed.actors.current import current_actor
+from lightspeed.actors.checks import YEAR_S
+from lightspeed.actors.context import current_actor, here
 from lightspeed.actors.errors import ChannelClosed, ChannelTimeout, InsideActor, InvalidEvent, InvalidOption
-from lightspeed.actors.events import Crash, Event, Restart, check_event
-from lightspeed.actors.forks import in_forked_child
 from lightspeed.actors.logs import settle
-from lightspeed.actors.outbound import Outbound
-from lightspeed.actors.patterns import Patterns
-from lightspeed.actors.post import Delivery, Order
-from lightspeed.actors.presence import Entry
+from lightspeed.actors.process import WeakBag, in_forked_child
 from lightspeed.actors.runtime import Pool, Runtime, SupervisedRef
-from lightspeed.actors.seconds import YEAR_S
-from lightspeed.actors.spot import here
-from lightspeed.actors.topic import Messages
-from lightspeed.actors.topic_actor import TopicActor
-from lightspeed.actors.weak import WeakBag
+from lightspeed.actors.topics.actor import TopicActor
+from lightspeed.actors.topics.mail import Delivery, Order
+from lightspeed.actors.topics.rules.events import Crash, Event, Patterns, Restart, check_event
+from lightspeed.actors.topics.rules.outbound import Outbound
+from lightspeed.actors.topics.rules.presence import Entry
+from lightspeed.actors.topics.rules.room import Behaviour
+from lightspeed.actors.topics.rules.topic import Messages
 from lightspeed.actors.workers import Worker
-from lightspeed.channel.adapter import Adapter, ClusterReady, SingleNode
-from lightspeed.supervision import (
+from lightspeed.faults import FaultPlan, FaultyRuntime, Injector
+from lightspeed.supervision import Tree
+from lightspeed.supervision.topics import (
     Capsules,
     DeadLetter,
     DeadLetters,
     Door,
-    FaultPlan,
-    FaultyRuntime,
-    Injector,
     Options,
     Outbox,
     Restarts,
@@ -44,9 +40,33 @@ from lightspeed.supervision import (
     SinkActor,
     SinkLanes,
     TopicSupervisor,
-    Tree,
 )
-from lightspeed.supervision.messages import AskCensus, AskCrashed, AskTopic, AskTree, Close, Flush
+from lightspeed.supervision.topics.messages import AskCensus, AskCrashed, AskTopic, AskTree, Close, Flush
+
+
+class SingleNode(Struct, frozen=True):
+    """Everybody is in this process."""
+
+    @property
+    def label(self) -> str:
+        return "single_node"
+
+
+class ClusterReady(Struct, frozen=True):
+    """This node of a cluster. For now it delivers within this process, as `SingleNode` does; its identity is carried along."""
+
+    node_id: str
+    """Not empty."""
+    cluster: str
+    """Not empty."""
+
+    @property
+    def label(self) -> str:
+        return f"cluster_ready:{self.cluster}/{self.node_id}"
+
+
+Adapter = SingleNode | ClusterReady
+
 
 DEFAULT_RUNTIME: type[Runtime] = Pool
 
@@ -123,9 +143,7 @@ class Channel:
         self._faults = None if faults is None else Injector(faults)
         self._runtime: Runtime = DEFAULT_RUNTIME() if runtime is None else _take(runtime)
         if capsules is not None:
-            from lightspeed.supervision.capsules.recorded import (
-                Recorded,  # whoever wants no capsules need not load what pickles them
-            )
+            from lightspeed.capsules.recorded import Recorded
 
             self._runtime = Recorded(self._runtime, capsules)
         if self._faults is not None:

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from lightspeed.actors.errors import InvalidEvent
-from lightspeed.actors.events import (
+from lightspeed.actors.topics.rules.events import (
     Broadcast,
     Crash,
     Event,
@@ -18,8 +18,8 @@ from lightspeed.actors.events import (
     check_event,
     event_label,
 )
-from lightspeed.actors.outbound import Outbound
-from lightspeed.actors.presence import Entry
+from lightspeed.actors.topics.rules.outbound import Outbound
+from lightspeed.actors.topics.rules.presence import Entry
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)

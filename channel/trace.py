@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lightspeed.actors.errors import InvalidEvent, InvalidTrace
-from lightspeed.actors.events import Event
+from lightspeed.actors.topics.rules.events import Event
 from lightspeed.channel.codec import decode_event
 
 # About 150 events: small enough to keep memory flat, large enough for the read not to matter.

@@ -2,13 +2,14 @@
 
 from importlib.metadata import version
 
+from lightspeed.actors.checks import check_seconds
 from lightspeed.actors.errors import InvalidCapsule
-from lightspeed.actors.seconds import check_seconds
 from lightspeed.actors.text import escaped
+from lightspeed.capsules import file as capsule_file
+from lightspeed.capsules import replay as capsule_replay
+from lightspeed.capsules.capsule import Header
 from lightspeed.cli.lines import printable, say
 from lightspeed.cli.streams import tell
-from lightspeed.supervision.capsules import capsule_file, capsule_replay
-from lightspeed.supervision.capsules.capsule import Header
 
 _SIGNATURES = {
     "unsigned": "no",

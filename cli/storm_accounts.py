@@ -31,7 +31,7 @@ from lightspeed.channel import (
     Reply,
 )
 from lightspeed.cli.storm_events import PUSHED, TopicEvent
-from lightspeed.supervision.faults.fault import Fault
+from lightspeed.faults.fault import Fault
 
 _ANSWERS: dict[str, type] = {"joined": Join, "already_joined": Join, "rejoined": Rejoin, "left": Leave}
 """Those which tell what they answer; any other may answer anything of the client's."""

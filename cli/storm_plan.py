@@ -24,8 +24,8 @@ from lightspeed.channel import (
     Slow,
 )
 from lightspeed.cli.storm_events import TopicEvent
-from lightspeed.supervision.faults.fault import Fault
-from lightspeed.supervision.faults.injector import Injector
+from lightspeed.faults.fault import Fault
+from lightspeed.faults.injector import Injector
 
 
 def own_plan(seed: int, seconds: float) -> FaultPlan:

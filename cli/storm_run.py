@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from lightspeed.actors.behaviour import Behaviour
+from lightspeed.actors.topics.rules.room import Behaviour
 from lightspeed.channel import (
     Backoff,
     Channel,

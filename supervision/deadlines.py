@@ -4,9 +4,9 @@ import heapq
 from collections.abc import Callable
 from typing import Protocol
 
+from lightspeed.actors.checks import YEAR_S
 from lightspeed.actors.logs import log
 from lightspeed.actors.runtime import Timer
-from lightspeed.actors.seconds import YEAR_S
 
 
 class Clock(Protocol):

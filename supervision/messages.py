@@ -1,100 +1,81 @@
-"""What a supervisor actor is told, besides events, which come as deliveries, and what its topic actors report."""
+"""What a Supervisor is asked, by `SupervisorRef`, and what it tells itself."""
 
-from collections.abc import Callable
+from collections.abc import Hashable
 from typing import Any
 
 from msgspec import Struct
 
-from lightspeed.actors.runtime import Reply
-from lightspeed.actors.topic import TopicState
-from lightspeed.supervision.children import Child
-from lightspeed.supervision.watches import Watch
+from lightspeed.actors.pykka_inside import STOP
+from lightspeed.supervision.children import ChildName, SupervisedChild
+from lightspeed.supervision.spec import ChildSpec
 
 
-class Flush(Struct):
-    """Reply with the number of the last event accepted before this, once all events up to it are handled."""
-
-    reply: Reply
-    last_seq: int | None = None
-    """That number; None until the supervisor gets to it. Where the flush has to wait, others are accepted meanwhile."""
-
-
-class AskTopic(Struct, frozen=True):
-    """Reply with what the question says of the topic, or of an empty one where nobody is in it."""
-
-    topic: str
-    ask: Callable[[TopicState], Any]
-    reply: Reply
+class _Request(Struct, frozen=True, kw_only=True):
+    name: ChildName | None = None
+    """What the id stands for; None: it is to be found by whoever hears this."""
+    caller: Any = None
+    """The actor inside which it was called, if it was inside any."""
 
 
-class AskCrashed(Struct, frozen=True):
-    """Reply with whether the channel is down."""
+class StartChild(_Request, frozen=True):
+    spec: ChildSpec
 
-    reply: Reply
-
-
-class AskCensus(Struct, frozen=True):
-    """Reply with a dict of topic to number of members, as of the moment at which this was accepted."""
-
-    reply: Reply
+    @property
+    def id(self) -> Hashable:
+        return self.spec.id
 
 
-class AskTree(Struct, frozen=True):
-    """Reply with the channel's phase, and a dict of topic to `Tree`."""
+class _OfChild(_Request, frozen=True):
+    id: Hashable
 
-    reply: Reply
-
-
-class Close(Struct, frozen=True):
-    """Handle what was accepted, stop every topic actor, then stop. Whoever is busy after the timeout is abandoned."""
-
-    timeout_s: float
+    def __post_init__(self) -> None:
+        hash(self.id)  # raises in the caller, where else it would in the supervisor
 
 
-class StopAll(Struct, frozen=True):
-    """Of a close whose timeout runs: nobody is being counted any more."""
+class TerminateChild(_OfChild, frozen=True):
+    pass
 
 
-class CloseOverdue(Struct, frozen=True):
-    """Of a close whose timeout is over."""
+class RestartChild(_OfChild, frozen=True):
+    pass
 
 
-class Counted(Struct, frozen=True):
-    """The topic has handled all that it was sent before somebody asked to crash it: it is known who is in it."""
-
-    topic: str
-    seq: int
-    """Of the order to crash it."""
+class DeleteChild(_OfChild, frozen=True):
+    pass
 
 
-class CountOverdue(Struct, frozen=True):
-    """The topic has had the time of a crash for that. If it has handled nothing meanwhile, it is taken as it is."""
-
-    topic: str
-    seq: int
-    progress: int
-    """How far it was at the beginning."""
+class WhichChild(_OfChild, frozen=True):
+    pass
 
 
-class ComeUp(Struct, frozen=True):
-    """It was put off, and its time has come."""
-
-    child: Child
+class WhichChildren(Struct, frozen=True):
+    pass
 
 
-class LookForStuck(Struct, frozen=True):
-    """It is time to see who does not come back from an event."""
+class CountChildren(Struct, frozen=True):
+    pass
 
 
-class Overdue(Struct, frozen=True):
-    """Whoever of these is not down is abandoned, unless others of them still get there."""
-
-    watch: Watch
+class WhichBranch(Struct, frozen=True):
+    pass
 
 
-class RejoinWindowClosed(Struct, frozen=True):
-    """Whoever of these that nobody rejoined is stopped. They are named: it comes late, and is to keep nobody who is dead."""
+class StopInside(type(STOP)):  # type: ignore[misc]
+    """A stop that somebody waits for inside an actor."""
 
-    topics: tuple[str, ...]
-    incarnations: tuple[int, ...]
-    """One for each topic."""
+    caller: Any = None
+
+
+class AllUp(Struct, frozen=True):
+    """The first start is done: what waited for it goes on."""
+
+
+class Retry(Struct, frozen=True):
+    """Try to restart the child, unless this try was called off."""
+
+    child: SupervisedChild
+    tries: int
+
+
+class DeadlinePassed(Struct, frozen=True):
+    """Some deadline has."""

@@ -7,15 +7,14 @@ import pykka
 
 from lightspeed.actors.errors import RestartsExceeded, Shutdown, StartFailed
 from lightspeed.actors.text import shown
-from lightspeed.supervision.backoff import Randomness
-from lightspeed.supervision.child_steps import ChildSteps
-from lightspeed.supervision.child_table import ChildTable, Phase, SupervisedChild
-from lightspeed.supervision.crash_report import report_end, report_failed_start
+from lightspeed.supervision.children import ChildTable, Phase, SupervisedChild
 from lightspeed.supervision.deadlines import Clock, Deadlines
-from lightspeed.supervision.lanes import Steps
-from lightspeed.supervision.rules import restarted_with, should_restart, shuts_down
-from lightspeed.supervision.supervisor_messages import Retry
-from lightspeed.supervision.supervisor_options import SupervisorOptions
+from lightspeed.supervision.jobs import Steps
+from lightspeed.supervision.messages import Retry
+from lightspeed.supervision.report import report_end, report_failed_start
+from lightspeed.supervision.rules import Randomness, restarted_with, should_restart, shuts_down
+from lightspeed.supervision.spec import SupervisorOptions
+from lightspeed.supervision.steps import ChildSteps
 
 
 class Restarts:

@@ -10,31 +10,27 @@ from typing import Any, ClassVar
 
 import pykka
 
-from lightspeed.actors.errors import (
-    InsideActor,
-    SupervisorStopped,
-)
+from lightspeed.actors.actor import PooledActor
+from lightspeed.actors.errors import InsideActor, SupervisorStopped
+from lightspeed.actors.future import PooledFuture
 from lightspeed.actors.pool import ActorPool, default_pool
-from lightspeed.actors.pooled_actor import PooledActor
-from lightspeed.actors.pooled_future import PooledFuture
-from lightspeed.actors.pooled_handle import NOT_HERE
 from lightspeed.actors.pykka_inside import STOP, Envelope
+from lightspeed.actors.ref import NOT_HERE
 from lightspeed.actors.runtime import Threads
 from lightspeed.actors.watching import Down, Up
-from lightspeed.supervision.backoff import Backoff, Randomness
-from lightspeed.supervision.child_names import ChildNames
-from lightspeed.supervision.child_requests import CALLS, JOBS, ChildRequests
-from lightspeed.supervision.child_spec import ChildSpec
-from lightspeed.supervision.child_steps import ChildSteps
-from lightspeed.supervision.child_table import Branch, ChildCounts, ChildTable, ChildView, Phase, SupervisedChild, view_of
-from lightspeed.supervision.crash_report import report_given_up
+from lightspeed.supervision.children import (
+    Branch,
+    ChildCounts,
+    ChildNames,
+    ChildTable,
+    ChildView,
+    Phase,
+    SupervisedChild,
+    view_of,
+)
 from lightspeed.supervision.deadlines import Clock, Deadlines
-from lightspeed.supervision.giving_up import give_up_all
-from lightspeed.supervision.lanes import Job, Lanes, Steps, fail
-from lightspeed.supervision.lineage import line_of
-from lightspeed.supervision.restarts import Restarts
-from lightspeed.supervision.rules import AutoShutdown, Strategy
-from lightspeed.supervision.supervisor_messages import (
+from lightspeed.supervision.jobs import Job, Lanes, Steps, fail
+from lightspeed.supervision.messages import (
     AllUp,
     CountChildren,
     DeadlinePassed,
@@ -45,8 +41,13 @@ from lightspeed.supervision.supervisor_messages import (
     WhichChild,
     WhichChildren,
 )
-from lightspeed.supervision.supervisor_options import SupervisorOptions
-from lightspeed.supervision.supervisor_ref import SupervisorRef
+from lightspeed.supervision.ref import SupervisorRef
+from lightspeed.supervision.report import line_of, report_given_up
+from lightspeed.supervision.requests import CALLS, JOBS, ChildRequests
+from lightspeed.supervision.restarts import Restarts
+from lightspeed.supervision.rules import AutoShutdown, Backoff, Randomness, Strategy
+from lightspeed.supervision.spec import ChildSpec, SupervisorOptions
+from lightspeed.supervision.steps import ChildSteps, give_up_all
 
 _ALL = object()
 """The lane of what concerns all children."""

@@ -7,9 +7,9 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from lightspeed.actors.checks import check_call, is_put_off
 from lightspeed.actors.errors import InvalidOption, InvariantBroken
 from lightspeed.actors.failures import text_of
-from lightspeed.actors.plain import check_call, is_put_off
 from lightspeed.actors.text import escaped
 from lightspeed.channel import FaultPlan
 from lightspeed.testing.scenario import Scenario

@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from lightspeed.actors.checks import check_call, is_put_off
+from lightspeed.actors.context import Spot
 from lightspeed.actors.errors import ChannelClosed, ChannelTimeout, InvalidOption, SimulationMisused
-from lightspeed.actors.events import Broadcast, Event, Join, Leave, Push, Rejoin, check_event
-from lightspeed.actors.outbound import Outbound
-from lightspeed.actors.plain import check_call, is_put_off
-from lightspeed.actors.spot import Spot
 from lightspeed.actors.text import escaped
+from lightspeed.actors.topics.rules.events import Broadcast, Event, Join, Leave, Push, Rejoin, check_event
+from lightspeed.actors.topics.rules.outbound import Outbound
 from lightspeed.channel import Channel, encode
 from lightspeed.testing.trace import Act
 

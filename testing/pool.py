@@ -4,13 +4,12 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from lightspeed.actors.errors import PoolClosed, SimulationMisused, SimulationStuck
-from lightspeed.actors.exits import ExitReason
+from lightspeed.actors.context import Spot, here
+from lightspeed.actors.errors import ExitReason, PoolClosed, SimulationMisused, SimulationStuck
+from lightspeed.actors.future import PooledFuture
 from lightspeed.actors.pool import ActorPool, Runnable
-from lightspeed.actors.pooled_future import PooledFuture
-from lightspeed.actors.post import Delivery, Order
 from lightspeed.actors.pykka_inside import STOP, Envelope
-from lightspeed.actors.spot import Spot, here
+from lightspeed.actors.topics.mail import Delivery, Order
 from lightspeed.testing.clock import Timer, VirtualClock
 from lightspeed.testing.invariants.asks import Asks
 from lightspeed.testing.schedulers import Scheduler

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lightspeed.channel import Backoff, Broadcast, Crash, Event, FaultPlan, Join, Leave, Push, Rejoin, Restart, Restarts
-from lightspeed.supervision import (
+from lightspeed.faults import (
     Delay,
     DelayReply,
     Drop,

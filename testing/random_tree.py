@@ -3,8 +3,8 @@
 import random
 
 from lightspeed.channel import Backoff
-from lightspeed.supervision.child_spec import ShutdownS
 from lightspeed.supervision.rules import AutoShutdown, Kind
+from lightspeed.supervision.spec import ShutdownS
 from lightspeed.testing.scenario_tree import BRANCH, OF_ALL, ScenarioChild, ScenarioTree, TreeAct, What
 from lightspeed.testing.workers import WORKERS
 

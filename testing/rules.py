@@ -5,8 +5,8 @@ from types import FunctionType
 
 from msgspec import Struct
 
+from lightspeed.actors.checks import check_call, is_put_off
 from lightspeed.actors.errors import InvalidOption, SimulationMisused
-from lightspeed.actors.plain import check_call, is_put_off
 from lightspeed.actors.text import escaped
 from lightspeed.testing.trace import note
 

@@ -6,12 +6,12 @@ from typing import Any, ClassVar
 
 import pykka
 
+from lightspeed.actors.actor import PooledActor
+from lightspeed.actors.future import PooledFuture
 from lightspeed.actors.pool import ActorPool
-from lightspeed.actors.pooled_actor import PooledActor
-from lightspeed.actors.pooled_future import PooledFuture
-from lightspeed.actors.pooled_handle import PooledHandle
+from lightspeed.actors.ref import PooledHandle
 from lightspeed.actors.runtime import SupervisedRef, Timer
-from lightspeed.actors.topic_actor import TopicActor
+from lightspeed.actors.topics.actor import TopicActor
 from lightspeed.testing.pool import SimulatedPool
 
 

@@ -16,9 +16,7 @@ from lightspeed.actors.errors import (
     SupervisorTimeout,
 )
 from lightspeed.supervision import Backoff, ChildSpec, Supervisor, SupervisorRef
-from lightspeed.supervision.child_spec import ShutdownS
-from lightspeed.supervision.rules import AutoShutdown, Kind, Strategy
-from lightspeed.supervision.supervisor_messages import (
+from lightspeed.supervision.messages import (
     CountChildren,
     DeleteChild,
     RestartChild,
@@ -27,7 +25,8 @@ from lightspeed.supervision.supervisor_messages import (
     WhichChild,
     WhichChildren,
 )
-from lightspeed.supervision.supervisor_options import SupervisorOptions
+from lightspeed.supervision.rules import AutoShutdown, Kind, Strategy
+from lightspeed.supervision.spec import ShutdownS, SupervisorOptions
 from lightspeed.testing.supervised import SimulatedSupervisor
 from lightspeed.testing.workers import WORKERS, Starts, Worker
 

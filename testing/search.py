@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable, Iterator
 
 from msgspec.structs import replace
 
+from lightspeed.actors.checks import check_call
 from lightspeed.actors.errors import InvalidOption, InvariantBroken
-from lightspeed.actors.plain import check_call
 from lightspeed.channel import FaultPlan
-from lightspeed.supervision import Raise
+from lightspeed.faults import Raise
 from lightspeed.testing.case import Case, Outcome, Play, play
 from lightspeed.testing.scenario import Scenario
 

@@ -6,14 +6,16 @@ from typing import Any, Self
 
 import pykka
 
+from lightspeed.actors.actor import PooledActor
+from lightspeed.actors.checks import check_call
 from lightspeed.actors.errors import InvalidOption, InvariantBroken, SimulationMisused, SimulationStuck
-from lightspeed.actors.plain import check_call
-from lightspeed.actors.pooled_actor import PooledActor
-from lightspeed.actors.pooled_ref import PooledRef
+from lightspeed.actors.ref import PooledRef
 from lightspeed.actors.stopping import stop_soon
 from lightspeed.actors.text import escaped, named, shown
 from lightspeed.channel import Adapter, Channel, FaultPlan
-from lightspeed.supervision import ChildSpec, Hang, Jump, Options, Slow, Supervisor, SupervisorRef
+from lightspeed.faults import Hang, Jump, Slow
+from lightspeed.supervision import ChildSpec, Supervisor, SupervisorRef
+from lightspeed.supervision.topics import Options
 from lightspeed.testing.client import Client
 from lightspeed.testing.invariants.incarnation import Rules
 from lightspeed.testing.invariants.witness import SPOIL_REPLIES, Witness

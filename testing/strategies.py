@@ -10,21 +10,7 @@ except ImportError as error:
     raise ImportError('strategies need Hypothesis: pip install "lightspeed-channels[testing]"') from error
 
 from lightspeed.channel import Broadcast, Crash, Event, FaultPlan, Join, Leave, Push, Rejoin, Restart
-from lightspeed.supervision import (
-    Delay,
-    DelayReply,
-    Drop,
-    Duplicate,
-    Fault,
-    Full,
-    Hang,
-    Jump,
-    LoseReply,
-    Poison,
-    Raise,
-    Reorder,
-    Slow,
-)
+from lightspeed.faults import Delay, DelayReply, Drop, Duplicate, Fault, Full, Hang, Jump, LoseReply, Poison, Raise, Reorder, Slow
 from lightspeed.testing.scenario import Scenario, Sending
 
 __all__ = ["Events", "events", "faults", "operator_events", "plans", "scenarios", "st", "stateful", "topic_events"]

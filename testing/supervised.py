@@ -20,17 +20,15 @@ from typing import Any
 import pykka
 from msgspec.structs import replace
 
-from lightspeed.actors.errors import ChildNotFound, InvalidOption, InvariantBroken, SimulationMisused
-from lightspeed.actors.exits import NORMAL
-from lightspeed.actors.pooled_ref import PooledRef
+from lightspeed.actors.context import here
+from lightspeed.actors.errors import NORMAL, ChildNotFound, InvalidOption, InvariantBroken, SimulationMisused
 from lightspeed.actors.pykka_inside import STOP, Envelope
-from lightspeed.actors.spot import here
+from lightspeed.actors.ref import PooledRef
 from lightspeed.actors.stopping import stop_soon
 from lightspeed.actors.text import named, shown
 from lightspeed.actors.watching import Down, Up
 from lightspeed.supervision import ChildSpec, Supervisor, SupervisorRef
-from lightspeed.supervision.lineage import supervisor_of
-from lightspeed.supervision.supervisor_messages import (
+from lightspeed.supervision.messages import (
     AllUp,
     CountChildren,
     DeleteChild,
@@ -42,6 +40,7 @@ from lightspeed.supervision.supervisor_messages import (
     WhichChild,
     WhichChildren,
 )
+from lightspeed.supervision.report import supervisor_of
 from lightspeed.testing.invariants.supervisor_witness import SupervisorWitness
 from lightspeed.testing.pool import SimulatedPool
 

@@ -14,10 +14,10 @@ import msgspec
 from msgspec import Struct
 
 from lightspeed.actors.errors import LightspeedError
-from lightspeed.actors.events import Broadcast, Crash, Join, Leave, Push, Rejoin, Restart
-from lightspeed.actors.post import Delivery, Errand, Order, Question
 from lightspeed.actors.pykka_inside import STOP, Envelope
 from lightspeed.actors.text import shown
+from lightspeed.actors.topics.mail import Delivery, Errand, Order, Question
+from lightspeed.actors.topics.rules.events import Broadcast, Crash, Join, Leave, Push, Rejoin, Restart
 
 EVENTS = frozenset((Broadcast, Crash, Join, Leave, Push, Rejoin, Restart))
 _STRUCTS = type(Join)

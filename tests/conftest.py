@@ -6,9 +6,10 @@ import pytest
 from hypothesis import settings
 
 import lightspeed.channel.channel
-from lightspeed.actors import Pool, Threads, TopicActor
+from lightspeed.actors import Pool, Threads
 from lightspeed.actors.runtime import NOT_HERE
-from lightspeed.supervision import TopicSupervisor
+from lightspeed.actors.topics import TopicActor
+from lightspeed.supervision.topics import TopicSupervisor
 
 # Their asserts count as those of the tests do, under -O too.
 pytest.register_assert_rewrite("moved_clock", "stage", "wild")

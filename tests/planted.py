@@ -3,15 +3,15 @@
 from contextlib import contextmanager
 from unittest.mock import patch
 
-from lightspeed.actors.events import Rejoin
-from lightspeed.actors.outbound import Reply
-from lightspeed.actors.post import Delivery
-from lightspeed.actors.presence import Entry, Meta, Presence
-from lightspeed.actors.topic import TopicState
-from lightspeed.actors.topic_actor import TopicActor
-from lightspeed.supervision.aftermath import Aftermath
-from lightspeed.supervision.children import Children
-from lightspeed.supervision.roll import Roll
+from lightspeed.actors.topics.actor import TopicActor
+from lightspeed.actors.topics.mail import Delivery
+from lightspeed.actors.topics.rules.events import Rejoin
+from lightspeed.actors.topics.rules.outbound import Reply
+from lightspeed.actors.topics.rules.presence import Entry, Meta, Presence
+from lightspeed.actors.topics.rules.topic import TopicState
+from lightspeed.supervision.topics.aftermath import Aftermath
+from lightspeed.supervision.topics.children import Children
+from lightspeed.supervision.topics.roll import Roll
 
 
 @contextmanager
@@ -31,7 +31,7 @@ def lost_rejoin_during_restart():
 @contextmanager
 def member_not_replayed():
     """The ledger forgets the last of several members."""
-    from lightspeed.supervision.ledger import Ledger
+    from lightspeed.supervision.topics.roll import Ledger
 
     take = Ledger.take
     with patch.object(Ledger, "take", lambda ledger, *topic: take(ledger, *topic)[:2]):

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from lightspeed.channel import FaultPlan, Raise, Slow
-from lightspeed.supervision.faults.fault import Fault
-from lightspeed.supervision.faults.kinds import KINDS
+from lightspeed.faults.fault import KINDS, Fault
 
 PAGE = (Path(__file__).parent.parent / "docs" / "faults.md").read_text(encoding="utf-8")
 

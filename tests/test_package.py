@@ -35,7 +35,7 @@ def test_the_wheel_holds_every_file_of_every_package_and_nothing_else(wheel):
     expected = {f"lightspeed/{path.relative_to(ROOT)}" for package in packages for path in package.glob("**/*.py")}
     expected |= {f"lightspeed/{package.name}/py.typed" for package in packages}
     assert held == expected
-    assert {"lightspeed/actors/topic.py", "lightspeed/supervision/topic_supervisor.py"} <= held
+    assert {"lightspeed/actors/topics/rules/topic.py", "lightspeed/supervision/topics/router.py"} <= held
 
 
 @pytest.mark.slow

@@ -3,7 +3,7 @@
 from typing import Any
 
 from lightspeed.actors.errors import InvariantBroken
-from lightspeed.actors.pooled_future import PooledFuture
+from lightspeed.actors.future import PooledFuture
 from lightspeed.actors.pykka_inside import Envelope
 from lightspeed.actors.text import shown
 from lightspeed.supervision import Supervisor

@@ -4,7 +4,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterable
 from operator import itemgetter
 
-from lightspeed.actors.outbound import Outbound, System
+from lightspeed.actors.topics.rules.outbound import Outbound, System
 
 
 class Books:

@@ -7,7 +7,7 @@ it is said that it can't.
 
 from msgspec import Struct
 
-from lightspeed.actors.outbound import Outbound, System
+from lightspeed.actors.topics.rules.outbound import Outbound, System
 
 
 class Change(Struct, frozen=True):

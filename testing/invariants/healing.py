@@ -5,9 +5,9 @@ It decides, and does nothing else. Written a second time, as `reference.py` is: 
 
 from msgspec import Struct
 
-from lightspeed.actors.outbound import Outbound, PushMessage, System
-from lightspeed.supervision.backoff import Backoff
-from lightspeed.supervision.options import Restarts
+from lightspeed.actors.topics.rules.outbound import Outbound, PushMessage, System
+from lightspeed.supervision.rules import Backoff
+from lightspeed.supervision.topics.options import Restarts
 from lightspeed.testing.clock import EPSILON_S
 
 

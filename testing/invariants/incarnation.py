@@ -8,15 +8,15 @@ from typing import Any
 
 from msgspec import Struct
 
-from lightspeed.actors.behaved_topic import BehavedTopic
 from lightspeed.actors.errors import InjectedFault, TopicStuck
-from lightspeed.actors.events import Rejoin, TopicEvent
 from lightspeed.actors.failures import text_of
-from lightspeed.actors.outbound import BroadcastMessage, Outbound, PresenceDiff, Reply, unread
-from lightspeed.actors.post import Delivery, Post
-from lightspeed.actors.recipients import Recipients
-from lightspeed.supervision import Fault
-from lightspeed.supervision.options import Restarts
+from lightspeed.actors.topics.mail import Delivery, Post
+from lightspeed.actors.topics.rules.behaved_topic import BehavedTopic
+from lightspeed.actors.topics.rules.events import Rejoin, TopicEvent
+from lightspeed.actors.topics.rules.outbound import BroadcastMessage, Outbound, PresenceDiff, Reply, unread
+from lightspeed.actors.topics.rules.presence import Recipients
+from lightspeed.faults import Fault
+from lightspeed.supervision.topics.options import Restarts
 from lightspeed.testing.invariants.reference import ReferenceTopic
 from lightspeed.testing.invariants.reference_room import HookFailed, ReferenceRoom
 

@@ -2,7 +2,7 @@
 
 from collections import deque
 
-from lightspeed.actors.events import Crash, Restart
+from lightspeed.actors.topics.rules.events import Crash, Restart
 from lightspeed.testing.clock import EPSILON_S
 from lightspeed.testing.invariants.incarnation import Incarnation
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from lightspeed.actors.events import Crash, Leave
-from lightspeed.supervision import Duplicate
+from lightspeed.actors.topics.rules.events import Crash, Leave
+from lightspeed.faults import Duplicate
 
 if TYPE_CHECKING:
     from lightspeed.testing.invariants.witness import Witness

@@ -3,9 +3,9 @@
 It shares nothing with what it is compared with but the shapes of events and messages.
 """
 
-from lightspeed.actors.events import Broadcast, Join, Leave, Push, Rejoin, TopicEvent
-from lightspeed.actors.outbound import BroadcastMessage, Outbound, PresenceDiff, PushMessage, Reply
-from lightspeed.actors.presence import Diff, Entry, Meta
+from lightspeed.actors.topics.rules.events import Broadcast, Join, Leave, Push, Rejoin, TopicEvent
+from lightspeed.actors.topics.rules.outbound import BroadcastMessage, Outbound, PresenceDiff, PushMessage, Reply
+from lightspeed.actors.topics.rules.presence import Diff, Entry, Meta
 
 
 class ReferenceTopic:

@@ -10,10 +10,10 @@ from typing import Any
 import pykka
 from msgspec import Struct
 
-from lightspeed.actors.exits import ExitReason
-from lightspeed.actors.pooled_ref import PooledRef
+from lightspeed.actors.errors import ExitReason
+from lightspeed.actors.ref import PooledRef
 from lightspeed.actors.text import class_name, shown
-from lightspeed.supervision.child_spec import ChildSpec
+from lightspeed.supervision.spec import ChildSpec
 from lightspeed.testing.invariants.healing import Delay, ReferenceBackoff
 
 _WORKER_SHUTDOWN_S = 5.0  # what docs/supervision.md says, of a child that does not say it

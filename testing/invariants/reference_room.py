@@ -6,9 +6,9 @@ It makes a behaviour of its own and gives it what the other one was given. What 
 from collections.abc import Callable
 from typing import Any
 
-from lightspeed.actors.events import Broadcast, Join, Leave, Push, Rejoin, TopicEvent
-from lightspeed.actors.outbound import BroadcastMessage, Outbound, PushMessage, Reply
-from lightspeed.actors.presence import Entry
+from lightspeed.actors.topics.rules.events import Broadcast, Join, Leave, Push, Rejoin, TopicEvent
+from lightspeed.actors.topics.rules.outbound import BroadcastMessage, Outbound, PushMessage, Reply
+from lightspeed.actors.topics.rules.presence import Entry
 from lightspeed.testing.clock import EPSILON_S
 from lightspeed.testing.invariants.reference import ReferenceTopic
 

@@ -15,16 +15,15 @@ from lightspeed.actors.errors import (
     ChildNotFound,
     ChildRestarting,
     ChildRunning,
+    ExitReason,
     Ignore,
     RestartsExceeded,
     Shutdown,
     StartFailed,
 )
-from lightspeed.actors.exits import ExitReason
-from lightspeed.supervision.child_spec import ChildSpec
+from lightspeed.supervision.messages import DeleteChild, RestartChild, StartChild, TerminateChild
+from lightspeed.supervision.spec import ChildSpec, SupervisorOptions
 from lightspeed.supervision.supervisor import Supervisor
-from lightspeed.supervision.supervisor_messages import DeleteChild, RestartChild, StartChild, TerminateChild
-from lightspeed.supervision.supervisor_options import SupervisorOptions
 from lightspeed.testing.invariants.healing import Delay, ReferenceBackoff, ReferenceWindow
 from lightspeed.testing.invariants.reference_child import (
     Answer,

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from lightspeed.actors.text import shown
-from lightspeed.supervision.child_table import Branch, ChildCounts, ChildView
-from lightspeed.supervision.supervisor_messages import CountChildren, WhichChild
+from lightspeed.supervision.children import Branch, ChildCounts, ChildView
+from lightspeed.supervision.messages import CountChildren, WhichChild
 from lightspeed.supervision.tree import Tree
 from lightspeed.testing.invariants.reference_child import ReferenceChild, told
 from lightspeed.testing.invariants.reference_supervisor import ReferenceSupervisor

@@ -9,16 +9,14 @@ from typing import Any
 
 import pykka
 
-from lightspeed.actors.errors import InsideActor, SupervisorStopped
-from lightspeed.actors.exits import ExitReason
+from lightspeed.actors.errors import ExitReason, InsideActor, SupervisorStopped
 from lightspeed.actors.failures import text_of
 from lightspeed.actors.pykka_inside import STOP
 from lightspeed.actors.text import shown
-from lightspeed.supervision.child_spec import ChildSpec
-from lightspeed.supervision.child_table import ChildView
-from lightspeed.supervision.lineage import line_of
-from lightspeed.supervision.supervisor_messages import TerminateChild
-from lightspeed.supervision.supervisor_options import SupervisorOptions
+from lightspeed.supervision.children import ChildView
+from lightspeed.supervision.messages import TerminateChild
+from lightspeed.supervision.report import line_of
+from lightspeed.supervision.spec import ChildSpec, SupervisorOptions
 from lightspeed.supervision.tree import Tree
 from lightspeed.testing.clock import EPSILON_S
 from lightspeed.testing.invariants.reference_child import Answer, Ask, Begin, Due, GiveUp, ReferenceChild, Stage, Stop, Wait, told

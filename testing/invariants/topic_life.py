@@ -8,11 +8,11 @@ from collections.abc import Callable, Collection, Set
 from typing import Any
 
 from lightspeed.actors.errors import InjectedFault, TopicCrash, TopicStuck
-from lightspeed.actors.events import Crash, Join, Leave, Rejoin, Restart, TopicEvent
 from lightspeed.actors.failures import text_of
-from lightspeed.actors.outbound import Outbound, PushMessage, Reply, System
-from lightspeed.actors.post import Delivery, Post
-from lightspeed.supervision import Fault, Full
+from lightspeed.actors.topics.mail import Delivery, Post
+from lightspeed.actors.topics.rules.events import Crash, Join, Leave, Rejoin, Restart, TopicEvent
+from lightspeed.actors.topics.rules.outbound import Outbound, PushMessage, Reply, System
+from lightspeed.faults import Fault, Full
 from lightspeed.testing.clock import EPSILON_S
 from lightspeed.testing.invariants.downs import Downs
 from lightspeed.testing.invariants.healing import Healing

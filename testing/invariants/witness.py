@@ -28,24 +28,12 @@ from collections.abc import Callable, Set
 from typing import Any
 
 from lightspeed.actors.errors import InvariantBroken, TopicCrash
-from lightspeed.actors.events import Crash, Event, Leave, Restart
 from lightspeed.actors.failures import text_of
-from lightspeed.actors.outbound import BroadcastMessage, Outbound, PushMessage, Reply, System, unread
-from lightspeed.actors.post import Delivery, Order, Post
-from lightspeed.actors.topic import Messages
-from lightspeed.supervision import (
-    Delay,
-    DelayReply,
-    Drop,
-    Duplicate,
-    FailSupervisor,
-    Fault,
-    Full,
-    Hang,
-    LoseReply,
-    Reorder,
-    Slow,
-)
+from lightspeed.actors.topics.mail import Delivery, Order, Post
+from lightspeed.actors.topics.rules.events import Crash, Event, Leave, Restart
+from lightspeed.actors.topics.rules.outbound import BroadcastMessage, Outbound, PushMessage, Reply, System, unread
+from lightspeed.actors.topics.rules.topic import Messages
+from lightspeed.faults import Delay, DelayReply, Drop, Duplicate, FailSupervisor, Fault, Full, Hang, LoseReply, Reorder, Slow
 from lightspeed.testing.client import Client
 from lightspeed.testing.invariants.books import Books, SinkBooks
 from lightspeed.testing.invariants.downs import Downs

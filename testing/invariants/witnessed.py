@@ -4,13 +4,12 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from lightspeed.actors.post import Delivery, Order, Outlet, Post
-from lightspeed.actors.recipients import Roster
-from lightspeed.actors.runtime import Reply, Runtime, SupervisedRef
-from lightspeed.actors.runtime_over import RuntimeOver
-from lightspeed.actors.topic import Messages, TopicState
-from lightspeed.actors.topic_actor import TopicActor
-from lightspeed.supervision import TopicSupervisor
+from lightspeed.actors.runtime import Reply, Runtime, RuntimeOver, SupervisedRef
+from lightspeed.actors.topics.actor import TopicActor
+from lightspeed.actors.topics.mail import Delivery, Order, Outlet, Post
+from lightspeed.actors.topics.rules.presence import Roster
+from lightspeed.actors.topics.rules.topic import Messages, TopicState
+from lightspeed.supervision.topics import TopicSupervisor
 from lightspeed.testing.invariants.witness import Witness
 from lightspeed.testing.trace import Trace, printable
 

@@ -3,7 +3,7 @@ import threading
 import pytest
 
 from lightspeed.actors import ActorPool, PooledActor
-from lightspeed.actors.blocking import blocking, wait_for
+from lightspeed.actors.workers import blocking, wait_for
 
 
 def test_elsewhere_than_in_a_worker_it_does_nothing():
@@ -23,7 +23,7 @@ def test_a_wait_ends_when_the_lock_is_released_or_the_time_is_over():
 
 
 def test_a_wait_of_several_slices_ends_when_the_lock_is_released(monkeypatch):
-    monkeypatch.setattr("lightspeed.actors.blocking._SLICES_S", (0.001,))
+    monkeypatch.setattr("lightspeed.actors.workers._SLICES_S", (0.001,))
     signal = threading.Lock()
     signal.acquire()
     threading.Timer(0.01, signal.release).start()

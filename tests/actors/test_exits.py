@@ -1,7 +1,6 @@
 import pytest
 
-from lightspeed.actors.errors import Ignore, Shutdown
-from lightspeed.actors.exits import NORMAL, ExitReason, reason_of
+from lightspeed.actors.errors import NORMAL, ExitReason, Ignore, Shutdown, reason_of
 
 BUG = ValueError("planted")
 

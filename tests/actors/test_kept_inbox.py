@@ -3,9 +3,9 @@ import threading
 import pykka
 import pytest
 
-from lightspeed.actors.kept_inbox import KeptInbox
-from lightspeed.actors.pooled_future import PooledFuture
+from lightspeed.actors.future import PooledFuture
 from lightspeed.actors.pykka_inside import STOP, Envelope
+from lightspeed.actors.threaded import KeptInbox
 
 
 def test_what_comes_when_the_actor_is_dead_is_answered_by_whoever_brings_it():

@@ -9,7 +9,7 @@ from loguru import logger
 
 from lightspeed.actors import ActorPool, PooledActor, watch
 from lightspeed.actors.logs import PykkaRecords, lead_pykka_records, settle
-from lightspeed.actors.topic import TopicState
+from lightspeed.actors.topics.rules.topic import TopicState
 from lightspeed.channel import Channel, Crash, Join, Leave, Pool, Threads
 
 

@@ -4,7 +4,7 @@ import pykka
 import pytest
 
 from lightspeed.actors import Supervisable
-from lightspeed.actors.current import current_actor
+from lightspeed.actors.context import current_actor
 from lightspeed.actors.errors import AskRing, NotSupervisable
 
 

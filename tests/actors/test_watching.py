@@ -4,9 +4,8 @@ import pykka
 import pytest
 
 from lightspeed.actors import ActorPool, PooledActor
-from lightspeed.actors.errors import Ignore, NotSupervisable, Shutdown
-from lightspeed.actors.exits import NORMAL
-from lightspeed.actors.supervisable import Supervisable
+from lightspeed.actors.errors import NORMAL, Ignore, NotSupervisable, Shutdown
+from lightspeed.actors.threaded import Supervisable
 from lightspeed.actors.watching import Down, Up, tell_when_up, unwatch, watch
 
 

@@ -12,9 +12,9 @@ import pytest
 from starts import count_starts
 
 from lightspeed.actors import ActorPool, InForkedChild, PooledActor, Supervisable, watch, workers
-from lightspeed.actors.blocking import blocking
 from lightspeed.actors.errors import AskRing
-from lightspeed.actors.pooled_handle import PooledHandle
+from lightspeed.actors.ref import PooledHandle
+from lightspeed.actors.workers import blocking
 
 LONG = 3600.0
 

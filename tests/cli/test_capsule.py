@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from lightspeed.capsules import file as capsule_file
 from lightspeed.cli.main import main
-from lightspeed.supervision.capsules import capsule_file
 
 COMMAND = [sys.executable, "-c", "import sys; from lightspeed.cli.main import main; sys.exit(main())", "capsule"]
 pytestmark = pytest.mark.slow  # each starts a Python

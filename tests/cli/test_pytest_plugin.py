@@ -139,7 +139,7 @@ def test_the_marker_sets_the_scheduler_the_faults_and_the_seeds(pytester):
         """
         import pytest
         from lightspeed.channel import FaultPlan, Join
-        from lightspeed.supervision import Raise
+        from lightspeed.faults import Raise
         from lightspeed.testing.schedulers import RoundRobin
 
         @pytest.mark.lightspeed_simulation(scheduler="round_robin", faults=FaultPlan((Raise(at=1),)), seeds=3)

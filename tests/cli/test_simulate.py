@@ -12,7 +12,8 @@ from tqdm import tqdm
 
 from lightspeed.channel import FaultPlan, Join, Leave
 from lightspeed.cli.main import main
-from lightspeed.supervision import Raise, RestartWindow
+from lightspeed.faults import Raise
+from lightspeed.supervision import RestartWindow
 from lightspeed.testing import Scenario, random_scenario
 from lightspeed.testing.recording import read_recording
 

@@ -8,7 +8,7 @@ import pytest
 
 from lightspeed.channel import FaultPlan, Raise
 from lightspeed.cli.main import main
-from lightspeed.supervision.children import Children
+from lightspeed.supervision.topics.children import Children
 
 pytestmark = pytest.mark.slow
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lightspeed.actors.errors import InvalidOption
-from lightspeed.supervision.backoff import Backoff, BackoffState
+from lightspeed.supervision.rules import Backoff, BackoffState
 
 
 class Fixed:

@@ -8,8 +8,8 @@ from stage import end, in_phase, ref_of, until
 from lightspeed.actors import Ignore
 from lightspeed.actors.errors import AskRing, StartFailed, SupervisorStopped, SupervisorTimeout
 from lightspeed.supervision import Backoff, ChildSpec, Supervisor
-from lightspeed.supervision.child_table import Branch, Phase
-from lightspeed.supervision.gathering import Gathering
+from lightspeed.supervision.children import Branch, Phase
+from lightspeed.supervision.ref import Gathering
 
 
 def below(tree):

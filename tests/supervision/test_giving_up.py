@@ -217,7 +217,7 @@ def test_a_supervisor_that_fails_of_itself_leaves_nobody_behind(pooled_stage):
             raise AssertionError("planted")
 
     from lightspeed.supervision import supervisor as module
-    from lightspeed.supervision.supervisor_messages import DeadlinePassed
+    from lightspeed.supervision.messages import DeadlinePassed
 
     ref = Faulty.start(**pooled_stage.options("a", "b"))
     children, ear = [ref_of(ref, name) for name in "ab"], Ear()

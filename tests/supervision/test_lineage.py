@@ -4,7 +4,7 @@ import pytest
 from stage import in_phase, ref_of
 
 from lightspeed.actors.errors import AskRing, ChildRunning, InsideActor, SupervisorStopped
-from lightspeed.supervision.lineage import line_of, supervisor_of
+from lightspeed.supervision.report import line_of, supervisor_of
 
 
 def inside(ref, call, *args):

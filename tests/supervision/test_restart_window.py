@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lightspeed.actors.errors import InvalidOption
-from lightspeed.supervision.restart_window import RestartWindow
+from lightspeed.supervision.rules import RestartWindow
 
 
 def test_intensity_restarts_in_the_period_are_allowed_and_one_more_is_not():

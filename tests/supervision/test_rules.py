@@ -1,7 +1,6 @@
 import pytest
 
-from lightspeed.actors.errors import Shutdown
-from lightspeed.actors.exits import NORMAL, reason_of
+from lightspeed.actors.errors import NORMAL, Shutdown, reason_of
 from lightspeed.supervision.rules import restarted_with, should_restart, shuts_down
 
 SHUTDOWN, ABNORMAL = reason_of(Shutdown()), reason_of(ValueError("planted"))

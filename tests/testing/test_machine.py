@@ -8,7 +8,7 @@ from planted import BUGS
 
 from lightspeed.actors.errors import InvariantBroken
 from lightspeed.channel import Behaviour, ChannelState, FaultPlan
-from lightspeed.supervision import Raise
+from lightspeed.faults import Raise
 from lightspeed.testing.machine import ChannelMachine
 
 QUICK = settings(

@@ -8,8 +8,8 @@ from loguru import logger
 
 from lightspeed.actors import PooledActor
 from lightspeed.actors.errors import AskRing, SimulationMisused, SimulationStuck
+from lightspeed.actors.future import PooledFuture
 from lightspeed.actors.logs import settle
-from lightspeed.actors.pooled_future import PooledFuture
 from lightspeed.testing import Simulation
 
 

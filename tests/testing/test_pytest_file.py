@@ -7,7 +7,7 @@ import pytest
 
 from lightspeed.actors.errors import InvalidOption
 from lightspeed.channel import Broadcast, FaultPlan, Join, Push
-from lightspeed.supervision import Full, Raise
+from lightspeed.faults import Full, Raise
 from lightspeed.testing import Case, Scenario, ScenarioOptions, Sending, play, pytest_file
 
 TEXTS = [

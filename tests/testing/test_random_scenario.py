@@ -3,7 +3,7 @@ from collections import Counter
 import pytest
 
 from lightspeed.channel import FaultPlan
-from lightspeed.supervision.faults.kinds import KINDS
+from lightspeed.faults.fault import KINDS
 from lightspeed.testing import Scenario, ScenarioOptions, random_scenario, search_drawn
 
 MANY = [random_scenario(seed) for seed in range(400)]

@@ -3,17 +3,8 @@
 import pytest
 
 from lightspeed.actors.errors import InvalidOption
-from lightspeed.channel import (
-    Behaviour,
-    Broadcast,
-    BroadcastMessage,
-    FaultPlan,
-    Join,
-    Leave,
-    Push,
-    Restarts,
-)
-from lightspeed.supervision import Full, Poison, Raise, Slow
+from lightspeed.channel import Behaviour, Broadcast, BroadcastMessage, FaultPlan, Join, Leave, Push, Restarts
+from lightspeed.faults import Full, Poison, Raise, Slow
 from lightspeed.testing import Case, Scenario, ScenarioOptions, Sending, play, search, shrink
 
 

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from lightspeed.actors import ActorPool, PooledActor, Supervisable, watch
 from lightspeed.actors.errors import ChildRunning, InsideActor, InvalidOption, RestartsExceeded, SimulationMisused, StartFailed
 from lightspeed.supervision import Backoff, ChildSpec, RestartWindow, Supervisor
-from lightspeed.supervision.supervisor_messages import StartChild, TerminateChild
+from lightspeed.supervision.messages import StartChild, TerminateChild
 from lightspeed.testing import Case, Simulation, play
 
 

@@ -5,7 +5,7 @@ import pytest
 from lightspeed.actors import PooledActor
 from lightspeed.actors.errors import InvariantBroken, StartFailed
 from lightspeed.supervision import ChildSpec
-from lightspeed.supervision.supervisor_messages import StartChild
+from lightspeed.supervision.messages import StartChild
 from lightspeed.testing import Case, Simulation, play
 
 

@@ -2,8 +2,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from naive import topic_events
 
-from lightspeed.actors import TopicState
-from lightspeed.actors.outbound import PresenceDiff
+from lightspeed.actors.topics import TopicState
+from lightspeed.actors.topics.rules.outbound import PresenceDiff
 from lightspeed.testing.invariants.reference import ReferenceTopic
 
 

@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from lightspeed.actors.behaved_topic import BehavedTopic
 from lightspeed.actors.errors import RoomMisused
+from lightspeed.actors.topics.rules.behaved_topic import BehavedTopic
 from lightspeed.channel import Behaviour, Broadcast, Join, Leave, Push, Rejoin
 from lightspeed.testing.invariants.reference_room import HookFailed, ReferenceRoom
 from lightspeed.testing.moody import Moody

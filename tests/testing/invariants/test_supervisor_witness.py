@@ -7,16 +7,17 @@ import pytest
 from msgspec.structs import replace
 
 from lightspeed.actors.errors import ChildError, InsideActor, StartFailed
-from lightspeed.actors.pooled_handle import PooledHandle
 from lightspeed.actors.pykka_inside import STOP, Envelope
+from lightspeed.actors.ref import PooledHandle
 from lightspeed.actors.stopping import give_up, stop_soon
-from lightspeed.supervision import Backoff, ChildSpec, RestartWindow, Supervisor, child_requests
+from lightspeed.supervision import Backoff, ChildSpec, RestartWindow, Supervisor
+from lightspeed.supervision import requests as child_requests
 from lightspeed.supervision import restarts as product
 from lightspeed.supervision import supervisor as product_supervisor
-from lightspeed.supervision.child_requests import ChildRequests
-from lightspeed.supervision.child_steps import ChildSteps
-from lightspeed.supervision.child_table import ChildTable
-from lightspeed.supervision.supervisor_messages import DeleteChild, RestartChild, StartChild, TerminateChild, WhichChildren
+from lightspeed.supervision.children import ChildTable
+from lightspeed.supervision.messages import DeleteChild, RestartChild, StartChild, TerminateChild, WhichChildren
+from lightspeed.supervision.requests import ChildRequests
+from lightspeed.supervision.steps import ChildSteps
 from lightspeed.testing import Case, play
 from lightspeed.testing.workers import LateStopping, SlowStart, SlowStop, Starting, Starts, StuckStart, StuckStop, Worker
 
@@ -380,7 +381,7 @@ BROKEN = {
         "requests",
         "has no answer, and it stops",
         it_is_asked_and_stopped,
-        lambda: patch("lightspeed.supervision.lanes.fail", lambda reply, error: None),
+        lambda: patch("lightspeed.supervision.jobs.fail", lambda reply, error: None),
     ),
     "early requests that are lost": (
         "requests",

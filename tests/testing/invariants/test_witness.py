@@ -5,13 +5,13 @@ from unittest.mock import patch
 import pytest
 from msgspec.structs import replace
 
-from lightspeed.actors import topic
-from lightspeed.actors.behaved_topic import BehavedTopic
-from lightspeed.actors.channel_state import ChannelLife
-from lightspeed.actors.outbound import Reply
-from lightspeed.actors.post import TimerFired
-from lightspeed.actors.presence import Presence
-from lightspeed.actors.topic import TopicState
+from lightspeed.actors.topics.mail import TimerFired
+from lightspeed.actors.topics.rules import topic
+from lightspeed.actors.topics.rules.behaved_topic import BehavedTopic
+from lightspeed.actors.topics.rules.life import ChannelLife
+from lightspeed.actors.topics.rules.outbound import Reply
+from lightspeed.actors.topics.rules.presence import Presence
+from lightspeed.actors.topics.rules.topic import TopicState
 from lightspeed.channel import (
     Backoff,
     Behaviour,
@@ -29,28 +29,16 @@ from lightspeed.channel import (
     Restarts,
     System,
 )
-from lightspeed.supervision import (
-    DelayReply,
-    Duplicate,
-    FailSupervisor,
-    Hang,
-    Jump,
-    LoseReply,
-    Poison,
-    Raise,
-    Reorder,
-    topic_supervisor,
-)
-from lightspeed.supervision.aftermath import Aftermath
-from lightspeed.supervision.children import Children
-from lightspeed.supervision.ledger import Ledger
-from lightspeed.supervision.messages import Close, CountOverdue
-from lightspeed.supervision.outbox import Outbox
-from lightspeed.supervision.questions import Questions
-from lightspeed.supervision.restart_window import RestartWindow
-from lightspeed.supervision.roll import Roll
-from lightspeed.supervision.sink import SinkLanes
-from lightspeed.supervision.topic_supervisor import TopicSupervisor
+from lightspeed.faults import DelayReply, Duplicate, FailSupervisor, Hang, Jump, LoseReply, Poison, Raise, Reorder
+from lightspeed.supervision.rules import RestartWindow
+from lightspeed.supervision.topics import router as topic_supervisor
+from lightspeed.supervision.topics.aftermath import Aftermath
+from lightspeed.supervision.topics.children import Children
+from lightspeed.supervision.topics.messages import Close, CountOverdue
+from lightspeed.supervision.topics.outlet import Outbox, SinkLanes
+from lightspeed.supervision.topics.questions import Questions
+from lightspeed.supervision.topics.roll import Ledger, Roll
+from lightspeed.supervision.topics.router import TopicSupervisor
 from lightspeed.testing import Case, play
 from lightspeed.testing.moody import Moody
 
@@ -461,7 +449,8 @@ BROKEN = {
         "was due",
         chat,
         lambda: patch(
-            "lightspeed.supervision.aftermath.crash_messages", lambda name, members, reason: (System(f"topic_crashed:{name}"),)
+            "lightspeed.supervision.topics.aftermath.crash_messages",
+            lambda name, members, reason: (System(f"topic_crashed:{name}"),),
         ),
     ),
     "a crash that is over before those whom it takes": (
@@ -586,7 +575,7 @@ BROKEN = {
         "restarts",
         "it was restarted, where it was to be given up",
         impatient_chat,
-        lambda: patch("lightspeed.supervision.histories.RestartWindow", Lax),
+        lambda: patch("lightspeed.supervision.topics.histories.RestartWindow", Lax),
     ),
 }
 

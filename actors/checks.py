@@ -1,0 +1,67 @@
+"""Options that are refused by name: seconds that no wait can take, and calls that only put off what they are for."""
+
+import functools
+import inspect
+import math
+import types
+
+from lightspeed.actors.errors import InvalidOption
+
+YEAR_S = 31_536_000
+"""The most. Far above it threading's own waits overflow (`threading.TIMEOUT_MAX`), and an int may be too large for a float."""
+
+
+def check_seconds(option: str, value: object) -> None:
+    """
+    Raises:
+        InvalidOption: it is no number of seconds above 0 and at most a year.
+    """
+    if not (are_seconds(value) and value):
+        raise InvalidOption(option, value, "must be a number of seconds above 0 and at most a year")
+
+
+def check_above_0(option: str, value: object) -> None:
+    """
+    Raises:
+        InvalidOption: it is no finite number of seconds above 0.
+    """
+    if not (type(value) in (int, float) and 0 < value < math.inf):  # type: ignore[operator]
+        raise InvalidOption(option, value, "must be a finite number of seconds above 0")
+
+
+def are_seconds(value: object) -> bool:
+    """Whether it is a number of seconds from 0 up and at most a year."""
+    return type(value) in (int, float) and 0 <= value <= YEAR_S  # type: ignore[operator]
+
+
+_FUNCTIONS = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
+_WRITTEN = (types.FunctionType, types.MethodType)
+_PUT_OFF = (types.CoroutineType, types.GeneratorType, types.AsyncGeneratorType)
+
+
+def puts_off(call: object) -> bool:
+    """Whether it is known to be a coroutine or generator function, a partial of one, or an object that is called as one."""
+    while type(call) is functools.partial:
+        call = call.func
+    own = None if issubclass(type(call), type) else inspect.getattr_static(type(call), "__call__", None)
+    return any(is_one(function) for function in (call, own) if _is_one_of(_WRITTEN, function) for is_one in _FUNCTIONS)
+
+
+def check_call(option: str, call: object, rule: str = "must be a plain function") -> None:
+    """
+    Raises:
+        InvalidOption: it can't be called, or puts off what it is for.
+    """
+    if not callable(call) or puts_off(call):
+        raise InvalidOption(option, call, rule)
+
+
+def is_put_off(value: object) -> bool:
+    """Whether this is what such a function returns. A coroutine that has not begun is closed: else Python warns of it."""
+    if type(value) is types.CoroutineType and inspect.getcoroutinestate(value) == inspect.CORO_CREATED:
+        value.close()
+    return _is_one_of(_PUT_OFF, value)
+
+
+def _is_one_of(kinds: tuple[type, ...], value: object) -> bool:
+    return any(type(value) is kind for kind in kinds)  # not by `in`: a class's own class may say how it is compared

@@ -1,0 +1,57 @@
+"""What each thread is at work on, and inside which actor a piece of code runs."""
+
+import sys
+import threading
+from types import FrameType
+from typing import Any
+
+import pykka
+
+from lightspeed.actors.pykka_inside import ACTOR_LOOPS
+
+
+class Spot:
+    """What one thread is at work on."""
+
+    __slots__ = ("actor", "depth", "home", "is_lent", "is_outside")
+
+    def __init__(self) -> None:
+        self.actor: Any = None
+        """The pooled actor that it runs."""
+        self.depth = 0
+        """How many actors it runs within one another, beyond the one that its pool gave it."""
+        self.home: Any = None
+        """The threaded actor of ours whose thread it is."""
+        self.is_lent = False
+        """Whether it waits, and runs a pool's actors meanwhile: then what is thrown into it is for who waits, too."""
+        self.is_outside = False
+        """Whether it is known to be no threaded actor's."""
+
+
+class _Here(threading.local):
+    def __init__(self) -> None:
+        self.spot = Spot()
+
+
+here = _Here()
+"""`here.spot` is the calling thread's own."""
+
+
+def current_actor() -> pykka.Actor | None:
+    """The Pykka actor in whose thread this is called, of whatever class; None outside any."""
+    spot = here.spot
+    if spot.actor is None and not spot.is_outside:
+        threaded = _actor_below(sys._getframe(1))
+        spot.is_outside = threaded is None  # a thread that runs an actor does so from its first call on
+        return threaded
+    pooled: pykka.Actor | None = spot.actor
+    return pooled
+
+
+def _actor_below(frame: FrameType | None) -> pykka.Actor | None:
+    while frame is not None:
+        if frame.f_code in ACTOR_LOOPS:
+            actor: pykka.Actor = frame.f_locals["self"]
+            return actor
+        frame = frame.f_back
+    return None

@@ -1,0 +1,156 @@
+"""What a topic actor is given at its birth, and what it is told.
+
+A `Post` is shared by two threads. The actor enters what it is at work on into `in_hand`, and takes it out again before what it
+did counts; when the actor is dead or abandoned, the supervisor takes what is there. One `pop` gives it to one of them only, so
+each delivery is handled or answered exactly once. `members` and `settled` are written by the actor alone, and read by the
+supervisor when the actor has settled all that it was sent, or is dead.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any, Literal, Protocol
+
+from msgspec import Struct
+
+from lightspeed.actors.failures import text_of, traceback_of
+from lightspeed.actors.logs import is_on
+from lightspeed.actors.runtime import Reply, Timer
+from lightspeed.actors.topics.rules.events import Crash, Rejoin, Restart, TopicEvent
+from lightspeed.actors.topics.rules.topic import Messages, TopicState
+
+
+class Delivery(Struct, gc=False):
+    """A topic's event, for a supervisor to route and a topic to handle."""
+
+    request: TopicEvent
+    reply: Reply | None = None
+    """Told when it has taken full effect; None where nobody waits."""
+    seq: int = 0
+    """The number under which the supervisor has accepted it; 0 until then."""
+
+
+class Order(Struct, gc=False):
+    """A crash or a restart, for a supervisor to carry out; a crash for a topic to die of."""
+
+    request: Crash | Restart
+    reply: Reply | None = None
+    """As of a `Delivery`."""
+    seq: int = 0
+    """As of a `Delivery`."""
+
+
+class Question(Struct, gc=False):
+    """What somebody wants to know of a topic's state. It is answered in its turn."""
+
+    request: Callable[[TopicState], Any]
+    reply: Reply
+    """Told the answer."""
+    seq: int = 0
+    """A question gives nothing out: it needs no number."""
+
+
+class Errand(Struct, gc=False):
+    """Something for the topic to do that no client asked for; what it gives, is given out."""
+
+    request: Callable[[TopicState], Messages]
+    reply: None = None
+    seq: int = 0
+    """As of a `Delivery`."""
+    rejoins: tuple[Rejoin, ...] = ()
+    """Whom it takes back, where it does that: if the actor ends before it has, they are not forgotten."""
+
+
+Mail = Delivery | Order | Question | Errand
+"""What a topic's actor is sent."""
+
+
+class Outlet(Protocol):
+    """Where a topic's messages go."""
+
+    def put(self, seq: int, topic: str | None, messages: Messages, reply: Reply | None, value: Any = None) -> bool:
+        """Take the messages of one event, then give `value` to the reply. Never blocks. Whether `deliver` has to be called."""
+
+    def deliver(self, topic: str | None) -> None:
+        """Run user code on what waits for the topic. May block as long as that code does."""
+
+
+class TopicFailure(Struct, frozen=True, gc=False):
+    """What a topic failed of, as text: an exception leads to the program's objects, which are no supervisor's business."""
+
+    text: str
+    trace: str
+    """Where it was raised; empty while nobody would log it."""
+
+
+def failure_of(error: BaseException) -> TopicFailure:
+    """For the thread in which it was raised: the text may take code of the program's."""
+    return TopicFailure(text_of(error), traceback_of(error) if is_on() else "")
+
+
+class TopicEmpty(Struct, frozen=True, gc=False):
+    """A topic actor has no members after what it handled last. `reply` has yet to be told."""
+
+    post: "Post"
+    reply: Reply | None
+
+
+class TopicDown(Struct, frozen=True, gc=False):
+    """A topic actor is dead."""
+
+    post: "Post"
+    failure: "TopicFailure | None"
+    """What it died of; None where it was stopped or crashed by order."""
+
+
+class TopicLate(Struct, frozen=True, gc=False):
+    """What a topic actor gave out that reaches nobody: a dead letter."""
+
+    post: "Post"
+    messages: Messages
+    why: Literal["late", "stopped"]
+    """As of a `DeadLetter`."""
+
+
+class TimerFired(Struct, frozen=True):
+    """A timer of a behaviour is due."""
+
+    post: "Post"
+    name: str
+    key: object
+
+
+class Behaved(Struct):
+    """What the actor of a topic with a behaviour needs besides."""
+
+    make: Callable[[], Any]
+    """Makes the behaviour."""
+    restarted_by: str | None
+    """What the incarnation before it died of."""
+    call_later: Callable[[float, Callable[[], None]], Timer]
+    blocking: Callable[[], AbstractContextManager[None]]
+    """As of the runtime."""
+    is_given_up: bool = False
+    """Another one has its place: when it comes back it must not end as if it still were the topic."""
+
+
+class Post(Struct, eq=False, gc=False):
+    """One incarnation of one topic.
+
+    Out of the collector's sight, as there is one for every topic. It leads back to its supervisor, which lets go of it when the
+    actor is down.
+    """
+
+    topic: str
+    incarnation: int
+    outlet: Outlet
+    report: Callable[[Any], None]
+    """Tells the supervisor that the topic is empty or down. Never raises."""
+    in_hand: "dict[Post, Mail]"
+    """What each of the supervisor's topic actors is at work on; those that are idle don't stand in it."""
+    state: TopicState | None = None
+    """The actor's own; None before its start. The supervisor reads it when the actor has settled all it was sent, or is dead."""
+    behaved: Behaved | None = None
+    """None: it is the plain relay."""
+    members: int = 0
+    settled: int = 0
+    """How many deliveries the actor has handled and handed to the outlet."""

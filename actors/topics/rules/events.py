@@ -1,0 +1,220 @@
+"""What goes into a channel: seven events, the rules that each must keep, and patterns that name topics.
+
+To make an event never raises for the values of its fields; `check_event` is the one door at which they are judged.
+
+A pattern says which topics are meant: `room:lobby` is that one, `room:*` every topic whose name begins with `room:`, `*` every
+topic.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, TypeVar
+
+from msgspec import Struct
+
+from lightspeed.actors.errors import InvalidEvent, InvalidOption
+
+
+class Join(Struct, frozen=True, gc=False, forbid_unknown_fields=True, tag="join"):
+    """A client becomes a member of a topic."""
+
+    client_id: str
+    """One connection or device of a user. Not empty."""
+    topic: str
+    """Not empty."""
+    user_id: str
+    """The presence key: all clients of one user stand under it. Not empty."""
+    now_ms: int
+    """When it joins, in milliseconds since the Unix epoch; from 0 up."""
+
+
+class Rejoin(Struct, frozen=True, gc=False, forbid_unknown_fields=True, tag="rejoin"):
+    """A client comes back, after a crash or a reconnect. May be repeated safely: an equal or older one changes nothing."""
+
+    client_id: str
+    """As in `Join`."""
+    topic: str
+    """As in `Join`."""
+    user_id: str
+    """As in `Join`; it may differ from the one that the client joined with."""
+    now_ms: int
+    """As in `Join`."""
+
+
+class Leave(Struct, frozen=True, gc=False, forbid_unknown_fields=True, tag="leave"):
+    """A member leaves a topic."""
+
+    client_id: str
+    """Not empty."""
+    topic: str
+    """Not empty."""
+
+
+class Broadcast(Struct, frozen=True, gc=False, forbid_unknown_fields=True, tag="broadcast"):
+    """A member sends a message to every member of the topic, itself too."""
+
+    client_id: str
+    """Not empty."""
+    topic: str
+    """Not empty."""
+    payload: str
+    """Any text; nothing here reads it."""
+
+
+class Push(Struct, frozen=True, gc=False, forbid_unknown_fields=True, tag="push"):
+    """A member is sent a message that nobody else gets."""
+
+    client_id: str
+    """Not empty."""
+    topic: str
+    """Not empty."""
+    event: str
+    """The message's name. Any text."""
+    payload: str
+    """Any text."""
+
+
+class Crash(Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True, tag="crash"):
+    """Every topic actor fails, or the one of the topic named; its state dies with it."""
+
+    reason: str
+    """Any text. It stands in what is given out of the crash, and in the exception."""
+    topic: str | None = None
+    """The one topic that crashes. None, the default: the whole channel."""
+
+
+class Restart(Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True, tag="restart"):
+    """A crashed channel, or the one topic named, comes up again, empty."""
+
+    topic: str | None = None
+    """The one topic that is down. None, the default: the whole channel."""
+
+
+TopicEvent = Join | Rejoin | Leave | Broadcast | Push
+Event = TopicEvent | Crash | Restart
+
+# 640 digits are what every Python writes as text, whatever sys.set_int_max_str_digits says; a ref must be writable.
+LARGEST_MS = 10**640 - 1
+
+_MAY_NAME_A_TOPIC = frozenset((Crash, Restart))
+_NOT_EMPTY = ("client_id", "topic", "user_id")
+_FIELDS: dict[type, tuple[str, ...]] = {
+    event: event.__struct_fields__ for event in (Join, Rejoin, Leave, Broadcast, Push, Crash, Restart)
+}
+
+
+def event_label(event: Event) -> str:
+    """The event's name: one of join, rejoin, leave, broadcast, push, crash, restart.
+
+    Raises:
+        InvalidEvent: it is none of the seven events.
+    """
+    _fields_of(event)
+    return str(event.__struct_config__.tag)
+
+
+def check_event(event: object) -> None:
+    """Refuse what is not one of the seven events or breaks a rule of a field.
+
+    Raises:
+        InvalidEvent: it names the field, the value and the rule.
+    """
+    is_plain = _PLAIN.get(type(event))
+    if is_plain is not None and is_plain(event):
+        return
+    for field in _fields_of(event):
+        value = getattr(event, field)
+        if field == "now_ms":
+            _check_time(field, value)
+        elif not (value is None and field == "topic" and type(event) in _MAY_NAME_A_TOPIC):
+            _check_text(field, value)
+
+
+# Nearly every event holds plain ASCII: to see that costs a fifth of looking at each field by its rule. They refuse nothing.
+
+
+def _is_plain_join(event: Join | Rejoin) -> bool:
+    client_id, topic, user_id, now_ms = event.client_id, event.topic, event.user_id, event.now_ms
+    return (
+        type(client_id) is type(topic) is type(user_id) is str
+        and type(now_ms) is int
+        and 0 <= now_ms <= LARGEST_MS
+        and client_id != "" != topic
+        and user_id != ""
+        and client_id.isascii()
+        and topic.isascii()
+        and user_id.isascii()
+    )
+
+
+def _is_plain_broadcast(event: Broadcast) -> bool:
+    client_id, topic, payload = event.client_id, event.topic, event.payload
+    return (
+        type(client_id) is type(topic) is type(payload) is str
+        and client_id != "" != topic
+        and client_id.isascii()
+        and topic.isascii()
+        and payload.isascii()
+    )
+
+
+_PLAIN: dict[type, Callable[[Any], bool]] = {Join: _is_plain_join, Rejoin: _is_plain_join, Broadcast: _is_plain_broadcast}
+
+
+def _fields_of(event: object) -> tuple[str, ...]:
+    fields = _FIELDS.get(type(event))
+    if fields is None:
+        raise InvalidEvent("event", event, "must be a Join, Rejoin, Leave, Broadcast, Push, Crash or Restart")
+    return fields
+
+
+_ITSELF = " itself, and not of a subclass"
+
+
+def _check_text(field: str, value: object) -> None:
+    if type(value) is not str:
+        raise InvalidEvent(field, value, f"must be a str{_ITSELF if isinstance(value, str) else ''}")
+    if not value and field in _NOT_EMPTY:
+        raise InvalidEvent(field, value, "must not be empty")
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise InvalidEvent(field, value, "must be text that UTF-8 can encode") from None
+
+
+def _check_time(field: str, value: object) -> None:
+    if type(value) is not int:
+        raise InvalidEvent(field, value, f"must be an int{_ITSELF if isinstance(value, int) else ''}")
+    if value < 0:
+        raise InvalidEvent(field, value, "must be 0 or above")
+    if value > LARGEST_MS:
+        raise InvalidEvent(field, f"{value.bit_length()} bits", "must have at most 640 digits")
+
+
+Value = TypeVar("Value")
+
+
+class Patterns(Generic[Value]):
+    """A value for each pattern; a topic has that of its own name, or else of the longest prefix that fits.
+
+    Raises:
+        InvalidOption: a pattern is no str, is empty, or has a `*` elsewhere than at its end. It names `option`.
+    """
+
+    def __init__(self, option: str, values: Mapping[str, Value]) -> None:
+        for pattern in values:
+            if type(pattern) is not str or not pattern or "*" in pattern[:-1]:
+                raise InvalidOption(option, pattern, "must be a topic's name, or a prefix with a * at its end")
+        self._names = {pattern: value for pattern, value in values.items() if not pattern.endswith("*")}
+        prefixes = sorted((pattern[:-1] for pattern in values if pattern.endswith("*")), key=len, reverse=True)
+        self._prefixes = [(prefix, values[f"{prefix}*"]) for prefix in prefixes]
+
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return bool(self._names or self._prefixes)
+
+    def find(self, topic: str) -> Value | None:
+        """None: no pattern fits."""
+        if topic in self._names:
+            return self._names[topic]
+        return next((value for prefix, value in self._prefixes if topic.startswith(prefix)), None)

@@ -1,0 +1,91 @@
+"""What comes out of a channel: five kinds of message, each an immutable value."""
+
+from typing import Any
+
+from msgspec import Struct
+
+from lightspeed.actors.topics.rules.presence import Diff, Recipients
+
+
+class Reply(Struct, frozen=True, gc=False, tag="reply"):
+    """The answer to one client's event."""
+
+    client_id: str
+    topic: str
+    status: str
+    """`ok` or `error`."""
+    payload: str
+    """What happened: joined, rejoined, left; or why not: already_joined, not_joined, crashed, topic_crashed, unavailable."""
+
+
+class PushMessage(Struct, frozen=True, gc=False, tag="push_message"):
+    """A message to one member."""
+
+    client_id: str
+    topic: str
+    event: str
+    payload: str
+
+
+class BroadcastMessage(Struct, frozen=True, gc=False, tag="broadcast_message"):
+    """One message to many members. It is handed over once, with the list of those whom it is for."""
+
+    topic: str
+    payload: str
+    recipients: tuple[str, ...]
+    """Client ids in subscription order, as of this message: later joins and leaves don't show in it.
+
+    The tuple is made when it is first read, and shared by all messages to the same members. A message that nobody has read
+    compares, hashes, prints, copies, pickles and encodes as with the tuple. (Only `msgspec.structs.asdict` and `astuple` of such
+    a one give what stands for it: read `recipients` first.)
+    """
+
+
+# Where a message holds them: the tuple, or until it is read what makes it.
+_get: Any = BroadcastMessage.recipients.__get__  # type: ignore[attr-defined]
+_set: Any = BroadcastMessage.recipients.__set__  # type: ignore[attr-defined]
+
+
+def _read_recipients(message: BroadcastMessage) -> tuple[str, ...]:
+    recipients = _get(message)
+    if type(recipients) is Recipients:
+        recipients = recipients.read or recipients.ids()
+        _set(message, recipients)
+    return recipients  # type: ignore[no-any-return]
+
+
+BroadcastMessage.recipients = property(_read_recipients)  # type: ignore[assignment]
+
+
+def unread(message: BroadcastMessage) -> Recipients | None:
+    """What stands for the recipients of a message that nobody has read; it is left unread. None: somebody has."""
+    recipients = _get(message)
+    return recipients if type(recipients) is Recipients else None
+
+
+class PresenceDiff(Struct, frozen=True, gc=False, tag="presence_diff"):
+    """Who came and who went in a topic, for all its members."""
+
+    topic: str
+    diff: Diff
+
+
+class System(Struct, frozen=True, gc=False, tag="system"):
+    """What happened to the channel itself, or to one topic as a whole."""
+
+    label: str
+    """`crashed:<reason>`, already_crashed, restarted, already_running; `topic_crashed:<topic>`, `topic_restarted:<topic>`,
+    `topic_given_up:<topic>`, `unknown_topic:<topic>`."""
+
+
+Outbound = Reply | PushMessage | BroadcastMessage | PresenceDiff | System
+
+
+def outbound_label(message: Outbound) -> str:
+    """The message's name: one of reply, push_message, broadcast_message, presence_diff, system."""
+    return str(message.__struct_config__.tag)
+
+
+def error(client_id: str, topic: str, why: str) -> Reply:
+    """The reply that refuses a client's event."""
+    return Reply(client_id, topic, "error", why)

@@ -1,0 +1,231 @@
+"""What a behaviour may do, and for how long: a room is good in its own hook's call, and nowhere else.
+
+The state keeps a `Turn` for each call of a hook, in which it finds what the hook wanted. The hook gets a `Room` over it, which is
+dead when the call is over. So whoever keeps one, or hands it to a thread, can't act in the name of whoever's hook runs next.
+
+A `Behaviour` is what a kind of topic does: the user's own code in a topic.
+"""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from lightspeed.actors.checks import are_seconds
+from lightspeed.actors.errors import RoomMisused
+from lightspeed.actors.text import shown
+from lightspeed.actors.topics.rules.outbound import BroadcastMessage, Outbound, PushMessage, Reply
+from lightspeed.actors.topics.rules.presence import Entry
+
+_LONGEST_NAME = 1_000  # of a timer, in characters: a name is kept as long as its timer runs
+
+
+class Turn:
+    """One call of a hook, as the topic's state sees it. For the thread that makes it."""
+
+    __slots__ = ("answer", "client_id", "gone", "messages", "presences", "snapshot", "thread", "timers", "topic", "users")
+
+    def __init__(
+        self,
+        topic: str,
+        users: dict[str, str],
+        presences: Callable[[str | None], tuple[Entry, ...]],
+        snapshot: Callable[[], Any],
+        *,
+        client_id: str | None,
+        gone: str | None,
+    ) -> None:
+        self.topic, self.users, self.presences, self.snapshot = topic, users, presences, snapshot
+        self.client_id = client_id
+        """Whose event it is; None: nobody's."""
+        self.gone = gone
+        """Who is leaving: present no more, though the state does not know yet."""
+        self.answer: Reply | None = None
+        """What it said to that client, if anything."""
+        self.messages: list[Outbound] = []
+        """What else it gave out."""
+        self.timers: dict[str, float | None] = {}
+        """What is to become of timers: when each is due, in seconds; None: it is cancelled."""
+        self.thread = threading.get_ident()
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        if self.gone is None:
+            return tuple(self.users)
+        return tuple(client_id for client_id in self.users if client_id != self.gone)
+
+    def member(self, client_id: object) -> str:
+        """The client id, which must be a member's.
+
+        Raises:
+            RoomMisused: it is no member.
+        """
+        text = _text("a client_id", client_id)
+        if text not in self.users or text == self.gone:
+            raise RoomMisused(f"{shown(text)} is no member of {shown(self.topic)}")
+        return text
+
+
+class Room:
+    """One topic, as its behaviour sees it while a hook runs, and not afterwards: each call of a hook has a room of its own.
+
+    Raises:
+        RoomMisused: every method and property, where it can't be done: the hook has returned, it is called on another thread than
+            the hook's, or as the text says.
+    """
+
+    __slots__ = ("_turn",)
+
+    def __init__(self, turn: Turn | None) -> None:
+        self._turn = turn
+
+    def __reduce_ex__(self, _protocol: Any) -> tuple[type, tuple[None]]:
+        """Copied, and pickled, as one that is of no use."""
+        return Room, (None,)
+
+    @property
+    def topic(self) -> str:
+        """The topic's name."""
+        return self._in_turn("topic").topic
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """The client ids of those who are in it, in subscription order: who is joining too, who is leaving not."""
+        return self._in_turn("members").members
+
+    @property
+    def presences(self) -> tuple[Entry, ...]:
+        """Who is present: the same clients as `members`, by their users."""
+        turn = self._in_turn("presences")
+        return turn.presences(turn.gone)
+
+    def user_of(self, client_id: str) -> str:
+        """The user of a member."""
+        turn = self._in_turn("user_of")
+        return turn.users[turn.member(client_id)]
+
+    def reply(self, payload: str) -> None:
+        """Answer the client whose event it is: the payload of a join's or a leave's reply, or a reply of its own. Once."""
+        self._answer("reply", payload, "ok")
+
+    def refuse(self, reason: str) -> None:
+        """Answer the client whose event it is by an error. One who would join does not. Once, and in place of `reply`."""
+        self._answer("refuse", reason, "error")
+
+    def push(self, client_id: str, event: str, payload: str) -> None:
+        """Send something to one member."""
+        turn = self._in_turn("push")
+        event, payload = _text("a push's event", event), _text("a push's payload", payload)
+        turn.messages.append(PushMessage(turn.member(client_id), turn.topic, event, payload))
+
+    def broadcast(self, payload: str, *, but: str | None = None) -> None:
+        """Send something to all members, or to all but one."""
+        turn = self._in_turn("broadcast")
+        payload = _text("a broadcast's payload", payload)
+        recipients: Any
+        if but is not None:
+            but = _text("but", but)
+            recipients = tuple(client_id for client_id in turn.members if client_id != but)
+        else:
+            recipients = turn.snapshot() if turn.gone is None else turn.members
+        turn.messages.append(BroadcastMessage(turn.topic, payload, recipients))
+
+    def start_timer(self, name: str, delay_s: float) -> None:
+        """Have `on_timer` called after so many seconds. A timer of the same name is started anew.
+
+        Args:
+            name: of at most 1,000 characters.
+            delay_s: from 0 to a year.
+        """
+        turn = self._in_turn("start_timer")
+        if not are_seconds(delay_s):
+            raise RoomMisused(f"delay_s must be a number of seconds from 0 to a year, got {shown(delay_s)}")
+        turn.timers[_timer_name(name)] = delay_s
+
+    def cancel_timer(self, name: str) -> None:
+        """Have it not called. Harmless where there is none."""
+        self._in_turn("cancel_timer").timers[_timer_name(name)] = None
+
+    def _answer(self, what: str, payload: str, status: str) -> None:
+        turn = self._in_turn(what)
+        if turn.client_id is None:
+            raise RoomMisused("there is no client to reply to: no event of a client is being handled")
+        if turn.answer is not None:
+            raise RoomMisused(f"{shown(turn.client_id)} has its reply already: {shown(turn.answer.payload)}")
+        turn.answer = Reply(turn.client_id, turn.topic, status, _text("a reply's payload", payload))
+
+    def _in_turn(self, what: str) -> Turn:
+        turn = self._turn
+        if turn is None:
+            raise RoomMisused(f"{what} was called outside of a hook: a room is of no use when its hook has returned")
+        if turn.thread != threading.get_ident():
+            raise RoomMisused(f"{what} was called on another thread than the one that runs the hook")
+        return turn
+
+
+def end_turn(room: Room) -> None:
+    """Make the room of a hook that has returned useless, on any thread."""
+    room._turn = None
+
+
+def _text(what: str, text: object) -> str:
+    """Exactly a `str`: what else has a hash or an equality of its own could be one thing here and another later."""
+    if type(text) is not str:
+        raise RoomMisused(f"{what} must be a str, got {shown(text)}")
+    return text
+
+
+def _timer_name(name: object) -> str:
+    text = _text("a timer's name", name)
+    if len(text) > _LONGEST_NAME:
+        raise RoomMisused(f"a timer's name must have at most {_LONGEST_NAME:,} characters, got {len(text):,}")
+    return text
+
+
+class Behaviour:
+    """The hooks of a topic of one kind; as it stands it is the plain relay. Subclass it, and override what differs.
+
+    Each topic has an instance of its own, and so has each incarnation: what it keeps in `self` is the actor's, and dies with it.
+    One event at a time is handled. A hook is a plain function: it says what is to happen through `room`, which is good in its own
+    call only, and returns None. Whatever it raises, and anything else that it returns, fails the topic; then the event has had no
+    effect, and its client is told `topic_crashed`.
+
+    Hooks run on a worker that is replaced when one blocks: the next may run on another thread. What is tied to the thread that
+    made it, such as a connection of `sqlite3`, needs a topic with a thread of its own: the channel's `own_thread`. A hook that
+    takes longer than the channel's `event_timeout_s` is given up, and the topic comes up again without it.
+    """
+
+    def on_start(self, room: Room) -> None:
+        """Before the first event of the first incarnation."""
+
+    def on_restart(self, room: Room, reason: str) -> None:
+        """Before the first event of an incarnation after one that failed or was crashed, in place of `on_start`.
+
+        It is for loading what must survive. By default it calls `on_start`.
+
+        Args:
+            reason: what the incarnation before failed of, as `<class>: <text>`; or the reason of the `Crash` that was ordered.
+        """
+        self.on_start(room)
+
+    def on_join(self, room: Room, client_id: str, user_id: str) -> None:
+        """A client comes, by a join or a rejoin, or is brought back; it stands in `room.members`. `room.refuse` keeps it out."""
+
+    def on_leave(self, room: Room, client_id: str) -> None:
+        """A client goes; it stands in `room.members` no more. It can't be kept."""
+
+    def on_broadcast(self, room: Room, client_id: str, payload: str) -> None:
+        """A member sends something to all. By default they get it."""
+        room.broadcast(payload)
+
+    def on_push(self, room: Room, client_id: str, event: str, payload: str) -> None:
+        """A member sends something to the topic. By default it gets it back, as a `PushMessage`."""
+        room.push(client_id, event, payload)
+
+    def on_timer(self, room: Room, name: str) -> None:
+        """A timer that was started with `room.start_timer` is due."""
+
+    def on_stop(self, room: Room) -> None:
+        """The topic is stopped, since nobody is in it or the channel is closed. Not called where it fails or is crashed.
+
+        What is given out here reaches nobody, and is a dead letter.
+        """

@@ -1,0 +1,104 @@
+"""A runtime that records what topics do, so that one that fails leaves a crash capsule.
+
+It stands over another. A topic's actor gets a `RecordedTopic` as its outermost class, and its reference tells when the supervisor
+takes what is left in the inbox: then nothing more will come of the actor, and the capsule is handed to its writer.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from lightspeed.actors.errors import Shutdown, TopicCrash
+from lightspeed.actors.runtime import Runtime, RuntimeOver, SupervisedRef
+from lightspeed.actors.topics.actor import TopicActor
+from lightspeed.capsules.record import Record
+from lightspeed.capsules.writer import CapsuleWriter, find_of
+from lightspeed.supervision.topics.options import Capsules
+
+if TYPE_CHECKING:
+    _Role = TopicActor
+else:
+    _Role = object
+
+_IN_GOOD_ORDER = (TopicCrash, Shutdown)
+
+
+class RecordedTopic(_Role):
+    """A mixin for a topic's actor. It sees what any class below it raises."""
+
+    record: Record
+    is_recorded = True
+
+    def __init__(self, *args: Any) -> None:
+        *others, self.record = args
+        super().__init__(*others)
+
+    def on_receive(self, mail: Any) -> None:
+        try:
+            goes_on = self.record.begin(mail, self.state)
+        except BaseException:  # what hit the calling thread: whoever waits for the mail is answered
+            self.post.in_hand[self.post] = mail
+            raise
+        if not goes_on:
+            return
+        super().on_receive(mail)
+        self.record.finish()
+
+    def on_stop(self) -> None:
+        self.record.begin_stop()
+        super().on_stop()
+
+    def on_end(self, error: BaseException | None) -> None:
+        self.record.error = error
+        self.record.has_ended = True
+        super().on_end(error)
+
+
+class RecordedRef:
+    """As the reference that it stands for. What it takes over costs no call more than it did."""
+
+    __slots__ = ("_ref", "_write", "is_alive", "record", "request", "stop_soon", "stop_within", "tell", "tell_here")
+
+    def __init__(self, ref: SupervisedRef, record: Record, write: Callable[[Record, list[Any]], None]) -> None:
+        self._ref, self.record, self._write = ref, record, write
+        self.tell, self.request, self.tell_here, self.is_alive = ref.tell, ref.request, ref.tell_here, ref.is_alive
+        self.stop_soon, self.stop_within = ref.stop_soon, ref.stop_within
+
+    def handle_here(self, _message: Any) -> bool:
+        """Never: what it handles is recorded, and that is not done or left as a whole."""
+        return False
+
+    def left_over(self) -> list[Any]:
+        """As the other's. The supervisor asks it once, when the actor is dead or was given up."""
+        left = self._ref.left_over()
+        if not self.record.is_closed:
+            self.record.is_closed = True
+            self._write(self.record, left)
+        return left
+
+
+class Recorded(RuntimeOver):
+    """What is not a topic's actor it starts as it is."""
+
+    def __init__(self, under: Runtime, options: Capsules) -> None:
+        super().__init__(under)
+        self._options = options
+        self._writer = CapsuleWriter(options)
+        self._classes: dict[type, type] = {}
+
+    def begin(self, start: Callable[..., SupervisedRef], role: type, args: tuple[Any, ...]) -> SupervisedRef:
+        if not issubclass(role, TopicActor):
+            return start(role, *args)
+        if role not in self._classes:
+            self._classes[role] = type(role.__name__, (RecordedTopic, role), {"__module__": role.__module__})
+        record = Record(args[0], self._options.every, self._options.max_bytes)
+        return RecordedRef(start(self._classes[role], *args, record), record, self._write)
+
+    def join(self, timeout_s: float) -> list[str]:
+        deadline_s = self.monotonic_s() + timeout_s
+        return super().join(timeout_s) + self._writer.join(max(0.0, deadline_s - self.monotonic_s()))
+
+    def _write(self, record: Record, left: list[Any]) -> None:
+        # By its type: an object may say of itself that it is of another class, and that is code of the program's.
+        has_failed = record.error is not None and not issubclass(type(record.error), _IN_GOOD_ORDER)
+        if has_failed or (not record.has_ended and record.in_hand is not None):
+            self._writer.put(find_of(record, left))

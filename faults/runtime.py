@@ -1,0 +1,114 @@
+"""The seam at which a fault plan comes in: a runtime over another one. Without a plan there is none of it."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pykka
+
+from lightspeed.actors.errors import PoolClosed
+from lightspeed.actors.runtime import RefOver, Runtime, RuntimeOver, SupervisedRef
+from lightspeed.actors.topics.actor import TopicActor
+from lightspeed.actors.topics.mail import Post
+from lightspeed.faults.fault import Delay, Drop, Duplicate, FailSupervisor, Fault, Hang, Jump, Raise, Reorder, Slow
+from lightspeed.faults.harm import Harm, Pauses, PutOff, pauses_of
+from lightspeed.faults.injector import Injector
+from lightspeed.faults.supervisor import FaultySupervisor
+from lightspeed.faults.topic import FaultyTopic, Strike
+from lightspeed.faults.way import FaultyWay
+from lightspeed.supervision.topics.ingress import Door
+from lightspeed.supervision.topics.router import TopicSupervisor
+
+
+class FaultyRuntime(RuntimeOver):
+    """For one channel.
+
+    Args:
+        pauses: how an actor is held up. None, the default: as the runtime under it does it, or else its thread waits.
+    """
+
+    def __init__(self, under: Runtime, injector: Injector, pauses: Pauses | None = None) -> None:
+        super().__init__(under)
+        self._injector = injector
+        self._pauses = pauses_of(under) if pauses is None else pauses
+        self._put_off = PutOff(under, injector.lose)
+        self._alive: dict[Post, pykka.ActorRef[Any]] = {}
+        self._began_s, self._jumped_s = under.monotonic_s(), 0.0
+        self._roles: dict[type, type] = {}
+        self._harm: Harm | None = None
+        self._way: FaultyWay | None = None
+        self._pausing = [index for index, _fault in injector.of(Slow, Hang)]
+
+    def begin(self, start: Callable[..., SupervisedRef], role: type, args: tuple[Any, ...]) -> SupervisedRef:
+        if issubclass(role, TopicSupervisor):
+            _runtime, outlet, door, *_rest = args
+            self._harm = Harm(self._injector, self._pauses, self._put_off, self._elapsed_s, outlet, self._alive)
+            ref = start(self._faulty(FaultySupervisor, role), *args)
+            self._set_times(ref)
+            return self._lead_to(ref, door)
+        if issubclass(role, TopicActor):
+            return self._begin_topic(start, role, args[0])
+        return start(role, *args)
+
+    def monotonic_s(self) -> float:
+        return self.under.monotonic_s() + self._jumped_s
+
+    def retire(self) -> None:
+        """The end: whoever is held up goes on, and what is put off is lost."""
+        if self._way is not None:
+            self._way.end()
+        self._put_off.end()
+        self._pauses.end_pauses()
+        super().retire()
+
+    def _begin_topic(self, start: Callable[..., SupervisedRef], role: type, post: Post) -> SupervisedRef:
+        try:
+            ref = start(self._faulty(FaultyTopic, role), post)
+        except BaseException:
+            self._alive.pop(post, None)
+            raise
+        waits = any(self._injector.is_for(index, post.topic) for index in self._pausing)
+        return RefOver(ref) if waits else ref  # one that is held up must not hold up whoever tells it something
+
+    def _faulty(self, mixin: type, role: type) -> type:
+        if role not in self._roles:
+            self._roles[role] = type(role.__name__, (mixin, role), {"harm": self._harm})
+        return self._roles[role]
+
+    def _lead_to(self, ref: SupervisedRef, door: Door) -> SupervisedRef:
+        if not self._injector.of(Drop, Delay, Duplicate, Reorder):
+            return ref
+        self._way = FaultyWay(ref, door, self._injector, self._put_off, self._elapsed_s)
+        return self._way
+
+    def _elapsed_s(self) -> float:
+        return self.under.monotonic_s() - self._began_s
+
+    # What comes at a time
+
+    def _set_times(self, supervisor: SupervisedRef) -> None:
+        acts: dict[type[Fault], Callable[[int, Fault], None]] = {
+            Raise: self._strike_topics,
+            Jump: self._jump,
+            FailSupervisor: partial(_strike, supervisor),
+        }
+        for index, fault in self._injector.of(*acts):
+            if fault.at_s is not None and not fault.needs_event:
+                self._put_off.later(fault.at_s, partial(acts[type(fault)], index, fault), counts=False)
+
+    def _strike_topics(self, index: int, fault: Fault) -> None:
+        for post, ref in self._alive.copy().items():
+            if self._injector.is_for(index, post.topic):
+                _strike(ref, index, fault)
+
+    def _jump(self, index: int, fault: Fault) -> None:
+        assert isinstance(fault, Jump)
+        if self._injector.fire(index, ""):
+            self._jumped_s += fault.by_s
+
+
+def _strike(ref: Any, index: int, fault: Fault) -> None:
+    try:
+        ref.tell(Strike(index, fault))
+    except (pykka.ActorDeadError, PoolClosed):
+        pass  # it is past that

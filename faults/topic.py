@@ -1,0 +1,217 @@
+"""A topic's actor in which things go wrong by plan, and answers that are lost or come late: mixins before its own class."""
+
+from collections.abc import Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from lightspeed.actors.errors import InjectedFault
+from lightspeed.actors.runtime import Reply
+from lightspeed.actors.topics.actor import TopicActor
+from lightspeed.actors.topics.mail import Delivery, Errand, Post
+from lightspeed.actors.topics.rules.events import Broadcast, Push
+from lightspeed.actors.topics.rules.outbound import Reply as ReplyMessage
+from lightspeed.actors.topics.rules.outbound import error
+from lightspeed.actors.topics.rules.topic import Messages
+from lightspeed.faults.fault import DelayReply, Fault, Full, Hang, LoseReply, Place, Poison, Raise, Slow
+from lightspeed.faults.harm import Harm, PutOff
+
+
+class FaultyOutlet:
+    """As the channel's outlet, for one actor and its thread; of the event in hand the replies can be spoilt."""
+
+    def __init__(self, outlet: Any, put_off: PutOff) -> None:
+        self._outlet, self._put_off = outlet, put_off
+        self._loses, self._delay_s = False, 0.0
+
+    def spoil(self, mail: Delivery, fault: LoseReply | DelayReply) -> None:
+        """Lose or delay what answers this mail, the next that is handled."""
+        if isinstance(fault, LoseReply):
+            self._loses = True
+            mail.reply = None
+        else:
+            self._delay_s += fault.seconds
+            mail.reply = None if mail.reply is None else _LateReply(mail.reply, fault.seconds, self._put_off)
+
+    def mend(self) -> None:
+        """It was handled."""
+        self._loses, self._delay_s = False, 0.0
+
+    def put(self, seq: int, topic: str | None, messages: Messages, reply: Reply | None, value: Any = None) -> bool:
+        if self._loses or self._delay_s:
+            replies = tuple(message for message in messages if isinstance(message, ReplyMessage))
+            messages = tuple(message for message in messages if not isinstance(message, ReplyMessage))
+            if replies and not self._loses:
+                self._put_off.later(self._delay_s, lambda: self._put_late(seq, topic, replies))
+        return bool(self._outlet.put(seq, topic, messages, reply, value))
+
+    def deliver(self, topic: str | None) -> None:
+        self._outlet.deliver(topic)
+
+    def _put_late(self, seq: int, topic: str | None, replies: Messages) -> None:
+        if self._outlet.put(seq, topic, replies, None):
+            self._outlet.ring(topic)  # this is the clock's thread: the user's code must not run here
+
+
+class _LateReply:
+    """Comes so much later than it is told."""
+
+    def __init__(self, reply: Reply, delay_s: float, put_off: PutOff) -> None:
+        self._reply, self._delay_s, self._put_off = reply, delay_s, put_off
+
+    def set(self, value: Any = None) -> None:
+        self._put_off.later(self._delay_s, lambda: self._reply.set(value), counts=False)
+
+
+if TYPE_CHECKING:
+    _Topic = TopicActor
+else:
+    _Topic = object  # the faulty runtime mixes it into each role
+
+
+class Strike(Struct, frozen=True):
+    """The time of a fault has come: for an actor to raise."""
+
+    index: int
+    fault: Any
+
+
+class _Trial(Struct, eq=False):
+    """One event, and what has yet to be done to it."""
+
+    mail: Delivery
+    faults: Iterator[Fault]
+    raises: Raise | None = None
+    """After it has been handled."""
+    is_refused: bool = False
+
+
+class FaultyTopic(_Topic):
+    """The hooks of a topic's actor, each of which may fail.
+
+    An event is entered into `in_hand` before anything is done to it, so that the supervisor can give the actor up meanwhile.
+    """
+
+    harm: ClassVar[Harm]
+
+    def __init__(self, post: Post) -> None:
+        super().__init__(post)
+        self._incarnation = self.harm.injector.begin(post.topic)
+        self._trial: _Trial | None = None
+        self._outlet = post.outlet = FaultyOutlet(post.outlet, self.harm.put_off)
+        self.harm.alive[post] = self.actor_ref
+
+    def on_start(self) -> None:
+        self._fail_in("on_start")
+        super().on_start()
+
+    def on_stop(self) -> None:
+        super().on_stop()
+        self._fail_in("on_stop")
+
+    def on_failure(
+        self, kind: type[BaseException] | None, failure: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        super().on_failure(kind, failure, traceback)
+        self._fail_in("on_failure")
+
+    def on_end(self, failure: BaseException | None) -> None:
+        self.harm.alive.pop(self.post, None)
+        super().on_end(failure)
+
+    def on_receive(self, mail: Any) -> None:
+        if type(mail) is Delivery:
+            self._try(mail)
+        elif type(mail) is Strike:
+            if mail.fault.restart in (None, self._incarnation) and self.harm.injector.fire(mail.index, self.post.topic):
+                raise InjectedFault(mail.fault.text)
+        else:
+            super().on_receive(mail)
+
+    def _try(self, mail: Delivery) -> None:
+        post, trial = self.post, self._trial
+        if trial is None or trial.mail is not mail:
+            post.in_hand[post] = mail
+            trial = self._trial = _Trial(mail, self._due("topic", mail))
+        for fault in trial.faults if self._is_in_hand(mail) else ():
+            if not _ACTS[type(fault)](self, fault, trial):
+                return  # it comes again
+            if not self._is_in_hand(mail):
+                break
+        self._trial = None
+        if post.in_hand.pop(post, None) is mail:  # else it was given up meanwhile, and is answered
+            self._handle(trial)
+
+    def _handle(self, trial: _Trial) -> None:
+        mail, post = trial.mail, self.post
+        if trial.is_refused:
+            super().on_receive(Errand(lambda _state: _unavailable(mail), None, mail.seq))
+            if post.outlet.put(mail.seq, post.topic, (), mail.reply):
+                post.outlet.deliver(post.topic)
+        else:
+            super().on_receive(mail)
+        self._outlet.mend()
+        if trial.raises is not None:
+            raise InjectedFault(trial.raises.text)
+
+    def _is_in_hand(self, mail: Delivery) -> bool:
+        return self.post.in_hand.get(self.post) is mail
+
+    def _fail_in(self, place: Place) -> None:
+        for fault in self._due(place, None):
+            assert isinstance(fault, Raise)
+            raise InjectedFault(fault.text)
+
+    def _due(self, place: Place, mail: Delivery | None) -> Iterator[Fault]:
+        return self.harm.injector.due(
+            place,
+            self.post.topic,
+            lambda: None if mail is None else mail.request,
+            self.harm.elapsed_s(),
+            members=self.post.members,
+            incarnation=self._incarnation,
+        )
+
+    # What each kind does: whether it is done, else the event comes again
+
+    def _raise(self, fault: Raise, trial: _Trial) -> bool:
+        if fault.hook == "before":
+            raise InjectedFault(fault.text)
+        trial.raises = fault
+        return True
+
+    def _slow(self, fault: Slow, trial: _Trial) -> bool:
+        return self.harm.pauses.pause(self, trial.mail, fault.seconds)
+
+    def _hang(self, _fault: Hang, trial: _Trial) -> bool:
+        return self.harm.pauses.pause(self, trial.mail, None)
+
+    def _refuse(self, _fault: Full, trial: _Trial) -> bool:
+        trial.is_refused = True
+        return True
+
+    def _poison(self, fault: Poison, trial: _Trial) -> bool:
+        assert isinstance(trial.mail.request, (Broadcast, Push))
+        trial.mail.request = replace(trial.mail.request, payload=fault.payload)
+        return True
+
+    def _spoil_reply(self, fault: LoseReply | DelayReply, trial: _Trial) -> bool:
+        self._outlet.spoil(trial.mail, fault)
+        return True
+
+
+def _unavailable(mail: Delivery) -> Messages:
+    return (error(mail.request.client_id, mail.request.topic, "unavailable"),)
+
+
+_ACTS: dict[type[Fault], Any] = {
+    Raise: FaultyTopic._raise,
+    Slow: FaultyTopic._slow,
+    Hang: FaultyTopic._hang,
+    Full: FaultyTopic._refuse,
+    Poison: FaultyTopic._poison,
+    LoseReply: FaultyTopic._spoil_reply,
+    DelayReply: FaultyTopic._spoil_reply,
+}

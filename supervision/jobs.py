@@ -1,0 +1,144 @@
+"""What a supervisor does and can't finish at once: jobs, in lanes.
+
+A job is a generator. It yields the child for which it must wait, and is taken up again when that child has left its phase or its
+time is over. In one lane goes one job at a time, in order: what concerns one child under one_for_one, everything under the other
+strategies. So each reads as if it waited, and the supervisor never does.
+"""
+
+from collections.abc import Callable, Generator, Hashable
+from typing import Any
+
+from msgspec import Struct
+
+from lightspeed.actors.errors import InsideActor, LightspeedError
+from lightspeed.actors.runtime import Reply
+from lightspeed.supervision.children import SupervisedChild
+
+Steps = Generator[SupervisedChild, None, Any]
+
+
+class Job(Struct, eq=False):
+    """Some steps, and who waits for what they return."""
+
+    steps: Steps
+    reply: Any = None
+    """A future; None where nobody waits: then what the steps raise is the supervisor's own end."""
+    call: str = ""
+    """What was asked for; empty where nobody did."""
+    caller: Any = None
+    """The actor inside which it was asked for, if it was inside any: that waits for it."""
+    lane: Hashable = None
+    waits_for: SupervisedChild | None = None
+
+    @property
+    def refusal(self) -> LightspeedError:
+        """Of what would wait for its own caller."""
+        return InsideActor(self.call, self.caller, "stop yourself, raise Shutdown, or have it called elsewhere")
+
+
+class _Nobody:
+    """Takes what the caller is not told any more."""
+
+    def set(self, value: Any = None) -> None:
+        pass
+
+    def set_exception(self, exc_info: Any = None) -> None:
+        pass
+
+
+class Lanes:
+    """For the supervisor's own thread. `run` and `resume` raise what a job without a reply has raised.
+
+    Args:
+        home: the child that an actor is, or is below, if it is below any.
+    """
+
+    def __init__(self, home: Callable[[Any], SupervisedChild | None]) -> None:
+        self._home = home
+        self._jobs: dict[Hashable, list[Job]] = {}
+        self._inside: dict[Job, None] = {}  # those that some actor waits for
+
+    def run(self, lane: Hashable, job: Job) -> None:
+        """Do it as far as it goes, or when those before it in the lane are done."""
+        job.lane = lane
+        if job.caller is not None:
+            self._inside[job] = None
+        jobs = self._jobs.get(lane)
+        if jobs is None:
+            self._jobs[lane] = [job]
+            self.resume(lane)
+        else:
+            jobs.append(job)
+            if job.caller is not None:
+                self._break_rings(self._home(job.caller))
+
+    def resume(self, lane: Hashable) -> None:
+        """Go on with the lane's first job, and with those behind it when it is done."""
+        jobs = self._jobs.get(lane)
+        while jobs:
+            if not _advance(jobs[0], lane):
+                self._break_rings(jobs[0].waits_for)
+                return
+            self._inside.pop(jobs.pop(0), None)
+        self._jobs.pop(lane, None)
+
+    @property
+    def are_free(self) -> bool:
+        """Whether no job is left."""
+        return not self._jobs
+
+    def drop(self, error: LightspeedError) -> None:
+        """End all jobs where they stand. Whoever waits for one gets the error."""
+        dropped = [job for jobs in self._jobs.values() for job in jobs]
+        self._jobs.clear()
+        self._inside.clear()
+        for job in dropped:
+            job.steps.close()
+            if job.reply is not None:
+                fail(job.reply, error)
+
+    def _break_rings(self, child: SupervisedChild | None) -> None:
+        """Refuse what was asked for inside the child, and would wait for the child. What is under way is done all the same.
+
+        It is called when somebody begins to wait for the child, or inside it.
+        """
+        for job in list(self._inside) if child is not None else ():
+            if self._home(job.caller) is child and self._leads_to(child, job, {job}):
+                fail(job.reply, job.refusal)
+                job.reply = _Nobody()
+                del self._inside[job]
+                if self._jobs[job.lane][0] is not job:
+                    self._jobs[job.lane].remove(job)
+
+    def _leads_to(self, child: SupervisedChild | None, job: Job, seen: set[Job]) -> bool:
+        waits_for = self._jobs[job.lane][0].waits_for
+        if waits_for is child:
+            return True
+        further = [other for other in self._inside if other not in seen and self._home(other.caller) is waits_for]
+        seen.update(further)
+        return waits_for is not None and any(self._leads_to(child, other, seen) for other in further)
+
+
+def fail(reply: Any, error: BaseException) -> None:
+    """Have the future raise the error."""
+    traceback = BaseException.__dict__["__traceback__"].__get__(error)  # whatever its class says
+    reply.set_exception((type(error), error, traceback))
+
+
+def _advance(job: Job, lane: Hashable) -> bool:
+    """Whether it is done."""
+    reply: Reply | None
+    try:
+        job.waits_for = child = next(job.steps)
+        child.waiter = lane
+        return False
+    except StopIteration as done:
+        reply = job.reply
+        if reply is not None:
+            reply.set(done.value)
+    except BaseException as error:  # the program's may be among it: ids, say. Whoever asked for it gets it.
+        reply = job.reply
+        if reply is None:
+            raise
+        fail(reply, error)
+    return True

@@ -1,0 +1,73 @@
+"""What was accepted or given out and reaches nobody: kept for a look, counted and logged."""
+
+import sys
+import threading
+from collections import deque
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from lightspeed.actors.logs import log
+from lightspeed.actors.topics.mail import TopicLate
+
+# The last so many are kept, as far as their texts have together no more than so many bytes; all are counted.
+_KEPT = 1_000
+_KEPT_BYTES = 10_000_000
+
+
+class DeadLetter(Struct, frozen=True):
+    """One of them."""
+
+    topic: str | None
+    """None: it was about the channel itself."""
+    incarnation: int
+    """Of the topic's actor that gave it out; 0: none did, or it is not known."""
+    why: Literal["late", "stopped", "undelivered", "unhandled"]
+    """`late`: an actor that had been given up gave it out. `stopped`: a behaviour gave it out in `on_stop`. `undelivered`: the
+    sink raised, is an actor that is dead, or had not returned when the channel was closed. `unhandled`: the supervisor failed
+    while it had this event in hand, and what came of that is not known."""
+    what: Any
+    """The message; where it is `unhandled`, the event."""
+
+
+class DeadLetters:
+    """Anybody may add to it and read it, under one lock."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._letters: deque[tuple[DeadLetter, int]] = deque()
+        self._bytes = 0
+        self._count = 0
+        self.abandoned = 0
+        """How many topic actors were given up; the supervisor counts."""
+
+    def add(self, letter: DeadLetter) -> None:
+        size = _size_of(letter.what)
+        with self._lock:
+            self._count += 1
+            self._letters.append((letter, size))
+            self._bytes += size
+            while len(self._letters) > _KEPT or self._bytes > _KEPT_BYTES:
+                self._bytes -= self._letters.popleft()[1]
+        log("warning", "dead letter, {}: {}", letter.why, letter.what, topic=letter.topic, incarnation=letter.incarnation)
+
+    def take(self, late: TopicLate) -> None:
+        """Add each message that a topic actor gave out in vain."""
+        for message in late.messages:
+            self.add(DeadLetter(late.post.topic, late.post.incarnation, late.why, message))
+
+    @property
+    def count(self) -> int:
+        """How many there were in all."""
+        return self._count
+
+    def read(self) -> tuple[DeadLetter, ...]:
+        """The last 1,000, the oldest first, or those of them whose texts are no more than 10 MB. They stay."""
+        with self._lock:
+            return tuple(letter for letter, _size in self._letters)
+
+
+def _size_of(what: Any) -> int:
+    """The bytes of the texts that an event or a message leads to; what a presence diff or recipients lead to is the topic's."""
+    fields = (getattr(what, field) for field in what.__struct_fields__ if field != "recipients")
+    return sum(sys.getsizeof(value) for value in fields if type(value) is str)

@@ -1,0 +1,134 @@
+"""The one way in to a supervisor, which can be shut; and what is left to do when the supervisor can do no more.
+
+Nobody is to wait in vain, and nothing is to vanish unseen.
+"""
+
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pykka
+
+from lightspeed.actors.errors import ChannelClosed, InForkedChild
+from lightspeed.actors.logs import log
+from lightspeed.actors.process import WeakBag, in_forked_child
+from lightspeed.actors.runtime import SupervisedRef
+from lightspeed.actors.topics.mail import Delivery, Order
+from lightspeed.supervision.topics.dead_letters import DeadLetter, DeadLetters
+
+
+class Door:
+    """Shared by all callers and the supervisor.
+
+    A message is told under the same lock that the door is shut under. So each either stands in the supervisor's inbox
+    before the door is shut, and is handled, or is refused in its caller. (What an idle supervisor handles in the caller's own
+    thread passes by the door: once it has been told of its end it declines, and the caller comes here.) The lock is re-entrant,
+    since a finalizer or a signal handler may tell something within a `tell`.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._shut = False
+        self._is_of_parent = False
+        _doors.add(self)
+
+    @property
+    def is_shut(self) -> bool:
+        return self._shut
+
+    def check_process(self) -> None:
+        """
+        Raises:
+            InForkedChild: this process was forked from the supervisor's.
+        """
+        if self._is_of_parent:
+            raise InForkedChild
+
+    def shut(self) -> None:
+        with self._lock:
+            self._shut = True
+
+    def tell(self, supervisor: SupervisedRef, message: Any, *, waits: bool = False) -> None:
+        """Put the message into the supervisor's inbox.
+
+        Args:
+            waits: whether the caller is going to wait for what comes of it.
+
+        Raises:
+            ChannelClosed: the door is shut, or the supervisor is dead.
+            InForkedChild: this process was forked from the supervisor's.
+            RuntimeError: Python's own: no thread can be started. It was not told.
+        """
+        with self._lock:
+            self._tell(supervisor, message, waits=waits)
+
+    def tell_last(self, supervisor: SupervisedRef, message: Any) -> None:
+        """As `tell`, of what is going to be waited for, and shut the door behind it."""
+        with self._lock:
+            self._tell(supervisor, message, waits=True)  # where this is interrupted, the supervisor shuts it
+            self._shut = True
+
+    @property
+    def is_passed_here(self) -> bool:
+        """Whether the calling thread is within a `tell`: then it is a finalizer, or a signal handler, that asks."""
+        return self._lock._is_owned()  # type: ignore[attr-defined,no-any-return]
+
+    def _tell(self, supervisor: SupervisedRef, message: Any, *, waits: bool) -> None:
+        self.check_process()
+        if self._shut:
+            raise ChannelClosed
+        try:
+            (supervisor.request if waits else supervisor.tell)(message)
+        except pykka.ActorDeadError:
+            self._shut = True
+            raise ChannelClosed from None
+
+
+_doors: WeakBag[Door] = WeakBag()
+
+
+@in_forked_child
+def _after_fork() -> None:
+    _doors.renew_lock()
+    for door in _doors:
+        door._lock, door._shut, door._is_of_parent = threading.RLock(), True, True
+
+
+def lose(message: Any, dead_letters: DeadLetters) -> None:
+    """Give up a message that the supervisor had in hand when it failed: whoever waits gets `ChannelClosed`."""
+    if isinstance(message, (Delivery, Order)):
+        dead_letters.add(DeadLetter(message.request.topic, 0, "unhandled", message.request))
+    reply = getattr(message, "reply", None)
+    if isinstance(reply, pykka.Future):
+        try:
+            reply.set_exception((ChannelClosed, ChannelClosed(), None))
+        except queue.Full:
+            pass  # it was answered before the failure
+
+
+@contextmanager
+def kept(mails: deque[Any], dead_letters: DeadLetters) -> Iterator[deque[Any]]:
+    """What is still in it at the end, since the supervisor failed over the first of them, is lost, and not forgotten."""
+    try:
+        yield mails
+    finally:
+        for mail in mails:
+            lose(mail, dead_letters)
+
+
+def in_turn(mails: deque[Any]) -> Iterator[Any]:
+    """One after the other; each is in it until it has been dealt with."""
+    while mails:
+        yield mails[0]
+        mails.popleft()
+
+
+def tried(call: Callable[..., object], *args: Any) -> None:
+    """A step of the end, which must not keep the steps behind it from being taken."""
+    try:
+        call(*args)
+    except Exception as failure:  # the supervisor's own, such as brought its end about
+        log("error", "the supervisor failed at its end", error=failure)

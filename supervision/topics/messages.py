@@ -1,0 +1,100 @@
+"""What a supervisor actor is told, besides events, which come as deliveries, and what its topic actors report."""
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import Struct
+
+from lightspeed.actors.runtime import Reply
+from lightspeed.actors.topics.rules.topic import TopicState
+from lightspeed.supervision.topics.children import Child
+from lightspeed.supervision.topics.watches import Watch
+
+
+class Flush(Struct):
+    """Reply with the number of the last event accepted before this, once all events up to it are handled."""
+
+    reply: Reply
+    last_seq: int | None = None
+    """That number; None until the supervisor gets to it. Where the flush has to wait, others are accepted meanwhile."""
+
+
+class AskTopic(Struct, frozen=True):
+    """Reply with what the question says of the topic, or of an empty one where nobody is in it."""
+
+    topic: str
+    ask: Callable[[TopicState], Any]
+    reply: Reply
+
+
+class AskCrashed(Struct, frozen=True):
+    """Reply with whether the channel is down."""
+
+    reply: Reply
+
+
+class AskCensus(Struct, frozen=True):
+    """Reply with a dict of topic to number of members, as of the moment at which this was accepted."""
+
+    reply: Reply
+
+
+class AskTree(Struct, frozen=True):
+    """Reply with the channel's phase, and a dict of topic to `Tree`."""
+
+    reply: Reply
+
+
+class Close(Struct, frozen=True):
+    """Handle what was accepted, stop every topic actor, then stop. Whoever is busy after the timeout is abandoned."""
+
+    timeout_s: float
+
+
+class StopAll(Struct, frozen=True):
+    """Of a close whose timeout runs: nobody is being counted any more."""
+
+
+class CloseOverdue(Struct, frozen=True):
+    """Of a close whose timeout is over."""
+
+
+class Counted(Struct, frozen=True):
+    """The topic has handled all that it was sent before somebody asked to crash it: it is known who is in it."""
+
+    topic: str
+    seq: int
+    """Of the order to crash it."""
+
+
+class CountOverdue(Struct, frozen=True):
+    """The topic has had the time of a crash for that. If it has handled nothing meanwhile, it is taken as it is."""
+
+    topic: str
+    seq: int
+    progress: int
+    """How far it was at the beginning."""
+
+
+class ComeUp(Struct, frozen=True):
+    """It was put off, and its time has come."""
+
+    child: Child
+
+
+class LookForStuck(Struct, frozen=True):
+    """It is time to see who does not come back from an event."""
+
+
+class Overdue(Struct, frozen=True):
+    """Whoever of these is not down is abandoned, unless others of them still get there."""
+
+    watch: Watch
+
+
+class RejoinWindowClosed(Struct, frozen=True):
+    """Whoever of these that nobody rejoined is stopped. They are named: it comes late, and is to keep nobody who is dead."""
+
+    topics: tuple[str, ...]
+    incarnations: tuple[int, ...]
+    """One for each topic."""

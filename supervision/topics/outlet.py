@@ -1,0 +1,206 @@
+"""Where what the topics emitted goes: the outbox, until it is flushed; or a sink, the user's code that gets each message.
+
+With a sink each topic has a lane, and so have the messages of the channel itself. Whoever puts into a lane that nobody empties
+empties it: each topic's messages come in order and one at a time, and a sink that is slow with what a topic actor gave out holds
+up that topic only. The supervisor never runs a sink: for what it answers itself (refusals, `System`) it rings the one
+`SinkActor`, where a sink that is slow with one such answer holds up the others.
+"""
+
+import threading
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Callable
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+import pykka
+
+from lightspeed.actors.logs import log
+from lightspeed.actors.runtime import Reply, Runtime
+from lightspeed.actors.topics.rules.outbound import Outbound
+from lightspeed.actors.topics.rules.topic import Messages
+from lightspeed.supervision.latch import Latch
+from lightspeed.supervision.topics.dead_letters import DeadLetter, DeadLetters
+
+_seq = itemgetter(0)
+
+
+class Outbox:
+    """Every actor puts, on its own thread; flushers take, one at a time.
+
+    A put only appends, and a flusher takes what it has copied from the front: neither needs the other's lock. What a flush took
+    and may not give out yet, since it was accepted later than the flush was called, is kept in `_held`, under the flushers' lock.
+    """
+
+    def __init__(self) -> None:
+        self.emitted: list[tuple[int, Messages]] = []
+        self._lock = threading.RLock()
+        self._held: list[tuple[int, Messages]] = []
+
+    def put(self, seq: int, topic: str | None, messages: Messages, reply: Reply | None, value: Any = None) -> bool:
+        if messages:
+            self.emitted += ((seq, messages),)
+        if reply is not None:
+            reply.set(value)
+        return False
+
+    def take(self, last_seq: float, taken: list[tuple[int, Messages]]) -> None:
+        """Move all messages of events up to the number (`inf`: all) from here to the list, in the order of acceptance.
+
+        They are there or here, whatever hits the calling thread; where it is hit later, `give_back` them.
+        """
+        with self._lock:
+            emitted, count = self.emitted, len(self.emitted)
+            entries = self._held + emitted[:count]
+            entries.sort(key=_seq)
+            end = bisect_right(entries, last_seq, key=_seq)
+            given, kept = entries[:end], entries[end:]
+            del emitted[:count]  # from here on nothing is called
+            self._held = kept
+            taken += given
+
+    def give_back(self, taken: list[tuple[int, Messages]]) -> None:
+        """What was taken, and could not be handed over, is taken again by the next flush."""
+        self.emitted += taken
+
+    # An outbox runs no user code: there is nothing to deliver, to wait for, to give up or to stop.
+
+    def deliver(self, topic: str | None) -> None: ...
+
+    def ring(self, topic: str | None) -> None: ...
+
+    def settle(self, latch: Latch) -> None: ...
+
+    def abandon(self, topic: str) -> None: ...
+
+    def is_at_work(self, topic: str) -> bool:
+        return False
+
+    def close(self) -> None: ...
+
+    def give_up(self) -> None: ...
+
+
+if TYPE_CHECKING:
+    _Role = pykka.Actor
+else:
+    _Role = object
+
+Sink = Callable[[Outbound], object] | pykka.ActorRef[Any]
+
+
+_Call = tuple[Outbound, None, None] | tuple[None, Reply, Any]
+"""A message for the sink, or a reply that is given the value when it comes to it."""
+
+
+class _Lane:
+    __slots__ = ("busy", "calls", "is_in_sink")
+
+    def __init__(self) -> None:
+        self.calls: deque[_Call] = deque()
+        self.busy = False
+        self.is_in_sink = False
+
+
+class SinkLanes:
+    """One lock guards the table of lanes and what is in them; no user code runs under it."""
+
+    def __init__(self, sink: Sink, runtime: Runtime, dead_letters: DeadLetters) -> None:
+        self._sink = sink.tell if isinstance(sink, pykka.ActorRef) else sink
+        self._runtime, self._dead_letters = runtime, dead_letters
+        self._lock = threading.Lock()
+        self._lanes: dict[str | None, _Lane] = {}
+        self._actor = runtime.start(SinkActor, self)
+
+    def put(self, seq: int, topic: str | None, messages: Messages, reply: Reply | None, value: Any = None) -> bool:
+        with self._lock:
+            lane = self._lanes.setdefault(topic, _Lane())
+            for message in messages:
+                lane.calls.append((message, None, None))
+            if reply is not None:
+                lane.calls.append((None, reply, value))
+            return not lane.busy
+
+    def deliver(self, topic: str | None) -> None:
+        with self._lock:
+            lane = self._lanes.get(topic)
+            if lane is None or lane.busy:
+                return
+            lane.busy = True
+        while True:
+            with self._lock:
+                if self._lanes.get(topic) is not lane:
+                    return  # abandoned while the sink was at work
+                if not lane.calls:
+                    del self._lanes[topic]
+                    return
+                message, reply, value = lane.calls.popleft()
+            if message is not None:
+                lane.is_in_sink = True
+                self._hand_over(topic, message)
+                lane.is_in_sink = False
+            elif reply is not None:
+                reply.set(value)
+
+    def is_at_work(self, topic: str) -> bool:
+        """Whether the sink has been given something of the topic's and has not returned."""
+        lane = self._lanes.get(topic)
+        return lane is not None and lane.is_in_sink
+
+    def ring(self, topic: str | None) -> None:
+        """Have the sink actor deliver: this does not block. Only where that actor was stopped from outside, deliver here."""
+        try:
+            self._actor.tell(topic)
+        except pykka.ActorDeadError:
+            self.deliver(topic)
+
+    def settle(self, latch: Latch) -> None:
+        """Have the latch wait for all that is in the lanes now."""
+        with self._lock:
+            for lane in self._lanes.values():
+                lane.calls.append((None, latch.part(), None))
+
+    def abandon(self, topic: str) -> None:
+        """Leave the call that does not return to itself; what waited behind it goes on in a lane of its own."""
+        with self._lock:
+            stuck = self._lanes.pop(topic, None)
+            if stuck is None:
+                return
+            lane = self._lanes[topic] = _Lane()
+            lane.calls = stuck.calls
+        self.ring(topic)
+
+    def close(self) -> None:
+        """Stop the sink actor when it has delivered what it was rung for."""
+        self._actor.stop_soon()
+
+    def give_up(self) -> None:
+        """The channel is closed, and somebody has not come back from the sink: what waits behind that goes nowhere."""
+        with self._lock:
+            lanes, self._lanes = self._lanes, {}
+        for topic, lane in lanes.items():
+            for message, reply, value in lane.calls:
+                if message is not None:
+                    self._dead_letters.add(DeadLetter(topic, 0, "undelivered", message))
+                elif reply is not None:
+                    reply.set(value)
+
+    def _hand_over(self, topic: str | None, message: Outbound) -> None:
+        try:
+            with self._runtime.blocking():
+                self._sink(message)
+        # User code. A BaseException would have Pykka stop every actor of the process.
+        except BaseException as error:
+            log("error", "the sink failed on {}", message, error=error)
+            self._dead_letters.add(DeadLetter(topic, 0, "undelivered", message))
+
+
+class SinkActor(_Role):
+    """Runs the sink for what the supervisor answers itself."""
+
+    def __init__(self, lanes: SinkLanes) -> None:
+        super().__init__()
+        self._lanes = lanes
+
+    def on_receive(self, message: Any) -> None:
+        self._lanes.deliver(message)
