@@ -6,6 +6,7 @@ import pytest
 
 from lightspeed.channel import (
     Behaviour,
+    Broadcast,
     BroadcastMessage,
     Channel,
     Crash,
@@ -267,3 +268,16 @@ def test_a_failure_holds_nothing_of_the_behaviour_that_failed(caplog):
         channel.handle(Push("a", "x", "e", "planted"))
     assert len(threads) == 1
     assert threads[0].startswith("BehavedTopicActor")
+
+
+def test_a_broadcast_is_from_the_member_who_sent_it_and_what_a_hook_says_besides_is_from_the_program():
+    class Says(Behaviour):
+        def on_push(self, room, client_id, event, payload):
+            room.broadcast(payload)
+
+    with Channel(behaviours={"t": Says}) as channel:
+        channel.handle(Join("c", "t", "u", 1))
+        channel.handle(Broadcast("c", "t", "mine"))
+        channel.handle(Push("c", "t", "e", "the room's"))
+        said = {m.payload: m.sender for m in channel.flush_outbox() if isinstance(m, BroadcastMessage)}
+        assert said == {"mine": "c", "the room's": None}

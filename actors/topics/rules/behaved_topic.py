@@ -115,7 +115,8 @@ class BehavedTopic(TopicState, eq=False, gc=True):
         return more if answer is None else (answer, *more)
 
     def _call(self, client_id: str | None, hook: str, *args: Any, gone: str | None = None) -> _Given:
-        turn = Turn(self.topic, self.users, self._entries_without, self._everyone, client_id=client_id, gone=gone)
+        turn = Turn(self.topic, self.users, self._entries_without, self._snapshot, client_id=client_id, gone=gone)
+        turn.sender = client_id if hook == "on_broadcast" else None
         room = Room(turn)
         try:
             value = _failing(hook, lambda: getattr(self._behaviour, hook)(room, *args))
@@ -126,9 +127,8 @@ class BehavedTopic(TopicState, eq=False, gc=True):
         self._timer_changes |= turn.timers
         return turn.answer, tuple(turn.messages)
 
-    def _everyone(self) -> Any:
-        if self._recipients is None:
-            self._recipients = self._gather()
+    def _snapshot(self) -> Any:
+        self._recipients = self._everyone()
         return self._recipients
 
     def _entries_without(self, gone: str | None) -> tuple[Entry, ...]:

@@ -1,10 +1,34 @@
 """What comes out of a channel: five kinds of message, each an immutable value."""
 
-from typing import Any
+from typing import Any, Literal, Self
 
+import msgspec
 from msgspec import Struct
 
 from lightspeed.actors.topics.rules.presence import Diff, Recipients
+
+
+class _Aside:
+    """A slot beside a message's fields, for what is no part of its value: it is not compared, hashed or encoded, but copied."""
+
+    __slots__ = ("_aside",)
+    _aside: Any
+
+    def __copy__(self) -> Self:
+        return _again(type(self), msgspec.structs.astuple(self), getattr(self, "_aside", None))  # type: ignore[type-var]
+
+    def __reduce__(self) -> Any:
+        return _again, (type(self), msgspec.structs.astuple(self), getattr(self, "_aside", None))  # type: ignore[type-var]
+
+
+set_aside: Any = _Aside.__dict__["_aside"].__set__
+"""`set_aside(message, value)`: a frozen message's slot. Once, by whoever makes the message."""
+
+
+def _again(kind: Any, fields: tuple[Any, ...], aside: Any) -> Any:
+    made = kind(*fields)
+    set_aside(made, aside)
+    return made
 
 
 class Reply(Struct, frozen=True, gc=False, tag="reply"):
@@ -12,8 +36,7 @@ class Reply(Struct, frozen=True, gc=False, tag="reply"):
 
     client_id: str
     topic: str
-    status: str
-    """`ok` or `error`."""
+    status: Literal["ok", "error"]
     payload: str
     """What happened: joined, rejoined, left; or why not: already_joined, not_joined, crashed, topic_crashed, unavailable."""
 
@@ -27,7 +50,7 @@ class PushMessage(Struct, frozen=True, gc=False, tag="push_message"):
     payload: str
 
 
-class BroadcastMessage(Struct, frozen=True, gc=False, tag="broadcast_message"):
+class BroadcastMessage(_Aside, Struct, frozen=True, gc=False, tag="broadcast_message"):
     """One message to many members. It is handed over once, with the list of those whom it is for."""
 
     topic: str
@@ -39,6 +62,11 @@ class BroadcastMessage(Struct, frozen=True, gc=False, tag="broadcast_message"):
     compares, hashes, prints, copies, pickles and encodes as with the tuple. (Only `msgspec.structs.asdict` and `astuple` of such
     a one give what stands for it: read `recipients` first.)
     """
+
+    @property
+    def sender(self) -> str | None:
+        """The client id of the member whose broadcast it is; None: it is the program's. No part of the message's value."""
+        return getattr(self, "_aside", None)
 
 
 # Where a message holds them: the tuple, or until it is read what makes it.
@@ -63,11 +91,23 @@ def unread(message: BroadcastMessage) -> Recipients | None:
     return recipients if type(recipients) is Recipients else None
 
 
-class PresenceDiff(Struct, frozen=True, gc=False, tag="presence_diff"):
+class PresenceDiff(_Aside, Struct, frozen=True, gc=False, tag="presence_diff"):
     """Who came and who went in a topic, for all its members."""
 
     topic: str
     diff: Diff
+
+    @property
+    def recipients(self) -> tuple[str, ...]:
+        """The client ids of those whom it is for, in subscription order: the members when it took effect, who joined by it too,
+        who left by it not. No part of the message's value; empty in one that no topic gave out."""
+        aside = getattr(self, "_aside", None)
+        if type(aside) is str:
+            return (aside,)
+        return aside.ids() if type(aside) is Recipients else aside or ()
+
+    def __repr__(self) -> str:
+        return f"PresenceDiff(topic={self.topic!r}, diff={self.diff!r}, recipients={len(self.recipients)})"
 
 
 class System(Struct, frozen=True, gc=False, tag="system"):

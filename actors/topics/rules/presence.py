@@ -169,9 +169,22 @@ class Roster:
     @property
     def recipients(self) -> Recipients:
         """A snapshot of who is in it now."""
+        return self._snapshot(len(self._ids), self._change)
+
+    @property
+    def with_another(self) -> Recipients:
+        """A snapshot of who is in it when the next has come: by `add`, before anything else."""
+        return self._snapshot(len(self._ids) + 1, self._change)
+
+    def without_another(self) -> Recipients:
+        """A snapshot of who is in it when the next has gone: by `remove`, before anything else."""
+        self._tidy()
+        return self._snapshot(len(self._ids), self._change + 1)
+
+    def _snapshot(self, end: int, change: int) -> Recipients:
         made: Recipients = _new(Recipients)
         made._ids, made._gone = self._ids, self._gone  # it appends to both, and never alters what is there
-        made._end, made._change, made.read = len(self._ids), self._change, None
+        made._end, made._change, made.read = end, change, None
         return made
 
     def add(self, client_id: str) -> None:
@@ -182,9 +195,14 @@ class Roster:
 
     def remove(self, client_id: str) -> None:
         """The client left."""
-        if self._places is None:
-            self._places = {present: place for place, present in enumerate(self._ids)}
+        places = self._tidy()
         self._change += 1
-        self._gone[self._places.pop(client_id)] = self._change
-        if len(self._gone) > max(self.worth_compacting, len(self._places)):
-            self.__init__(list(self._places))  # type: ignore[misc]
+        self._gone[places.pop(client_id)] = self._change
+
+    def _tidy(self) -> dict[str, int]:
+        """Have places, and few of those who left."""
+        if self._places is None or len(self._gone) > max(self.worth_compacting, len(self._places)):
+            self._ids = self._ids if self._places is None else list(self._places)
+            self._gone, self._change = {}, 0
+            self._places = {present: place for place, present in enumerate(self._ids)}
+        return self._places

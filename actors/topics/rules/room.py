@@ -8,12 +8,12 @@ A `Behaviour` is what a kind of topic does: the user's own code in a topic.
 
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from lightspeed.actors.checks import are_seconds
 from lightspeed.actors.errors import RoomMisused
 from lightspeed.actors.text import shown
-from lightspeed.actors.topics.rules.outbound import BroadcastMessage, Outbound, PushMessage, Reply
+from lightspeed.actors.topics.rules.outbound import BroadcastMessage, Outbound, PushMessage, Reply, set_aside
 from lightspeed.actors.topics.rules.presence import Entry
 
 _LONGEST_NAME = 1_000  # of a timer, in characters: a name is kept as long as its timer runs
@@ -22,7 +22,10 @@ _LONGEST_NAME = 1_000  # of a timer, in characters: a name is kept as long as it
 class Turn:
     """One call of a hook, as the topic's state sees it. For the thread that makes it."""
 
-    __slots__ = ("answer", "client_id", "gone", "messages", "presences", "snapshot", "thread", "timers", "topic", "users")
+    __slots__ = (
+        *("answer", "client_id", "gone", "messages", "presences", "sender"),
+        *("snapshot", "thread", "timers", "topic", "users"),
+    )
 
     def __init__(
         self,
@@ -39,6 +42,8 @@ class Turn:
         """Whose event it is; None: nobody's."""
         self.gone = gone
         """Who is leaving: present no more, though the state does not know yet."""
+        self.sender: str | None = None
+        """Whom its broadcasts are from; None: the program."""
         self.answer: Reply | None = None
         """What it said to that client, if anything."""
         self.messages: list[Outbound] = []
@@ -127,7 +132,9 @@ class Room:
             recipients = tuple(client_id for client_id in turn.members if client_id != but)
         else:
             recipients = turn.snapshot() if turn.gone is None else turn.members
-        turn.messages.append(BroadcastMessage(turn.topic, payload, recipients))
+        message = BroadcastMessage(turn.topic, payload, recipients)
+        set_aside(message, turn.sender)
+        turn.messages.append(message)
 
     def start_timer(self, name: str, delay_s: float) -> None:
         """Have `on_timer` called after so many seconds. A timer of the same name is started anew.
@@ -145,7 +152,7 @@ class Room:
         """Have it not called. Harmless where there is none."""
         self._in_turn("cancel_timer").timers[_timer_name(name)] = None
 
-    def _answer(self, what: str, payload: str, status: str) -> None:
+    def _answer(self, what: str, payload: str, status: Literal["ok", "error"]) -> None:
         turn = self._in_turn(what)
         if turn.client_id is None:
             raise RoomMisused("there is no client to reply to: no event of a client is being handled")

@@ -9,7 +9,16 @@ from typing import Any, ClassVar
 from msgspec import Struct, field
 
 from lightspeed.actors.topics.rules.events import Broadcast, Join, Leave, Push, Rejoin, TopicEvent
-from lightspeed.actors.topics.rules.outbound import BroadcastMessage, Outbound, PresenceDiff, PushMessage, Reply, System, error
+from lightspeed.actors.topics.rules.outbound import (
+    BroadcastMessage,
+    Outbound,
+    PresenceDiff,
+    PushMessage,
+    Reply,
+    System,
+    error,
+    set_aside,
+)
 from lightspeed.actors.topics.rules.presence import Diff, Entry, Presence, Roster, recipients_of
 
 Messages = tuple[Outbound, ...]
@@ -23,7 +32,7 @@ class TopicState(Struct, eq=False, gc=False):
 
     many: ClassVar[int] = 32
     """From so many members on a roster is kept, and its snapshots are put together when somebody reads them; a smaller tuple is
-    as quickly made."""
+    as quickly made, and a quiet topic keeps nothing for it."""
     roster: ClassVar[type[Roster]] = Roster
 
     topic: str
@@ -33,8 +42,7 @@ class TopicState(Struct, eq=False, gc=False):
     """How many they are."""
     _presence: Presence = field(default_factory=Presence)
     _recipients: Any = None  # of the last broadcast, if membership has not changed since
-    _roster: Roster | None = None  # made for the first broadcast to many
-    _changes: list[tuple[str, bool]] = []  # who came (True) or left since the last one
+    _roster: Roster | None = None  # of many; None: they are few, or it has yet to be made
 
     def __len__(self) -> int:
         """How many members."""
@@ -98,7 +106,7 @@ class TopicState(Struct, eq=False, gc=False):
         come, new, new_key, meta = self._presence.coming(client_id, event.user_id, event.now_ms)
         if user_id == event.user_id:  # where the old one stood
             new, new_key, meta = old, old_key, come.metas[0]
-        messages = self._ok(event, "rejoined", joins=(come,), leaves=(left,))
+        messages = self._ok(event, "rejoined", self._everyone(), joins=(come,), leaves=(left,))
         out += ((seq, messages),)
         del old[old_key]
         new[new_key] = meta
@@ -110,15 +118,20 @@ class TopicState(Struct, eq=False, gc=False):
             out += ((seq, not_joined(event)),)
             return
         left, table, key = self._presence.going(client_id, user_id)
-        messages = self._ok(event, "left", leaves=(left,))
-        self._keep_roster_short()
+        roster = self._roster_of(self.size - 1)
+        if roster is None:
+            others = () if self.size == 1 else tuple(other for other in self.users if other != client_id)
+            messages = self._ok(event, "left", others, leaves=(left,))
+        else:
+            messages = self._ok(event, "left", roster.without_another(), leaves=(left,))
         out += ((seq, messages),)
         del table[key]
         del self.users[client_id]
         self.size -= 1
-        self._recipients = None
-        if self._roster is not None:
-            self._changes += ((client_id, False),)
+        self._recipients = self._roster = None
+        if roster is not None:
+            roster.remove(client_id)
+            self._roster = roster  # it is whole again
 
     def _broadcast(self, event: Broadcast, seq: int, out: list[tuple[int, Messages]]) -> None:
         if event.client_id not in self.users:
@@ -126,21 +139,23 @@ class TopicState(Struct, eq=False, gc=False):
             return
         recipients = self._recipients
         if recipients is None:
-            recipients = self._recipients = self._gather()
-        out += ((seq, (BroadcastMessage(self.topic, event.payload, recipients),)),)
+            recipients = self._recipients = self._everyone()
+        message = BroadcastMessage(self.topic, event.payload, recipients)
+        set_aside(message, event.client_id)
+        out += ((seq, (message,)),)
 
-    def _gather(self) -> Any:
-        """What stands for them in a message until somebody reads it."""
-        roster, changes, self._roster, self._changes = self._roster, self._changes, None, []  # until it is whole again
-        if roster is None:
-            if self.size < self.many:
-                return recipients_of(tuple(self.users))
-            roster = self.roster(self.users)
-            changes = []
-        for client_id, came in changes:
-            (roster.add if came else roster.remove)(client_id)
-        self._roster = roster
-        return roster.recipients
+    def _everyone(self) -> Any:
+        """What stands for the members in a message until somebody reads it."""
+        if self._recipients is not None:
+            return self._recipients
+        self._roster = self._roster_of(self.size)
+        return recipients_of(tuple(self.users)) if self._roster is None else self._roster.recipients
+
+    def _roster_of(self, size: int) -> Roster | None:
+        """The roster of the present members, where it is worth having in a topic that will have so many."""
+        if size < self.many:
+            return None
+        return self.roster(self.users) if self._roster is None else self._roster
 
     def _push(self, event: Push, seq: int, out: list[tuple[int, Messages]]) -> None:
         if event.client_id in self.users:
@@ -151,24 +166,26 @@ class TopicState(Struct, eq=False, gc=False):
     def _add(self, event: Join | Rejoin, payload: str, seq: int, out: list[tuple[int, Messages]]) -> None:
         client_id = event.client_id
         come, table, key, meta = self._presence.coming(client_id, event.user_id, event.now_ms)
-        messages = self._ok(event, payload, joins=(come,))
-        self._keep_roster_short()
+        roster = self._roster_of(self.size + 1)
+        if roster is None:  # the text itself where there is nobody else: it is what a million quiet topics have in the outbox
+            messages = self._ok(event, payload, (*self.users, client_id) if self.size else client_id, joins=(come,))
+        else:
+            messages = self._ok(event, payload, roster.with_another, joins=(come,))
         out += ((seq, messages),)
         table[key] = meta
         self.users[client_id] = event.user_id
         self.size += 1
-        self._recipients = None
-        if self._roster is not None:
-            self._changes += ((client_id, True),)
+        self._recipients = self._roster = None
+        if roster is not None:
+            roster.add(client_id)
+            self._roster = roster  # it is whole again
 
-    def _keep_roster_short(self) -> None:
-        """Without broadcasts nobody needs the roster: then it is made anew when somebody does."""
-        if self._roster is not None and len(self._changes) > 2 * self.many + self.size:
-            self._roster, self._changes = None, []
-
-    def _ok(self, event: TopicEvent, payload: str, *, joins: tuple[Entry, ...] = (), leaves: tuple[Entry, ...] = ()) -> Messages:
-        diff = Diff(self.topic, joins, leaves)
-        return (Reply(event.client_id, self.topic, "ok", payload), PresenceDiff(self.topic, diff))
+    def _ok(
+        self, event: TopicEvent, payload: str, to: Any, *, joins: tuple[Entry, ...] = (), leaves: tuple[Entry, ...] = ()
+    ) -> Messages:
+        diff = PresenceDiff(self.topic, Diff(self.topic, joins, leaves))
+        set_aside(diff, to)
+        return (Reply(event.client_id, self.topic, "ok", payload), diff)
 
 
 _STEPS: dict[type, Callable[[TopicState, Any, int, list[tuple[int, Messages]]], None]] = {

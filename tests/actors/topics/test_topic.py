@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from naive import NaiveChannel, topic_events
 
 from lightspeed.actors.topics import TopicState
-from lightspeed.channel import Broadcast, Join, Leave, Rejoin
+from lightspeed.channel import Broadcast, BroadcastMessage, Join, Leave, PresenceDiff, Rejoin
 
 
 @given(st.lists(topic_events.filter(lambda event: event.topic == "x")))
@@ -39,3 +39,23 @@ def test_a_broadcast_to_few_or_many_is_for_those_who_are_members_then(members):
         topic.handle(Leave(f"c{number}", "t"))
         topic.handle(Join(f"d{number}", "t", "u", 1))
     assert [recipients for recipients, _ in told] == [subscribers for _, subscribers in told]
+
+
+@given(st.lists(st.tuples(st.sampled_from([Join, Rejoin, Leave, Broadcast]), st.integers(0, 40)), max_size=150), st.booleans())
+def test_a_diff_is_for_the_members_when_it_took_effect_whenever_it_is_read(steps, at_once):
+    topic, told = TopicState("t"), []
+    for now_ms, (kind, number) in enumerate(steps):
+        client_id = f"c{number}"
+        fields = {Join: ("u", now_ms), Rejoin: ("u", now_ms), Leave: (), Broadcast: ("p",)}[kind]
+        for message in topic.handle(kind(client_id, "t", *fields)):
+            if isinstance(message, PresenceDiff | BroadcastMessage):
+                told.append((message, topic.subscribers))
+                assert not at_once or message.recipients == topic.subscribers
+    assert [message.recipients for message, _ in told] == [members for _, members in told]
+
+
+def test_a_broadcast_says_whom_it_is_from():
+    topic = TopicState("t")
+    topic.handle(Join("c1", "t", "u", 1))
+    (message,) = topic.handle(Broadcast("c1", "t", "p"))
+    assert (message.sender, BroadcastMessage("t", "p", ("c1",)).sender) == ("c1", None)
