@@ -3,7 +3,8 @@
 import logging
 import os
 import threading
-from typing import Any, ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar, ParamSpec
 
 import pykka
 
@@ -25,6 +26,8 @@ _NOTHING: list[Any] = []  # shared, and never appended to
 
 # To take the first out of a list moves the rest: up to so many that costs less than the lock.
 _FEW = 32
+
+P = ParamSpec("P")
 
 _pykka_logger = logging.getLogger("pykka")
 
@@ -66,9 +69,15 @@ class PooledActor(Mortal):
         self._pooled_urn: str | None = None
         self._pooled_stopped: threading.Event | None = None
 
-    @classmethod
-    def start(cls, *args: Any, **kwargs: Any) -> Any:
-        return PooledRef(cls._pooled_start(*args, **kwargs))
+    @classmethod  # pyright: ignore[reportArgumentType]  # it knows no class as the call that makes its objects
+    def start(cls: Callable[P, "PooledActor"], *args: P.args, **kwargs: P.kwargs) -> PooledRef:
+        """Start an actor of the class, with the arguments of its `__init__`. Any thread may call it; on_start runs on a worker.
+
+        Raises:
+            PoolClosed: its pool was closed. InForkedChild: its pool is a parent process's.
+        """
+        kind: Any = cls
+        return PooledRef(kind._pooled_start(*args, **kwargs))
 
     @classmethod
     def _pooled_start(cls, *args: Any, **kwargs: Any) -> "PooledActor":

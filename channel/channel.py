@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from operator import attrgetter
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypedDict, Unpack
 from warnings import warn
 
 import pykka
@@ -66,6 +66,23 @@ class ClusterReady(Struct, frozen=True):
 
 
 Adapter = SingleNode | ClusterReady
+
+
+class ChannelOptions(TypedDict, total=False):
+    """The keyword arguments of `Channel`, for those who hand them on: editors and type checkers know them there too."""
+
+    on_outbound: Sink | None
+    timeout_s: float
+    rejoin_window_s: float
+    crash_timeout_s: float
+    own_thread: Iterable[str]
+    behaviours: Mapping[str, Callable[[], Behaviour]] | None
+    event_timeout_s: float
+    restarts: Restarts | None
+    rejoin: Literal["client", "supervisor"]
+    faults: FaultPlan | None
+    capsules: Capsules | None
+    runtime: Runtime | None
 
 
 DEFAULT_RUNTIME: type[Runtime] = Pool
@@ -230,12 +247,19 @@ class Channel:
 
     @property
     def crashed(self) -> bool:
-        """Down as a whole, between a `Crash` and a `Restart`. Topics that are down by themselves don't count."""
+        """Whether the channel is down as a whole, between a `Crash` and a `Restart`; a topic that is down by itself is not it.
+
+        It waits for the events accepted before it, as a call would: at most `timeout_s`.
+
+        Raises:
+            ChannelTimeout: no answer came in `timeout_s`. InsideActor: called where it could wait for itself.
+            ChannelClosed: the channel was closed.
+        """
         return bool(self._ask("crashed", AskCrashed))
 
     @property
     def membership_count(self) -> int:
-        """The number of (client, topic) pairs."""
+        """The number of (client, topic) pairs, topics that are coming back included. It waits, and raises, as `crashed`."""
         return sum(self._census("membership_count").values())
 
     @property
@@ -247,16 +271,19 @@ class Channel:
         return self._adapter.label
 
     def topics(self) -> tuple[str, ...]:
-        """The names of topics that have members, sorted."""
+        """The names of topics that have members, sorted. It waits, and raises, as `crashed` does."""
         return tuple(sorted(topic for topic, members in self._census("topics").items() if members))
 
     def subscribers(self, topic: str) -> tuple[str, ...]:
-        """The topic's client ids in subscription order; empty for an unknown topic."""
+        """The topic's client ids in subscription order; empty for an unknown topic. It waits, and raises, as `crashed` does."""
         answer: tuple[str, ...] = self._ask_topic("subscribers", topic)
         return answer
 
     def presences(self, topic: str) -> tuple[Entry, ...]:
-        """The topic's presence entries, keys in the order in which they appeared; empty for an unknown topic."""
+        """The topic's presence entries, keys in the order in which they appeared; empty for an unknown topic.
+
+        It waits, and raises, as `crashed` does.
+        """
         answer: tuple[Entry, ...] = self._ask_topic("presences", topic)
         return answer
 
@@ -380,12 +407,12 @@ class Channel:
             raise ChannelTimeout(f"{call}, which abandoned {', '.join(busy)},", timeout_s)
 
 
-def new_single_node(**options: Any) -> Channel:
+def new_single_node(**options: Unpack[ChannelOptions]) -> Channel:
     """A running, empty channel within this process. Options as of `Channel`."""
     return Channel(SingleNode(), **options)
 
 
-def new_cluster_ready(node_id: str, cluster: str, **options: Any) -> Channel:
+def new_cluster_ready(node_id: str, cluster: str, **options: Unpack[ChannelOptions]) -> Channel:
     """A running, empty channel that knows which node of which cluster it is. Options as of `Channel`."""
     return Channel(ClusterReady(node_id, cluster), **options)
 

@@ -15,6 +15,7 @@ from msgspec import Struct
 from lightspeed.actors.errors import ExitReason
 from lightspeed.supervision.rules import BackoffState, Kind
 from lightspeed.supervision.spec import ChildSpec
+from lightspeed.supervision.tree import ChildPhase
 
 
 class ChildName:
@@ -74,6 +75,7 @@ def _same(child_id: Hashable, known: tuple[ChildName, ...]) -> ChildName | None:
 class Phase(Enum):
     """Where a child stands; its value is what `which_children` says."""
 
+    _value_: ChildPhase
     STOPPED = "stopped"
     """No actor, and none is wanted: it was terminated, ended for good, or ignored its start."""
     STARTING = "starting"
@@ -108,7 +110,7 @@ class ChildView(Struct, frozen=True):
     id: Hashable
     ref: pykka.ActorRef[Any] | None
     """None where it has no actor."""
-    phase: str
+    phase: ChildPhase
     """`running`, `starting`, `stopping`, `stopped`, `restarting`, or `ended`, which lasts until the supervisor has seen to it."""
     kind: Kind
     is_supervisor: bool

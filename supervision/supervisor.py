@@ -6,7 +6,7 @@ deadline has passed. It runs on a pool of supervisors only, so that no child can
 
 import random
 from collections.abc import Callable, Hashable, Iterable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, ParamSpec
 
 import pykka
 
@@ -48,6 +48,8 @@ from lightspeed.supervision.restarts import Restarts
 from lightspeed.supervision.rules import AutoShutdown, Backoff, Randomness, Strategy
 from lightspeed.supervision.spec import ChildSpec, SupervisorOptions
 from lightspeed.supervision.steps import ChildSteps, give_up_all
+
+P = ParamSpec("P")
 
 _ALL = object()
 """The lane of what concerns all children."""
@@ -125,9 +127,16 @@ class Supervisor(PooledActor):
         self._end_error: BaseException | None = None
         self._stop_replies: list[Any] = []
 
-    @classmethod
-    def start(cls, *args: Any, **kwargs: Any) -> SupervisorRef:
-        ref = cls._supervised_start(*args, **kwargs)
+    @classmethod  # pyright: ignore[reportArgumentType]  # as of PooledActor
+    def start(cls: Callable[P, "Supervisor"], *args: P.args, **kwargs: P.kwargs) -> SupervisorRef:
+        """Start a supervisor of the class, with the arguments of its `__init__`, and return when its children are up.
+
+        Raises:
+            InvalidOption: an option has a value that it can't have.
+            StartFailed: a child could not be started; those before it were stopped.
+        """
+        kind: Any = cls
+        ref: SupervisorRef = kind._supervised_start(*args, **kwargs)
         supervisor = ref._actor
         assert isinstance(supervisor, Supervisor)
         supervisor._first_start.get()

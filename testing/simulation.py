@@ -146,7 +146,7 @@ class Simulation:
         if issubclass(actor_class, Supervisor):
             ref: pykka.ActorRef[Any] = simulated(actor_class, self._home()).start(*args, **kwargs)
         else:
-            ref = actor_class.start(*args, pool=self.pool, **kwargs)
+            ref = actor_class.start(*args, pool=self.pool, **kwargs)  # type: ignore[arg-type]
         if ref._actor._pooled_pool is not self.pool:  # type: ignore[attr-defined]
             stop_soon(ref)
             raise SimulationMisused(f"{named(ref)} is not on the simulation's pool: its __init__ must hand pool on")

@@ -12,7 +12,7 @@ from lightspeed.supervision.topics.children import Child, Children
 from lightspeed.supervision.topics.counts import Counts
 from lightspeed.supervision.topics.messages import AskCensus, AskCrashed, AskTopic, AskTree, Flush
 from lightspeed.supervision.topics.outlet import Outbox, SinkLanes
-from lightspeed.supervision.tree import Tree
+from lightspeed.supervision.tree import Tree, TreePhase
 
 
 class Questions:
@@ -64,15 +64,15 @@ class Questions:
         trees |= {topic: self._ended(topic, why) for topic, why in down.items()}
         trees |= {topic: self._tree(child, "stopping", members=0) for topic, child in self._children.leaving.items()}
         for topic, child in self._children.live.items():
-            phase = "restarting" if child.is_put_off else "starting" if child.ref is None else "running"
+            phase: TreePhase = "restarting" if child.is_put_off else "starting" if child.ref is None else "running"
             trees[topic] = self._tree(child, phase, members=self._children.roll.count(child))
         message.reply.set(("crashed" if crashed else "running", trees))
 
-    def _ended(self, topic: str, phase: str) -> Tree:
+    def _ended(self, topic: str, phase: TreePhase) -> Tree:
         is_at_work, restarts = self._outlet.is_at_work(topic), self._aftermath.restarts_of(topic)
         return Tree(topic, "topic", phase, members=0, is_at_work=is_at_work, restarts=restarts)
 
-    def _tree(self, child: Child, phase: str, members: int) -> Tree:
+    def _tree(self, child: Child, phase: TreePhase, members: int) -> Tree:
         post = child.post
         is_at_work = post in self._children.in_hand or self._outlet.is_at_work(post.topic)
         restarts = self._aftermath.restarts_of(post.topic)

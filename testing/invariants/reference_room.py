@@ -4,7 +4,7 @@ It makes a behaviour of its own and gives it what the other one was given. What 
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from lightspeed.actors.topics.rules.events import Broadcast, Join, Leave, Push, Rejoin, TopicEvent
 from lightspeed.actors.topics.rules.outbound import BroadcastMessage, Outbound, PushMessage, Reply
@@ -170,7 +170,7 @@ class _Room:
     def cancel_timer(self, name: str) -> None:
         self.timers[name] = None
 
-    def _answer(self, status: str, payload: str) -> None:
+    def _answer(self, status: Literal["ok", "error"], payload: str) -> None:
         if self._client is None or self.reply_given is not None:
             raise ValueError("there is nobody to reply to, or he has his reply")
         self.reply_given = Reply(self._client, self.topic, status, payload)

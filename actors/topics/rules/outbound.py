@@ -1,6 +1,6 @@
 """What comes out of a channel: five kinds of message, each an immutable value."""
 
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
@@ -14,11 +14,13 @@ class _Aside:
     __slots__ = ("_aside",)
     _aside: Any
 
-    def __copy__(self) -> Self:
-        return _again(type(self), msgspec.structs.astuple(self), getattr(self, "_aside", None))  # type: ignore[type-var]
+    def __copy__(self) -> Any:
+        again, args = self.__reduce__()
+        return again(*args)
 
     def __reduce__(self) -> Any:
-        return _again, (type(self), msgspec.structs.astuple(self), getattr(self, "_aside", None))  # type: ignore[type-var]
+        message: Any = self
+        return _again, (type(self), msgspec.structs.astuple(message), getattr(self, "_aside", None))
 
 
 set_aside: Any = _Aside.__dict__["_aside"].__set__
