@@ -14,6 +14,7 @@ from lightspeed.channel import (
     Backoff,
     Behaviour,
     Broadcast,
+    BroadcastMessage,
     Channel,
     Crash,
     FaultPlan,
@@ -256,7 +257,7 @@ def test_members_come_back_in_order_by_diffs_and_without_replies_before_what_wai
         diffs = [(m.diff.joins[0].key, m.diff.joins[0].metas[0].ref) for m in outbound if isinstance(m, PresenceDiff)]
         assert diffs == [("u", "a:1"), ("v", "b:2"), ("v", "c:2")]
         assert [message for message in outbound if isinstance(message, Reply)] == FAILED[:1]
-        assert [message.recipients for message in outbound if hasattr(message, "recipients")] == [("a", "b", "c")]
+        assert [message.recipients for message in outbound if isinstance(message, BroadcastMessage)] == [("a", "b", "c")]
 
 
 def test_who_left_meanwhile_does_not_come_back():
