@@ -43,7 +43,7 @@ class PooledActor(Mortal):
     """
 
     registered: ClassVar[bool] = True
-    """Whether actors of the class stand in Pykka's `ActorRegistry`, a list: leaving it costs as much as it is long."""
+    """True: actors of the class stand in Pykka's `ActorRegistry`, a list: leaving it costs as much as it is long."""
 
     __slots__ = (
         "_mortal_exit",
@@ -139,7 +139,7 @@ class PooledActor(Mortal):
     # For references and the pool
 
     def _pooled_put(self, message: Any, *, helps: bool = False) -> None:
-        """Tell it.
+        """Put a message into the actor's mailbox.
 
         Args:
             helps: whether the caller is going to wait for the answer: then he does without a worker, if there is none.
@@ -180,7 +180,7 @@ class PooledActor(Mortal):
         return bool(self._pooled_inbox or self._pooled_taken) or not self._pooled_begun
 
     def _pooled_run(self, limit: int, spot: Spot) -> bool:
-        """One turn. The pool sees to it that one thread at a time calls this."""
+        """Run one turn of the actor. The pool sees to it that one thread at a time calls this."""
         spot.actor, inbox = self, self._pooled_inbox
         if not (self._pooled_begun or self._pooled_dead):
             self._mortal_begin()
@@ -292,7 +292,7 @@ class PooledActor(Mortal):
                 raise
 
     def _pooled_leave(self) -> None:
-        """Whoever ran it in his own thread has let go of it; something has come meanwhile."""
+        """Go on with the mailbox after a turn in a caller's own thread, in which something has come."""
         if self._pooled_dead:
             self._pooled_refuse_waiting()
         self._pooled_pool.schedule_rest(self)
@@ -329,7 +329,7 @@ class PooledActor(Mortal):
         return self._pooled_dead
 
     def _mortal_is_up(self) -> bool:
-        """Whether on_start has returned and it lives. Any thread may ask."""
+        """Whether the actor lives, and its on_start has returned. Any thread may ask."""
         return self._pooled_begun and not self._pooled_dead
 
     def _mortal_take_out(self) -> None:

@@ -12,7 +12,8 @@ YEAR_S = 31_536_000
 
 
 def check_seconds(option: str, value: object) -> None:
-    """
+    """Refuse an option that is no time to wait.
+
     Raises:
         InvalidOption: it is no number of seconds above 0 and at most a year.
     """
@@ -21,7 +22,8 @@ def check_seconds(option: str, value: object) -> None:
 
 
 def check_above_0(option: str, value: object) -> None:
-    """
+    """Refuse an option that is no period.
+
     Raises:
         InvalidOption: it is no finite number of seconds above 0.
     """
@@ -30,7 +32,7 @@ def check_above_0(option: str, value: object) -> None:
 
 
 def are_seconds(value: object) -> bool:
-    """Whether it is a number of seconds from 0 up and at most a year."""
+    """Whether the value is a number of seconds from 0 up and at most a year."""
     return type(value) in (int, float) and 0 <= value <= YEAR_S  # type: ignore[operator]
 
 
@@ -40,7 +42,7 @@ _PUT_OFF = (types.CoroutineType, types.GeneratorType, types.AsyncGeneratorType)
 
 
 def puts_off(call: object) -> bool:
-    """Whether it is known to be a coroutine or generator function, a partial of one, or an object that is called as one."""
+    """Whether a call is known to be a coroutine or generator function, a partial of one, or an object that is called as one."""
     while type(call) is functools.partial:
         call = call.func
     own = None if issubclass(type(call), type) else inspect.getattr_static(type(call), "__call__", None)
@@ -48,7 +50,8 @@ def puts_off(call: object) -> bool:
 
 
 def check_call(option: str, call: object, rule: str = "must be a plain function") -> None:
-    """
+    """Refuse an option that is no plain function.
+
     Raises:
         InvalidOption: it can't be called, or puts off what it is for.
     """
@@ -57,7 +60,7 @@ def check_call(option: str, call: object, rule: str = "must be a plain function"
 
 
 def is_put_off(value: object) -> bool:
-    """Whether this is what such a function returns. A coroutine that has not begun is closed: else Python warns of it."""
+    """Whether a value is a coroutine or generator. A coroutine that has not begun is closed: else Python warns of it."""
     if type(value) is types.CoroutineType and inspect.getcoroutinestate(value) == inspect.CORO_CREATED:
         value.close()
     return _is_one_of(_PUT_OFF, value)

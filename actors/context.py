@@ -11,7 +11,7 @@ from lightspeed.actors.pykka_inside import ACTOR_LOOPS
 
 
 class Spot:
-    """What one thread is at work on."""
+    """The context of one thread: what it is at work on."""
 
     __slots__ = ("actor", "depth", "home", "is_lent", "is_outside")
 
@@ -19,13 +19,13 @@ class Spot:
         self.actor: Any = None
         """The pooled actor that it runs."""
         self.depth = 0
-        """How many actors it runs within one another, beyond the one that its pool gave it."""
+        """The depth is how many actors the thread runs within one another, beyond the one that its pool gave it."""
         self.home: Any = None
         """The threaded actor of ours whose thread it is."""
         self.is_lent = False
-        """Whether it waits, and runs a pool's actors meanwhile: then what is thrown into it is for who waits, too."""
+        """True while the thread waits and runs a pool's actors: then what is thrown into it is for its own caller, too."""
         self.is_outside = False
-        """Whether it is known to be no threaded actor's."""
+        """True where the thread is known to be no threaded actor's."""
 
 
 class _Here(threading.local):

@@ -313,16 +313,16 @@ class Ignore(LightspeedError):
 
 
 class ExitReason(Struct, frozen=True):
-    """Why an actor ended."""
+    """The reason for which an actor ended."""
 
     kind: Literal["normal", "shutdown", "abnormal"]
     """`normal`: it was stopped, or ignored its start. `shutdown`: it raised `Shutdown`. `abnormal`: it raised anything else."""
     error: BaseException | None = None
-    """What it raised; None where it was stopped."""
+    """The error is what the actor raised; None where it was stopped."""
 
     @property
     def is_ignored(self) -> bool:
-        """Whether it raised `Ignore` in on_start."""
+        """Whether the actor raised `Ignore` in on_start."""
         return self.kind == "normal" and self.error is not None
 
     def __str__(self) -> str:
@@ -330,7 +330,7 @@ class ExitReason(Struct, frozen=True):
 
 
 NORMAL = ExitReason("normal")
-"""It was stopped, by itself or from outside."""
+"""The reason of an actor that was stopped, by itself or from outside."""
 
 
 def reason_of(error: BaseException | None, *, in_start: bool = False) -> ExitReason:

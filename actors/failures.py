@@ -11,17 +11,17 @@ _MOST_FRAMES = 40  # of each
 
 
 def text_of(error: BaseException) -> str:
-    """As `text.said`; but where the text takes code of the program's, that has half a second, on a thread of its own."""
+    """The text of an error, as of `text.said`; but code of the program's has half a second for it, on a thread of its own."""
     return with_class(error, own_text_of(error))
 
 
 def own_text_of(error: BaseException) -> str:
-    """As `text_of`, without the class; and whole, however long it is."""
+    """The text of an error without its class; whole, however long it is."""
     return asked(error) if runs_no_foreign_code(error) else _asked_in_time(error)
 
 
 def traceback_of(error: BaseException) -> str:
-    """Where it was raised, and what led to it, as Python prints it; several lines, but each text on one of them."""
+    """The traceback of an error and of what led to it, as Python prints it; several lines, but each text on one of them."""
     blocks: list[str] = []
     seen: set[int] = set()
     link: BaseException | None = error
@@ -39,7 +39,7 @@ def led_to(error: BaseException) -> BaseException | None:
 
 
 def let_go_of_calls(error: BaseException | None) -> None:
-    """Have it, and what led to it, hold nothing any more of the calls in which it was raised, but where they were."""
+    """Have an error, and what led to it, hold nothing any more of the calls in which it was raised, but where they were."""
     seen: set[int] = set()
     link = error
     while link is not None and id(link) not in seen:

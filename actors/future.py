@@ -106,7 +106,7 @@ class PooledFuture(pykka.Future[Any]):
 
 
 def _ring(caller: Any, target: Any) -> list[Any]:
-    """Who waits for whom, from the caller back to himself; empty where nobody waits for him."""
+    """The ring of actors that wait for one another, from the caller back to itself; empty where none does."""
     ring, node = [caller], target
     while caller is not None and node is not None:
         ring.append(node)

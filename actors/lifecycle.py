@@ -13,7 +13,7 @@ from lightspeed.actors.watching import Place, Up, end_watch
 
 
 class Mortal(pykka.Actor):
-    """What is common to `PooledActor` and `Supervisable`.
+    """The lifecycle common to `PooledActor` and `Supervisable`.
 
     It ends once: by a stop; by `Shutdown`, in good order; or by what any of its code raises, but for an Exception in an ask,
     which is its caller's. What it takes to be dead is its kind's own: `_mortal_is_dead` and `_mortal_take_out`.
@@ -59,7 +59,7 @@ class Mortal(pykka.Actor):
             self._mortal_end(error, in_start=True)
 
     def _mortal_announce(self, to: pykka.ActorRef[Any]) -> None:
-        """Its first message, for `tell_when_up`."""
+        """The actor's first message, by which `tell_when_up` learns that on_start has returned."""
         try:
             to.tell(Up(self.actor_ref))
         except pykka.ActorDeadError:
@@ -111,7 +111,7 @@ class Mortal(pykka.Actor):
         self._mortal_stop(None)
 
     def _mortal_end_of_given_up(self, *, was_up: bool) -> None:
-        """By whoever ran it last: the end of one that was taken out from outside. Harmless where it has had its end.
+        """The end of an actor that was taken out from outside, by the thread that ran it last. Harmless where it has had its end.
 
         Args:
             was_up: whether on_start has returned: else there is nothing to stop.

@@ -34,7 +34,7 @@ _LEVELS = {10: "DEBUG", 20: "INFO", 30: "WARNING", 40: "ERROR", 50: "CRITICAL"} 
 
 
 def log(level: str, message: str, *values: object, error: BaseException | None = None, trace: str = "", **fields: object) -> None:
-    """Have a record written soon. Never waits, and never raises but what hits the calling thread itself.
+    """Log a record soon. Never waits, and never raises but what hits the calling thread itself.
 
     Args:
         values: for the message's braces: each on one line, escaped; of an exception its text, of all else what Python says.
@@ -52,7 +52,7 @@ def log(level: str, message: str, *values: object, error: BaseException | None =
 
 
 def log_as_pykka(level: int, what: str, actor: object, error: BaseException | None = None) -> None:
-    """As `log`, on Pykka's own logger, where people look for what its actors do.
+    """Log a record on Pykka's own logger, where people look for what its actors do.
 
     Of actors on a pool that tells of its actors itself only while lightspeed is enabled.
     """
@@ -70,7 +70,7 @@ def settle(timeout_s: float = _END_S) -> bool:
 
 
 class _Writer:
-    """One lock guards what waits and whether there is a thread. It is re-entrant: a finalizer may log within a `put`."""
+    """The log's thread and its queue, under one lock that is re-entrant: a finalizer may log within a `put`."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
@@ -142,7 +142,7 @@ def _write(
 
 
 def is_on() -> bool:
-    """Whether anybody would see a record. Loguru does not say; where it keeps it otherwise one day, all is written to it."""
+    """Whether a record would be seen. Loguru does not say; where it keeps it otherwise one day, all is written to it."""
     core: Any = getattr(logger, "_core", None)
     if core is None or not hasattr(core, "activation_list"):
         return True
@@ -211,7 +211,7 @@ def lead_pykka_records() -> None:
 
 
 def be_silent() -> None:
-    """Until the user says otherwise, or where he has not said so before."""
+    """Disable the log, unless the user has enabled it before."""
     core: Any = getattr(logger, "_core", None)
     if not any(name.startswith("lightspeed.") for name, _state in getattr(core, "activation_list", ())):
         logger.disable("lightspeed")

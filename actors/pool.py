@@ -30,7 +30,7 @@ _END_S = 5.0  # so long the interpreter's end waits for what pooled actors were 
 
 
 class Runnable(Protocol):
-    """What a pool asks of an actor."""
+    """An actor as a pool sees it."""
 
     _pooled_inbox: list[Any]
 
@@ -40,7 +40,7 @@ class Runnable(Protocol):
     def _pooled_has_work(self) -> bool: ...
 
     def _mortal_interrupted(self, error: BaseException) -> None:
-        """This was thrown into its thread outside of its own code: it has failed."""
+        """Fail the actor: this was thrown into its thread outside of its own code."""
 
 
 class ActorPool:
@@ -69,9 +69,9 @@ class ActorPool:
         self.lock = threading.RLock()
         """Guards the pool's own, who runs an actor, and whoever takes more than one message out of an inbox at once."""
         self.scheduled: dict[int, object] = {}
-        """By `id`, the actors that are not idle: each with the `Spot` of who claimed it, or with its place in the line."""
+        """The actors that are not idle, by `id`: each with the `Spot` of the thread that has it, or with its place in the line."""
         self.stranded: list[Runnable] = []
-        """Those that should stand in the line, and may not."""
+        """The actors that should stand in the line, and may not."""
         self._ready: deque[Runnable] = deque()
         self._workers = Workers(workers, self.lock, self._ready, self._work)
         self._closed = False
@@ -112,7 +112,7 @@ class ActorPool:
             raise
 
     def schedule_rest(self, actor: Runnable) -> None:
-        """Whoever has run an actor calls this when it is out of `scheduled`: for what came meanwhile, a thread or no thread."""
+        """Schedule an actor that was run, and is out of `scheduled`, for what came meanwhile; a thread or no thread."""
         try:
             if actor._pooled_has_work() and not self._closed:
                 self.schedule(actor)
@@ -264,7 +264,7 @@ class ActorPool:
                 workers.take_back(me)
 
     def _help(self) -> None:
-        """As a worker, for one turn, in the thread of who waits."""
+        """Work for one turn, in the thread of a caller that waits."""
         spot = here.spot
         outer, depth, is_lent = spot.actor, spot.depth, spot.is_lent
         try:
@@ -312,7 +312,7 @@ class ActorPool:
         return any(other is actor for other in list(self._ready))
 
     def _see_to_stranded(self) -> None:
-        """The lock is held."""
+        """Put the stranded into the line. The lock is held."""
         while self.stranded:
             actor = self.stranded.pop()
             if actor._pooled_has_work() and not self._closed:
@@ -321,7 +321,7 @@ class ActorPool:
                     self._ready += place
 
     def _forget_threads(self) -> None:
-        """In a forked child: the workers are in the parent. What is left here can only be refused."""
+        """Forget the workers, in a forked child: they are in the parent. What is left here can only be refused."""
         self.lock = threading.RLock()
         self._closed = True
         self._ready.clear()
@@ -332,7 +332,7 @@ class ActorPool:
 
 
 class _OfParent(dict[int, object]):
-    """Who is scheduled in a pool that was left behind by a fork: nobody can be claimed, and to schedule one is refused."""
+    """The `scheduled` of a pool that was left behind by a fork: no actor can be claimed, and to schedule one is refused."""
 
     def __contains__(self, _key: object) -> bool:
         return False
@@ -360,19 +360,19 @@ def default_pool(of: str = "actors") -> ActorPool:
 
 
 def has_no_thread(error: BaseException) -> bool:
-    """Whether this is Python's word that no thread can be started."""
+    """Whether an error is Python's word that no thread can be started."""
     return type(error) is RuntimeError or type(error).__name__ == "PythonFinalizationError"  # from 3.13 on, at the end
 
 
 def look_after_all() -> bool:
-    """Whoever waits for an actor sees to it that all pools get on, since what he waits for may wait for another. Always False."""
+    """See to it that all pools get on, for a thread that waits: its actor may wait for one of another pool. Always False."""
     for pool in _pools:
         pool.look_after()
     return False
 
 
 def _is_drained_later(error: BaseException) -> bool:
-    """Whether no thread can be started since the interpreter is ending, and `_drain` is yet to come."""
+    """Whether the interpreter is ending, so that no thread can be started, and `_drain` is yet to come."""
     return not _has_drained and "interpreter shutdown" in str(error)
 
 
@@ -394,7 +394,7 @@ def _drain() -> None:
 
 
 def _are_idle(pools: list[ActorPool]) -> bool:
-    """Whether all are at once: actors of one may tell those of another."""
+    """Whether all pools are idle at once: actors of one may tell those of another."""
     with ExitStack() as held:
         for pool in pools:
             if not pool.lock.acquire(timeout=0.1):  # not for ever: a finalizer may hold one and want another

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 
 
 def in_forked_child(call: Callable[[], None]) -> Callable[[], None]:
-    """Have this called in every child that is forked from here on; as a decorator too. Nothing where the system has no fork."""
+    """Have a function called in every child that is forked from here on; as a decorator too. Nothing where there is no fork."""
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=call)
     return call
@@ -37,7 +37,7 @@ class WeakBag(Generic[Object]):
             self._refs += (weakref.ref(what),)
 
     def renew_lock(self) -> None:
-        """In a forked child: a thread that held it is in the parent."""
+        """Renew the lock, in a forked child: a thread that held it is in the parent."""
         self._lock = threading.RLock()
 
     def __iter__(self) -> Iterator[Object]:
@@ -47,5 +47,5 @@ class WeakBag(Generic[Object]):
                 yield what
 
     def __len__(self) -> int:
-        """How many are there yet."""
+        """The number of objects that are there yet."""
         return sum(1 for _ in self)

@@ -28,11 +28,11 @@ PRIVATE_NAMES = {
 }
 
 ACTOR_LOOPS = {pykka.Actor._actor_loop.__code__}
-"""What a threaded actor's thread runs, of each kind of actor; whatever runs below it runs inside an actor."""
+"""The loop that a threaded actor's thread runs, of each kind of actor; whatever runs below it runs inside an actor."""
 OWN_MESSAGES = frozenset((messages._ActorStop, messages.ProxyCall, messages.ProxyGetAttr, messages.ProxySetAttr))
 """The messages that Pykka handles itself, whatever the actor's on_receive does."""
 STOP = messages._ActorStop()
-"""What stop() tells an actor."""
+"""The message by which stop() stops an actor."""
 
 
 def refuse(envelope: "Envelope[object]", actor: object) -> None:

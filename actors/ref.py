@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from lightspeed.actors.actor import PooledActor
 
 NOT_HERE = object()
-"""What an actor returns to decline a message that is told here: then it does not count as told, and nobody answers it."""
+"""The value by which an actor declines a message in its teller's thread: it does not count as told, and is not answered."""
 
 
 class PooledHandle(Struct, frozen=True, gc=False):
-    """What a `SupervisedRef` can do, in one small object out of the collector's sight: there is one for each topic."""
+    """A `SupervisedRef` as one small object out of the collector's sight: there is one for each topic."""
 
     actor: "PooledActor"
 
@@ -32,7 +32,7 @@ class PooledHandle(Struct, frozen=True, gc=False):
         self._live._pooled_put(message)
 
     def request(self, message: Any) -> None:
-        """As `tell`, by one who waits for what comes of it: he does without a worker, if none can be started."""
+        """Tell the actor a message, for a caller that waits for the outcome: it does without a worker, if none can be started."""
         self._live._pooled_put(message, helps=True)
 
     @property
@@ -99,7 +99,7 @@ class PooledHandle(Struct, frozen=True, gc=False):
         return [message for message in waiting if type(message) is not Envelope]
 
     def stop_soon(self) -> None:
-        """Have it stop when it has handled what it was told. Harmless where it is dead."""
+        """Have the actor stop when it has handled what it was told. Harmless where it is dead."""
         if not self.actor._pooled_dead:
             self.actor._pooled_put(STOP)
 
@@ -169,7 +169,7 @@ class PooledRef(pykka.ActorRef[Any]):
         return future.get(timeout=timeout) if block else future
 
     def stop(self, *, block: bool = True, timeout: float | None = None) -> Any:
-        """As Pykka's; but who waits for it does without a worker, if none can be started."""
+        """Stop the actor as Pykka's reference does; who waits for it does without a worker, if none can be started."""
         if not block:
             return super().stop(block=False)
         return self._await_stop(type(STOP)(), timeout)
@@ -183,7 +183,7 @@ class PooledRef(pykka.ActorRef[Any]):
 
 
 class PooledInbox:
-    """What Pykka calls an inbox, over the actor's list."""
+    """The mailbox as Pykka sees it (an inbox), over the actor's list."""
 
     def __init__(self, actor: "PooledActor") -> None:
         self._actor = actor
@@ -196,7 +196,7 @@ class PooledInbox:
         return message if type(message) is Envelope else Envelope(message)
 
     def left_over(self) -> list[Any]:
-        """As of `PooledHandle`."""
+        """Take what a dead actor was told and has not handled."""
         return PooledHandle(self._actor).left_over()
 
     def empty(self) -> bool:

@@ -33,22 +33,22 @@ class Timer(Protocol):
 
 
 class Reply(Protocol):
-    """Where an answer goes: a Pykka future, or something that collects several answers. It is set once."""
+    """The place where an answer goes: a Pykka future, or something that collects several answers. It is set once."""
 
     def set(self, value: Any = None) -> None: ...
 
 
 class SupervisedRef(Protocol):
-    """What a supervisor holds of an actor, and asks of it. Any thread may call it."""
+    """An actor as its supervisor holds it. Any thread may call it."""
 
     def tell(self, message: Any) -> None:
-        """As of Pykka's reference."""
+        """Tell the actor a message, as Pykka's reference does."""
 
     def request(self, message: Any) -> None:
-        """As `tell`, by one who waits for what comes of it: he does without a worker, if none can be started."""
+        """Tell the actor a message, for a caller that waits for the outcome: it does without a worker, if none can be started."""
 
     def stop_soon(self) -> None:
-        """Have it stop when it has handled what it was told. Harmless where it is dead."""
+        """Have the actor stop when it has handled what it was told. Harmless where it is dead."""
 
     def stop_within(self, timeout_s: float) -> None:
         """As `stop_soon`, and wait for it.
@@ -77,7 +77,7 @@ class SupervisedRef(Protocol):
 
 
 class Runtime(Protocol):
-    """What a channel asks of whatever runs its actors. Any thread may call any of it."""
+    """The kind of actor and the clock of a channel. Any thread may call any of it."""
 
     def start(self, role: type, *args: Any) -> SupervisedRef:
         """Start an actor of this runtime's kind with the hooks of `role`, a class that is written without a kind.
@@ -87,7 +87,7 @@ class Runtime(Protocol):
         """
 
     def start_on_thread(self, role: type, *args: Any) -> SupervisedRef:
-        """As `start`, but what the actor does may block: it must hold up no other actor."""
+        """Start an actor that may block: it must hold up no other."""
 
     def future(self) -> pykka.Future[Any]:
         """An empty future, of the kind that a thread outside the actors can wait on."""
@@ -176,7 +176,7 @@ class Pool(Threads):
         self._pooled_classes: dict[type, type[PooledActor]] = {}
 
     handles_here = True
-    """Its actors may handle an event in the thread that tells it."""
+    """True: actors may handle an event in the thread that tells it."""
 
     def start(self, role: type, *args: Any) -> SupervisedRef:
         if role not in self._pooled_classes:
@@ -202,7 +202,7 @@ class Pool(Threads):
 
 
 class _SeenHandle(PooledHandle, frozen=True, gc=True):
-    """In the collector's sight: of actors that are few, and may lead back to who holds it."""
+    """A handle in the collector's sight: of actors that are few, and may lead back to what holds it."""
 
 
 class _AtHome(PooledActor):
@@ -215,7 +215,7 @@ class _AtHome(PooledActor):
 
 
 class RuntimeOver:
-    """As the runtime that it stands over, until a subclass says otherwise.
+    """A layer over a runtime: it does as the one below, until a subclass says otherwise.
 
     What is not there costs nothing: no hook is left in the actors.
     """
@@ -259,7 +259,7 @@ class RuntimeOver:
 
 
 class RefOver:
-    """As the reference that it stands over, until a subclass says otherwise; but never in the teller's own thread."""
+    """A layer over a reference: it does as the one below, until a subclass says otherwise; never in the teller's own thread."""
 
     def __init__(self, under: SupervisedRef) -> None:
         self.under = under

@@ -13,7 +13,7 @@ from lightspeed.actors.threaded import KeptInbox
 
 
 def stop_soon(ref: pykka.ActorRef[Any]) -> None:
-    """Have it stop when it has handled what it was told; never waits. Harmless where it is dead.
+    """Have an actor stop when it has handled what it was told; never waits. Harmless where it is dead.
 
     An idle pooled actor whose stop runs no code of its own stops in the calling thread: two changes of thread would cost 50
     times as much.
@@ -27,7 +27,7 @@ def stop_soon(ref: pykka.ActorRef[Any]) -> None:
 
 
 def give_up(ref: pykka.ActorRef[Any]) -> None:
-    """Have it be dead to everybody from here on; never waits. Harmless where it is dead.
+    """Have an actor be dead to everybody from here on; never waits. Harmless where it is dead.
 
     It handles nothing more. The message that it has in hand can't be ended, but what waits is dropped, and asks are answered as
     of a dead actor. When that message is done with, its on_stop and its on_end are run, and those who watch it are told. The

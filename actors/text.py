@@ -10,10 +10,10 @@ from pathlib import PosixPath, PurePosixPath, PureWindowsPath, WindowsPath
 from typing import Any
 
 LIMIT = 200
-"""So many characters `shown` writes, and then `...`."""
+"""The number of characters that `shown` writes, before `...`."""
 
 LONG = 4_000
-"""So many characters an exception's text has at most."""
+"""The number of characters that an exception's text has at most."""
 
 _DEEP, _MANY = 3, 8  # so far `shown` looks into containers, and at so many of their items
 _LARGE_INT = 10**40
@@ -65,7 +65,7 @@ def with_class(error: BaseException, text: str) -> str:
 
 
 def asked(error: BaseException) -> str:
-    """What an exception says of itself, if it says anything."""
+    """The text of an exception, if it has any."""
     try:
         return str.__str__(str(error))
     except BaseException:  # the program's code
@@ -73,7 +73,7 @@ def asked(error: BaseException) -> str:
 
 
 def runs_no_foreign_code(error: BaseException) -> bool:
-    """Whether nobody's code but Python's and ours makes its text."""
+    """Whether only Python's code and ours makes the text of an exception."""
     kind = type(error)
     if kind.__module__.startswith("lightspeed."):
         inner = getattr(error, "error", None)  # of another, which stands in its text

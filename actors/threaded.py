@@ -21,11 +21,11 @@ from lightspeed.actors.text import named
 from lightspeed.actors.watching import Watcher
 
 _NOTHING: Envelope[Any] = Envelope(STOP)
-"""What the thread of a dead actor gets, so that it does not wait for ever."""
+"""The envelope that the thread of a dead actor gets, so that it does not wait for ever."""
 
 
 _forks = 0
-"""How many forks this process is away from the first one: an inbox of another number has its thread in a parent."""
+"""The number of forks between this process and the first one: an inbox of another number has its thread in a parent."""
 
 
 class KeptInbox:
@@ -94,7 +94,7 @@ class KeptInbox:
 
 
 def _nobody() -> None:
-    """Of an inbox whose actor has not begun."""
+    """The owner of an inbox whose actor has not begun."""
 
 
 @in_forked_child
@@ -189,7 +189,7 @@ class KeptRef(pykka.ActorRef[Any]):
     """A reference to an actor with a `KeptInbox`."""
 
     def request(self, message: Any) -> None:
-        """As `tell`: it has its thread."""
+        """Tell the actor a message: it has its own thread for it."""
         self.tell(message)
 
     def tell_here(self, _message: Any) -> bool:
@@ -199,12 +199,12 @@ class KeptRef(pykka.ActorRef[Any]):
     handle_here = tell_here
 
     def stop_soon(self) -> None:
-        """As `stop(block=False)`, without the future. Harmless where it is dead."""
+        """Have the actor stop, as `stop(block=False)` does, without a future. Harmless where it is dead."""
         if self.is_alive():
             self.actor_inbox.put(Envelope(STOP))
 
     def stop_within(self, timeout_s: float) -> None:
-        """As `stop(timeout=timeout_s)`."""
+        """Stop the actor and wait for its end, as `stop(timeout=timeout_s)` does."""
         self.stop(timeout=timeout_s)
 
     def left_over(self) -> list[Any]:

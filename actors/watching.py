@@ -36,7 +36,7 @@ Watcher = pykka.ActorRef[Any] | Callable[[Down], object]
 
 
 class Place(Protocol):
-    """Where it is known who watches an actor, or why it ended."""
+    """The place where it is known who watches an actor, or why it ended."""
 
     _mortal_exit: tuple[Watcher, ...] | ExitReason
 
@@ -48,7 +48,7 @@ _lock = threading.RLock()
 
 
 def watch(ref: pykka.ActorRef[Any], watcher: Watcher) -> None:
-    """Have the watcher told of the actor's end: once, also where it has ended already. Any thread may call it.
+    """Watch an actor: have the watcher told of its end, once, also where it has ended already. Any thread may call it.
 
     Each watcher counts once, however often it begins. The cost grows with the number of those who watch the same actor.
 
@@ -71,7 +71,7 @@ def watch(ref: pykka.ActorRef[Any], watcher: Watcher) -> None:
 
 
 def unwatch(ref: pykka.ActorRef[Any], watcher: Watcher) -> bool:
-    """Whether the watcher will now not be told, where it would have been."""
+    """Watch an actor no more; True where the watcher would have been told, and now will not be."""
     place = place_of(ref)
     with _lock:
         known = place._mortal_exit
@@ -83,7 +83,7 @@ def unwatch(ref: pykka.ActorRef[Any], watcher: Watcher) -> bool:
 
 
 def place_of(ref: pykka.ActorRef[Any]) -> Place:
-    """Where it is known how the actor ends.
+    """The place where it is known how an actor ends.
 
     Raises:
         NotSupervisable: nowhere.
@@ -118,7 +118,7 @@ def tell_when_up(ref: pykka.ActorRef[Any], to: pykka.ActorRef[Any]) -> bool:
 
 
 def _is_same(one: Watcher, other: Watcher) -> bool:
-    """Whether they are, without asking an object of the program's: this is done under the lock."""
+    """Whether two watchers are the same, without asking an object of the program's: this is done under the lock."""
     kind = type(one)
     return one is other or (type(other) is kind and (kind is MethodType or issubclass(kind, pykka.ActorRef)) and one == other)
 

@@ -60,7 +60,7 @@ _MANY = 0.1
 
 
 class Worker(Spot):
-    """The spot of a worker."""
+    """A worker thread of a pool, and its context."""
 
     __slots__ = ("counts", "is_left", "nested", "signal", "since_s", "thread", "turn", "workers")
 
@@ -76,11 +76,11 @@ class Worker(Spot):
         self.nested = 0
         """Within how many calls it is that block or may block."""
         self.since_s = 0.0
-        """When it went inside."""
+        """The time at which it went inside."""
         self.counts = False
-        """Whether it is counted as away, by its own word."""
+        """True while the worker is counted as away, by its own word."""
         self.is_left = False
-        """Whether it is counted as away without a word of its own, until its turn is over."""
+        """True while the worker is counted as away without a word of its own, until its turn is over."""
 
     def wake(self) -> None:
         """The pool's lock is held: nobody else releases the signal."""
@@ -89,7 +89,7 @@ class Worker(Spot):
 
 
 class Workers:
-    """They are started when they are needed.
+    """The worker threads of one pool, started when they are needed.
 
     Args:
         most: so many are at work at once.
@@ -102,15 +102,15 @@ class Workers:
         self._most, self._lock, self._line, self._work = most, lock, line, work
         self.all: set[Worker] = set()
         self.inside: dict[Worker, bool] = {}
-        """Who runs code that may block."""
+        """The workers that run code which may block."""
         self.watcher: Worker | None = None
-        """One of those who are parked."""
+        """The parked worker that looks after those inside."""
         self.lookout: Worker | None = None
-        """Another of them, or the same."""
+        """The parked worker that looks out for those who wait without a word; it may be the watcher too."""
         self.short = True
-        """Fewer are at work than may be."""
+        """True where fewer workers are at work than may be."""
         self.crowded = False
-        """More are at work than may be."""
+        """True where more workers are at work than may be."""
         self.rests: list[threading.Lock] = []
         """Released when a worker has nothing to do, or ends: each is somebody's who waits for that. (A Condition's own wait is
         code in Python, which an exception of the waiting thread leaves in disorder.)"""
@@ -130,7 +130,7 @@ class Workers:
 
     @property
     def are_able(self) -> bool:
-        """Whether there is a worker that does, or will do, what there is to do."""
+        """Whether a worker does, or will do, what there is to do."""
         return len(self.all) - self._away > 0
 
     def turns(self) -> list[Any]:
@@ -138,7 +138,7 @@ class Workers:
         return [worker.turn for worker in self.all if worker.turn is not None]
 
     def fill(self, *, looks_out: bool = False) -> None:
-        """See to it that as many are at work as may, and that whoever is inside is watched, if there is anything to do.
+        """See to it that as many workers are at work as may be, and that those inside are watched, if there is anything to do.
 
         Args:
             looks_out: whether somebody new stands in the line: then there is to be a lookout, where all are at work.
@@ -172,7 +172,7 @@ class Workers:
             self.watcher = self._parked[-1]
 
     def leave(self, actor: Any) -> None:
-        """Whoever runs the actor is left to it: another takes the place until that turn is over. Harmless where nobody does."""
+        """Leave a worker to the actor that it runs: another takes its place until that turn is over. Harmless where none does."""
         for worker in self.all:
             if worker.turn is actor and worker not in self._parked:
                 self._leave_to_its_turn(worker)
@@ -214,7 +214,7 @@ class Workers:
 
     @property
     def at_work(self) -> int:
-        """How many are, and neither parked nor away."""
+        """The number of workers that are neither parked nor away."""
         return len(self.all) - len(self._parked) - self._away
 
     def end(self) -> None:
@@ -226,7 +226,7 @@ class Workers:
     # For a worker, of itself
 
     def begin(self, me: Worker) -> bool:
-        """As `park`, for a new one."""
+        """Park a new worker until there is something to do; False: it is to end."""
         with self._lock:
             patience_s = self._patience(me)
         return self._sleep(me, patience_s)
@@ -242,7 +242,7 @@ class Workers:
         return self._sleep(me, patience_s)
 
     def go_inside(self, me: Worker) -> None:
-        """What it does now may block."""
+        """Say that what the worker does now may block."""
         me.nested += 1
         if me.nested > 1:
             return
@@ -257,19 +257,19 @@ class Workers:
                 self.fill()
 
     def come_out(self, me: Worker) -> None:
-        """It has done it."""
+        """Say that the worker has done what might block."""
         if me.nested == 1:
             self._note(time.monotonic() - me.since_s > _LONG_S)
         self.come_back(me)
 
     def go_away(self, me: Worker) -> None:
-        """It is about to wait for what other actors do."""
+        """Give the worker's place to another: it is about to wait for what other actors do."""
         me.nested += 1
         if me.nested == 1 or self.inside.pop(me, False):
             self._go_away(me)
 
     def come_back(self, me: Worker) -> None:
-        """It has waited."""
+        """Take the worker's place again: it has waited."""
         me.nested -= 1
         if not (me.nested or self.inside.pop(me, False)):
             with self._lock:
@@ -301,7 +301,7 @@ class Workers:
     # With the lock held
 
     def _patience(self, me: Worker, *, was_idle: bool = False) -> float:
-        """How long one who is parked sleeps, in seconds; 0: not, since it is to work, or to end; -1: until it is woken."""
+        """The time that a parked worker sleeps, in seconds; 0: not, since it is to work, or to end; -1: until it is woken."""
         if me is self.watcher:
             self._look()
         if me is self.lookout:
@@ -321,7 +321,7 @@ class Workers:
         return _SPARE_S if is_spare else -1
 
     def _look(self) -> None:
-        """The watcher does."""
+        """Count those who have been inside for long as away: the watcher does."""
         if self._line:
             before_s = time.monotonic() - _WATCH_S
             for worker in list(self.inside):
@@ -334,7 +334,7 @@ class Workers:
             self.watcher = None
 
     def _look_out(self) -> None:
-        """The lookout does."""
+        """Leave those who wait without a word to their wait: the lookout does."""
         self._idle_looks = 0 if self._line else self._idle_looks + 1
         before, self._places = self._places, self._find_places() if self._line else {}
         for worker, place in self._places.items():
@@ -344,7 +344,7 @@ class Workers:
             self.lookout = None
 
     def _find_places(self) -> dict["Worker", tuple[int, int, int]]:
-        """Where those stand who wait without a word: the frame, and the instruction in it, of one turn."""
+        """The places of workers that wait without a word: the frame, and the instruction in it, of one turn."""
         frames, places = sys._current_frames(), {}
         for worker in self.all:
             frame = frames.get(worker.thread.ident or 0)
@@ -358,7 +358,7 @@ class Workers:
         self.short, self.crowded = at_work < self._most, at_work > self._most
 
     def _call(self, worker: Worker) -> None:
-        """The last of those parked is to work."""
+        """Call the worker that was parked last."""
         worker.wake()
         if self.watcher is worker:
             self.watcher = None
@@ -368,7 +368,7 @@ class Workers:
         self._count()
 
     def _start(self) -> bool:
-        """One more, who is parked; False: there is none."""
+        """Start one more worker, which is parked; False: none can be started."""
         worker = Worker(self, self._work)
         try:
             self.all.add(worker)
@@ -420,7 +420,7 @@ class _Blocking:
 
 
 blocking = _Blocking()
-"""To go around code that may block: `with blocking:`. Within one another is harmless."""
+"""The context of code that may block: `with blocking:`. Within one another is harmless."""
 
 
 def wait_for(signal: threading.Lock, timeout_s: float | None, look: Callable[[], bool] = bool) -> bool:
