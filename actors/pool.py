@@ -69,7 +69,7 @@ class ActorPool:
         self.lock = threading.RLock()
         """Guards the pool's own, who runs an actor, and whoever takes more than one message out of an inbox at once."""
         self.scheduled: dict[int, object] = {}
-        """The actors that are not idle, by `id`: each with the `Spot` of the thread that has it, or with its place in the line."""
+        """The actors that are not idle, by `id`: each with the `Spot` of its thread, or its place in the line."""
         self.stranded: list[Runnable] = []
         """The actors that should stand in the line, and may not."""
         self._ready: deque[Runnable] = deque()
