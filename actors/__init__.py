@@ -1,7 +1,16 @@
 """Pykka actors on a few threads, whose end can be learnt: for any program."""
 
 from lightspeed.actors.actor import PooledActor
-from lightspeed.actors.errors import ExitReason, Ignore, InForkedChild, Shutdown
+from lightspeed.actors.errors import (
+    AskRing,
+    ExitReason,
+    Ignore,
+    InForkedChild,
+    InsideActor,
+    NotSupervisable,
+    PoolClosed,
+    Shutdown,
+)
 from lightspeed.actors.logs import be_silent, lead_pykka_records
 from lightspeed.actors.pool import ActorPool, default_pool
 from lightspeed.actors.runtime import Pool, Runtime, Threads
@@ -10,11 +19,15 @@ from lightspeed.actors.watching import Down, unwatch, watch
 
 __all__ = [
     "ActorPool",
+    "AskRing",
     "Down",
     "ExitReason",
     "Ignore",
     "InForkedChild",
+    "InsideActor",
+    "NotSupervisable",
     "Pool",
+    "PoolClosed",
     "PooledActor",
     "Runtime",
     "Shutdown",

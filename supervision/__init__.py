@@ -1,5 +1,18 @@
 """The supervisor of any Pykka actors, as OTP has it."""
 
+from lightspeed.actors.errors import (
+    ChildAlreadyPresent,
+    ChildAlreadyStarted,
+    ChildError,
+    ChildNotFound,
+    ChildRestarting,
+    ChildRunning,
+    RestartsExceeded,
+    StartFailed,
+    StartTimeout,
+    SupervisorStopped,
+    SupervisorTimeout,
+)
 from lightspeed.supervision.children import ChildCounts, ChildView
 from lightspeed.supervision.ref import SupervisorRef
 from lightspeed.supervision.rules import Backoff, RestartWindow
@@ -9,11 +22,22 @@ from lightspeed.supervision.tree import Tree
 
 __all__ = [
     "Backoff",
+    "ChildAlreadyPresent",
+    "ChildAlreadyStarted",
     "ChildCounts",
+    "ChildError",
+    "ChildNotFound",
+    "ChildRestarting",
+    "ChildRunning",
     "ChildSpec",
     "ChildView",
     "RestartWindow",
+    "RestartsExceeded",
+    "StartFailed",
+    "StartTimeout",
     "Supervisor",
     "SupervisorRef",
+    "SupervisorStopped",
+    "SupervisorTimeout",
     "Tree",
 ]
