@@ -5,7 +5,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
-from lightspeed.actors.topics.rules.presence import Diff, Recipients
+from lightspeed.actors.topics.rules.presence import Diff, Recipients, ids_in
 
 
 class _Aside:
@@ -103,10 +103,16 @@ class PresenceDiff(_Aside, Struct, frozen=True, gc=False, tag="presence_diff"):
     def recipients(self) -> tuple[str, ...]:
         """The client ids of those whom it is for, in subscription order: the members when it took effect, who joined by it too,
         who left by it not. No part of the message's value; empty in one that no topic gave out."""
-        aside = getattr(self, "_aside", None)
+        # A topic gives one id as it is, and what is yet to be put together as a roster's view or the recipients of a broadcast.
+        aside = getattr(self, "_aside", None) or ()
         if type(aside) is str:
-            return (aside,)
-        return aside.ids() if type(aside) is Recipients else aside or ()
+            aside = (aside,)
+        elif type(aside) is Recipients:
+            aside = aside.ids()
+        elif aside and type(aside[0]) is list:
+            aside = ids_in(aside)
+        set_aside(self, aside)
+        return aside  # type: ignore[no-any-return]
 
     def __repr__(self) -> str:
         return f"PresenceDiff(topic={self.topic!r}, diff={self.diff!r}, recipients={len(self.recipients)})"

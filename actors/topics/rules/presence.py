@@ -87,6 +87,20 @@ class Presence(Struct, eq=False, gc=False):
         return tuple(entry for entry in entries if entry.metas)
 
 
+View = tuple[list[Any], dict[int, int], int, int]
+"""A roster at one time: its list, who left it (place -> number of the change), how far the list went, and the last change."""
+
+
+def ids_in(view: View) -> tuple[str, ...]:
+    """The client ids that stood in a roster then. Any thread may ask, while the roster goes on."""
+    ids, gone, end, last = view
+    ids = ids[:end]
+    for place, change in gone.copy().items():  # a copy: the topic may add to it meanwhile
+        if change <= last:
+            ids[place] = None
+    return tuple(filter(None, ids))
+
+
 class Recipients(Enum):
     """Client ids in subscription order, not put together yet. It equals, hashes, pickles and encodes as the tuple of them.
 
@@ -94,21 +108,14 @@ class Recipients(Enum):
     asks no other object of Python's for what is to be written in its place (`_value_`, below).
     """
 
-    _ids: list[str]
-    _gone: dict[int, int]
-    _end: int
-    _change: int
+    _view: View
     read: tuple[str, ...] | None
     """The tuple; None: it has yet to be made."""
 
     def ids(self) -> tuple[str, ...]:
         """The tuple of them. The first call makes it, and all others get the same."""
         if self.read is None:
-            ids: list[Any] = self._ids[: self._end]
-            for place, change in self._gone.copy().items():  # a copy: the topic may add to it meanwhile
-                if change <= self._change:
-                    ids[place] = None
-            self.read = tuple(filter(None, ids))
+            self.read = ids_in(self._view)
         return self.read
 
     def __len__(self) -> int:
@@ -158,7 +165,7 @@ class Roster:
     __slots__ = ("_change", "_gone", "_ids", "_places")
 
     worth_compacting: ClassVar[int] = 16
-    """Who left stays in the list until so many have, and they are half of it: then a new list is made, and its cost is theirs."""
+    """Those who left stay in the list until they are so many, and half of it: then a new list is made, and its cost is theirs."""
 
     def __init__(self, ids: Iterable[str]) -> None:
         self._ids = list(ids)
@@ -169,23 +176,20 @@ class Roster:
     @property
     def recipients(self) -> Recipients:
         """A snapshot of who is in it now."""
-        return self._snapshot(len(self._ids), self._change)
-
-    @property
-    def with_another(self) -> Recipients:
-        """A snapshot of who is in it when the next has come: by `add`, before anything else."""
-        return self._snapshot(len(self._ids) + 1, self._change)
-
-    def without_another(self) -> Recipients:
-        """A snapshot of who is in it when the next has gone: by `remove`, before anything else."""
-        self._tidy()
-        return self._snapshot(len(self._ids), self._change + 1)
-
-    def _snapshot(self, end: int, change: int) -> Recipients:
         made: Recipients = _new(Recipients)
-        made._ids, made._gone = self._ids, self._gone  # it appends to both, and never alters what is there
-        made._end, made._change, made.read = end, change, None
+        # It appends to both, and never alters what is there.
+        made._view, made.read = (self._ids, self._gone, len(self._ids), self._change), None
         return made
+
+    def with_another(self) -> View:
+        """The roster as it is when the next has come: by `add`, before anything else."""
+        return self._ids, self._gone, len(self._ids) + 1, self._change
+
+    def without_another(self) -> View:
+        """The roster as it is when the next has gone: by `remove`, before anything else."""
+        if self._places is None or self.worth_compacting < len(self._gone) > len(self._places):
+            self._tidy()
+        return self._ids, self._gone, len(self._ids), self._change + 1
 
     def add(self, client_id: str) -> None:
         """The client came, and stands last."""
@@ -195,14 +199,14 @@ class Roster:
 
     def remove(self, client_id: str) -> None:
         """The client left."""
-        places = self._tidy()
+        if self._places is None or self.worth_compacting < len(self._gone) > len(self._places):
+            self._tidy()
         self._change += 1
-        self._gone[places.pop(client_id)] = self._change
+        self._gone[self._places.pop(client_id)] = self._change  # type: ignore[union-attr]
 
-    def _tidy(self) -> dict[str, int]:
-        """Have places, and few of those who left."""
-        if self._places is None or len(self._gone) > max(self.worth_compacting, len(self._places)):
-            self._ids = self._ids if self._places is None else list(self._places)
-            self._gone, self._change = {}, 0
-            self._places = {present: place for place, present in enumerate(self._ids)}
-        return self._places
+    def _tidy(self) -> None:
+        """Have places, and none of those who left."""
+        if self._places is not None:
+            self._ids = list(self._places)
+        self._gone, self._change = {}, 0
+        self._places = {present: place for place, present in enumerate(self._ids)}

@@ -120,8 +120,9 @@ class TopicState(Struct, eq=False, gc=False):
         left, table, key = self._presence.going(client_id, user_id)
         roster = self._roster_of(self.size - 1)
         if roster is None:
-            others = () if self.size == 1 else tuple(other for other in self.users if other != client_id)
-            messages = self._ok(event, "left", others, leaves=(left,))
+            others = list(self.users)
+            others.remove(client_id)
+            messages = self._ok(event, "left", tuple(others), leaves=(left,))
         else:
             messages = self._ok(event, "left", roster.without_another(), leaves=(left,))
         out += ((seq, messages),)
@@ -170,7 +171,7 @@ class TopicState(Struct, eq=False, gc=False):
         if roster is None:  # the text itself where there is nobody else: it is what a million quiet topics have in the outbox
             messages = self._ok(event, payload, (*self.users, client_id) if self.size else client_id, joins=(come,))
         else:
-            messages = self._ok(event, payload, roster.with_another, joins=(come,))
+            messages = self._ok(event, payload, roster.with_another(), joins=(come,))
         out += ((seq, messages),)
         table[key] = meta
         self.users[client_id] = event.user_id
@@ -183,6 +184,7 @@ class TopicState(Struct, eq=False, gc=False):
     def _ok(
         self, event: TopicEvent, payload: str, to: Any, *, joins: tuple[Entry, ...] = (), leaves: tuple[Entry, ...] = ()
     ) -> Messages:
+        """The reply, and the diff for those in `to`: what `PresenceDiff` takes for its recipients."""
         diff = PresenceDiff(self.topic, Diff(self.topic, joins, leaves))
         set_aside(diff, to)
         return (Reply(event.client_id, self.topic, "ok", payload), diff)
