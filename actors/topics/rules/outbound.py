@@ -112,7 +112,7 @@ class PresenceDiff(_Aside, Struct, frozen=True, gc=False, tag="presence_diff"):
         elif aside and type(aside[0]) is list:
             aside = ids_in(aside)
         set_aside(self, aside)
-        return aside  # type: ignore[no-any-return]
+        return aside
 
     def __repr__(self) -> str:
         return f"PresenceDiff(topic={self.topic!r}, diff={self.diff!r}, recipients={len(self.recipients)})"
