@@ -14,14 +14,14 @@ from msgspec import Struct
 
 from lightspeed.actors.failures import text_of
 from lightspeed.actors.logs import log
-from lightspeed.actors.topics.mail import Delivery, Errand, Post
+from lightspeed.actors.topics.mail import Delivery, Post, RestoreMembers, TimerDue
 from lightspeed.actors.topics.rules.behaved_topic import BehavedTopic
 from lightspeed.actors.topics.rules.topic import TopicState
 from lightspeed.capsules.capsule import name_of
 from lightspeed.capsules.pickler import Pickled, TooDeep, TooLarge, pickled
 from lightspeed.capsules.replay import Other, Step, Stop, step_of
 
-_CHANGING = (Delivery, Errand)  # what may change a state
+_CHANGING = (Delivery, RestoreMembers, TimerDue)  # what may change a state
 
 # So many steps are kept at most where no snapshot can be taken. Then they are given up, and the failure can't be repeated.
 MOST_STEPS = 10_000

@@ -10,7 +10,6 @@ import os
 import platform
 import subprocess
 import sys
-from functools import partial
 from typing import Any
 
 import msgspec
@@ -18,7 +17,7 @@ from msgspec import Struct
 
 from lightspeed.actors.errors import InvalidCapsule
 from lightspeed.actors.text import escaped, shown
-from lightspeed.actors.topics.mail import Delivery, Errand, Mail
+from lightspeed.actors.topics.mail import Delivery, Mail, RestoreMembers, TimerDue
 from lightspeed.actors.topics.rules.behaved_topic import BehavedTopic
 from lightspeed.actors.topics.rules.events import Rejoin, TopicEvent, event_label
 from lightspeed.actors.topics.rules.topic import TopicState
@@ -60,12 +59,10 @@ def step_of(mail: Mail | Any, state: TopicState) -> Step:
     """What the state is about to do."""
     if type(mail) is Delivery:
         return mail.request
-    if type(mail) is Errand and mail.rejoins:
+    if type(mail) is RestoreMembers:
         return Return(mail.rejoins)
-    call = mail.request if type(mail) is Errand else None
-    if isinstance(call, partial) and call.func is BehavedTopic.ring:
-        name = call.keywords["name"]
-        return Ring(name, isinstance(state, BehavedTopic) and state._timers.get(name) is call.keywords["key"])
+    if type(mail) is TimerDue:
+        return Ring(mail.name, isinstance(state, BehavedTopic) and state._timers.get(mail.name) is mail.key)
     return Other(type(mail).__name__.lower())
 
 

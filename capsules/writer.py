@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from lightspeed.actors.logs import log
-from lightspeed.actors.topics.mail import Delivery, Errand, Post
+from lightspeed.actors.topics.mail import Delivery, Post, RestoreMembers, TimerDue
 from lightspeed.actors.topics.rules.topic import TopicState
 from lightspeed.capsules import file as capsule_file
 from lightspeed.capsules.capsule import Failure, Header, Sizes
@@ -208,6 +208,6 @@ def find_of(record: Any, left: list[Any]) -> Find:
         failed_on=record.in_hand,
         handled=record.handled,
         failure=record.where_it_is() if record.error is None else record.error,
-        waiting=tuple(step_of(mail, nothing) for mail in left if type(mail) in (Delivery, Errand)),
+        waiting=tuple(step_of(mail, nothing) for mail in left if type(mail) in (Delivery, RestoreMembers, TimerDue)),
         at=datetime.now(UTC),
     )

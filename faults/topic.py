@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from lightspeed.actors.errors import InjectedFault
 from lightspeed.actors.runtime import Reply
 from lightspeed.actors.topics.actor import TopicActor
-from lightspeed.actors.topics.mail import Delivery, Errand, Post
+from lightspeed.actors.topics.mail import Delivery, Post, TopicEmpty
 from lightspeed.actors.topics.rules.events import Broadcast, Push
 from lightspeed.actors.topics.rules.outbound import Reply as ReplyMessage
 from lightspeed.actors.topics.rules.outbound import error
@@ -147,9 +147,12 @@ class FaultyTopic(_Topic):
     def _handle(self, trial: _Trial) -> None:
         mail, post = trial.mail, self.post
         if trial.is_refused:
-            super().on_receive(Errand(lambda _state: _unavailable(mail), None, mail.seq))
-            if post.outlet.put(mail.seq, post.topic, (), mail.reply):
+            must_deliver = post.outlet.put(mail.seq, post.topic, _unavailable(mail), mail.reply)
+            post.settled += 1
+            if must_deliver:
                 post.outlet.deliver(post.topic)
+            if not post.members:
+                post.report(TopicEmpty(post, None))
         else:
             super().on_receive(mail)
         self._outlet.mend()

@@ -16,7 +16,7 @@ from msgspec import Struct
 from lightspeed.actors.errors import LightspeedError
 from lightspeed.actors.pykka_inside import STOP, Envelope
 from lightspeed.actors.text import shown
-from lightspeed.actors.topics.mail import Delivery, Errand, Order, Question
+from lightspeed.actors.topics.mail import Delivery, Order, Question, RestoreMembers
 from lightspeed.actors.topics.rules.events import Broadcast, Crash, Join, Leave, Push, Rejoin, Restart
 
 EVENTS = frozenset((Broadcast, Crash, Join, Leave, Push, Rejoin, Restart))
@@ -127,10 +127,10 @@ def _text(message: Any) -> str:
         return what if message.reply_to is None else f"ask {what}"
     if message is STOP:
         return "stop"
-    if kind is Errand and message.rejoins:
+    if kind is RestoreMembers:
         return f"replay {' '.join(map(_json, message.rejoins))}"
-    if kind is Question or kind is Errand:
-        return kind_of(message).lower()
+    if kind is Question:
+        return "question"
     if kind is Act:
         return printable(message.name)
     if type(kind) is type and kind in _PLAIN:

@@ -13,10 +13,12 @@ from lightspeed.actors.failures import let_go_of_calls
 from lightspeed.actors.runtime import NOT_HERE, Timer
 from lightspeed.actors.topics.mail import (
     Delivery,
-    Errand,
+    Ending,
     Order,
     Post,
     Question,
+    RestoreMembers,
+    TimerDue,
     TimerFired,
     TopicDown,
     TopicEmpty,
@@ -60,9 +62,13 @@ class TopicActor(_Role):
         elif type(mail) is Question:
             post.in_hand[post] = mail
             value = mail.request(state)
-        elif type(mail) is Errand:
+        elif type(mail) is RestoreMembers:
             post.in_hand[post] = mail
-            messages, value = mail.request(state), None
+            messages, value = state.replay(mail.rejoins), None
+        elif type(mail) is TimerDue:
+            assert isinstance(state, BehavedTopic)
+            post.in_hand[post] = mail
+            messages, value = state.ring(mail.name, mail.key), None
         elif type(mail) is Order:
             assert isinstance(mail.request, Crash)
             raise TopicCrash(post.topic, mail.request.reason)
@@ -146,7 +152,7 @@ class BehavedTopicActor(TopicActor):
     def _end(self) -> None:
         post, state = self.post, self.state
         assert isinstance(state, BehavedTopic)
-        post.in_hand[post] = Errand(lambda _state: state.end())  # so that it is seen if it does not come back
+        post.in_hand[post] = Ending()  # so that it is seen if it does not come back
         messages = state.end()
         post.in_hand.pop(post, None)
         if messages:

@@ -49,18 +49,34 @@ class Question(Struct, gc=False):
     """A question gives nothing out: it needs no number."""
 
 
-class Errand(Struct, gc=False):
-    """Something for the topic to do that no client asked for; what it gives, is given out."""
+class RestoreMembers(Struct, gc=False):
+    """The members of the topic's last incarnation, for the next to take back before all else."""
 
-    request: Callable[[TopicState], Messages]
-    reply: None = None
-    seq: int = 0
+    rejoins: tuple[Rejoin, ...]
+    """If the actor ends before it has taken them back, they are not forgotten."""
+    seq: int
     """As of a `Delivery`."""
-    rejoins: tuple[Rejoin, ...] = ()
-    """Whom it takes back, where it does that: if the actor ends before it has, they are not forgotten."""
+    reply: None = None
 
 
-Mail = Delivery | Order | Question | Errand
+class TimerDue(Struct, gc=False):
+    """A timer of the topic's behaviour that rings."""
+
+    name: str
+    key: object
+    """Which start of the timer it was: one that was started anew meanwhile does not ring."""
+    seq: int
+    """As of a `Delivery`."""
+    reply: None = None
+
+
+class Ending(Struct, gc=False):
+    """A behaviour's `on_stop`: nobody sends it, but its actor is at work on it."""
+
+    seq: int = 0
+
+
+Mail = Delivery | Order | Question | RestoreMembers | TimerDue | Ending
 """What a topic's actor is sent."""
 
 

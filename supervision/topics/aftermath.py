@@ -13,7 +13,7 @@ import pykka
 from lightspeed.actors.errors import TopicStuck
 from lightspeed.actors.logs import log
 from lightspeed.actors.runtime import Runtime
-from lightspeed.actors.topics.mail import Delivery, Errand, Mail, Post, Question, TopicDown, TopicFailure, failure_of
+from lightspeed.actors.topics.mail import Delivery, Mail, Post, Question, RestoreMembers, TopicDown, TopicFailure, failure_of
 from lightspeed.actors.topics.rules.events import Crash
 from lightspeed.actors.topics.rules.life import ChannelLife
 from lightspeed.actors.topics.rules.outbound import System
@@ -287,7 +287,7 @@ class Aftermath:
         if child.crashed or unasked:
             self._ledger.note(post.state)
             for mail in mails:
-                if type(mail) is Errand and mail.rejoins:
+                if type(mail) is RestoreMembers:
                     self._ledger.put_back(topic, mail.rejoins)
         if child.crashed and is_last and not post.members and topic not in self._ledger:
             self._children.was_empty(topic)
@@ -339,7 +339,7 @@ class Aftermath:
             self._children.answer(mail, "topic_crashed")
 
     def _go_on(self, topic: str, left: deque[Mail]) -> None:
-        """With what had been accepted and not been handled. Of errands, timers are dropped: nobody waits for them."""
+        """With what had been accepted and not been handled. Timers are dropped: nobody waits for them."""
         for mail in in_turn(left):
             if self._options.restarts.waiting == "redeliver" or isinstance(mail, Question):
                 self._owner.route_again(topic, mail)

@@ -7,7 +7,6 @@ then what the successor is sent waits with it.
 
 import threading
 from collections.abc import Callable, Iterator
-from operator import methodcaller
 from typing import Any
 
 import pykka
@@ -17,7 +16,7 @@ from lightspeed.actors.logs import log
 from lightspeed.actors.pykka_inside import STOP
 from lightspeed.actors.runtime import Reply, Runtime, SupervisedRef
 from lightspeed.actors.topics.actor import BehavedTopicActor, TopicActor
-from lightspeed.actors.topics.mail import Behaved, Delivery, Errand, Mail, Order, Post, Question, TopicDown
+from lightspeed.actors.topics.mail import Behaved, Delivery, Mail, Order, Post, Question, RestoreMembers, TimerDue, TopicDown
 from lightspeed.actors.topics.rules.events import Crash
 from lightspeed.actors.topics.rules.outbound import error
 from lightspeed.actors.topics.rules.topic import Messages, TopicState
@@ -209,7 +208,7 @@ class Children:
         rejoins = self._ledger.take(child.post.topic, child.post.incarnation)
         if rejoins and child.restores:
             child.awaits_rejoin, child.to_come = False, len(rejoins)
-            replay = Errand(methodcaller("replay", rejoins), None, child.replay_seq or self._next_number(), rejoins)
+            replay = RestoreMembers(rejoins, child.replay_seq or self._next_number())
             child.waiting = [replay, *child.waiting]
             child.sent += 1
             self._touched[child] = None
@@ -298,7 +297,7 @@ class Children:
             self._put_out(mail.seq, event.topic, (error(event.client_id, event.topic, why),), mail.reply)
         elif type(mail) is Question:
             mail.reply.set(mail.request(TopicState("")))
-        # An errand is nobody's: a timer, or a replay of members, whom the ledger has back.
+        # All else is nobody's: a timer, or members to restore, whom the ledger has back.
 
     def emit(self, seq: int, topic: str | None, messages: Messages, reply: Reply | None) -> None:
         """Put out what no topic actor emits; behind all that the topic's actors, if any, have yet to emit."""
@@ -371,7 +370,7 @@ class Children:
         if child.post.behaved is not None and child.post.behaved.restarted_by is not None:
             self.died_of(child.post.topic, child.post.behaved.restarted_by)
         for mail in self.take_left(child):
-            if type(mail) is Errand and mail.rejoins:
+            if type(mail) is RestoreMembers:
                 self._ledger.put_back(child.post.topic, mail.rejoins)
             self.answer(mail, "unavailable")
         self.release(child)
@@ -382,7 +381,7 @@ class Children:
         self.start_successor(child)
 
 
-_MAIL = frozenset((Delivery, Errand, Order, Question))
+_MAIL = frozenset((Delivery, Order, Question, RestoreMembers, TimerDue))
 
 
 def _nothing(_state: TopicState) -> None:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from lightspeed.actors.topics.mail import Errand, Mail, Post
+from lightspeed.actors.topics.mail import Mail, Post, RestoreMembers
 from lightspeed.actors.topics.rules.events import Leave, Rejoin, TopicEvent
 from lightspeed.actors.topics.rules.topic import TopicState
 
@@ -119,7 +119,7 @@ class Roll:
         """Those whom `count` counts."""
         post = child.post
         work = None if post.settled else self._in_hand.get(post)
-        if type(work) is Errand and work.rejoins:
+        if type(work) is RestoreMembers:
             return tuple(rejoin.client_id for rejoin in work.rejoins)
         if child.ref is not None or not child.restores:
             return () if post.state is None else post.state.subscribers

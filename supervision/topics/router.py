@@ -6,7 +6,6 @@ It never waits: what must come later reaches it as a message. Only when it is st
 
 from collections import deque
 from collections.abc import Callable
-from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,8 +13,7 @@ import pykka
 
 from lightspeed.actors.logs import log
 from lightspeed.actors.runtime import NOT_HERE, Reply, Runtime
-from lightspeed.actors.topics.mail import Delivery, Errand, Mail, Order, Question, TimerFired, TopicDown, TopicEmpty, TopicLate
-from lightspeed.actors.topics.rules.behaved_topic import BehavedTopic
+from lightspeed.actors.topics.mail import Delivery, Mail, Order, Question, TimerDue, TimerFired, TopicDown, TopicEmpty, TopicLate
 from lightspeed.actors.topics.rules.events import Crash, Join, Rejoin, Restart
 from lightspeed.actors.topics.rules.life import ChannelLife
 from lightspeed.actors.topics.rules.topic import Messages, crash_messages
@@ -292,8 +290,7 @@ class TopicSupervisor(_Role):
     def _on_timer(self, message: TimerFired) -> None:
         child = self._children.live.get(message.post.topic)
         if child is not None and child.post is message.post:
-            ring = partial(BehavedTopic.ring, name=message.name, key=message.key)
-            self._children.deliver(child, Errand(ring, None, self.next_number()))
+            self._children.deliver(child, TimerDue(message.name, message.key, self.next_number()))
 
     # For what follows an end
 
