@@ -17,7 +17,7 @@ from lightspeed.faults.supervisor import FaultySupervisor
 from lightspeed.faults.topic import FaultyTopic, Strike
 from lightspeed.faults.way import FaultyWay
 from lightspeed.supervision.topics.ingress import Door
-from lightspeed.supervision.topics.router import TopicSupervisor
+from lightspeed.supervision.topics.transitions import TopicSupervisor
 
 
 class FaultyRuntime(RuntimeOver):

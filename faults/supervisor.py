@@ -8,7 +8,7 @@ from lightspeed.actors.topics.mail import Delivery, Order
 from lightspeed.faults.fault import FailSupervisor
 from lightspeed.faults.harm import Harm
 from lightspeed.faults.topic import Strike
-from lightspeed.supervision.topics.router import TopicSupervisor
+from lightspeed.supervision.topics.transitions import TopicSupervisor
 
 if TYPE_CHECKING:
     _Supervisor = TopicSupervisor

@@ -8,6 +8,9 @@ from lightspeed.actors.checks import YEAR_S
 from lightspeed.actors.logs import log
 from lightspeed.actors.runtime import Timer
 
+ROUNDING_S = 1e-6
+"""No wait for less: what is left may be a rounding error, by which a clock moves no further."""
+
 
 class Clock(Protocol):
     """What a supervisor needs of a `Runtime`. A simulation is another one. Any thread may call it."""
@@ -62,11 +65,16 @@ class Deadlines:
         self._set_timer()
         return deadline
 
+    @property
+    def are_watched(self) -> bool:
+        """Whether it will ring; else no timer could be started, or nothing is to come."""
+        return self._rings_s < float("inf")
+
     def run_due(self) -> None:
         """Make the calls whose time has come. Call it when it has rung."""
         self._rings_s = float("inf")
         now_s = self._clock.monotonic_s()
-        while self._heap and (self._heap[0].is_off or self._heap[0].due_s <= now_s):
+        while self._heap and (self._heap[0].is_off or self._heap[0].due_s <= now_s + ROUNDING_S):
             heapq.heappop(self._heap).pass_by()
         self._set_timer()
 

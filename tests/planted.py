@@ -9,32 +9,29 @@ from lightspeed.actors.topics.rules.events import Rejoin
 from lightspeed.actors.topics.rules.outbound import Reply
 from lightspeed.actors.topics.rules.presence import Entry, Meta, Presence
 from lightspeed.actors.topics.rules.topic import TopicState
-from lightspeed.supervision.topics.aftermath import Aftermath
-from lightspeed.supervision.topics.children import Children
-from lightspeed.supervision.topics.roll import Roll
+from lightspeed.supervision.topics.topic import Incarnation, Topic, Trouble
+from lightspeed.supervision.topics.transitions import TopicSupervisor
 
 
 @contextmanager
 def lost_rejoin_during_restart():
     """A rejoin that comes while the topic's next actor waits to be started is lost."""
-    start = Children.start
+    start = TopicSupervisor._start
 
-    def lose(children, child):
-        if child.restores:
-            child.waiting = [mail for mail in child.waiting if type(getattr(mail, "request", None)) is not Rejoin]
-        start(children, child)
+    def lose(supervisor, one):
+        if one.restore is not None:
+            one.waiting = [mail for mail in one.waiting if type(getattr(mail, "request", None)) is not Rejoin]
+        start(supervisor, one)
 
-    with patch.object(Children, "start", lose):
+    with patch.object(TopicSupervisor, "_start", lose):
         yield
 
 
 @contextmanager
 def member_not_replayed():
-    """The ledger forgets the last of several members."""
-    from lightspeed.supervision.topics.roll import Ledger
-
-    take = Ledger.take
-    with patch.object(Ledger, "take", lambda ledger, *topic: take(ledger, *topic)[:2]):
+    """The supervisor forgets the last of several members."""
+    take = Trouble.take
+    with patch.object(Trouble, "take", lambda trouble, incarnation: take(trouble, incarnation)[:2]):
         yield
 
 
@@ -72,23 +69,23 @@ def handled_by_the_dead():
 @contextmanager
 def double_reply():
     """The event that a topic failed on is answered, and then handed to the next actor all the same."""
-    after = Aftermath._after
+    bury = TopicSupervisor._bury
 
-    def answer_and_go_on(aftermath, child, *, unasked, failure=None):
-        in_hand = child.post.in_hand.get(child.post)
-        if unasked and type(in_hand) is Delivery:
-            child.keep(in_hand)
-        after(aftermath, child, unasked=unasked, failure=failure)
+    def answer_and_go_on(supervisor, one, failure):
+        in_hand = one.post.in_hand.get(one.post)
+        if one.leaving is None and type(in_hand) is Delivery:
+            one.keep(in_hand)
+        bury(supervisor, one, failure)
 
-    with patch.object(Aftermath, "_after", answer_and_go_on):
+    with patch.object(TopicSupervisor, "_bury", answer_and_go_on):
         yield
 
 
 @contextmanager
 def order_broken_by_a_race():
     """What had gathered in a failed actor's inbox is handed to the next one the wrong way round."""
-    take_left = Children.take_left
-    with patch.object(Children, "take_left", lambda children, child: take_left(children, child)[::-1]):
+    take_left = TopicSupervisor._take_left
+    with patch.object(TopicSupervisor, "_take_left", lambda supervisor, one: take_left(supervisor, one)[::-1]):
         yield
 
 
@@ -96,8 +93,8 @@ def order_broken_by_a_race():
 def crash_lost_during_restart():
     """A topic that is being restarted counts as empty until the actor before it has ended and its members are back."""
     with (
-        patch.object(Roll, "is_settled", lambda roll, child: not child.is_busy),
-        patch.object(Roll, "count", lambda roll, child: child.post.members),
+        patch.object(Incarnation, "is_settled", property(lambda one: not one.is_busy)),
+        patch.object(Topic, "count", lambda topic: topic.live.post.members),
     ):
         yield
 
@@ -105,13 +102,13 @@ def crash_lost_during_restart():
 @contextmanager
 def ordered_end_forgotten():
     """What comes up after a crash by order begins as if nothing had been before."""
-    died_of = Children.died_of
+    note_death = TopicSupervisor._note_death
 
-    def forget(children, topic, reason):
+    def forget(supervisor, name, reason):
         if ": " in reason:  # a failure
-            died_of(children, topic, reason)
+            note_death(supervisor, name, reason)
 
-    with patch.object(Children, "died_of", forget):
+    with patch.object(TopicSupervisor, "_note_death", forget):
         yield
 
 

@@ -93,8 +93,9 @@ class Accounts:
 
 def assert_nothing_is_left(channel):
     """Of a channel that was closed."""
-    children = channel._supervisor.actor._children
-    assert (children.live, children.leaving, children.in_hand) == ({}, {}, {})
+    supervisor = channel._supervisor.actor
+    assert [topic.name for topic in supervisor._topics.values() if topic.live is not None] == []
+    assert (supervisor._leaving, supervisor._in_hand) == ({}, {})
     assert not channel._supervisor.is_alive()
 
 

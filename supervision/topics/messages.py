@@ -7,8 +7,6 @@ from msgspec import Struct
 
 from lightspeed.actors.runtime import Reply
 from lightspeed.actors.topics.rules.topic import TopicState
-from lightspeed.supervision.topics.children import Child
-from lightspeed.supervision.topics.watches import Watch
 
 
 class Flush(Struct):
@@ -55,46 +53,9 @@ class StopAll(Struct, frozen=True):
     """Of a close whose timeout runs: nobody is being counted any more."""
 
 
-class CloseOverdue(Struct, frozen=True):
-    """Of a close whose timeout is over."""
-
-
 class Counted(Struct, frozen=True):
     """The topic has handled all that it was sent before somebody asked to crash it: it is known who is in it."""
 
     topic: str
     seq: int
     """Of the order to crash it."""
-
-
-class CountOverdue(Struct, frozen=True):
-    """The topic has had the time of a crash for that. If it has handled nothing meanwhile, it is taken as it is."""
-
-    topic: str
-    seq: int
-    progress: int
-    """How far it was at the beginning."""
-
-
-class ComeUp(Struct, frozen=True):
-    """It was put off, and its time has come."""
-
-    child: Child
-
-
-class LookForStuck(Struct, frozen=True):
-    """It is time to see who does not come back from an event."""
-
-
-class Overdue(Struct, frozen=True):
-    """Whoever of these is not down is abandoned, unless others of them still get there."""
-
-    watch: Watch
-
-
-class RejoinWindowClosed(Struct, frozen=True):
-    """Whoever of these that nobody rejoined is stopped. They are named: it comes late, and is to keep nobody who is dead."""
-
-    topics: tuple[str, ...]
-    incarnations: tuple[int, ...]
-    """One for each topic."""

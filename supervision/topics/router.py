@@ -1,60 +1,57 @@
-"""The supervisor actor: it numbers every event, routes it by topic, watches the topic actors and counts incarnations.
+"""The lower half of a topics' supervisor: it numbers events, routes them by topic, starts topics' actors, and answers questions.
 
-It never waits: what must come later reaches it as a message. Only when it is stopped from outside, as by Pykka's
-`ActorRegistry.stop_all()`, it waits in `on_stop`, up to a deadline, for topic actors to end.
+What becomes of topics that crash, stop, fail or come up again is in `transitions.py`, above it. Neither waits: what must come
+later reaches them as a message. Most questions are answered when the topics that are at work have come to them, each in its turn;
+that of the tree at once: one looks at it because something does not get on.
 """
 
-from collections import deque
-from collections.abc import Callable
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar
+import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import pykka
 
 from lightspeed.actors.logs import log
-from lightspeed.actors.runtime import NOT_HERE, Reply, Runtime
-from lightspeed.actors.topics.mail import Delivery, Mail, Order, Question, TimerDue, TimerFired, TopicDown, TopicEmpty, TopicLate
-from lightspeed.actors.topics.rules.events import Crash, Join, Rejoin, Restart
-from lightspeed.actors.topics.rules.life import ChannelLife
-from lightspeed.actors.topics.rules.topic import Messages, crash_messages
-from lightspeed.supervision.latch import Latch, Told
-from lightspeed.supervision.topics.aftermath import Aftermath
-from lightspeed.supervision.topics.children import Child, Children
-from lightspeed.supervision.topics.counts import Counts
-from lightspeed.supervision.topics.dead_letters import DeadLetters
-from lightspeed.supervision.topics.ingress import Door, in_turn, kept, lose, tried
-from lightspeed.supervision.topics.messages import (
-    AskCensus,
-    AskCrashed,
-    AskTopic,
-    AskTree,
-    Close,
-    CloseOverdue,
-    ComeUp,
-    Counted,
-    CountOverdue,
-    Flush,
-    LookForStuck,
-    Overdue,
-    RejoinWindowClosed,
-    StopAll,
+from lightspeed.actors.runtime import NOT_HERE, Reply, Runtime, SupervisedRef
+from lightspeed.actors.topics.actor import BehavedTopicActor, TopicActor
+from lightspeed.actors.topics.mail import (
+    Behaved,
+    Delivery,
+    Mail,
+    Order,
+    Post,
+    Question,
+    RestoreMembers,
+    TimerDue,
+    TimerFired,
+    TopicDown,
+    TopicEmpty,
+    TopicLate,
 )
+from lightspeed.actors.topics.rules.events import Join, Rejoin
+from lightspeed.actors.topics.rules.life import ChannelLife
+from lightspeed.actors.topics.rules.outbound import error
+from lightspeed.actors.topics.rules.topic import Messages, TopicState
+from lightspeed.supervision.latch import Census, Latch
+from lightspeed.supervision.topics.dead_letters import DeadLetters
+from lightspeed.supervision.topics.histories import Histories
+from lightspeed.supervision.topics.ingress import Door
+from lightspeed.supervision.topics.messages import AskCensus, AskCrashed, AskTopic, AskTree, Flush
 from lightspeed.supervision.topics.options import Options
 from lightspeed.supervision.topics.outlet import Outbox, SinkLanes
-from lightspeed.supervision.topics.questions import Questions
-from lightspeed.supervision.topics.roll import Ledger
-from lightspeed.supervision.topics.watches import Reminders
+from lightspeed.supervision.topics.topic import NONE, Incarnation, Leaving, Phase, Restore, Topic
+from lightspeed.supervision.tree import Tree, TreePhase
 
 if TYPE_CHECKING:
     _Role = pykka.Actor
 else:
     _Role = object  # the runtime mixes the kind of actor in
 
+_RUNNING = Phase.RUNNING
 
-class TopicSupervisor(_Role):
-    """The hooks of a supervisor; a `Runtime` adds the kind of actor they run on."""
 
-    log_fields: ClassVar[dict[str, object]] = {}  # as a topic actor it logs its failure itself; Pykka's record need not repeat it
+class TopicRouter(_Role):
+    """For the supervisor's thread only."""
 
     def __init__(
         self, runtime: Runtime, outlet: Outbox | SinkLanes, door: Door, options: Options, dead_letters: DeadLetters, done: Reply
@@ -64,316 +61,342 @@ class TopicSupervisor(_Role):
         self._done, self._dead_letters = done, dead_letters
         """Told when nothing is left of this supervisor but the end of its own thread."""
         self._seq = 0
+        self._incarnation = 0
+        """The last that was given."""
         self._life = ChannelLife()
-        self._ledger = Ledger(is_kept=options.rejoin == "supervisor")
-        self._children = Children(runtime, outlet, self._report, options, self._ledger, self.next_number)
-        self._counts = Counts()
+        self._histories = Histories(options.restarts, runtime)
+        self._brings_back = options.rejoin == "supervisor"
+        # With a sink, to let a topic handle something is to run the user's code, and that is no caller's business.
+        self._is_ours_alone = isinstance(outlet, Outbox)
+        self._handles_here = self._is_ours_alone and getattr(runtime, "handles_here", False)
+        self._behaviours, self._own_thread = options.behaviours or None, options.own_thread or None
+        self._noted = 0  # topics' members, so often
+        self._reports_to = self._report  # one for all of them
+        self._topics: dict[str, Topic] = {}
+        """All of which something is known. Those that live stand in the order of their incarnations."""
+        self._leaving: dict[str, Topic] = {}
+        """Those of which somebody is on his way down."""
+        self._in_hand: dict[Post, Mail] = {}
+        self._touched: dict[Incarnation, None] = {}  # sent something since the last settle, in that order
+        self._ends_here: tuple[Post, int] | None = None  # whose end is being ordered, and in which thread
+        self._counted: dict[str, list[Mail]] = {}
+        """Topics that are to crash, and of which it is asked who is in them: what waits for that, the order to crash first."""
+        self._behind: list[Any] = []
+        """What concerns all topics waits for all that are counted, and whatever comes then, behind it."""
         self._closing = False
         self._is_plain = True
         """Neither crashed nor closing, and nothing waits: then an event goes straight to its topic."""
-        self._reminders = Reminders(runtime, self.actor_ref)
-        self._aftermath = Aftermath(runtime, options, self._children, self._life, outlet, self, dead_letters, self._ledger)
-        self._questions = Questions(self._children, self._counts, self._life, outlet, self._aftermath)
 
-    def on_receive(self, message: Any) -> Any:
-        try:
-            if type(message) is Delivery and self._is_plain:  # nearly everything is: the shortest way
-                message.seq = self._seq = self._seq + 1
-                child = self._children.live.get(message.request.topic)
-                if child is None or child.awaits_rejoin:
-                    self._route(message)
-                else:
-                    self._children.deliver(child, message)
-                return None
-            handler = _HANDLERS.get(type(message))
-            if handler is None:
-                return super().on_receive(message)  # logs that it is unexpected
-            if type(message) in _OF_ALL_TOPICS and self._counts.hold_all(message):
-                return None
-            return handler(self, message)
-        except Exception:  # a bug, or a runtime's failure, and the end of the channel
-            self._door.shut()  # who is told that the channel is closed finds it so
-            lose(message, self._dead_letters)
-            raise
+    # Events
 
     def receive_here(self, delivery: Delivery) -> object:
         """Let an idle topic handle the event in the thread that tells it, whole or not at all; all else comes by the door."""
         if not self._is_plain:
             return NOT_HERE
-        child = self._children.live.get(delivery.request.topic)
-        if child is None:
+        topic = self._topics.get(delivery.request.topic)
+        if topic is None:
             return self._begin_here(delivery)
-        if child.awaits_rejoin or not child.runs_here or child.ref is None:
+        live = topic.live
+        if live is None or live.phase is not _RUNNING or not live.runs_here or live.ref is None:
             return NOT_HERE
         delivery.seq = self._seq = self._seq + 1
-        return None if child.ref.handle_here(delivery) else NOT_HERE
+        return None if live.ref.handle_here(delivery) else NOT_HERE
 
     def _begin_here(self, delivery: Delivery) -> object:
-        """The topic has no actor. If it gets one, it keeps it only with a member."""
-        topic, live = delivery.request.topic, self._children.live
-        if topic in self._life.down or topic in self._ledger or type(delivery.request) not in _BRING_MEMBERS:
+        """Nothing is known of the topic. If it gets an actor, it keeps it only with a member."""
+        name, topics = delivery.request.topic, self._topics
+        if name in self._life.down or type(delivery.request) not in BRING_MEMBERS:
             return NOT_HERE
-        child = self._children.make_here(topic)
-        if child is None:
+        live = self._make_here(name)
+        if live is None:
             return NOT_HERE
-        assert child.ref is not None
+        assert live.ref is not None
+        topic = Topic(name, live)
         delivery.seq = self._seq = self._seq + 1
-        live[topic] = child
+        topics[name] = topic
         try:
-            return None if child.ref.handle_here(delivery) else NOT_HERE
+            return None if live.ref.handle_here(delivery) else NOT_HERE
         finally:
-            if not child.post.members:
-                del live[topic]
+            if not live.post.members:
+                del topics[name]
 
-    def on_stop(self) -> None:
-        try:
-            self._end()
-        finally:
-            self._done.set()
+    def _make_here(self, name: str) -> Incarnation | None:
+        """An incarnation, with its actor, in nobody's table yet; None where it is not for a caller's thread.
 
-    def on_failure(
-        self, _type: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None
-    ) -> None:
-        log("error", "the supervisor failed", error=error)
-        self.on_stop()
+        Only what runs no code of the user's, and needs no thread, is.
+        """
+        if not self._handles_here or (self._own_thread is not None and self._own_thread.find(name)):
+            return None
+        if self._behaviours is not None and self._behaviours.find(name) is not None:
+            return None
+        self._incarnation += 1
+        post = Post(name, self._incarnation, self._outlet, self._reports_to, self._in_hand)
+        return Incarnation(post, _RUNNING, True, self._runtime.start(TopicActor, post))
 
-    # Events
-
-    def _accept(self, mail: Delivery | Order) -> object:
-        if self._closing:
-            return NOT_HERE  # told in a caller's thread, past the door, which is shut
-        mail.seq = self._seq = self._seq + 1
-        if not (self._counts.are_waited_for and self._counts.hold_all(mail)):
-            self._handle(mail)
-        return None
-
-    def _handle(self, mail: Delivery | Order) -> None:
-        if isinstance(mail, Order):
-            self._change(mail, mail.request)
-            self._is_plain = self._seems_plain()
+    def _route(self, delivery: Delivery) -> None:
+        line = self._counted.get(delivery.request.topic)
+        if line is None:
+            self._route_now(delivery)
         else:
-            self._route(mail)
+            line.append(delivery)
 
-    def _route(self, delivery: Delivery, *, again: bool = False) -> None:
-        topic = delivery.request.topic
-        if not again and self._counts.holds(topic, delivery):
-            return
-        child = None if self._life.crashed else self._children.live.get(topic)
-        if child is None:
+    def _route_now(self, delivery: Delivery) -> None:
+        """Ahead of all that waits until the topic has been counted."""
+        name = delivery.request.topic
+        topic = self._topics.get(name)
+        live = None if topic is None or self._life.crashed else topic.live
+        if live is None:
             answer = self._life.answer(delivery.request, topic_exists=False)
             if answer is not None:
-                more_end = topic in self._children.leaving
-                self._ledger.strike(delivery.request, self._children.incarnation, more_end=more_end)
-                self._children.emit(delivery.seq, topic, answer, delivery.reply)
+                self._strike(delivery, self._incarnation)
+                self._emit(delivery.seq, name, answer, delivery.reply)
                 return
-            child = self._children.add(topic, restores=topic in self._ledger)  # no actor could be started before
-        if child.awaits_rejoin and type(delivery.request) in _BRING_MEMBERS:
-            child.awaits_rejoin = False
-        self._children.deliver(child, delivery)
+            live = self._add(name, restores=topic is not None and bool(topic.rejoins))  # no actor could be started before
+        if live.phase is Phase.AWAITS_REJOIN and type(delivery.request) in BRING_MEMBERS:
+            live.phase = _RUNNING
+        self._deliver(live, delivery)
 
-    def _change(self, order: Order, event: Crash | Restart, *, counted: bool = False) -> None:
-        topic = event.topic
-        if not counted and self._must_count_first(order, topic):
-            return
-        child = self._children.live.get(topic) if topic is not None else None
-        exists = child is not None and (child.is_put_off or self._children.roll.count(child) > 0)
-        was_crashed, was_down = self._life.crashed, topic in self._life.down
-        answer = self._life.answer(event, topic_exists=exists)
-        if answer is not None and (self._life.crashed, topic in self._life.down) == (was_crashed, was_down):
-            self._children.emit(order.seq, topic, answer, order.reply)
-            return
-        latch = Latch(order.reply) if order.reply is not None else None
-        if answer is not None:
-            self._children.emit(order.seq, topic, answer, latch.part() if latch is not None else None)
-        if isinstance(event, Restart):
-            self._restart(topic, latch)
-        elif child is not None:
-            self._crash_one(child, order, event, latch)
-        else:
-            self._aftermath.crash_all(order.seq, event, latch)
-        if latch is not None:
-            latch.close()
+    def _strike(self, delivery: Delivery, incarnation: int) -> None:
+        """It is refused, since its topic is down: whoever wanted to leave does not come back with it."""
+        topic = self._topics.get(delivery.request.topic)
+        if self._brings_back and topic is not None and topic.trouble is not None:
+            topic.trouble.strike(delivery.request, incarnation)
 
-    def _flush(self, message: Flush) -> None:
-        if message.last_seq is None:
-            message.last_seq = self._seq
-        if not self._counts.hold_all(message):
-            self._questions.flush(message)
+    def _live(self, name: str) -> Incarnation | None:
+        """The one that takes what the topic is sent, if there is one."""
+        topic = self._topics.get(name)
+        return None if topic is None else topic.live
 
-    def _must_count_first(self, order: Order, topic: str | None) -> bool:
-        """Whether it has to wait until the topic, or all of those that are being counted, have handled what they were sent."""
-        if topic is None:
-            return self._counts.hold_all(order)
-        if self._counts.holds(topic, order):
-            return True
-        child = self._children.live.get(topic)
-        if child is None or child.is_put_off or not isinstance(order.request, Crash) or self._children.roll.is_settled(child):
-            return False
-        self._counts.start(topic, order)
-        self._reminders.later(self._options.crash_timeout_s, CountOverdue(topic, order.seq, child.progress))
-        self._children.deliver(child, Question(len, Told(self._report, Counted(topic, order.seq))))
-        return True
-
-    def _on_counted(self, message: Counted) -> None:
-        if self._counts.is_for(message.topic, message.seq):  # else its time was over before
-            self._go_on_after_count(message.topic)
-
-    def _on_count_overdue(self, message: CountOverdue) -> None:
-        topic, seq = message.topic, message.seq
-        child = self._children.live.get(topic)
-        if not self._counts.is_for(topic, seq):
-            return
-        if child is None or (child.ref is not None and child.progress == message.progress):
-            self._go_on_after_count(topic)
-        else:  # it still gets there; one that waits for those before it to end does not wait longer than they are waited for
-            self._reminders.later(self._options.crash_timeout_s, CountOverdue(topic, seq, child.progress))
-
-    def _go_on_after_count(self, topic: str) -> None:
-        order, *others = self._counts.finish(topic)
-        assert isinstance(order, Order)
-        with kept(deque([order, *others]), self._dead_letters) as held:
-            self._change(held.popleft(), order.request, counted=True)
-            for mail in in_turn(held):
-                if isinstance(mail, Question):
-                    self._questions.put(topic, mail)
-                else:
-                    self._handle(mail)
-        with kept(deque(self._counts.release()), self._dead_letters) as behind:
-            for waiting in in_turn(behind):
-                if not isinstance(waiting, (Delivery, Order)):
-                    self.on_receive(waiting)
-                elif not (self._counts.are_waited_for and self._counts.hold_all(waiting)):
-                    self._handle(waiting)
-        self._is_plain = self._seems_plain()
-
-    def _seems_plain(self) -> bool:
-        return not (self._closing or self._life.crashed or self._counts)
-
-    def _crash_one(self, child: Child, order: Order, event: Crash, latch: Latch | None) -> None:
-        topic = child.post.topic
-        log("info", "topic {} crashed: {}", topic, event.reason, topic=topic, incarnation=child.post.incarnation)
-        self._life.down[topic] = "crashed"
-        self._children.died_of(topic, event.reason)
-        messages = crash_messages(topic, self._children.roll.members_of(child), event.reason)
-        self._children.emit(order.seq, topic, messages, latch.part() if latch is not None else None)
-        if child.is_put_off:
-            self._aftermath.drop(child)
-            return
-        is_down = self._aftermath.crash(child, order.seq, event)
-        if latch is not None:
-            self._children.wait_for_leaving(latch, topic)
-        if not is_down:
-            self._aftermath.watch_leaving([child])
-
-    def _restart(self, topic: str | None, latch: Latch | None) -> None:
-        log("info", "restarted: {}", "the channel" if topic is None else topic)
-        if latch is not None:
-            self._children.wait_for_leaving(latch, topic)
-        if topic is None:
-            self._aftermath.start_again(self._aftermath.crashed_topics())
-        elif not self._life.crashed:  # else it comes up with the channel
-            self._aftermath.start_again([topic])
-
-    # Topic actors
-
-    def _topic_empty(self, message: TopicEmpty) -> None:
-        post = message.post
-        child = self._children.live.get(post.topic)
-        is_idle = child is not None and child.post is post and not child.is_busy
-        if child is not None and is_idle and not child.awaits_rejoin and not post.members:
-            if message.reply is not None:
-                child.latches += (message.reply,)
-            self._aftermath.stop(child)
-        elif message.reply is not None:
-            message.reply.set()
-
-    def _on_timer(self, message: TimerFired) -> None:
-        child = self._children.live.get(message.post.topic)
-        if child is not None and child.post is message.post:
-            self._children.deliver(child, TimerDue(message.name, message.key, self.next_number()))
-
-    # For what follows an end
-
-    def next_number(self) -> int:
+    def _next_number(self) -> int:
         """For what arises by itself: it is numbered when the supervisor learns of it."""
         self._seq += 1
         return self._seq
 
-    def emit_unasked(self, topic: str, messages: Messages) -> None:
-        """Give out what answers no event."""
-        self._children.emit(self.next_number(), topic, messages, None)
+    # Topics' actors
 
-    def route_again(self, topic: str, mail: Mail) -> None:
-        """Under its old number, to the topic's next actor, ahead of all that waits until the topic has been counted."""
-        if type(mail) is Delivery:
-            self._route(mail, again=True)
-        elif type(mail) is Question:
-            child = self._children.live.get(topic)
-            if child is None or (child.is_put_off and isinstance(mail.reply, Told)):  # to count does not wait for a backoff
-                self._children.answer(mail, "")
-            else:
-                self._children.deliver(child, mail)
+    def _add(self, name: str, *, restores: bool = False) -> Incarnation:
+        """A new incarnation. It is started by what it is sent first, or by `_start`.
 
-    def crash_channel(self, reason: str) -> None:
-        """As by `Crash`: too many topics failed."""
-        self._handle(Order(Crash(reason), None, self.next_number()))
+        One that `restores` stands for one that ended: its members come back to it.
+        """
+        self._incarnation += 1
+        topic = self._topics.pop(name, None) or Topic(name)
+        post = Post(name, self._incarnation, self._outlet, self._reports_to, self._in_hand, behaved=self._behaved(topic))
+        phase = Phase.AWAITS_REJOIN if restores else _RUNNING
+        live = topic.live = Incarnation(post, phase, self._is_ours_alone and post.behaved is None)
+        live.restore = Restore(self._brings_back) if restores else None
+        self._topics[name] = topic
+        return live
 
-    def after_the_last(self) -> None:
-        """Nobody is on his way down any more."""
-        if self._closing and not (self._children.leaving or self._children.live) and self.actor_ref.is_alive():
-            self.stop()
+    def _behaved(self, topic: Topic) -> Behaved | None:
+        make = None if self._behaviours is None else self._behaviours.find(topic.name)
+        if make is None:
+            return None
+        reason = None
+        if topic.trouble is not None:
+            reason, topic.trouble.died_of = topic.trouble.died_of, None
+        return Behaved(make, reason, self._runtime.call_later, self._runtime.blocking)
 
-    # The end
+    def _note_death(self, name: str, reason: str) -> None:
+        """For the behaviour of its next incarnation: the topic has failed of this, or crashes of it by order."""
+        if self._behaviours is not None and self._behaviours.find(name) is not None:
+            self._topics[name].have_trouble().died_of = reason
 
-    def _close(self, message: Close) -> None:
-        self._door.shut()  # whoever told it may have been interrupted before he could
-        self._reminders.later(message.timeout_s, CloseOverdue())
-        self.actor_ref.tell(StopAll())  # behind all that was accepted
+    def _deliver(self, one: Incarnation, mail: Mail) -> None:
+        """Have it handled in its turn; where the actor can't be started, answer it."""
+        one.sent += 1
+        ref = one.ref
+        if ref is None:
+            if type(mail) is Delivery and self._has_enough(one):
+                one.sent -= 1
+                self._answer(mail, "unavailable")
+                return
+            one.keep(mail)
+            self._touched[one] = None
+            self._start(one)
+        elif not (one.runs_here and ref.tell_here(mail)):
+            self._tell(one, ref, mail)
 
-    def _stop_all(self, _message: StopAll) -> None:
-        self._closing, self._is_plain = True, False
-        self._aftermath.rejoin_windows.cancel()
-        for child in self._children.each_live():
-            child.is_put_off = False  # what waits for it was accepted, and is handled
-            self._aftermath.stop(child)
-        self.after_the_last()
+    def _has_enough(self, one: Incarnation) -> bool:
+        """Whether so many events wait for one that was put off that another one may not. Questions don't count."""
+        most = self._options.restarts.max_waiting
+        if one.phase is not Phase.PUT_OFF or len(one.waiting) < most:
+            return False
+        return sum(type(mail) is Delivery for mail in one.waiting) >= most
 
-    def _close_overdue(self, _message: CloseOverdue) -> None:
-        self._end_counts()
-        self._aftermath.abandon_all()
+    def _start(self, one: Incarnation) -> None:
+        """Start the actor and send it all that waited, unless one of the topic is still leaving."""
+        topic = self._topics[one.post.topic]
+        if one.phase is Phase.PUT_OFF:
+            return
+        if topic.leaving is not None and topic.leaving is not one:
+            if one.awaits_members and one.restore is not None and not one.restore.seq:
+                one.restore.seq = self._next_number()  # what comes of that stands before all that comes later
+                self._touched[one] = None
+            return
+        self._take_back_members(topic, one)
+        start = self._runtime.start_on_thread if self._own_thread and self._own_thread.find(topic.name) else self._runtime.start
+        try:
+            ref = start(TopicActor if one.post.behaved is None else BehavedTopicActor, one.post)
+        except Exception as failure:  # the world's: no more threads, or whatever the runtime's kind of actor is short of
+            self._give_up_start(one, failure)
+            return
+        one.ref = ref
+        waiting, one.waiting = one.waiting, NONE
+        for mail in waiting:
+            if not (one.runs_here and ref.tell_here(mail)):
+                self._tell(one, ref, mail)
+        if one.phase is Phase.STOPPING:
+            ref.stop_soon()
 
-    def _end_counts(self) -> None:
-        """Who is in the topics that are being counted is not waited for any more."""
-        while self._counts:
-            tried(self._go_on_after_count, self._counts.topics[0])
+    def _tell(self, one: Incarnation, ref: SupervisedRef, mail: Mail) -> None:
+        self._touched[one] = None
+        try:
+            ref.tell(mail)
+        except pykka.ActorDeadError:
+            one.keep(mail)  # stopped from outside: its report is on the way
 
-    def _end(self) -> None:
-        """The end, whoever brought it: handle what was accepted, then wait for the topic actors."""
-        self._door.shut()
-        inbox: Any = self.actor_inbox  # of either kind
-        while left := inbox.left_over():
-            for message in left:
-                if type(message) in _HANDLERS:
-                    tried(self.on_receive, message)
-        self._end_counts()
-        for child in self._children.each_live():
-            child.is_put_off = False
-            tried(self._aftermath.stop, child)
-        deadline_s = self._runtime.monotonic_s() + self._options.crash_timeout_s
-        while leaving := self._children.everyone_leaving():
-            tried(self._aftermath.wait_for_end, leaving[0], deadline_s)
-            self._children.remove(leaving[0].post)
-        for end in (self._reminders.cancel, self._aftermath.cancel, self._outlet.close, self._runtime.retire):
-            tried(end)
+    def _take_back_members(self, topic: Topic, one: Incarnation) -> None:
+        """Before anything that waits, if it was started to take the place of one that ended."""
+        rejoins = () if topic.trouble is None else topic.trouble.take(one.post.incarnation)
+        if rejoins and one.restore is not None:
+            if one.phase is Phase.AWAITS_REJOIN:
+                one.phase = _RUNNING
+            one.restore.to_come = len(rejoins)
+            one.waiting = [RestoreMembers(rejoins, one.restore.seq or self._next_number()), *one.waiting]
+            one.sent += 1
+            self._touched[one] = None
+        topic.tidy()
 
-    # Messages to itself
+    def _put_back(self, name: str, rejoins: tuple[Rejoin, ...]) -> None:
+        """Its actor has ended, and had these members, or was to take them back."""
+        topic = self._topics[name]
+        if self._brings_back and (rejoins or topic.rejoins):
+            self._noted += 1
+            topic.have_trouble().put_back(rejoins, self._noted)
+
+    def _give_up_start(self, one: Incarnation, failure: Exception) -> None:
+        post = one.post
+        log("error", "no actor could be started for topic {}", post.topic, error=failure)
+        post.members = 0
+        self._take_out(post)
+        if post.behaved is not None and post.behaved.restarted_by is not None:
+            self._note_death(post.topic, post.behaved.restarted_by)
+        for mail in self._take_left(one):
+            if type(mail) is RestoreMembers:
+                self._put_back(post.topic, mail.rejoins)
+            self._answer(mail, "unavailable")
+        self._make_way(one)
+
+    def _leave(self, one: Incarnation, phase: Phase, *latches: Reply) -> None:
+        topic = self._topics[one.post.topic]
+        one.phase, one.leaving, topic.live = phase, Leaving(latches=latches), None
+        trouble = topic.have_trouble()
+        if trouble.leaving is None:
+            trouble.leaving = one
+            self._leaving[topic.name] = topic
+        elif (last := trouble.leaving.last.leaving) is not None:
+            last.behind = one
+
+    def _take_out(self, post: Post) -> Incarnation | None:
+        """Take out the one that is dead; None if it was already, as an abandoned one is: its report is fenced off."""
+        topic = self._topics.get(post.topic)
+        if topic is None:
+            return None
+        one = topic.leaving
+        if one is not None and one.post is post:
+            topic.have_trouble().leaving = one.behind
+            if one.behind is None:
+                del self._leaving[post.topic]
+        else:
+            one = topic.live
+            if one is None or one.post is not post:
+                return None
+            topic.live = None
+        self._touched.pop(one, None)
+        return one
+
+    def _take_left(self, one: Incarnation) -> list[Mail]:
+        """What a dead or abandoned one was sent and has not handled, in order."""
+        left: list[Any] = [] if one.ref is None else one.ref.left_over()
+        left += one.waiting
+        one.waiting = NONE
+        return [mail for mail in left if type(mail) in _MAIL]
+
+    def _make_way(self, one: Incarnation) -> None:
+        """It is down: what waited for that is given out, who comes next in the topic starts, and who waited is told."""
+        name, leaving = one.post.topic, one.leaving
+        for seq, messages, reply in () if leaving is None else leaving.held:
+            self._put_out(seq, name, messages, reply)
+        topic = self._topics.get(name)
+        if topic is not None:
+            if topic.trouble is not None and topic.trouble.leaving is None:
+                topic.trouble.forget_strangers()
+            self._start_successor(topic, one)
+            self._tidy(name)
+        for latch in () if leaving is None else leaving.latches:
+            latch.set()
+
+    def _start_successor(self, topic: Topic, of: Incarnation) -> None:
+        """Start who comes next in the topic. One that only awaits rejoins is not needed where nobody was a member."""
+        one = topic.leaving or topic.live
+        if one is None or one.ref is not None or one.phase is Phase.PUT_OFF:
+            return
+        has_work = any(type(mail) is not Question for mail in one.waiting)
+        if one.phase is not Phase.AWAITS_REJOIN or of.post.members or topic.rejoins or has_work:
+            self._start(one)
+            return
+        topic.live = None
+        self._touched.pop(one, None)
+        for question in self._take_left(one):
+            self._answer(question, "")
+
+    def _tidy(self, name: str) -> None:
+        """Keep nothing of a topic of which nothing is left to be known."""
+        topic = self._topics.get(name)
+        if topic is not None and topic.tidy():
+            del self._topics[name]
+
+    def _each_live(self) -> Iterator[tuple[Topic, Incarnation]]:
+        """Those who live now, one by one; they may go meanwhile, and whoever has gone is kept by nobody."""
+        for name in list(self._topics):
+            topic = self._topics.get(name)
+            if topic is not None and topic.live is not None:
+                yield topic, topic.live
+
+    def _everyone_leaving(self) -> list[Incarnation]:
+        everyone = []
+        for topic in self._leaving.values():
+            one = topic.leaving
+            while one is not None:
+                everyone.append(one)
+                one = one.behind
+        return everyone
+
+    def _missed(self) -> list[str]:
+        """The topics that a restart of the channel starts again."""
+        troubled = [(topic.name, topic.trouble) for topic in self._topics.values() if topic.trouble is not None]
+        lost = sorted((trouble.lost, name) for name, trouble in troubled if trouble.lost)
+        noted = sorted((trouble.noted, name) for name, trouble in troubled if trouble.rejoins)
+        for _name, trouble in troubled:
+            trouble.lost = 0
+        # Whether a topic that is still on its way down has members shows when it is; then its successor starts, or goes.
+        ends = ((name, topic.leaving) for name, topic in self._leaving.items())
+        dying = [name for name, one in ends if one is not None and one.last.phase is Phase.CRASHING]
+        return list(dict.fromkeys([*(name for _number, name in lost), *dying, *(name for _number, name in noted)]))
+
+    def _on_timer(self, message: TimerFired) -> None:
+        live = self._live(message.post.topic)
+        if live is not None and live.post is message.post:
+            self._deliver(live, TimerDue(message.name, message.key, self._next_number()))
 
     def _report(self, what: TopicEmpty | TopicDown | TopicLate) -> None:
         """Called on the topic actors' threads."""
         if type(what) is TopicLate:
             self._dead_letters.take(what)
             return
-        if type(what) is TopicDown and self._children.is_expected(what):
+        if type(what) is TopicDown and self._ends_here == (what.post, threading.get_ident()):
+            self._ends_here = None  # within a call of ours: whoever ordered it looks here
             return
         try:
             self.actor_ref.tell(what)
@@ -381,29 +404,113 @@ class TopicSupervisor(_Role):
             if isinstance(what, TopicEmpty) and what.reply is not None:
                 what.reply.set()
 
+    # What is given out
 
-_BRING_MEMBERS = frozenset((Join, Rejoin))
+    def _answer(self, mail: Mail, why: str) -> None:
+        """Answer what no actor will handle: an event is refused, a question is answered as of an empty topic."""
+        if type(mail) is Delivery:
+            event = mail.request
+            self._put_out(mail.seq, event.topic, (error(event.client_id, event.topic, why),), mail.reply)
+        elif type(mail) is Question:
+            mail.reply.set(mail.request(TopicState("")))
+        # All else is nobody's: a timer, or members to restore, whom the topic's record has back.
 
-_OF_ALL_TOPICS = frozenset((AskCensus, AskCrashed, StopAll))
+    def _emit(self, seq: int, name: str | None, messages: Messages, reply: Reply | None) -> None:
+        """Put out what no topic actor emits; behind all that the topic's actors, if any, have yet to emit."""
+        topic = self._leaving.get(name) if name is not None else None
+        if topic is None or topic.leaving is None or (leaving := topic.leaving.last.leaving) is None:
+            self._put_out(seq, name, messages, reply)
+        else:
+            leaving.hold(seq, messages, reply)
 
-_HANDLERS: dict[type, Callable[[TopicSupervisor, Any], object]] = {
-    Delivery: TopicSupervisor._accept,
-    Order: TopicSupervisor._accept,
-    Flush: TopicSupervisor._flush,
-    AskTopic: lambda supervisor, message: supervisor._questions.ask_topic(message),
-    AskCensus: lambda supervisor, message: supervisor._questions.ask_census(message),
-    AskCrashed: lambda supervisor, message: supervisor._questions.ask_crashed(message),
-    AskTree: lambda supervisor, message: supervisor._questions.ask_tree(message),
-    Close: TopicSupervisor._close,
-    Counted: TopicSupervisor._on_counted,
-    CountOverdue: TopicSupervisor._on_count_overdue,
-    TopicEmpty: TopicSupervisor._topic_empty,
-    TimerFired: TopicSupervisor._on_timer,
-    LookForStuck: lambda supervisor, message: supervisor._aftermath.give_up_the_stuck(),
-    ComeUp: lambda supervisor, message: supervisor._aftermath.come_up(message),
-    TopicDown: lambda supervisor, message: supervisor._aftermath.down(message),
-    Overdue: lambda supervisor, message: supervisor._aftermath.overdue(message.watch),
-    StopAll: TopicSupervisor._stop_all,
-    CloseOverdue: TopicSupervisor._close_overdue,
-    RejoinWindowClosed: lambda supervisor, message: supervisor._aftermath.rejoin_window_closed(message),
-}
+    def _emit_unasked(self, name: str, messages: Messages) -> None:
+        """Give out what answers no event."""
+        self._emit(self._next_number(), name, messages, None)
+
+    def _put_out(self, seq: int, name: str | None, messages: Messages, reply: Reply | None) -> None:
+        if self._outlet.put(seq, name, messages, reply):
+            self._outlet.ring(name)
+
+    # Questions
+
+    def _flush(self, message: Flush) -> None:
+        if message.last_seq is None:
+            message.last_seq = self._seq
+        if self._counted or self._behind:
+            self._behind.append(message)
+            return
+        latch = Latch(message.reply, message.last_seq)
+        self._settle(latch)
+        self._outlet.settle(latch)
+        latch.close()
+
+    def _settle(self, latch: Latch) -> None:
+        """Have the latch wait for all that was sent so far."""
+        touched, self._touched = self._touched, {}
+        for one in touched:
+            if one.leaving is None and not one.is_settled:
+                self._deliver(one, Question(_nothing, latch.part()))
+        self._wait_for_leaving(latch)
+
+    def _wait_for_leaving(self, latch: Latch, name: str | None = None) -> None:
+        """Have the latch wait until everyone who is leaving now, or who is in the topic, is down."""
+        alone = (latch,)  # one tuple for all of them: there may be a hundred thousand
+        for topic in self._leaving.values() if name is None else filter(None, [self._leaving.get(name)]):
+            latch.part()
+            assert topic.leaving is not None
+            last = topic.leaving.last.leaving
+            assert last is not None
+            last.latches = last.latches + alone if last.latches else alone
+
+    def _ask_topic(self, message: AskTopic) -> None:
+        if self._behind:
+            self._behind.append(message)
+        else:
+            self._ask(message.topic, Question(message.ask, message.reply))
+
+    def _ask(self, name: str, question: Question) -> None:
+        """The topic, or, where nobody is in it, answer as of an empty one."""
+        line, live = self._counted.get(name), self._live(name)
+        if line is not None:
+            line.append(question)
+        elif live is None:
+            self._answer(question, "")
+        else:
+            self._deliver(live, question)
+
+    def _ask_crashed(self, message: AskCrashed) -> None:
+        message.reply.set(self._life.crashed)
+
+    def _ask_census(self, message: AskCensus) -> None:
+        census = Census(message.reply)
+        for topic, live in self._each_live():
+            if live.is_settled:
+                census.add(topic.name, topic.count())
+            else:
+                self._deliver(live, Question(len, census.part(topic.name)))
+        census.close()
+
+    def _ask_tree(self, message: AskTree) -> None:
+        """A topic stands as what it is furthest on its way to: what takes its events hides what is ending or has ended."""
+        crashed = self._life.crashed
+        trees = {name: self._tree(name, "down") for name, topic in self._topics.items() if crashed and topic.is_missed}
+        trees |= {name: self._tree(name, why) for name, why in self._life.down.items()}
+        trees |= {name: self._tree(name, "stopping", topic.leaving) for name, topic in self._leaving.items()}
+        for topic, live in self._each_live():
+            phase: TreePhase = "restarting" if live.phase is Phase.PUT_OFF else "starting" if live.ref is None else "running"
+            trees[topic.name] = self._tree(topic.name, phase, live, topic.count())
+        message.reply.set(("crashed" if crashed else "running", trees))
+
+    def _tree(self, name: str, phase: TreePhase, of: Incarnation | None = None, members: int = 0) -> Tree:
+        is_at_work = (of is not None and of.post in self._in_hand) or self._outlet.is_at_work(name)
+        incarnation = None if of is None else of.post.incarnation
+        return Tree(name, "topic", phase, incarnation, members, is_at_work, self._histories.restarts(name))
+
+
+BRING_MEMBERS = frozenset((Join, Rejoin))
+
+_MAIL = frozenset((Delivery, Order, Question, RestoreMembers, TimerDue))
+
+
+def _nothing(_state: TopicState) -> None:
+    """What a settle asks: only that it is answered in its turn."""

@@ -8,7 +8,7 @@ import pytest
 
 from lightspeed.channel import FaultPlan, Raise
 from lightspeed.cli.main import main
-from lightspeed.supervision.topics.children import Children
+from lightspeed.supervision.topics import TopicSupervisor
 
 pytestmark = pytest.mark.slow
 
@@ -36,7 +36,7 @@ def test_of_threads_there_are_no_more_than_clients(capsys):
 
 def test_an_event_that_vanishes_is_told_and_fails_the_storm(tmp_path, capsys):
     (tmp_path / "plan.json").write_bytes(FaultPlan((Raise(every=3),)).to_json())
-    with patch.object(Children, "answer", lambda *_: None):  # what a topic failed on is answered by nobody
+    with patch.object(TopicSupervisor, "_answer", lambda *_: None):  # what a topic failed on is answered by nobody
         assert storm("--plan", str(tmp_path / "plan.json")) == 1
     assert "some of the events unaccounted for" in capsys.readouterr().out
 

@@ -8,8 +8,7 @@ import pytest
 from lightspeed.actors import Pool
 from lightspeed.actors.topics import TopicState
 from lightspeed.channel import Channel, ChannelClosed, Crash, Join, Leave, Push, Rejoin, Reply, System
-from lightspeed.supervision.topics.aftermath import Aftermath
-from lightspeed.supervision.topics.children import Children
+from lightspeed.supervision.topics import TopicSupervisor
 
 pytestmark = pytest.mark.usefixtures("runtime", "on_workers")
 
@@ -43,8 +42,10 @@ def hold(monkeypatch):
 @pytest.fixture
 def broken(monkeypatch):
     """The supervisor fails when the topic `bad` begins."""
-    add = Children.add
-    monkeypatch.setattr(Children, "add", lambda self, topic, **options: fail() if topic == "bad" else add(self, topic, **options))
+    add = TopicSupervisor._add
+    monkeypatch.setattr(
+        TopicSupervisor, "_add", lambda self, name, **options: fail() if name == "bad" else add(self, name, **options)
+    )
 
 
 def unhandled(channel):
@@ -81,9 +82,9 @@ def test_what_was_told_and_stood_behind_that_is_handled_or_lost_but_not_forgotte
 
 @pytest.mark.parametrize("ask", [lambda c: c.topics(), lambda c: c.subscribers("x"), lambda c: c.flush_outbox()], ids=range(3))
 def test_who_asks_a_supervisor_that_fails_is_told_at_once(monkeypatch, ask):
-    for name in ("answer", "settle"):
-        monkeypatch.setattr(Children, name, fail)
-    monkeypatch.setattr("lightspeed.supervision.topics.questions.Census", fail)
+    for name in ("_answer", "_settle"):
+        monkeypatch.setattr(TopicSupervisor, name, fail)
+    monkeypatch.setattr("lightspeed.supervision.topics.router.Census", fail)
     channel = Channel()
     try:
         assert ask(channel) == []  # a flush gives what there is
@@ -96,7 +97,7 @@ def test_who_asks_a_supervisor_that_fails_is_told_at_once(monkeypatch, ask):
 
 
 def test_what_a_topic_left_is_not_forgotten_where_the_supervisor_fails_to_replace_it(monkeypatch, hold):
-    monkeypatch.setattr(Aftermath, "_heal", fail)
+    monkeypatch.setattr(TopicSupervisor, "_heal", fail)
     answers = []
 
     def wait_for(event):
@@ -113,7 +114,7 @@ def test_what_a_topic_left_is_not_forgotten_where_the_supervisor_fails_to_replac
     assert hold.inside.wait(10)
     waits = threading.Thread(target=wait_for, args=(Rejoin("b", "x", "u", 2),))
     waits.start()
-    child = channel._supervisor.actor._children.live["x"]
+    child = channel._supervisor.actor._topics["x"].live
     while child.sent < 3:
         assert not channel.crashed
     hold.go_on.set()

@@ -2,62 +2,65 @@
 
 import pytest
 
-from lightspeed.actors.topics.rules.topic import TopicState
 from lightspeed.channel import Channel, Crash, Join, Leave, Push, Rejoin, Restart
-from lightspeed.supervision.topics.roll import Ledger
+from lightspeed.supervision.topics.topic import Topic, Trouble
 
 ANN, BOB = Rejoin("ann", "x", "u", 1), Rejoin("bob", "x", "u", 1)
 
 
 @pytest.fixture
-def ledger():
-    return Ledger(is_kept=True)
+def topic():
+    return Topic("x", None, Trouble())
 
 
-def kept(ledger):
-    """How much is held."""
-    return len(ledger._rejoins) + len(ledger._struck) + len(ledger._clients)
+def test_who_was_struck_off_does_not_come_back_to_a_later_incarnation(topic):
+    trouble = topic.trouble
+    trouble.put_back((ANN, BOB), 1)
+    trouble.strike(Leave("ann", "x"), 4)
+    assert trouble.due(4) == (ANN, BOB)
+    assert trouble.due(5) == (BOB,)
+    assert trouble.take(5) == (BOB,)
+    assert topic.tidy()
 
 
-def test_who_was_struck_off_does_not_come_back_to_a_later_incarnation(ledger):
-    ledger.put_back("x", (ANN, BOB))
-    ledger.strike(Leave("ann", "x"), 4, more_end=False)
-    assert ledger.due("x", 4) == (ANN, BOB)
-    assert ledger.due("x", 5) == (BOB,)
-    assert ledger.take("x", 5) == (BOB,)
-    assert kept(ledger) == 0
-
-
-def test_a_leave_of_somebody_who_is_nowhere_leaves_nothing(ledger):
-    ledger.put_back("x", (ANN,))
+def test_a_leave_of_somebody_who_is_nowhere_leaves_nothing(topic):
+    topic.trouble.put_back((ANN,), 1)
     for number in range(100):
-        ledger.strike(Leave(f"stranger {number}", "x"), 4, more_end=False)
-        ledger.strike(Leave("ann", f"no such topic {number}"), 4, more_end=False)
-    assert ledger._struck == {}
+        topic.trouble.strike(Leave(f"stranger {number}", "x"), 4)
+    assert not topic.trouble.struck
 
 
-def test_while_an_actor_is_on_its_way_down_it_may_be_anybodys_and_then_only_whose_it_is(ledger):
+def test_while_an_actor_is_on_its_way_down_it_may_be_anybodys_and_then_only_whose_it_is(topic):
+    trouble = topic.trouble
+    trouble.leaving = object()
     for client in ("ann", "stranger"):
-        ledger.strike(Leave(client, "x"), 4, more_end=True)
-    ledger.put_back("x", (ANN, BOB))
-    ledger.forget_strangers("x")
-    assert ledger._struck == {"x": {("ann", 4)}}
-    assert ledger.take("x", 5) == (BOB,)
-    assert kept(ledger) == 0
+        trouble.strike(Leave(client, "x"), 4)
+    trouble.put_back((ANN, BOB), 1)
+    trouble.leaving = None
+    trouble.forget_strangers()
+    assert trouble.struck == {("ann", 4)}
+    assert trouble.take(5) == (BOB,)
+    assert topic.tidy()
 
 
-def test_where_nobody_was_in_it_nothing_is_kept(ledger):
-    ledger.note(TopicState("x"))
-    ledger.strike(Leave("ann", "x"), 4, more_end=True)
-    ledger.forget_strangers("x")
-    assert (kept(ledger), ledger.topics, "x" in ledger) == (0, [], False)
+def test_where_nobody_was_in_it_nothing_is_kept(topic):
+    topic.trouble.leaving = object()
+    topic.trouble.strike(Leave("ann", "x"), 4)
+    topic.trouble.put_back((), 1)
+    topic.trouble.leaving = None
+    topic.trouble.forget_strangers()
+    assert topic.tidy()
+    assert topic.trouble is None
 
 
-def test_one_that_is_not_kept_stays_empty():
-    ledger = Ledger(is_kept=False)
-    ledger.put_back("x", (ANN,))
-    ledger.strike(Leave("ann", "x"), 4, more_end=True)
-    assert kept(ledger) == 0
+@pytest.mark.parametrize("rejoin", ["client", "supervisor"])
+def test_members_are_noted_where_the_supervisor_brings_them_back_and_only_there(rejoin):
+    with Channel(rejoin=rejoin) as channel:
+        channel.handle(Join("ann", "x", "u", 1))
+        channel.handle(Crash("r", "x"))
+        channel.handle(Leave("ann", "x"))
+        topic = channel._supervisor.actor._topics.get("x")
+        assert (topic is not None) == (rejoin == "supervisor")
 
 
 @pytest.mark.parametrize("options", [{}, {"on_outbound": lambda message: None}])
@@ -77,7 +80,5 @@ def test_what_strangers_name_leaves_nothing_behind(options):
         channel.flush_outbox()
         assert channel.subscribers("x") == ("ann",)
         supervisor = channel._supervisor.actor
-        aftermath = supervisor._aftermath
-        assert kept(supervisor._ledger) == 0
-        assert (aftermath._had_members, aftermath._histories._topics, supervisor._children._died_of) == ({}, {}, {})
-        assert (supervisor._life.down, list(supervisor._children.live), supervisor._children.leaving) == ({}, ["x"], {})
+        assert [(topic.name, topic.trouble) for topic in supervisor._topics.values()] == [("x", None)]
+        assert (supervisor._leaving, supervisor._life.down, supervisor._histories._topics) == ({}, {}, {})

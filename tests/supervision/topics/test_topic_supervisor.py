@@ -40,8 +40,8 @@ def topic_actors():
 
 
 class ClockTimer:
-    def __init__(self, calls, delay_s, call):
-        self.calls, self.delay_s, self.call = calls, delay_s, call
+    def __init__(self, calls, due_s, call):
+        self.calls, self.due_s, self.call = calls, due_s, call
 
     def cancel(self):
         if self in self.calls:
@@ -53,15 +53,20 @@ class Clock(Threads):
 
     def __init__(self):
         super().__init__()
-        self.calls = []
+        self.calls, self.now_s = [], 1000.0
+
+    def monotonic_s(self):
+        return self.now_s
 
     def call_later(self, delay_s, call):
-        timer = ClockTimer(self.calls, delay_s, call)
+        timer = ClockTimer(self.calls, self.now_s + delay_s, call)
         self.calls.append(timer)
         return timer
 
     def run(self, delay_s):
-        for timer in [timer for timer in self.calls if timer.delay_s == delay_s]:
+        self.now_s += delay_s
+        for timer in [timer for timer in self.calls if timer.due_s <= self.now_s]:
+            timer.cancel()
             timer.call()
 
 
@@ -150,8 +155,12 @@ def test_a_second_crash_ends_the_first_ones_window():
         channel.handle(Join("c", "t", "u", 1))
         channel.handle(Crash("r"))
         channel.handle(Restart())
-        assert [timer.delay_s for timer in clock.calls] == [77]
+        clock.run(5)  # nobody is on his way down
+        assert not channel.crashed
+        assert [timer.due_s for timer in clock.calls] == [1077]
         channel.handle(Crash("s"))
+        clock.run(5)
+        assert channel.crashed
         assert clock.calls == []
         channel.handle(Restart())
         assert topic_actors() == []  # nobody had rejoined: there is nothing to start again

@@ -1,5 +1,6 @@
 """Each of the witness's rules is broken once, by a runtime with a bug, and the right one is named. (More bugs: planted.py.)"""
 
+from contextlib import contextmanager
 from unittest.mock import patch
 
 import pytest
@@ -31,14 +32,11 @@ from lightspeed.channel import (
 )
 from lightspeed.faults import DelayReply, Duplicate, FailSupervisor, Hang, Jump, LoseReply, Poison, Raise, Reorder
 from lightspeed.supervision.rules import RestartWindow
-from lightspeed.supervision.topics import router as topic_supervisor
-from lightspeed.supervision.topics.aftermath import Aftermath
-from lightspeed.supervision.topics.children import Children
-from lightspeed.supervision.topics.messages import Close, CountOverdue
+from lightspeed.supervision.topics import transitions
+from lightspeed.supervision.topics.messages import Close
 from lightspeed.supervision.topics.outlet import Outbox, SinkLanes
-from lightspeed.supervision.topics.questions import Questions
-from lightspeed.supervision.topics.roll import Ledger, Roll
-from lightspeed.supervision.topics.router import TopicSupervisor
+from lightspeed.supervision.topics.topic import Incarnation, Leaving, Phase, Topic, Trouble
+from lightspeed.supervision.topics.transitions import TopicSupervisor
 from lightspeed.testing import Case, play
 from lightspeed.testing.moody import Moody
 
@@ -279,14 +277,14 @@ def swapped(tell):
 
 
 def with_a_ghost(take):
-    return lambda ledger, name, incarnation: (*take(ledger, name, incarnation), Rejoin("ghost", name, "ghost", 1))
+    return lambda trouble, incarnation: (*take(trouble, incarnation), Rejoin("ghost", "x", "ghost", 1))
 
 
 def left_out_of_the_line(leave):
     """Who is to go is not waited for."""
 
-    def forget(children, child):
-        children.live.pop(child.post.topic, None)
+    def forget(supervisor, one, phase, *latches):
+        one.phase, one.leaving, supervisor._topics[one.post.topic].live = phase, Leaving(), None
 
     return forget
 
@@ -317,11 +315,26 @@ def twice(handle):
 
 
 def gives_up_at_once(look):
-    def give_up(aftermath):
-        with patch.object(aftermath, "_options", replace(aftermath._options, event_timeout_s=1e-6)):
-            look(aftermath)
+    def give_up(supervisor):
+        with patch.object(supervisor, "_options", replace(supervisor._options, event_timeout_s=1e-6)):
+            look(supervisor)
 
     return give_up
+
+
+def but_for_put_off(nobody):
+    """Where a topic waits for its backoff, nobody is in it."""
+    return lambda answer: lambda topic: nobody if topic.live.phase is Phase.PUT_OFF else answer(topic)
+
+
+@contextmanager
+def counts_as_empty():
+    """A topic that is being restarted counts as empty."""
+    with (
+        patch.object(Incarnation, "is_settled", property(lambda one: not one.is_busy)),
+        patch.object(Topic, "count", lambda topic: topic.live.post.members),
+    ):
+        yield
 
 
 def backwards(put):
@@ -332,16 +345,16 @@ def backwards(put):
 
 
 def but_for_crashes_of_all(change):
-    def change_others(supervisor, order, event, *, counted=False):
-        if event != Crash("all"):
-            change(supervisor, order, event, counted=counted)
+    def change_others(supervisor, order):
+        if order.request != Crash("all"):
+            change(supervisor, order)
 
     return change_others
 
 
 def with_an_old_reason(behaved):
-    def tell_anyway(children, name):
-        made = behaved(children, name)
+    def tell_anyway(supervisor, topic):
+        made = behaved(supervisor, topic)
         made.restarted_by = made.restarted_by or "it was so once"
         return made
 
@@ -355,7 +368,7 @@ def without_refusals(state, rejoins):
 def closes_alone(supervisor, _message):
     """Its topics stay as they are."""
     supervisor._closing, supervisor._is_plain = True, False
-    supervisor._children.live.clear()
+    supervisor._topics.clear()
     supervisor.stop()
 
 
@@ -400,7 +413,7 @@ BROKEN = {
         "one_incarnation",
         "x#2 was started while x#1 lived",
         overlapping_chat,
-        lambda: broken(Children, "_leave", left_out_of_the_line),
+        lambda: broken(TopicSupervisor, "_leave", left_out_of_the_line),
     ),
     "events that overtake others on their way": (
         "order",
@@ -424,7 +437,7 @@ BROKEN = {
         "rejoin",
         "ghost",
         kept_chat,
-        lambda: broken(Ledger, "take", with_a_ghost),
+        lambda: broken(Trouble, "take", with_a_ghost),
     ),
     "an order that is answered by another's word": (
         "orders",
@@ -436,7 +449,7 @@ BROKEN = {
         "orders",
         "Crash(reason='it hangs', topic='x') was not carried out, and for",
         chat_that_hangs,
-        lambda: patch.dict(topic_supervisor._HANDLERS, {CountOverdue: lambda supervisor, message: None}),
+        lambda: patch.object(TopicSupervisor, "_count_overdue", lambda supervisor, name, seq, progress: None),
     ),
     "an order that is lost": (
         "accounted_for",
@@ -449,7 +462,7 @@ BROKEN = {
         "was due",
         chat,
         lambda: patch(
-            "lightspeed.supervision.topics.aftermath.crash_messages",
+            "lightspeed.supervision.topics.transitions.crash_messages",
             lambda name, members, reason: (System(f"topic_crashed:{name}"),),
         ),
     ),
@@ -457,19 +470,19 @@ BROKEN = {
         "handle",
         "had not ended",
         chat_that_waits,
-        lambda: patch.object(Children, "wait_for_leaving", lambda children, latch, topic=None: None),
+        lambda: patch.object(TopicSupervisor, "_wait_for_leaving", lambda supervisor, latch, name=None: None),
     ),
     "a read that does not stand in line": (
         "reads",
         "subscribers of x",
         chat_that_waits,
-        lambda: patch.object(Questions, "put", lambda questions, name, question: questions._children.answer(question, "")),
+        lambda: patch.object(TopicSupervisor, "_ask", lambda supervisor, name, question: supervisor._answer(question, "")),
     ),
     "an empty topic that goes on": (
         "stops",
         "nobody is in x#1, and it has not stopped",
         chat_that_is_left,
-        lambda: patch.object(Aftermath, "stop", lambda aftermath, child: [reply.set() for reply in child.latches]),
+        lambda: patch.object(TopicSupervisor, "_stop_one", lambda supervisor, one, reply=None: reply is not None and reply.set()),
     ),
     "a reply to those who are brought back": (
         "rejoin",
@@ -481,19 +494,19 @@ BROKEN = {
         "stuck",
         "is not given up",
         stuck_chat,
-        lambda: patch.object(Aftermath, "give_up_the_stuck", lambda aftermath: None),
+        lambda: patch.object(TopicSupervisor, "_give_up_the_stuck", lambda supervisor: None),
     ),
     "one that is given up at once": (
         "stuck",
         "was given up, and had its time",
         stuck_chat,
-        lambda: broken(Aftermath, "give_up_the_stuck", gives_up_at_once),
+        lambda: broken(TopicSupervisor, "_give_up_the_stuck", gives_up_at_once),
     ),
     "more that waits than may": (
         "waiting",
         "events wait for x",
         waiting_chat,
-        lambda: patch.object(Children, "_has_enough", lambda children, child: False),
+        lambda: patch.object(TopicSupervisor, "_has_enough", lambda supervisor, one: False),
     ),
     "a relay that fails of itself": (
         "supervisor",
@@ -505,7 +518,7 @@ BROKEN = {
         "supervisor",
         "the supervisor failed of KeyError",
         chat,
-        lambda: patch.object(Children, "add", lambda children, name, restores=False: {}[name]),
+        lambda: patch.object(TopicSupervisor, "_add", lambda supervisor, name, restores=False: {}[name]),
     ),
     "a sink that is given the last first": (
         "sink",
@@ -517,13 +530,13 @@ BROKEN = {
         "close",
         "the channel is closed",
         chat_that_stays_up,
-        lambda: patch.dict(topic_supervisor._HANDLERS, {Close: closes_alone}),
+        lambda: patch.dict(transitions._HANDLERS, {Close: closes_alone}),
     ),
     "a behaviour whose timers never ring": (
         "model",
         "a timer of x#1, 'tick', has not rung",
         moody_chat,
-        lambda: patch.dict(topic_supervisor._HANDLERS, {TimerFired: lambda supervisor, message: None}),
+        lambda: patch.dict(transitions._HANDLERS, {TimerFired: lambda supervisor, message: None}),
     ),
     "a behaviour that is not asked": (
         "model",
@@ -535,35 +548,31 @@ BROKEN = {
         "orders",
         "gave (System(label='unknown_topic:x'),), where (System(label='topic_crashed:x'), PushMessage(client_id='ann'",
         chat_in_a_row,
-        lambda: patch.multiple(
-            Roll,
-            is_settled=lambda roll, child: not child.is_busy,
-            count=lambda roll, child: child.post.members,
-        ),
+        counts_as_empty,
     ),
     "a census that forgets who will come back": (
         "reads",
         "membership_count: 0 in x, where there were [1]",
         chat_put_off,
-        lambda: broken(Roll, "count", lambda count: lambda children, child: 0 if child.is_put_off else count(children, child)),
+        lambda: broken(Topic, "count", but_for_put_off(0)),
     ),
     "a put-off topic's members who are not told of a crash": (
         "orders",
         "was due",
         chat_put_off,
-        lambda: broken(Roll, "members_of", lambda of: lambda roll, child: () if child.is_put_off else of(roll, child)),
+        lambda: broken(Topic, "members", but_for_put_off(())),
     ),
     "a behaviour that begins as if nothing had been before": (
         "model",
         "x ended by one, and x#2 is told that it did by None",
         chat_in_a_row,
-        lambda: patch.object(Children, "died_of", lambda children, name, reason: None),
+        lambda: patch.object(TopicSupervisor, "_note_death", lambda supervisor, name, reason: None),
     ),
     "a behaviour that is told of an end long ago": (
         "model",
         "is told that it did by it was so once",
         behaved_chat,
-        lambda: broken(Children, "_behaved", with_an_old_reason),
+        lambda: broken(TopicSupervisor, "_behaved", with_an_old_reason),
     ),
     "who is refused as he is brought back, and is not told": (
         "rejoin",

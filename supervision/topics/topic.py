@@ -1,0 +1,250 @@
+"""What a supervisor knows of one topic: its record. Who takes its events, who is on its way down, and who will come back.
+
+A topic has at most one actor at a time. `live` takes what it is sent. An incarnation that was told to stop or to crash goes to
+the end of the line of those who leave; its successor is started when the last before it is down, and until then what the
+successor is sent waits with it. All but `live` stands in one slot, which a quiet topic has not. Everything here belongs to the
+supervisor's thread, and decides nothing: `router.py` and `transitions.py` do.
+"""
+
+from enum import Enum
+from typing import Any
+
+from msgspec import Struct
+
+from lightspeed.actors.runtime import Reply, SupervisedRef
+from lightspeed.actors.topics.mail import Mail, Post, RestoreMembers
+from lightspeed.actors.topics.rules.events import Leave, Rejoin, TopicEvent
+from lightspeed.actors.topics.rules.topic import Messages
+from lightspeed.supervision.deadlines import Deadline
+
+NONE: Any = ()  # stands for an empty list: most incarnations never need theirs
+
+
+class Phase(Enum):
+    """Where an incarnation stands, as its supervisor sees it; drawn in docs/design.md."""
+
+    PUT_OFF = "put off"
+    """It comes up after its backoff. Until then it has no actor, and what it is sent waits."""
+    AWAITS_REJOIN = "awaits rejoin"
+    """It stands for one that ended, and nobody has come back yet: it is stopped when its rejoin window closes."""
+    RUNNING = "running"
+    """It takes events; it has an actor, unless one of the topic is still on its way down."""
+    STOPPING = "stopping"
+    CRASHING = "crashing"
+
+
+class Watch(Struct, eq=False):
+    """Those who were told to end at one time, and are not down. A slow one has its time as long as others of them get there."""
+
+    left: "dict[Incarnation, None]"
+    last_end_s: float
+    deadline: Deadline | None = None
+
+
+class Restore(Struct, gc=False):
+    """What an incarnation that stands for one that ended takes back."""
+
+    is_ours: bool
+    """Whether the supervisor brings the members back; else they come by themselves."""
+    to_come: int = 0
+    """So many members it takes back first of all."""
+    seq: int = 0
+    """The number under which it does, where that was given before it could be started; 0: it was not."""
+
+
+class Leaving(Struct, gc=False):
+    """What an incarnation that is on its way down has besides."""
+
+    held: list[tuple[int, Messages, Reply | None]] = NONE
+    """Answers about the topic that must come after its own."""
+    latches: tuple[Reply, ...] = ()
+    """Told when it is down."""
+    behind: "Incarnation | None" = None
+    """The next in its topic's line."""
+    watch: Watch | None = None
+
+    def hold(self, seq: int, messages: Messages, reply: Reply | None) -> None:
+        """Keep an answer until it is down."""
+        if self.held is NONE:
+            self.held = []
+        self.held.append((seq, messages, reply))
+
+
+class Incarnation(Struct, eq=False, gc=False):
+    """One actor's life in a topic, from before its start to its end. As a `Post`, out of the collector's sight."""
+
+    post: Post
+    phase: Phase
+    runs_here: bool
+    """It runs no code of the user's, and so may be run by whoever tells it something."""
+    ref: SupervisedRef | None = None
+    """None: not started yet."""
+    sent: int = 0
+    waiting: list[Mail] = NONE
+    """Sent to no actor: it is not started yet, or was found dead."""
+    restore: Restore | None = None
+    leaving: Leaving | None = None
+    """None: it is not on its way down by order."""
+
+    @property
+    def is_busy(self) -> bool:
+        return self.sent != self.post.settled
+
+    @property
+    def awaits_members(self) -> bool:
+        """Whether it can't be started yet, since one that may leave it members has not ended."""
+        return self.ref is None and self.restore is not None and self.restore.is_ours and self.phase is not Phase.PUT_OFF
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it is known who is in it: it has handled all that it was sent, and waits for nobody to come back first."""
+        return not (self.is_busy or self.awaits_members)
+
+    @property
+    def progress(self) -> int:
+        """It grows with each that it has handled; it is less before the start."""
+        return -1 if self.ref is None else self.post.settled
+
+    @property
+    def behind(self) -> "Incarnation | None":
+        return None if self.leaving is None else self.leaving.behind
+
+    @property
+    def last(self) -> "Incarnation":
+        """The end of the line that it stands in."""
+        one = self
+        while one.behind is not None:
+            one = one.behind
+        return one
+
+    def keep(self, mail: Mail) -> None:
+        """Keep what can be sent to no actor now."""
+        if self.waiting is NONE:
+            self.waiting = []
+        self.waiting.append(mail)
+
+
+class Trouble(Struct, gc=False):
+    """What is known of a topic that has not only been quiet."""
+
+    leaving: Incarnation | None = None
+    """The one on its way down; those behind it are not started yet."""
+    died_of: str | None = None
+    """For the behaviour of its next incarnation: what the last failed of, or crashed of by order."""
+    lost: int = 0
+    """The incarnation in which the topic had members when the channel crashed: a restart starts it again. 0: it had none."""
+    rejoins: tuple[Rejoin, ...] = ()
+    """How to take its members back, in subscription order. Without `rejoin="supervisor"` nobody is noted here."""
+    noted: int = 0
+    """It grows from topic to topic in the order in which these were noted."""
+    struck: set[tuple[str, int]] | None = None
+    """Who wanted to leave while it was down, at which incarnation: they come back to no later one."""
+    clients: frozenset[str] | None = None
+    """Who is in `rejoins`; None: nobody has asked yet."""
+
+    def put_back(self, rejoins: tuple[Rejoin, ...], noted: int) -> None:
+        """The topic's actor has ended, and had these members or was to take them back; it had handled nothing else."""
+        self.rejoins, self.clients, self.noted = rejoins, None, noted
+
+    def strike(self, event: TopicEvent, incarnation: int) -> None:
+        """Whoever asks to leave a topic that is down is refused, and comes back to no incarnation later than this.
+
+        While an actor of the topic is on its way down, it is not known yet whom it leaves. Of others than those who may come back
+        nothing is kept: anybody may name anything.
+        """
+        if isinstance(event, Leave) and (self.leaving is not None or self._has(event.client_id)):
+            self.struck = self.struck or set()
+            self.struck.add((event.client_id, incarnation))
+
+    def forget_strangers(self) -> None:
+        """No actor of the topic is on its way down any more: of all who were struck off only those count who may come back."""
+        self.struck = {one for one in self.struck or () if self._has(one[0])}
+
+    def due(self, incarnation: int) -> tuple[Rejoin, ...]:
+        """Whom this incarnation of the topic will have to take back, as far as it is known."""
+        gone = {client_id for client_id, since in self.struck or () if since < incarnation}
+        return tuple(rejoin for rejoin in self.rejoins if rejoin.client_id not in gone)
+
+    def take(self, incarnation: int) -> tuple[Rejoin, ...]:
+        """Whom this incarnation of the topic, which is about to start, is to take back; what it needs no more is forgotten."""
+        due = self.due(incarnation)
+        self.struck = {one for one in self.struck or () if one[1] >= incarnation}
+        self.rejoins, self.clients = (), None
+        return due
+
+    def _has(self, client_id: str) -> bool:
+        if self.clients is None:
+            self.clients = frozenset(rejoin.client_id for rejoin in self.rejoins)
+        return client_id in self.clients
+
+
+class Topic(Struct, eq=False, gc=False):
+    """One topic's record. A topic that is being restarted has the members that it will have."""
+
+    name: str
+    live: Incarnation | None = None
+    """The one that takes what it is sent."""
+    trouble: Trouble | None = None
+
+    @property
+    def leaving(self) -> Incarnation | None:
+        return None if self.trouble is None else self.trouble.leaving
+
+    @property
+    def rejoins(self) -> tuple[Rejoin, ...]:
+        return () if self.trouble is None else self.trouble.rejoins
+
+    @property
+    def is_missed(self) -> bool:
+        """Whether a restart of the channel starts it again, as far as it is known."""
+        return self.trouble is not None and bool(self.trouble.lost or self.trouble.rejoins)
+
+    def have_trouble(self) -> Trouble:
+        """The slot for it, made where there is none."""
+        if self.trouble is None:
+            self.trouble = Trouble()
+        return self.trouble
+
+    def tidy(self) -> bool:
+        """Forget a trouble that is over; True where nothing is left to be known of the topic."""
+        trouble = self.trouble
+        if trouble is not None and not (
+            trouble.leaving or trouble.died_of is not None or trouble.lost or trouble.rejoins or trouble.struck
+        ):
+            self.trouble = None
+        return self.trouble is None and self.live is None
+
+    def count(self) -> int:
+        """How many are in it, as of the last that it is done with; where it has yet to come up, how many will be."""
+        assert self.live is not None
+        post, restore = self.live.post, self.live.restore
+        if post.settled or post.members or restore is None:
+            return post.members
+        if self.live.ref is not None:
+            return restore.to_come
+        before = self.leaving if restore.is_ours else None
+        if before is None:
+            return len(self.trouble.due(post.incarnation)) if self.trouble is not None else 0
+        return (
+            before.post.members
+            if before.post.settled or before.post.members or before.restore is None
+            else before.restore.to_come
+        )
+
+    def members(self) -> tuple[str, ...]:
+        """Those whom `count` counts."""
+        assert self.live is not None
+        return self._members_of(self.live)
+
+    def _members_of(self, one: Incarnation) -> tuple[str, ...]:
+        post = one.post
+        work = None if post.settled else post.in_hand.get(post)
+        if type(work) is RestoreMembers:
+            return tuple(rejoin.client_id for rejoin in work.rejoins)
+        if one.ref is not None or one.restore is None:
+            return () if post.state is None else post.state.subscribers
+        before = self.leaving if one.restore.is_ours else None
+        if before is None or before is one:
+            due = () if self.trouble is None else self.trouble.due(post.incarnation)
+            return tuple(rejoin.client_id for rejoin in due)
+        return self._members_of(before)

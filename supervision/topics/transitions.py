@@ -1,0 +1,600 @@
+"""The supervisor of a channel's topics: how they crash, stop, fail, come up again, are given up, and how all of it ends.
+
+An end is asked for (a crash, a stop) or not (its code raised, it was stopped from outside). The supervisor never waits: what must
+come later reaches it as a message, or by a deadline. Only when it is stopped from outside, as by Pykka's
+`ActorRegistry.stop_all()`, it waits in `on_stop`, up to a deadline, for topic actors to end.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from functools import partial
+from types import TracebackType
+from typing import Any, ClassVar
+
+import pykka
+
+from lightspeed.actors.errors import TopicStuck
+from lightspeed.actors.logs import log
+from lightspeed.actors.pykka_inside import STOP
+from lightspeed.actors.runtime import NOT_HERE, Reply
+from lightspeed.actors.topics.mail import (
+    Delivery,
+    Mail,
+    Order,
+    Post,
+    Question,
+    RestoreMembers,
+    TimerFired,
+    TopicDown,
+    TopicEmpty,
+    TopicFailure,
+    failure_of,
+)
+from lightspeed.actors.topics.rules.events import Crash, Restart
+from lightspeed.actors.topics.rules.outbound import System
+from lightspeed.actors.topics.rules.topic import crash_messages
+from lightspeed.supervision.deadlines import ROUNDING_S, Deadline, Deadlines
+from lightspeed.supervision.latch import Latch, Told
+from lightspeed.supervision.messages import DeadlinePassed
+from lightspeed.supervision.topics.ingress import in_turn, kept, lose, tried
+from lightspeed.supervision.topics.messages import AskCensus, AskCrashed, AskTopic, AskTree, Close, Counted, Flush, StopAll
+from lightspeed.supervision.topics.router import BRING_MEMBERS, TopicRouter
+from lightspeed.supervision.topics.topic import Incarnation, Phase, Watch
+
+
+class TopicSupervisor(TopicRouter):
+    """The hooks of a supervisor; a `Runtime` adds the kind of actor they run on."""
+
+    log_fields: ClassVar[dict[str, object]] = {}  # as a topic actor it logs its failure itself; Pykka's record need not repeat it
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._deadlines = Deadlines(self._runtime, self._ring)
+        self._windows: deque[Deadline] = deque()  # of rejoins, in the order of their ends
+        self._at_work: dict[Post, tuple[Mail, float]] = {}  # behaviours: on what, and since when
+        if self._behaviours is not None:
+            self._deadlines.add(self._options.event_timeout_s / 4, self._give_up_the_stuck)
+
+    def on_receive(self, message: Any) -> Any:
+        try:
+            if type(message) is Delivery and self._is_plain:  # nearly everything is: the shortest way
+                message.seq = self._seq = self._seq + 1
+                topic = self._topics.get(message.request.topic)
+                if topic is None or topic.live is None or topic.live.phase is Phase.AWAITS_REJOIN:
+                    self._route_now(message)
+                else:
+                    self._deliver(topic.live, message)
+                return None
+            handler = _HANDLERS.get(type(message))
+            if handler is None:
+                return super().on_receive(message)  # logs that it is unexpected
+            if type(message) in _OF_ALL_TOPICS and (self._counted or self._behind):
+                self._behind.append(message)
+                return None
+            return handler(self, message)
+        except Exception:  # a bug, or a runtime's failure, and the end of the channel
+            self._door.shut()  # who is told that the channel is closed finds it so
+            lose(message, self._dead_letters)
+            raise
+
+    def on_stop(self) -> None:
+        try:
+            self._end()
+        finally:
+            self._done.set()
+
+    def on_failure(
+        self, _type: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None
+    ) -> None:
+        log("error", "the supervisor failed", error=error)
+        self.on_stop()
+
+    def _ring(self) -> None:
+        """Called on a thread of the clock's."""
+        try:
+            self.actor_ref.tell(DeadlinePassed())
+        except pykka.ActorDeadError:
+            pass  # its deadlines died with it
+
+    def _accept(self, mail: Delivery | Order) -> object:
+        if self._closing:
+            return NOT_HERE  # told in a caller's thread, past the door, which is shut
+        mail.seq = self._seq = self._seq + 1
+        if self._behind:
+            self._behind.append(mail)
+        else:
+            self._handle(mail)
+        return None
+
+    def _handle(self, mail: Delivery | Order) -> None:
+        if isinstance(mail, Order):
+            self._change(mail)
+            self._is_plain = self._seems_plain()
+        else:
+            self._route(mail)
+
+    def _seems_plain(self) -> bool:
+        return not (self._closing or self._life.crashed or self._counted)
+
+    # Orders
+
+    def _change(self, order: Order) -> None:
+        name = order.request.topic
+        live = None if name is None else self._live(name)
+        if name is None and (self._counted or self._behind):
+            self._behind.append(order)
+        elif name in self._counted:
+            self._counted[name].append(order)
+        elif live is None or live.phase is Phase.PUT_OFF or live.is_settled or not isinstance(order.request, Crash):
+            self._carry_out(order, order.request)
+        else:
+            self._count(live, order)
+
+    def _count(self, one: Incarnation, order: Order) -> None:
+        """It has yet to handle what it was sent: only then it is known who is in it."""
+        name = one.post.topic
+        self._counted[name] = [order]
+        self._wait_for_count(one, name, order.seq)
+        self._deliver(one, Question(len, Told(self._report, Counted(name, order.seq))))
+
+    def _wait_for_count(self, one: Incarnation, name: str, seq: int) -> None:
+        overdue = partial(self._count_overdue, name, seq, one.progress)
+        self._deadlines.add(self._options.crash_timeout_s, overdue)
+
+    def _on_counted(self, message: Counted) -> None:
+        if self._is_counted_for(message.topic, message.seq):  # else its time was over before
+            self._go_on_after_count(message.topic)
+
+    def _is_counted_for(self, name: str, seq: int) -> bool:
+        return name in self._counted and self._counted[name][0].seq == seq
+
+    def _count_overdue(self, name: str, seq: int, progress: int) -> None:
+        """The topic has had the time of a crash. If it has handled nothing meanwhile, it is taken as it is."""
+        live = self._live(name)
+        if not self._is_counted_for(name, seq):
+            return
+        if live is None or (live.ref is not None and live.progress == progress):
+            self._go_on_after_count(name)
+        else:  # it still gets there; one that waits for those before it to end does not wait longer than they are waited for
+            self._wait_for_count(live, name, seq)
+
+    def _go_on_after_count(self, name: str) -> None:
+        order, *others = self._counted.pop(name)
+        assert isinstance(order, Order)
+        with kept(deque([order, *others]), self._dead_letters) as held:
+            self._carry_out(order, order.request)
+            held.popleft()
+            for mail in in_turn(held):
+                if isinstance(mail, Question):
+                    self._ask(name, mail)
+                else:
+                    self._handle(mail)
+        if not self._counted:
+            behind, self._behind = deque(self._behind), []
+            with kept(behind, self._dead_letters):
+                for waiting in in_turn(behind):
+                    if not isinstance(waiting, (Delivery, Order)):
+                        self.on_receive(waiting)
+                    elif self._behind:
+                        self._behind.append(waiting)
+                    else:
+                        self._handle(waiting)
+        self._is_plain = self._seems_plain()
+
+    def _carry_out(self, order: Order, event: Crash | Restart) -> None:
+        name = event.topic
+        live = None if name is None else self._live(name)
+        exists = live is not None and (live.phase is Phase.PUT_OFF or self._topics[live.post.topic].count() > 0)
+        before = self._life.crashed, name in self._life.down
+        answer = self._life.answer(event, topic_exists=exists)
+        if answer is not None and (self._life.crashed, name in self._life.down) == before:
+            self._emit(order.seq, name, answer, order.reply)
+            return
+        latch = Latch(order.reply) if order.reply is not None else None
+        if answer is not None:
+            self._emit(order.seq, name, answer, latch.part() if latch is not None else None)
+        if isinstance(event, Restart):
+            self._restart(name, latch)
+        elif live is not None:
+            self._crash_one(live, order.seq, event, latch)
+        else:
+            self._crash_all(order.seq, event, latch)
+        if latch is not None:
+            latch.close()
+
+    def _crash_one(self, one: Incarnation, seq: int, event: Crash, latch: Latch | None) -> None:
+        name = one.post.topic
+        log("info", "topic {} crashed: {}", name, event.reason, topic=name, incarnation=one.post.incarnation)
+        self._life.down[name] = "crashed"
+        self._note_death(name, event.reason)
+        messages = crash_messages(name, self._topics[name].members(), event.reason)
+        self._emit(seq, name, messages, latch.part() if latch is not None else None)
+        if one.phase is Phase.PUT_OFF:
+            self._drop(one)
+            return
+        is_down = self._end_by_crash(one, seq, event)
+        if latch is not None:
+            self._wait_for_leaving(latch, name)
+        if not is_down:
+            self._watch([one])
+
+    def _crash_all(self, seq: int, event: Crash, latch: Latch | None) -> None:
+        log("info", "channel crashed: {}; topic actors: {}", event.reason, sum(1 for _one in self._each_live()))
+        for window in self._windows:
+            window.call_off()
+        self._windows.clear()
+        for topic, live in self._each_live():
+            self._note_death(topic.name, event.reason)
+            if live.phase is Phase.PUT_OFF:
+                self._drop(live)
+            else:
+                self._end_by_crash(live, seq, event)
+        if latch is not None:
+            self._wait_for_leaving(latch)
+        self._watch(self._everyone_leaving())
+
+    def _restart(self, name: str | None, latch: Latch | None) -> None:
+        log("info", "restarted: {}", "the channel" if name is None else name)
+        if latch is not None:
+            self._wait_for_leaving(latch, name)
+        if name is None:
+            self._start_again(self._missed())
+        elif not self._life.crashed:  # else it comes up with the channel
+            self._start_again([name])
+
+    # Going down by order
+
+    def _end_by_crash(self, one: Incarnation, seq: int, event: Crash) -> bool:
+        """Send the crash to the tail of its inbox: what it was sent before is handled before. Whether it is down already."""
+        self._leave(one, Phase.CRASHING)
+        self._ends_here = one.post, threading.get_ident()
+        self._deliver(one, Order(event, None, seq))
+        return self._bury_here(one)
+
+    def _stop_one(self, one: Incarnation, reply: Reply | None = None) -> bool:
+        """Stop it when it has handled all that it was sent. Whether it is down already."""
+        self._leave(one, Phase.STOPPING, *(() if reply is None else (reply,)))
+        if one.ref is None:
+            self._start(one)
+            return False
+        self._ends_here = one.post, threading.get_ident()
+        if not (one.runs_here and one.ref.tell_here(STOP)):
+            one.ref.stop_soon()
+        return self._bury_here(one)
+
+    def _bury_here(self, one: Incarnation) -> bool:
+        """If it has ended within the call that told it to, that is report enough."""
+        is_down, self._ends_here = self._ends_here is None, None
+        if is_down:
+            self._down(TopicDown(one.post, None))
+        return is_down
+
+    def _drop(self, one: Incarnation) -> None:
+        """It was put off, and is not wanted any more."""
+        name = one.post.topic
+        self._take_out(one.post)
+        for mail in self._take_left(one):
+            self._refuse(one.post, mail)
+        topic = self._topics[name]
+        if topic.rejoins and name not in self._life.down:
+            topic.have_trouble().lost = one.post.incarnation
+        self._tidy(name)
+
+    def _watch(self, ones: Iterable[Incarnation]) -> None:
+        """Abandon those of them who are left when none has come to its end for `crash_timeout_s`."""
+        watch = Watch({}, self._runtime.monotonic_s())
+        for one in ones:
+            if one.leaving is not None and one.leaving.watch is None:
+                one.leaving.watch = watch
+                watch.left[one] = None
+        if watch.left:
+            self._expect(watch, self._options.crash_timeout_s)
+
+    def _expect(self, watch: Watch, within_s: float) -> None:
+        watch.deadline = self._deadlines.add(within_s, partial(self._overdue, watch))
+
+    def _note_end(self, one: Incarnation) -> None:
+        """It is down. Whoever stands behind it in its topic's line can start, and has its time from now."""
+        for other in (one, one.behind):
+            if other is not None and other.leaving is not None and other.leaving.watch is not None:
+                other.leaving.watch.last_end_s = self._runtime.monotonic_s()
+        if one.leaving is not None and one.leaving.watch is not None:
+            watch, one.leaving.watch = one.leaving.watch, None
+            del watch.left[one]
+            if not watch.left and watch.deadline is not None:
+                watch.deadline.call_off()
+
+    def _overdue(self, watch: Watch) -> None:
+        """Its time is over, unless some of them came to their ends meanwhile: ten thousand take seconds."""
+        rest_s = watch.last_end_s + self._options.crash_timeout_s - self._runtime.monotonic_s()
+        if rest_s <= ROUNDING_S:
+            for one in [one for one in watch.left if one.ref is not None]:
+                self._abandon(one)  # whoever waited for it is started by this
+            rest_s = self._options.crash_timeout_s
+        if watch.left:
+            self._expect(watch, rest_s)
+
+    def _give_up_the_stuck(self) -> None:
+        """Whoever has been at work on one thing for `event_timeout_s`, in a behaviour's code, has failed."""
+        now_s, timeout_s = self._runtime.monotonic_s(), self._options.event_timeout_s
+        at_work = {}
+        for post, mail in self._in_hand.copy().items():
+            if post.behaved is not None:
+                before = self._at_work.get(post)
+                at_work[post] = before if before is not None and before[0] is mail else (mail, now_s)
+        self._at_work = at_work
+        for post, (_mail, since_s) in at_work.items():
+            topic = self._topics.get(post.topic)
+            if topic is not None and now_s - since_s >= timeout_s:
+                if topic.live is not None and topic.live.post is post:
+                    self._abandon(topic.live, TopicStuck(post.topic, timeout_s))
+                elif topic.leaving is not None and topic.leaving.post is post:
+                    self._abandon(topic.leaving)
+        self._deadlines.add(timeout_s / 4, self._give_up_the_stuck)
+
+    def _abandon(self, one: Incarnation, stuck: TopicStuck | None = None) -> None:
+        """Go on without one that does not end: from here on its reports count no more, and its post gives it nothing.
+
+        With an error, it has failed of that, and is replaced.
+        """
+        post = one.post
+        if stuck is None:
+            log("error", "topic {} is abandoned", post.topic, topic=post.topic, incarnation=post.incarnation)
+        if post.behaved is not None:
+            post.behaved.is_given_up = True
+        self._dead_letters.abandoned += 1
+        self._take_out(post)
+        self._outlet.abandon(post.topic)
+        self._bury(one, None if stuck is None else failure_of(stuck))
+        if one.ref is not None:
+            one.ref.stop_soon()  # when it comes back it finds nothing else to do
+
+    # What follows an end
+
+    def _down(self, message: TopicDown) -> None:
+        one = self._take_out(message.post)
+        if one is not None:
+            self._bury(one, message.failure)
+
+    def _bury(self, one: Incarnation, failure: TopicFailure | None) -> None:
+        """Nothing that was accepted is lost, and who waited for the end goes on."""
+        self._note_end(one)
+        post = one.post
+        in_hand = post.in_hand.pop(post, None)
+        if in_hand is not None:
+            self._answer(in_hand, "topic_crashed")
+        left = deque(self._take_left(one))
+        self._remember(one, (in_hand, *left))
+        with kept(left, self._dead_letters):
+            if one.leaving is not None:
+                self._let_go(post, failure, left)
+            elif failure is not None:
+                self._heal(post, failure, left)
+            else:
+                self._replace(post, left)
+        self._make_way(one)
+        self._end_after_the_last()
+
+    def _remember(self, one: Incarnation, mails: Iterable[Mail | None]) -> None:
+        """Who was in it, for its next incarnation."""
+        post, name = one.post, one.post.topic
+        if one.phase is Phase.STOPPING:
+            return
+        topic = self._topics[name]
+        is_last = topic.leaving is None and topic.live is None
+        is_crashed = one.phase is Phase.CRASHING
+        if is_crashed and post.members and is_last and name not in self._life.down:
+            topic.have_trouble().lost = post.incarnation
+        if post.state is not None and self._brings_back:
+            self._put_back(name, post.state.rejoins)
+        for mail in mails:
+            if type(mail) is RestoreMembers:
+                self._put_back(name, mail.rejoins)
+        if is_crashed and is_last and not post.members and not topic.rejoins and topic.trouble is not None:
+            topic.trouble.died_of = None  # nobody was in it: what comes next begins anew
+
+    def _let_go(self, post: Post, failure: TopicFailure | None, left: deque[Mail]) -> None:
+        if failure is not None:
+            where: dict[str, Any] = {"topic": post.topic, "incarnation": post.incarnation}
+            log("error", "topic {} failed on its way down: {}", post.topic, failure.text, trace=failure.trace, **where)
+        for mail in in_turn(left):
+            self._refuse(post, mail)
+
+    def _refuse(self, post: Post, mail: Mail) -> None:
+        """The topic is down."""
+        if type(mail) is Delivery:
+            self._strike(mail, post.incarnation)
+        self._answer(mail, "crashed")
+
+    def _replace(self, post: Post, left: deque[Mail]) -> None:
+        """It was stopped from outside."""
+        log("error", "topic {} ended unasked", post.topic, topic=post.topic, incarnation=post.incarnation)
+        if self._topics[post.topic].rejoins:
+            self._start_again([post.topic])
+        self._go_on(post.topic, left)
+
+    def _heal(self, post: Post, failure: TopicFailure, left: deque[Mail]) -> None:
+        """A topic's code raised: its members are told, and it comes up again, unless it did so too often."""
+        name = post.topic
+        verdict = self._histories.judge(name, self._runtime.monotonic_s())
+        reason = failure.text
+        log(
+            "error",
+            "topic {} failed: {}",
+            name,
+            reason,
+            trace=failure.trace,
+            topic=name,
+            incarnation=post.incarnation,
+            restarts_left=verdict.restarts_left,
+            inbox_length=len(left),
+        )
+        self._note_death(name, reason)
+        self._emit_unasked(name, crash_messages(name, () if post.state is None else post.state.subscribers, reason))
+        if verdict.delay_s is None:
+            self._give_up(name, left)
+        elif verdict.delay_s > 0:
+            self._put_off(name, verdict.delay_s, left)
+        else:
+            self._emit_unasked(name, (System(f"topic_restarted:{name}"),))
+            self._start_again([name])
+            self._go_on(name, left)
+        if verdict.channel_fails:
+            self._handle(Order(Crash(f"topics failed too often, {name} last"), None, self._next_number()))
+
+    def _give_up(self, name: str, left: deque[Mail]) -> None:
+        self._life.down[name] = "given_up"
+        self._emit_unasked(name, (System(f"topic_given_up:{name}"),))
+        for mail in in_turn(left):
+            self._answer(mail, "topic_crashed")
+
+    def _go_on(self, name: str, left: deque[Mail]) -> None:
+        """With what had been accepted and not been handled, under its old number, ahead of all that waits for a count.
+
+        Timers are dropped: nobody waits for them.
+        """
+        for mail in in_turn(left):
+            if type(mail) is Delivery and self._options.restarts.waiting == "redeliver":
+                self._route_now(mail)
+            elif type(mail) is not Question:
+                self._answer(mail, "topic_crashed")
+            else:
+                live = self._live(name)
+                if live is None or (live.phase is Phase.PUT_OFF and isinstance(mail.reply, Told)):
+                    self._answer(mail, "")  # to count does not wait for a backoff
+                else:
+                    self._deliver(live, mail)
+
+    # Coming up
+
+    def _start_again(self, names: Iterable[str]) -> None:
+        """A new actor for each. It gets its members back, or stops if nobody rejoins."""
+        started = tuple(self._add(name, restores=True) for name in names)
+        for one in started:
+            self._start(one)
+        self._open_window(started)
+
+    def _put_off(self, name: str, delay_s: float, left: deque[Mail]) -> None:
+        one = self._add(name, restores=True)
+        one.phase = Phase.PUT_OFF
+        self._go_on(name, left)
+        self._deadlines.add(delay_s, partial(self._come_up, one))
+        if not self._deadlines.are_watched:
+            self._come_up(one)
+
+    def _come_up(self, one: Incarnation) -> None:
+        if self._live(one.post.topic) is not one or one.phase is not Phase.PUT_OFF:
+            return
+        is_awaited = any(type(mail) is Delivery and type(mail.request) in BRING_MEMBERS for mail in one.waiting)
+        one.phase = Phase.RUNNING if is_awaited else Phase.AWAITS_REJOIN
+        self._emit_unasked(one.post.topic, (System(f"topic_restarted:{one.post.topic}"),))
+        self._start(one)
+        self._open_window((one,))
+
+    def _open_window(self, ones: Iterable[Incarnation]) -> None:
+        """Have those of them stopped who wait for a rejoin, and to whom nobody comes."""
+        posts = [one.post for one in ones if one.phase is Phase.AWAITS_REJOIN]
+        if posts:  # they are named: it comes late, and is to keep nobody who is dead
+            close = partial(self._close_window, tuple((post.topic, post.incarnation) for post in posts))
+            self._windows.append(self._deadlines.add(self._options.rejoin_window_s, close))
+
+    def _close_window(self, names: tuple[tuple[str, int], ...]) -> None:
+        self._windows.popleft()  # all are open equally long
+        lives = [(self._live(name), number) for name, number in names]
+        waiting = [one for one, number in lives if one and one.phase is Phase.AWAITS_REJOIN and one.post.incarnation == number]
+        started = [one for one in waiting if one.ref is not None]
+        self._watch([one for one in started if not self._stop_one(one)])  # one may be at work on what does not end
+        # Where the one before has not ended, whom it had, and would come back, is not known yet.
+        self._open_window(one for one in waiting if one.ref is None)
+
+    # What topics report
+
+    def _topic_empty(self, message: TopicEmpty) -> None:
+        post = message.post
+        live = self._live(post.topic)
+        if live is not None and live.post is post and not live.is_busy and live.phase is Phase.RUNNING and not post.members:
+            self._stop_one(live, message.reply)
+        elif message.reply is not None:
+            message.reply.set()
+
+    # The end
+
+    def _close(self, message: Close) -> None:
+        self._door.shut()  # whoever told it may have been interrupted before he could
+        self._deadlines.add(message.timeout_s, self._close_overdue)
+        self.actor_ref.tell(StopAll())  # behind all that was accepted
+
+    def _stop_all(self, _message: StopAll) -> None:
+        self._closing, self._is_plain = True, False
+        for _topic, live in self._each_live():
+            self._stop_one(live)  # also one that was put off: what waits for it was accepted, and is handled
+        self._end_after_the_last()
+
+    def _close_overdue(self) -> None:
+        self._end_counts()
+        for one in self._everyone_leaving():
+            self._abandon(one)
+
+    def _end_after_the_last(self) -> None:
+        """Where it is closing, and nobody is left."""
+        if (
+            self._closing
+            and not self._leaving
+            and self.actor_ref.is_alive()
+            and not any(topic.live for topic in self._topics.values())
+        ):
+            self.stop()
+
+    def _end_counts(self) -> None:
+        """Who is in the topics that are being counted is not waited for any more."""
+        while self._counted:
+            tried(self._go_on_after_count, next(iter(self._counted)))
+
+    def _end(self) -> None:
+        """The end, whoever brought it: handle what was accepted, then wait for the topic actors."""
+        self._door.shut()
+        inbox: Any = self.actor_inbox  # of either kind
+        while left := inbox.left_over():
+            for message in left:
+                if type(message) in _HANDLERS:
+                    tried(self.on_receive, message)
+        self._end_counts()
+        for _topic, live in self._each_live():
+            tried(self._stop_one, live)
+        deadline_s = self._runtime.monotonic_s() + self._options.crash_timeout_s
+        while leaving := self._everyone_leaving():
+            tried(self._wait_for_end, leaving[0], deadline_s)
+            self._take_out(leaving[0].post)
+        for end in (self._deadlines.clear, self._outlet.close, self._runtime.retire):
+            tried(end)
+
+    def _wait_for_end(self, one: Incarnation, deadline_s: float) -> None:
+        """Nobody can tell a supervisor that is ending itself of another's end any more."""
+        assert one.ref is not None  # the first to leave was started
+        try:
+            one.ref.stop_within(max(0.0, deadline_s - self._runtime.monotonic_s()))
+        except pykka.Timeout:
+            self._abandon(one)
+        else:
+            self._down(TopicDown(one.post, None))
+
+
+_OF_ALL_TOPICS = frozenset((AskCensus, AskCrashed, StopAll))
+
+_HANDLERS: dict[type, Callable[[TopicSupervisor, Any], object]] = {
+    Delivery: TopicSupervisor._accept,
+    Order: TopicSupervisor._accept,
+    Flush: TopicSupervisor._flush,
+    AskTopic: TopicSupervisor._ask_topic,
+    AskCensus: TopicSupervisor._ask_census,
+    AskCrashed: TopicSupervisor._ask_crashed,
+    AskTree: TopicSupervisor._ask_tree,
+    Close: TopicSupervisor._close,
+    Counted: TopicSupervisor._on_counted,
+    TopicEmpty: TopicSupervisor._topic_empty,
+    TimerFired: TopicSupervisor._on_timer,
+    TopicDown: TopicSupervisor._down,
+    StopAll: TopicSupervisor._stop_all,
+    DeadlinePassed: lambda supervisor, message: supervisor._deadlines.run_due(),
+}
