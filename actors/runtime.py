@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import pykka
 
@@ -212,6 +212,15 @@ class _AtHome(PooledActor):
 
     def __init__(self) -> None:
         super().__init__(pool=self.home)
+
+
+@runtime_checkable
+class Layer(Protocol):
+    """A thing that changes what a channel's runtime does: faults, capsules, metrics, or a program's own."""
+
+    def over(self, runtime: Runtime) -> Runtime:
+        """A runtime over this one, which is one channel's alone; most are a `RuntimeOver`. Called once for each channel."""
+        ...
 
 
 class RuntimeOver:

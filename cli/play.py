@@ -11,7 +11,8 @@ from typing import NoReturn, cast
 
 from tqdm import tqdm
 
-from lightspeed.channel import Channel, InvalidOption, InvalidTrace, encode, read_batches
+from lightspeed.channel import Channel, InvalidOption, InvalidTrace, encode
+from lightspeed.channel.trace import read_batches
 from lightspeed.cli.lines import LineFile, LineStream, OutputFailed
 from lightspeed.cli.streams import tell
 from lightspeed.cli.tally import Tally

@@ -9,28 +9,9 @@ from collections import Counter
 
 from msgspec import Struct
 
-from lightspeed.channel import (
-    Broadcast,
-    BroadcastMessage,
-    DeadLetter,
-    Delay,
-    DelayReply,
-    Drop,
-    Duplicate,
-    Hang,
-    Join,
-    Leave,
-    LoseReply,
-    Outbound,
-    Poison,
-    Push,
-    PushMessage,
-    Raise,
-    Rejoin,
-    Reorder,
-    Reply,
-)
+from lightspeed.channel import Broadcast, BroadcastMessage, DeadLetter, Join, Leave, Outbound, Push, PushMessage, Rejoin, Reply
 from lightspeed.cli.storm_events import PUSHED, TopicEvent
+from lightspeed.faults import Delay, DelayReply, Drop, Duplicate, Hang, LoseReply, Poison, Raise, Reorder
 from lightspeed.faults.fault import Fault
 
 _ANSWERS: dict[str, type] = {"joined": Join, "already_joined": Join, "rejoined": Rejoin, "left": Leave}

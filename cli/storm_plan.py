@@ -8,22 +8,9 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from lightspeed.channel import (
-    Delay,
-    DelayReply,
-    Drop,
-    Duplicate,
-    FaultPlan,
-    Full,
-    Hang,
-    Jump,
-    LoseReply,
-    Poison,
-    Raise,
-    Reorder,
-    Slow,
-)
+from lightspeed.channel import FaultPlan
 from lightspeed.cli.storm_events import TopicEvent
+from lightspeed.faults import Delay, DelayReply, Drop, Duplicate, Full, Hang, Jump, LoseReply, Poison, Raise, Reorder, Slow
 from lightspeed.faults.fault import Fault
 from lightspeed.faults.injector import Injector
 

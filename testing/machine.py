@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from lightspeed.actors.errors import InvariantBroken
-from lightspeed.channel import Channel, ChannelState, Crash, Event, Restart
+from lightspeed.actors.topics import ChannelState
+from lightspeed.channel import Channel, Crash, Event, Restart
 from lightspeed.testing.scenario import OPERATOR
 from lightspeed.testing.simulation import Simulation
 from lightspeed.testing.strategies import st, stateful

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 import pykka
 
 from lightspeed.actors.errors import ChannelTimeout
-from lightspeed.channel import Adapter, Channel, Event, Outbound, Sink, Tree
+from lightspeed.channel import Channel, Event, Outbound, Tree
+from lightspeed.channel.channel import Adapter
+from lightspeed.supervision.topics import Sink
 from lightspeed.testing.invariants.reads import check_effect, reading
 from lightspeed.testing.invariants.witness import Witness
 

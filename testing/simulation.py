@@ -12,7 +12,8 @@ from lightspeed.actors.errors import InvalidOption, InvariantBroken, SimulationM
 from lightspeed.actors.ref import PooledRef
 from lightspeed.actors.stopping import stop_soon
 from lightspeed.actors.text import escaped, named, shown
-from lightspeed.channel import Adapter, Channel, FaultPlan
+from lightspeed.channel import Channel, FaultPlan
+from lightspeed.channel.channel import Adapter
 from lightspeed.faults import Hang, Jump, Slow
 from lightspeed.supervision import ChildSpec, Supervisor, SupervisorRef
 from lightspeed.supervision.topics import Options

@@ -6,8 +6,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from lightspeed.channel import FaultPlan, Raise
+from lightspeed.channel import FaultPlan
 from lightspeed.cli.main import main
+from lightspeed.faults import Raise
 from lightspeed.supervision.topics.children import Children
 
 pytestmark = pytest.mark.slow

@@ -2,20 +2,10 @@
 
 import pytest
 
-from lightspeed.channel import (
-    Broadcast,
-    BroadcastMessage,
-    Delay,
-    Drop,
-    Duplicate,
-    LoseReply,
-    Poison,
-    Push,
-    PushMessage,
-    Reply,
-)
+from lightspeed.channel import Broadcast, BroadcastMessage, Push, PushMessage, Reply
 from lightspeed.cli.storm_accounts import Accounts
 from lightspeed.cli.storm_events import PUSHED
+from lightspeed.faults import Delay, Drop, Duplicate, LoseReply, Poison
 
 ONE, TWO = Broadcast("a", "x", "1"), Push("a", "x", PUSHED, "2")
 REFUSED = Reply("a", "x", "error", "not_joined")

@@ -10,7 +10,8 @@ PROGRAM = '''
 import hashlib
 
 from lightspeed.actors import PooledActor
-from lightspeed.channel import Backoff, Behaviour, FaultPlan, Raise, Restarts
+from lightspeed.channel import Backoff, Behaviour, FaultPlan, Restarts
+from lightspeed.faults import Raise
 from lightspeed.supervision import ChildSpec, Supervisor
 from lightspeed.testing import Case, play, pytest_file, random_scenario, shrink, sweep_crashes
 

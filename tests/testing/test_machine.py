@@ -7,7 +7,8 @@ from hypothesis.stateful import rule, run_state_machine_as_test
 from planted import BUGS
 
 from lightspeed.actors.errors import InvariantBroken
-from lightspeed.channel import Behaviour, ChannelState, FaultPlan
+from lightspeed.actors.topics import ChannelState
+from lightspeed.channel import Behaviour, FaultPlan
 from lightspeed.faults import Raise
 from lightspeed.testing.machine import ChannelMachine
 

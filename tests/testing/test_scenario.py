@@ -3,7 +3,8 @@ import sys
 import pytest
 
 from lightspeed.actors.errors import InvalidEvent, InvalidOption
-from lightspeed.channel import Broadcast, Crash, FaultPlan, Join, Poison, Restart
+from lightspeed.channel import Broadcast, Crash, FaultPlan, Join, Restart
+from lightspeed.faults import Poison
 from lightspeed.testing import Scenario, Sending, Simulation, random_scenario
 from lightspeed.testing.scenario import OPERATOR, find, name_of
 

@@ -1,7 +1,8 @@
 import pytest
 
 from lightspeed.actors import PooledActor
-from lightspeed.channel import Behaviour, Crash, Diff, Entry, FaultPlan, Join, Meta, PresenceDiff, Push, Raise, Rejoin, encode
+from lightspeed.channel import Behaviour, Crash, Diff, Entry, FaultPlan, Join, Meta, PresenceDiff, Push, Rejoin, encode
+from lightspeed.faults import Raise
 from lightspeed.testing import Case, Simulation, play, random_scenario
 
 

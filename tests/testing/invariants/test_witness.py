@@ -18,8 +18,6 @@ from lightspeed.channel import (
     Broadcast,
     Channel,
     Crash,
-    Delay,
-    Drop,
     FaultPlan,
     Join,
     Leave,
@@ -29,7 +27,7 @@ from lightspeed.channel import (
     Restarts,
     System,
 )
-from lightspeed.faults import DelayReply, Duplicate, FailSupervisor, Hang, Jump, LoseReply, Poison, Raise, Reorder
+from lightspeed.faults import Delay, DelayReply, Drop, Duplicate, FailSupervisor, Hang, Jump, LoseReply, Poison, Raise, Reorder
 from lightspeed.supervision.rules import RestartWindow
 from lightspeed.supervision.topics import router as topic_supervisor
 from lightspeed.supervision.topics.aftermath import Aftermath
