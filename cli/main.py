@@ -66,7 +66,7 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = _Parser(prog="lightspeed", description="Channels whose topics are supervised actors.")
     parser.add_argument("--version", action="version", version=f"%(prog)s {version('lightspeed-channels')}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands: Any = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     play = commands.add_parser(
         "play",
         help="drive a channel with a trace of events and write what it gives out",

@@ -34,7 +34,7 @@ class SimulatedChannel(Channel):
         self._answered: Callable[[Any], object] | None = None  # told when what is asked next is answered
         super().__init__(adapter, on_outbound=None if on_outbound is None else self._seen(on_outbound), **options)
 
-    def _seen(self, sink: Sink) -> Callable[[Outbound], None]:
+    def _seen(self, sink: Any) -> Any:
         hand_over = sink.tell if isinstance(sink, pykka.ActorRef) else sink
 
         def see(message: Outbound) -> None:

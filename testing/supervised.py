@@ -195,7 +195,8 @@ class SimulatedSupervisor(Supervisor):
         if ref is not None and not _is_on(self._sim_pool, ref):
             stop_soon(ref)
             raise self._refuse(spec, ref)
-        seen = None if ref is None else (_SeenSupervisor if isinstance(ref, SupervisorRef) else _Seen)(ref._actor, self)
+        begun: Any = ref
+        seen = None if ref is None else (_SeenSupervisor if isinstance(ref, SupervisorRef) else _Seen)(begun._actor, self)
         if seen is not None and (supervisor_of(seen._actor) is not None or _has_stopped(spec, seen)):
             self.witness.began(spec, None, InvalidOption("start", seen, "must start an actor for this child alone"), is_up=False)
             return seen

@@ -1,6 +1,7 @@
 """The house by its own rules: rooms, purity, names."""
 
 import ast
+import configparser
 import importlib
 import subprocess
 import sys
@@ -119,7 +120,7 @@ def test_nothing_anywhere_imports_a_mapped_package_by_its_bare_name():
 
 
 def test_ruff_bans_the_bare_name_of_every_mapped_package():
-    banned = tomllib.loads((ROOT / "ruff.toml").read_text())["lint"]["flake8-tidy-imports"]["banned-api"]
+    banned = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["ruff"]["lint"]["flake8-tidy-imports"]["banned-api"]
     assert sorted(banned) == sorted(FLOORS)
 
 
@@ -134,3 +135,18 @@ def test_every_name_in_all_exists_once(room):
 
 def test_no_file_is_larger_than_the_ceiling():
     assert {str(path): n for path in SOURCES if (n := len(path.read_text().splitlines())) > 600} == {}
+
+
+def test_the_links_for_tools_lead_to_the_rooms_and_to_nothing_else():
+    links = {path.name: path.resolve() for path in (ROOT / "src" / "lightspeed").iterdir()}
+    assert links == {floor: ROOT / floor for floor in FLOORS}
+    pyright = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pyright"]["include"]
+    assert sorted(pyright) == sorted(f"src/lightspeed/{floor}" for floor in FLOORS)
+
+
+def test_the_packages_of_setup_cfg_are_the_folders():
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    packages = {f"lightspeed.{module_of(path)}" for path in SOURCES if path.name == "__init__.py"}
+    assert set(config["options"]["packages"].split()) == packages
+    assert config["options"]["package_dir"].split("\n")[1:] == [f"lightspeed.{floor} = {floor}" for floor in sorted(FLOORS)]

@@ -25,7 +25,7 @@ def copy_of_the_tree(folder):
     import shutil
 
     skip = shutil.ignore_patterns(".*", "build", "dist", "*.egg-info", "__pycache__", "venv*")
-    return shutil.copytree(ROOT, folder / "tree", ignore=skip)
+    return shutil.copytree(ROOT, folder / "tree", ignore=skip, symlinks=True)
 
 
 @pytest.mark.slow
@@ -36,6 +36,27 @@ def test_the_wheel_holds_every_file_of_every_package_and_nothing_else(wheel):
     expected |= {f"lightspeed/{package.name}/py.typed" for package in packages}
     assert held == expected
     assert {"lightspeed/actors/topics/rules/topic.py", "lightspeed/supervision/topics/router.py"} <= held
+
+
+@pytest.mark.slow
+def test_a_tree_without_the_links_for_tools_gives_the_same_wheel_by_way_of_an_sdist_too(wheel, tmp_path):
+    import shutil
+
+    tree = copy_of_the_tree(tmp_path)
+    shutil.rmtree(tree / "src")
+    build = [
+        sys.executable,
+        "-m",
+        "build",
+        "--no-isolation",
+        "--outdir",
+        str(tmp_path / "dist"),
+        str(tree),
+    ]  # the wheel of the sdist
+    done = subprocess.run(build, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (without,) = (tmp_path / "dist").glob("*.whl")
+    assert sorted(zipfile.ZipFile(without).namelist()) == sorted(zipfile.ZipFile(wheel).namelist())
 
 
 @pytest.mark.slow

@@ -134,9 +134,12 @@ class TopicSupervisor(_Role):
             self._done.set()
 
     def on_failure(
-        self, _type: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None
+        self,
+        exception_type: type[BaseException] | None,
+        exception_value: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
-        log("error", "the supervisor failed", error=error)
+        log("error", "the supervisor failed", error=exception_value)
         self.on_stop()
 
     # Events
@@ -292,7 +295,7 @@ class TopicSupervisor(_Role):
     def _on_timer(self, message: TimerFired) -> None:
         child = self._children.live.get(message.post.topic)
         if child is not None and child.post is message.post:
-            ring = partial(BehavedTopic.ring, name=message.name, key=message.key)
+            ring: Any = partial(BehavedTopic.ring, name=message.name, key=message.key)
             self._children.deliver(child, Errand(ring, None, self.next_number()))
 
     # For what follows an end

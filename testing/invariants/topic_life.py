@@ -223,7 +223,8 @@ class TopicLife:
             due: Messages = (System(f"topic_restarted:{self.topic}" if is_down else "already_running"),)
         elif is_crashed or is_down:
             due = (System("already_crashed"),)
-        elif self.healing.is_put_off or (members := self.members or self.healing.untold or tuple(self._to_come_back)):
+        elif self.healing.is_put_off or self.members or self.healing.untold or self._to_come_back:
+            members = self.members or self.healing.untold or tuple(self._to_come_back)
             members = tuple(self._to_come_back) if self.healing.is_put_off else members  # who will be in it, is
             pushes = (PushMessage(member, self.topic, "topic_crashed", order.reason) for member in members)
             due = (System(f"topic_crashed:{self.topic}"), *pushes)

@@ -102,9 +102,14 @@ class _SeenTopic(_Topic):
 class _SeenSupervisor(_Supervisor):
     witness: ClassVar[Witness]
 
-    def on_failure(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        self.witness.supervisor_failed(error)
-        super().on_failure(kind, error, traceback)
+    def on_failure(
+        self,
+        exception_type: type[BaseException] | None,
+        exception_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.witness.supervisor_failed(exception_value)
+        super().on_failure(exception_type, exception_value, traceback)
 
     def on_receive(self, message: Any) -> Any:
         if type(message) is not Delivery and type(message) is not Order:

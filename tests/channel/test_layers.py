@@ -65,12 +65,12 @@ def test_faults_and_capsules_are_layers_too(tmp_path):
 @pytest.mark.parametrize("layers", [FaultPlan(), (1,), (Layer,), (None,), "over", Layer([])])
 def test_what_is_no_layer_is_refused_by_name_and_takes_no_runtime(layers):
     runtime = Pool()
-    with pytest.raises(InvalidOption, match="^layers must be"):
+    with pytest.raises(InvalidOption, match=r"^layers must be"):
         Channel(layers=layers, runtime=runtime)
     Channel(runtime=runtime).close()
 
 
 @pytest.mark.parametrize("option", ["faults", "capsules"])
 def test_a_shorthand_takes_its_own_kind_of_layer_only(option):
-    with pytest.raises(InvalidOption, match=f"^{option} must be a"):
+    with pytest.raises(InvalidOption, match=rf"^{option} must be a"):
         Channel(**{option: Layer([])})
