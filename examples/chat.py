@@ -22,6 +22,8 @@ class Chat(Behaviour):
     def on_push(self, room: Room, client_id: str, event: str, payload: str) -> None:
         if event == "typing":
             room.broadcast(f"{room.user_of(client_id)} is typing", but=client_id)
+        elif event == "who":
+            room.reply(", ".join(room.user_of(member) for member in room.members))
         elif event == "remind":
             room.start_timer(client_id, float(payload))  # float() fails on what is no number, and with it the room
             room.reply("noted")
