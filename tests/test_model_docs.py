@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import get_args, get_type_hints
 
-from lightspeed.channel import Backoff, Channel, DeadLetter, Restarts, Tree
+from lightspeed.channel import Channel, DeadLetter, Restarts, Tree
 from lightspeed.supervision.tree import ChildPhase
 
 PAGE = (Path(__file__).parent.parent / "docs" / "model.md").read_text(encoding="utf-8")
@@ -17,7 +17,7 @@ def section(title):
 
 
 def test_every_option_stands_in_a_table():
-    options = {*Channel.__init__.__kwdefaults__, *Restarts.__struct_fields__, *Backoff.__struct_fields__}
+    options = {*Channel.__init__.__kwdefaults__, *Restarts.__struct_fields__}
     assert [option for option in sorted(options) if f"\n| `{option}` |" not in PAGE] == []
 
 
