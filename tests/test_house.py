@@ -21,7 +21,7 @@ PURE = [
     *("actors.text", "actors.checks", "actors.errors"),
     *("actors.topics.rules.events", "actors.topics.rules.outbound", "actors.topics.rules.presence"),
     *("actors.topics.rules.topic", "actors.topics.rules.life"),
-    *("testing.invariants.books", "testing.clock", "testing.invariants.downs", "testing.invariants.reference"),
+    "testing.clock",
     *("supervision.rules", "supervision.tree"),
     *("faults.fault", "faults.plan"),
     *("capsules.redaction", "capsules.capsule"),

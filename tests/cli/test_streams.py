@@ -34,11 +34,12 @@ def run_in_shell(arguments, redirection, cwd):
         ("--version", ">/dev/full", 1, b"lightspeed: cannot write standard output: No space left on device\n"),
         ("--version", ">&-", 1, LOST),
         ("storm --print-plan", ">&-", 1, LOST),
-        ("simulate --seed 1", ">&-", 1, LOST),
+        ("simulate plays.py:play --seed 1", ">&-", 1, LOST),
     ],
 )
 def test_streams_that_are_closed_or_full_end_in_no_traceback(tmp_path, arguments, redirection, status, told):
     (tmp_path / "t.jsonl").write_bytes(JOIN)
+    (tmp_path / "plays.py").write_text("def play(simulation): pass")
     done = run_in_shell(arguments, redirection, tmp_path)
     assert (done.returncode, done.stderr) == (status, told)
 

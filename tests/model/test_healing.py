@@ -1,10 +1,10 @@
 import random
 
 import pytest
+from model.healing import Healing, ReferenceBackoff, ReferenceWindow
 
 from lightspeed.channel import Backoff, PushMessage, Restarts, System
 from lightspeed.supervision import RestartWindow
-from lightspeed.testing.invariants.healing import Healing, ReferenceBackoff, ReferenceWindow
 
 CRASHED = (
     System("topic_crashed:x"),

@@ -6,6 +6,8 @@ Of any other behaviour it can be said what its messages amount to, and not what 
 from collections.abc import Callable, Set
 from typing import Any
 
+from model.reference import ReferenceTopic
+from model.reference_room import HookFailed, ReferenceRoom
 from msgspec import Struct
 
 from lightspeed.actors.errors import InjectedFault, TopicStuck
@@ -17,8 +19,6 @@ from lightspeed.actors.topics.rules.outbound import BroadcastMessage, Outbound, 
 from lightspeed.actors.topics.rules.presence import Recipients
 from lightspeed.faults import Fault
 from lightspeed.supervision.topics.options import Restarts
-from lightspeed.testing.invariants.reference import ReferenceTopic
-from lightspeed.testing.invariants.reference_room import HookFailed, ReferenceRoom
 
 Messages = tuple[Outbound, ...]
 Breach = Callable[[str, str], None]

@@ -4,6 +4,8 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+from model.random_tree import RandomActs, random_tree
+
 from lightspeed.channel import Backoff, Broadcast, Crash, Event, FaultPlan, Join, Leave, Push, Rejoin, Restart, Restarts
 from lightspeed.faults import (
     Delay,
@@ -21,11 +23,10 @@ from lightspeed.faults import (
     Reorder,
     Slow,
 )
-from lightspeed.testing.random_tree import RandomActs, random_tree
 from lightspeed.testing.scenario import Read, Scenario, ScenarioOptions, Sending
 from lightspeed.testing.scenario_tree import ScenarioTree, TreeAct
 
-_MOODY = "lightspeed.testing.moody:Moody"
+_MOODY = "model.moody:Moody"
 _CLIENTS = ("a1", "a2", "b1", "c:1")  # two of them are one user's
 _TOPICS = ("x", "y", "z")
 _READS = (

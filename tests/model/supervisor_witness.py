@@ -8,6 +8,10 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pykka
+from model.reference_child import Answer, Ask, Begin, Due, GiveUp, ReferenceChild, Stage, Stop, Wait, told
+from model.reference_lanes import ReferenceLanes
+from model.reference_supervisor import ReferenceSupervisor
+from model.reference_views import ReferenceViews
 
 from lightspeed.actors.errors import ExitReason, InsideActor, SupervisorStopped
 from lightspeed.actors.failures import text_of
@@ -19,10 +23,6 @@ from lightspeed.supervision.report import line_of
 from lightspeed.supervision.spec import ChildSpec, SupervisorOptions
 from lightspeed.supervision.tree import Tree
 from lightspeed.testing.clock import EPSILON_S
-from lightspeed.testing.invariants.reference_child import Answer, Ask, Begin, Due, GiveUp, ReferenceChild, Stage, Stop, Wait, told
-from lightspeed.testing.invariants.reference_lanes import ReferenceLanes
-from lightspeed.testing.invariants.reference_supervisor import ReferenceSupervisor
-from lightspeed.testing.invariants.reference_views import ReferenceViews
 
 _ALL = object()
 """The lane of what concerns all children."""

@@ -1,7 +1,7 @@
 import pytest
+from model.books import Books, SinkBooks
 
 from lightspeed.channel import Reply, System
-from lightspeed.testing.invariants.books import Books, SinkBooks
 
 ONE, TWO, THREE = (Reply("a", "x", "ok", payload) for payload in ("one", "two", "three"))
 EVERYTHING = float("inf")

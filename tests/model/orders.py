@@ -2,9 +2,10 @@
 
 from collections import deque
 
+from model.incarnation import Incarnation
+
 from lightspeed.actors.topics.rules.events import Crash, Restart
 from lightspeed.testing.clock import EPSILON_S
-from lightspeed.testing.invariants.incarnation import Incarnation
 
 _MANY = 100  # crashes, of which nobody waits for more at once
 

@@ -7,6 +7,10 @@ must follow from what it gave before.
 from collections.abc import Callable, Collection, Set
 from typing import Any
 
+from model.downs import Downs
+from model.healing import Healing
+from model.incarnation import Breach, Incarnation, Rules
+
 from lightspeed.actors.errors import InjectedFault, TopicCrash, TopicStuck
 from lightspeed.actors.failures import text_of
 from lightspeed.actors.topics.mail import Delivery, Post
@@ -14,9 +18,6 @@ from lightspeed.actors.topics.rules.events import Crash, Join, Leave, Rejoin, Re
 from lightspeed.actors.topics.rules.outbound import Outbound, PushMessage, Reply, System
 from lightspeed.faults import Fault, Full
 from lightspeed.testing.clock import EPSILON_S
-from lightspeed.testing.invariants.downs import Downs
-from lightspeed.testing.invariants.healing import Healing
-from lightspeed.testing.invariants.incarnation import Breach, Incarnation, Rules
 
 Messages = tuple[Outbound, ...]
 

@@ -1,10 +1,11 @@
 from collections import Counter
 
 import pytest
+from model.random_scenario import random_scenario
 
 from lightspeed.channel import FaultPlan
 from lightspeed.faults.fault import KINDS
-from lightspeed.testing import Scenario, ScenarioOptions, random_scenario, search_drawn
+from lightspeed.testing import Scenario, ScenarioOptions, search_drawn
 
 MANY = [random_scenario(seed) for seed in range(400)]
 

@@ -7,6 +7,19 @@ compared with.
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from model.healing import Delay, ReferenceBackoff, ReferenceWindow
+from model.reference_child import (
+    Answer,
+    Ask,
+    Begin,
+    End,
+    GiveUp,
+    ReferenceChild,
+    Stage,
+    Steps,
+    Stop,
+    Wait,
+)
 from msgspec.structs import replace
 
 from lightspeed.actors.errors import (
@@ -24,19 +37,6 @@ from lightspeed.actors.errors import (
 from lightspeed.supervision.messages import DeleteChild, RestartChild, StartChild, TerminateChild
 from lightspeed.supervision.spec import ChildSpec, SupervisorOptions
 from lightspeed.supervision.supervisor import Supervisor
-from lightspeed.testing.invariants.healing import Delay, ReferenceBackoff, ReferenceWindow
-from lightspeed.testing.invariants.reference_child import (
-    Answer,
-    Ask,
-    Begin,
-    End,
-    GiveUp,
-    ReferenceChild,
-    Stage,
-    Steps,
-    Stop,
-    Wait,
-)
 
 
 class _NotStartedError(Exception):

@@ -4,8 +4,9 @@ from collections import Counter
 from itertools import pairwise
 from typing import get_args
 
-from lightspeed.testing import random_scenario
-from lightspeed.testing.random_tree import RandomActs, random_tree
+from model.random_scenario import random_scenario
+from model.random_tree import RandomActs, random_tree
+
 from lightspeed.testing.scenario_tree import BRANCH, What
 from lightspeed.testing.workers import WORKERS
 
@@ -37,6 +38,6 @@ def test_one_of_seven_scenarios_has_a_tree_and_the_others_are_as_if_there_were_n
     with_tree = [scenario for scenario in drawn if scenario.tree is not None]
     assert 40 < len(with_tree) < 80
     assert all(any(sending.sender == "keeper" for sending in scenario.sendings) for scenario in with_tree)
-    monkeypatch.setattr(sys.modules["lightspeed.testing.random_scenario"], "_TREES", 0.0)
+    monkeypatch.setattr(sys.modules["model.random_scenario"], "_TREES", 0.0)
     again = [random_scenario(seed) for seed in range(400)]
     assert [one for one, other in zip(drawn, again, strict=True) if one != other] == with_tree

@@ -3,6 +3,7 @@
 from unittest.mock import patch
 
 import pytest
+from model.moody import Moody
 from msgspec.structs import replace
 
 from lightspeed.actors.topics.mail import TimerFired
@@ -38,7 +39,6 @@ from lightspeed.supervision.topics.questions import Questions
 from lightspeed.supervision.topics.roll import Ledger, Roll
 from lightspeed.supervision.topics.router import TopicSupervisor
 from lightspeed.testing import Case, play
-from lightspeed.testing.moody import Moody
 
 CRASHES = FaultPlan((Raise(match={"payload": "bad"}),))
 

@@ -8,13 +8,13 @@ from enum import Enum
 from typing import Any
 
 import pykka
+from model.healing import Delay, ReferenceBackoff
 from msgspec import Struct
 
 from lightspeed.actors.errors import ExitReason
 from lightspeed.actors.ref import PooledRef
 from lightspeed.actors.text import class_name, shown
 from lightspeed.supervision.spec import ChildSpec
-from lightspeed.testing.invariants.healing import Delay, ReferenceBackoff
 
 _WORKER_SHUTDOWN_S = 5.0  # what docs/supervision.md says, of a child that does not say it
 

@@ -27,21 +27,21 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Set
 from typing import Any
 
+from model.books import Books, SinkBooks
+from model.downs import Downs
+from model.healing import ReferenceWindow
+from model.incarnation import Rules
+from model.orders import Orders
+from model.reads import Census
+from model.topic_life import TopicLife
+
 from lightspeed.actors.errors import InvariantBroken, TopicCrash
 from lightspeed.actors.failures import text_of
 from lightspeed.actors.topics.mail import Delivery, Order, Post
 from lightspeed.actors.topics.rules.events import Crash, Event, Leave, Restart
-from lightspeed.actors.topics.rules.outbound import BroadcastMessage, Outbound, PushMessage, Reply, System, unread
+from lightspeed.actors.topics.rules.outbound import Outbound, System
 from lightspeed.actors.topics.rules.topic import Messages
 from lightspeed.faults import Delay, DelayReply, Drop, Duplicate, FailSupervisor, Fault, Full, Hang, LoseReply, Reorder, Slow
-from lightspeed.testing.client import Client
-from lightspeed.testing.invariants.books import Books, SinkBooks
-from lightspeed.testing.invariants.downs import Downs
-from lightspeed.testing.invariants.healing import ReferenceWindow
-from lightspeed.testing.invariants.incarnation import Rules
-from lightspeed.testing.invariants.orders import Orders
-from lightspeed.testing.invariants.reads import Census
-from lightspeed.testing.invariants.topic_life import TopicLife
 from lightspeed.testing.pool import SimulatedPool
 
 _ON_WAY = frozenset((Delay, Drop, Duplicate, Reorder))
@@ -81,9 +81,6 @@ class Witness:
         """How many topics' actors ended otherwise than by a stop or a crash that was ordered, or were given up."""
         self.on_accept: Callable[[Event], object] | None = None
         """Called with each event when the supervisor has given it its number."""
-        self.clients: dict[str, Client] = {}
-        self.at_end: list[Callable[[], None]] = []
-        """What is to be called when the simulation is over."""
         self.books, self.downs = Books(), Downs()
         self.open: dict[int, Delivery] = {}
         """Accepted, and not answered yet."""
@@ -197,9 +194,6 @@ class Witness:
                 self.orders.move(self._now_s)
                 life.handled(post, delivery, messages, faults, lambda: self._leaving(post.topic), self._now_s)
             self._change(life)
-        if self.clients:
-            for message in messages:
-                self._hand_out(message)
 
     def fired(self, index: int, topic: str) -> None:
         """A fault of the plan acts now: what follows of it is no breach."""
@@ -369,16 +363,6 @@ class Witness:
             return  # it came by another way than a client
         if sent.popleft() is not event and not _ON_WAY.intersection(self.kinds):
             self.break_rule("order", f"{event} was accepted before an earlier one of the same client")
-
-    def _hand_out(self, message: Any) -> None:
-        kind = type(message)
-        if kind is BroadcastMessage:
-            is_unread = unread(message) is not None  # then to read it now would hide what it were later
-            for client_id in self.lives[message.topic].members if is_unread else message.recipients:
-                if client_id in self.clients:
-                    self.clients[client_id].receive(message)
-        elif (kind is Reply or kind is PushMessage) and message.client_id in self.clients:
-            self.clients[message.client_id].receive(message)
 
     def break_rule(self, invariant: str, text: str) -> None:
         """Unless it is one that only a supervisor that lives can be held to."""

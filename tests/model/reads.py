@@ -9,7 +9,7 @@ from lightspeed.actors.topics.rules.events import Crash, Leave
 from lightspeed.faults import Duplicate
 
 if TYPE_CHECKING:
-    from lightspeed.testing.invariants.witness import Witness
+    from model.witness import Witness
 
 
 class Census:

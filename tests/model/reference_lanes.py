@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+from model.reference_child import Answer, Ask, Due, End, ReferenceChild, Steps, Wait
 from msgspec import Struct
-
-from lightspeed.testing.invariants.reference_child import Answer, Ask, Due, End, ReferenceChild, Steps, Wait
 
 
 class _Job(Struct, eq=False):

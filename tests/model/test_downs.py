@@ -1,5 +1,6 @@
+from model.downs import Downs
+
 from lightspeed.channel import Reply, System
-from lightspeed.testing.invariants.downs import Downs
 
 
 def downs(*changes):

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from model.reference_child import ReferenceChild, told
+from model.reference_supervisor import ReferenceSupervisor
+
 from lightspeed.actors.text import shown
 from lightspeed.supervision.children import Branch, ChildCounts, ChildView
 from lightspeed.supervision.messages import CountChildren, WhichChild
 from lightspeed.supervision.tree import Tree
-from lightspeed.testing.invariants.reference_child import ReferenceChild, told
-from lightspeed.testing.invariants.reference_supervisor import ReferenceSupervisor
 
 
 class ReferenceViews:

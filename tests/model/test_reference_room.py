@@ -3,12 +3,12 @@
 import random
 
 import pytest
+from model.moody import Moody
+from model.reference_room import HookFailed, ReferenceRoom
 
 from lightspeed.actors.errors import RoomMisused
 from lightspeed.actors.topics.rules.behaved_topic import BehavedTopic
 from lightspeed.channel import Behaviour, Broadcast, Join, Leave, Push, Rejoin
-from lightspeed.testing.invariants.reference_room import HookFailed, ReferenceRoom
-from lightspeed.testing.moody import Moody
 
 CLIENTS = ("a1", "a2", "b1", "c1", "d1")
 

@@ -6,11 +6,12 @@ It makes a behaviour of its own and gives it what the other one was given. What 
 from collections.abc import Callable
 from typing import Any, Literal
 
+from model.reference import ReferenceTopic
+
 from lightspeed.actors.topics.rules.events import Broadcast, Join, Leave, Push, Rejoin, TopicEvent
 from lightspeed.actors.topics.rules.outbound import BroadcastMessage, Outbound, PushMessage, Reply
 from lightspeed.actors.topics.rules.presence import Entry
 from lightspeed.testing.clock import EPSILON_S
-from lightspeed.testing.invariants.reference import ReferenceTopic
 
 Messages = tuple[Outbound, ...]
 

@@ -4,14 +4,16 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from lightspeed.actors.runtime import Reply, Runtime, RuntimeOver, SupervisedRef
+import pykka
+from model.witness import Witness
+
+from lightspeed.actors.future import PooledFuture
+from lightspeed.actors.runtime import RefOver, Reply, Runtime, RuntimeOver, SupervisedRef
 from lightspeed.actors.topics.actor import TopicActor
 from lightspeed.actors.topics.mail import Delivery, Order, Outlet, Post
 from lightspeed.actors.topics.rules.presence import Roster
 from lightspeed.actors.topics.rules.topic import Messages, TopicState
 from lightspeed.supervision.topics import TopicSupervisor
-from lightspeed.testing.invariants.witness import Witness
-from lightspeed.testing.trace import Trace, printable
 
 if TYPE_CHECKING:
     _Topic = TopicActor
@@ -21,15 +23,11 @@ else:
 
 
 class WitnessedRuntime(RuntimeOver):
-    """Every topic actor and supervisor that it starts is seen by the witness, and what they give out stands in the trace.
+    """Every topic actor and supervisor that it starts is seen by the witness, and what they give out."""
 
-    Args:
-        prefix: of their names in the trace.
-    """
-
-    def __init__(self, under: Runtime, witness: Witness, trace: Trace, prefix: str) -> None:
+    def __init__(self, under: Runtime, witness: Witness) -> None:
         super().__init__(under)
-        self._witness, self._trace, self._prefix = witness, trace, prefix
+        self._witness = witness
         self._roles: dict[type, type] = {}
 
     def begin(self, start: Callable[..., SupervisedRef], role: type, args: tuple[Any, ...]) -> SupervisedRef:
@@ -38,20 +36,61 @@ class WitnessedRuntime(RuntimeOver):
             return start(self._seen(role, _SeenSupervisor), runtime, self._outlet(outlet, None), *others)
         if issubclass(role, TopicActor):
             post = args[0]
-            post.outlet = self._outlet(post.outlet.inner, post)
-            return start(self._seen(role, _SeenTopic), *args)
+            post.outlet = self._outlet(
+                post.outlet.inner.inner, post
+            )  # before it stands that of the simulation, and the supervisor's
+            return _ToldRef(start(self._seen(role, _SeenTopic), *args), self._witness, post)
         return start(role, *args)
 
+    def future(self) -> pykka.Future[Any]:
+        return _Future(self.under.future().target)  # type: ignore[attr-defined]
+
     def _outlet(self, inner: Any, post: Post | None) -> "_SeenOutlet":
-        name = "TopicSupervisor" if post is None else f"{post.topic}#{post.incarnation}"
-        outlet = _SeenOutlet(inner, post, self._witness, self._trace, printable(f"{self._prefix}{name}"))
-        self._witness.at_end.append(outlet.let_go)
-        return outlet
+        return _SeenOutlet(inner, post, self._witness)
 
     def _seen(self, role: type, mixin: type) -> type:
         if role not in self._roles:
             self._roles[role] = type(role.__name__, (mixin, role), {"witness": self._witness})
         return self._roles[role]
+
+
+class _ToldRef(RefOver):
+    """The reference to a topic's actor: an order to crash or to stop is seen as it is sent."""
+
+    def __init__(self, under: SupervisedRef, witness: Witness, post: Post) -> None:
+        super().__init__(under)
+        self._witness, self._post = witness, post
+
+    def tell(self, message: Any) -> None:
+        if type(message) is Order:
+            self._witness.told_to_end(self._post)
+        self.under.tell(message)
+
+    def request(self, message: Any) -> None:
+        if type(message) is Order:
+            self._witness.told_to_end(self._post)
+        self.under.request(message)
+
+    def stop_soon(self) -> None:
+        if self.under.is_alive():
+            self._witness.told_to_end(self._post)
+        self.under.stop_soon()
+
+
+class _Future(PooledFuture):
+    """One whose answer is seen when it comes."""
+
+    __slots__ = ("seen",)
+
+    def __init__(self, target: Any) -> None:
+        super().__init__(target)
+        self.seen: Callable[[Any], object] | None = None
+
+    def set(self, value: Any = None) -> None:
+        seen, self.seen = self.seen, None
+        if seen is not None:
+            seen(value)
+        super().set(value)
 
 
 class _SmallRoster(Roster):
@@ -87,10 +126,6 @@ class _SeenTopic(_Topic):
             self.witness.works(self.post)
         super().on_receive(mail)
 
-    def told_to_end(self) -> None:
-        """For its inbox: it was sent an order to crash, or to stop."""
-        self.witness.told_to_end(self.post)
-
     def on_end(self, error: BaseException | None) -> None:
         me: Any = self  # on a pool, where the simulation starts it
         waiting = {mail.seq for mail in (*me._pooled_taken, *me._pooled_inbox) if type(mail) is Delivery}
@@ -124,32 +159,19 @@ class _SeenSupervisor(_Supervisor):
 class _SeenOutlet:
     """All of the other's, and what is put in is shown to the witness first."""
 
-    def __init__(self, inner: Any, post: Post | None, witness: Witness, trace: Trace, name: str) -> None:
-        self.inner, self._post, self._witness, self._entries, self._name = inner, post, witness, trace.entries, name
+    def __init__(self, inner: Any, post: Post | None, witness: Witness) -> None:
+        self.inner, self._post, self._witness = inner, post, witness
         self.deliver, self.ring, self.settle, self.close = inner.deliver, inner.ring, inner.settle, inner.close
         self.is_at_work = inner.is_at_work
 
     def put(self, seq: int, topic: str | None, messages: Messages, reply: Reply | None, value: Any = None) -> bool:
         if messages or seq:  # a question gives nothing out, and has no number
-            if messages:
-                self._entries.append(("out", self._name, messages))
             self._witness.put(self._post, seq, topic, messages)
         return bool(self.inner.put(seq, topic, messages, reply, value))
-
-    def let_go(self) -> None:
-        """The simulation is over. A post is out of the collector's sight, and leads back here by more than one way."""
-        if self._post is not None:
-            self._post.outlet, self._post.report, self._post.in_hand = self.inner, _to_nobody, {}
-            self._post.state = self._post.behaved = None
-            self._post = None
 
     def abandon(self, topic: str) -> None:
         self._witness.abandoned(topic)
         self.inner.abandon(topic)
-
-
-def _to_nobody(_what: object) -> None:
-    """Where a post of a simulation that is over reports to."""
 
 
 _: type[Outlet] = _SeenOutlet

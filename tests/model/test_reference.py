@@ -1,10 +1,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
+from model.reference import ReferenceTopic
 from naive import topic_events
 
 from lightspeed.actors.topics import TopicState
 from lightspeed.actors.topics.rules.outbound import PresenceDiff
-from lightspeed.testing.invariants.reference import ReferenceTopic
 
 
 @given(st.lists(topic_events, max_size=40))
