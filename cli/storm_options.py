@@ -40,7 +40,6 @@ def add_storm(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         help="who brings members back after a crash; default: the clients, in their own time",
     )
     storm.add_argument("--json", metavar="FILE", help="write the report there as JSON; an existing file is replaced")
-    storm.add_argument("--chart", metavar="FILE.svg", help="draw it there as SVG; an existing file is replaced")
     storm.add_argument("--quiet", action="store_true", help="show nothing while it lasts")
     return storm
 
