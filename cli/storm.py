@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -15,24 +15,92 @@ from lightspeed.actors.errors import InvalidOption
 from lightspeed.actors.text import escaped
 from lightspeed.channel import Behaviour, FaultPlan
 from lightspeed.cli.lines import LineFile, OutputFailed, say
-from lightspeed.cli.storm_run import Report, Settings, Storm, own_plan
 from lightspeed.cli.streams import read_file, tell
+
+if TYPE_CHECKING:
+    from lightspeed.cli.storm_run import Report, Storm
 
 INTERRUPTED = 130  # 128 and the number of SIGINT, as shells have it
 
-Show = Callable[[Storm], object]
+Show = Callable[["Storm"], object]
 
 _PAINTS_S = 0.25  # a few a second: each takes some ms from the storm
 _TELLS_S = 1.0
 
 
+_HELP = """\
+Half of the topics are relays, half have a behaviour. Each event has an identity, and in the end each must have been handled or
+answered, or be a dead letter, or have been lost by a fault on purpose.
+
+The same seed sends the same events, thread by thread, under a plan that decides alike. But how the threads take turns is not
+set by it, and so neither is which event meets which fault. To repeat a run exactly there is `lightspeed simulate`.
+
+A plan is what `--print-plan` prints, with faults of your own. Where it names code (`when`), that is imported and run.
+
+Exit status: 0 every event is accounted for; 1 some are not, and some of them are listed, or the output could not be written;
+2 the command line or a file was bad; 130 interrupted (the report still comes)."""
+
+
+def add_storm(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> argparse.ArgumentParser:
+    """Add the command, without what it runs."""
+    storm = commands.add_parser(
+        "storm",
+        help="many topics and clients under a plan of faults, and an account of every event",
+        description="Have many topics fail by plan while many clients send to them, and account for every event.",
+        epilog=_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    storm.add_argument("--seconds", type=_seconds, default=10.0, help="how long it lasts; default 10")
+    storm.add_argument("--topics", type=_count, default=500, metavar="N", help="how many topics; default 500")
+    storm.add_argument("--clients", type=_count, default=2000, metavar="N", help="how many clients at once; default 2,000")
+    storm.add_argument("--threads", type=_count, default=4, metavar="N", help="how many threads send for them; default 4")
+    storm.add_argument("--seed", type=_seed, default=1, metavar="N", help="of the events and of its own plan; default 1")
+    storm.add_argument(
+        "--plan", metavar="FILE", help="a fault plan as JSON; default: one of its own, with something of every kind"
+    )
+    storm.add_argument("--print-plan", action="store_true", help="print the plan, and do nothing else")
+    storm.add_argument(
+        "--rejoin",
+        choices=("client", "supervisor"),
+        default="client",
+        help="who brings members back after a crash; default: the clients, in their own time",
+    )
+    storm.add_argument("--json", metavar="FILE", help="write the report there as JSON; an existing file is replaced")
+    storm.add_argument("--quiet", action="store_true", help="show nothing while it lasts")
+    return storm
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 86_400:
+        raise argparse.ArgumentTypeError(f"must be a number of seconds above 0 and at most a day, got {text!r}")
+    return value
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and int(text[:8]) >= 1 and len(text) <= 7):
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 to 9999999, got {text!r}")
+    return int(text)
+
+
+def _seed(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) <= 15):
+        raise argparse.ArgumentTypeError(f"must be a whole number from 0 up, of at most 15 digits, got {text!r}")
+    return int(text)
+
+
 def storm(options: argparse.Namespace) -> int:
-    """Run it as the options of `storm_options` say; returns the exit status.
+    """Run it as the options of `add_storm` say; returns the exit status.
 
     Raises:
         InvalidOption: the plan is none.
         OSError: a file can't be read or written.
     """
+    from lightspeed.cli.storm_run import Settings, Storm, own_plan  # no other command needs it
+
     plan = own_plan(options.seed, options.seconds) if options.plan is None else _read(options.plan)
     if options.print_plan:
         return 0 if say(plan.to_json().decode()) else 1
@@ -109,7 +177,7 @@ def view(*, is_quiet: bool) -> Iterator[Show]:
 def _now_and_then(period_s: float, show: Show) -> Show:
     next_s = 0.0
 
-    def shown(storm: Storm) -> None:
+    def shown(storm: "Storm") -> None:
         nonlocal next_s
         if storm.elapsed_s >= next_s:
             next_s = storm.elapsed_s + period_s
@@ -118,7 +186,7 @@ def _now_and_then(period_s: float, show: Show) -> Show:
     return shown
 
 
-def painted(storm: Storm) -> Any:
+def painted(storm: "Storm") -> Any:
     """For rich."""
     from rich.console import Group
     from rich.table import Table
@@ -133,7 +201,7 @@ def painted(storm: Storm) -> Any:
     return Group(f"storm, {storm.elapsed_s:.0f} of {storm.settings.seconds:g} s; Ctrl-C ends it", "", table)
 
 
-def rows_of(storm: Storm) -> list[tuple[str, str]]:
+def rows_of(storm: "Storm") -> list[tuple[str, str]]:
     """How it goes, without the faults by kind."""
     pulse, heals = storm.pulse, storm.pulse.heals()
     is_up = len(storm.settings.topics) - pulse.restarting - len(pulse.down)
@@ -149,12 +217,12 @@ def rows_of(storm: Storm) -> list[tuple[str, str]]:
     ]
 
 
-def _tell(storm: Storm) -> None:
+def _tell(storm: "Storm") -> None:
     told = ", ".join(f"{name} {value}" for name, value in rows_of(storm))
     tell(f"storm, {storm.elapsed_s:.0f} s: {told}")
 
 
-def lines_of(report: Report) -> Iterator[str]:
+def lines_of(report: "Report") -> Iterator[str]:
     """For a terminal."""
     yield f"A storm of {report.seconds:.1f} s, ended {report.ended}"
     yield (
@@ -173,7 +241,7 @@ def lines_of(report: Report) -> Iterator[str]:
         yield f"  {escaped(example, None)}"
 
 
-def _tables(report: Report) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+def _tables(report: "Report") -> Iterator[tuple[str, list[tuple[str, str]]]]:
     account, heals = report.account, report.time_to_heal_ms
     yield (
         "events",
