@@ -55,7 +55,7 @@ class Incarnation:
         self.at_work_since_s = now_s
         """When it was given what it is at work on."""
         self.had_members = False
-        self._unread: list[tuple[Recipients, tuple[str, ...]]] = []
+        self._unread: list[tuple[Recipients | PresenceDiff, tuple[str, ...]]] = []
         self.emptied_by: TopicEvent | None = None
         """The event by which the last of its members left."""
         self._twin: ReferenceRoom | None = None
@@ -109,6 +109,17 @@ class Incarnation:
         self.had_members = self.had_members or bool(self.reference.members)
 
     def _is_same(self, messages: Messages, due: Messages) -> bool:
+        return self._has_same_values(messages, due) and self._has_same_beside(messages, due)
+
+    def _has_same_beside(self, messages: Messages, due: Messages) -> bool:
+        """What is no part of their values: whom a diff is for, read when others have come and gone; whom a broadcast is from."""
+        for message, other in zip(messages, due, strict=True):
+            if isinstance(message, PresenceDiff) and isinstance(other, PresenceDiff):
+                self._unread.append((message, other.recipients))
+        pairs = zip(messages, due, strict=True) if self._twin is None else ()  # a twin's hooks don't say whom a broadcast is from
+        return all(getattr(message, "sender", None) == getattr(other, "sender", None) for message, other in pairs)
+
+    def _has_same_values(self, messages: Messages, due: Messages) -> bool:
         first = messages[0] if messages else None
         recipients = unread(first) if type(first) is BroadcastMessage else None
         if recipients is None or len(messages) != 1:
@@ -167,8 +178,9 @@ class Incarnation:
         """It is at rest, or has ended as it was told: it holds what it was seen to have become."""
         post, state = self.post, self.post.state
         for recipients, members in self._unread:
-            if tuple(recipients) != members:
-                self._breach("model", f"recipients {tuple(recipients)}, read later, where {members} were due")
+            read = recipients.recipients if isinstance(recipients, PresenceDiff) else tuple(recipients)
+            if read != members:
+                self._breach("model", f"recipients {read}, read later, where {members} were due")
         self._unread.clear()
         if state is None or not post.settled:
             return

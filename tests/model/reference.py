@@ -4,7 +4,7 @@ It shares nothing with what it is compared with but the shapes of events and mes
 """
 
 from lightspeed.actors.topics.rules.events import Broadcast, Join, Leave, Push, Rejoin, TopicEvent
-from lightspeed.actors.topics.rules.outbound import BroadcastMessage, Outbound, PresenceDiff, PushMessage, Reply
+from lightspeed.actors.topics.rules.outbound import BroadcastMessage, Outbound, PresenceDiff, PushMessage, Reply, set_aside
 from lightspeed.actors.topics.rules.presence import Diff, Entry, Meta
 
 
@@ -28,7 +28,9 @@ class ReferenceTopic:
         if event.client_id not in self.members:
             return (Reply(event.client_id, self.topic, "error", "not_joined"),)
         if isinstance(event, Broadcast):
-            return (BroadcastMessage(self.topic, event.payload, tuple(self.members)),)
+            message = BroadcastMessage(self.topic, event.payload, tuple(self.members))
+            set_aside(message, event.client_id)
+            return (message,)
         if isinstance(event, Push):
             return (PushMessage(event.client_id, self.topic, event.event, event.payload),)
         assert isinstance(event, Leave)
@@ -80,7 +82,9 @@ class ReferenceTopic:
         return Reply(event.client_id, self.topic, "ok", payload)
 
     def _diff(self, joins: tuple[Entry, ...] = (), leaves: tuple[Entry, ...] = ()) -> PresenceDiff:
-        return PresenceDiff(self.topic, Diff(self.topic, joins, leaves))
+        diff = PresenceDiff(self.topic, Diff(self.topic, joins, leaves))
+        set_aside(diff, tuple(self.members))
+        return diff
 
 
 def _client_of(meta: Meta) -> str:
