@@ -13,7 +13,7 @@ from lightspeed.actors.errors import (
 )
 from lightspeed.actors.logs import be_silent, lead_pykka_records
 from lightspeed.actors.pool import ActorPool, default_pool
-from lightspeed.actors.runtime import Pool, Runtime, Threads
+from lightspeed.actors.runtime import Layer, Pool, Runtime, RuntimeOver, Threads
 from lightspeed.actors.threaded import Supervisable
 from lightspeed.actors.watching import Down, unwatch, watch
 
@@ -25,11 +25,13 @@ __all__ = [
     "Ignore",
     "InForkedChild",
     "InsideActor",
+    "Layer",
     "NotSupervisable",
     "Pool",
     "PoolClosed",
     "PooledActor",
     "Runtime",
+    "RuntimeOver",
     "Shutdown",
     "Supervisable",
     "Threads",

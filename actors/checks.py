@@ -4,6 +4,7 @@ import functools
 import inspect
 import math
 import types
+from typing import Any
 
 from lightspeed.actors.errors import InvalidOption
 
@@ -41,7 +42,7 @@ _WRITTEN = (types.FunctionType, types.MethodType)
 _PUT_OFF = (types.CoroutineType, types.GeneratorType, types.AsyncGeneratorType)
 
 
-def puts_off(call: object) -> bool:
+def puts_off(call: Any) -> bool:
     """Whether a call is known to be a coroutine or generator function, a partial of one, or an object that is called as one."""
     while type(call) is functools.partial:
         call = call.func

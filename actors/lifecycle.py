@@ -132,7 +132,7 @@ class Mortal(pykka.Actor):
             self._handle_failure(*sys.exc_info())
         self._mortal_end(error)
 
-    def _handle_failure(self, _type: Any, exception_value: Any, _traceback: Any) -> None:
+    def _handle_failure(self, exception_type: Any, exception_value: Any, traceback: Any) -> None:
         self._mortal_take_out()
         if not issubclass(type(exception_value), (*self.ordered_failures, Shutdown)):
             log_as_pykka(logging.ERROR, "Unhandled exception in", self, exception_value)

@@ -36,6 +36,7 @@ class Runnable(Protocol):
 
     def _pooled_run(self, limit: int, spot: Spot) -> bool:
         """Handle at most so many messages; whether more wait. Raises only what was thrown into the thread, whose spot this is."""
+        ...
 
     def _pooled_has_work(self) -> bool: ...
 

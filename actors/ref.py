@@ -123,11 +123,11 @@ class PooledRef(pykka.ActorRef[Any]):
     def __init__(self, actor: "PooledActor") -> None:
         self._actor = actor
 
-    actor_class = property(lambda self: type(self._actor))
-    actor_urn = property(lambda self: self._actor.actor_urn)
+    actor_class: Any = property(lambda self: type(self._actor))
+    actor_urn: Any = property(lambda self: self._actor.actor_urn)
     _mortal_place = property(lambda self: self._actor)
-    actor_inbox = property(lambda self: self._actor.actor_inbox)
-    actor_stopped = property(lambda self: self._actor.actor_stopped)
+    actor_inbox: Any = property(lambda self: self._actor.actor_inbox)
+    actor_stopped: Any = property(lambda self: self._actor.actor_stopped)
 
     @property
     def _actor_weakref(self) -> Any:  # type: ignore[override]

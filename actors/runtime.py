@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import pykka
 
@@ -59,21 +59,24 @@ class SupervisedRef(Protocol):
 
     def is_alive(self) -> bool: ...
 
-    def tell_here(self, message: Any) -> bool:
+    def tell_here(self, message: Any, /) -> bool:
         """Let an idle actor handle the message in the calling thread; False, and nothing done, where it can't be.
 
         For an actor's own thread only, for roles of ours, whose code waits for nobody, and for no message by which user code is
         run.
         """
+        ...
 
-    def handle_here(self, message: Any) -> bool:
+    def handle_here(self, message: Any, /) -> bool:
         """Let an idle actor handle the message in the thread of a caller, whole or not at all; False, and nothing done, else.
 
         What it raises is the calling thread's own, and harms no actor.
         """
+        ...
 
     def left_over(self) -> list[Any]:
         """Take what an actor that is dead or given up was told and has yet to handle, in order."""
+        ...
 
 
 class Runtime(Protocol):
@@ -82,36 +85,47 @@ class Runtime(Protocol):
     def start(self, role: type, *args: Any) -> SupervisedRef:
         """Start an actor of this runtime's kind with the hooks of `role`, a class that is written without a kind.
 
+        ...
         Raises:
             Exception: it could not be started; then nothing of it is left.
         """
+        ...
 
     def start_on_thread(self, role: type, *args: Any) -> SupervisedRef:
         """Start an actor that may block: it must hold up no other."""
+        ...
 
     def future(self) -> pykka.Future[Any]:
         """An empty future, of the kind that a thread outside the actors can wait on."""
+        ...
 
     def call_later(self, delay_s: float, call: Callable[[], None]) -> Timer:
         """Call once, after the delay. The call must not block."""
+        ...
 
     def monotonic_s(self) -> float:
         """A clock for deadlines, in seconds."""
+        ...
 
     def random(self) -> float:
         """A number from 0 up and below 1, as of `random.Random`: for the jitter of backoffs."""
+        ...
 
     def blocking(self) -> AbstractContextManager[None]:
         """Around code of the user's that may block, in an actor: the others must not wait for it, but for some milliseconds."""
+        ...
 
     def holds_here(self) -> bool:
         """Whether the calling thread is in the middle of a call of the runtime's: then a finalizer, or a signal handler, asks."""
+        ...
 
     def retire(self) -> None:
         """The last actor is about to end: nothing is to be kept ready for more. Must not wait."""
+        ...
 
-    def join(self, timeout_s: float) -> list[str]:
+    def join(self, timeout_s: float, /) -> list[str]:
         """Wait until every stopped actor's resources are given back; the names of those that are still busy after the timeout."""
+        ...
 
 
 class Threads:
@@ -212,6 +226,15 @@ class _AtHome(PooledActor):
 
     def __init__(self) -> None:
         super().__init__(pool=self.home)
+
+
+@runtime_checkable
+class Layer(Protocol):
+    """A thing that changes what a channel's runtime does: faults, capsules, metrics, or a program's own."""
+
+    def over(self, runtime: Runtime) -> Runtime:
+        """A runtime over this one, which is one channel's alone; most are a `RuntimeOver`. Called once for each channel."""
+        ...
 
 
 class RuntimeOver:

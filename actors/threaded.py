@@ -53,7 +53,7 @@ class KeptInbox:
     def put(self, envelope: Envelope[Any], /) -> None:
         if self._forks != _forks:
             raise InForkedChild
-        reply = envelope.reply_to
+        reply: Any = envelope.reply_to
         if reply is not None and hasattr(reply, "target"):
             reply.target = self.owner()  # who waits for it is known to wait for this actor
         self._queue.put(envelope)

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable, Sequence
 from stopwatch import Stopwatch, expect
 from visits import Law, visits
 
-from lightspeed.channel import Broadcast, BroadcastMessage, Channel, Event, Join, Leave, Outbound, Rejoin, Reply, Runtime
+from lightspeed.actors import Runtime
+from lightspeed.channel import Broadcast, BroadcastMessage, Channel, Event, Join, Leave, Outbound, Rejoin, Reply
 
 HandOver = Callable[[Channel, Sequence[Event]], None]
 

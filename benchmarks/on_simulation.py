@@ -1,8 +1,9 @@
 """Our simulation: how many steps it makes in a second, and how long a day of virtual time takes."""
 
+from model.random_scenario import random_scenario
 from stopwatch import Stopwatch, expect
 
-from lightspeed.testing import Case, Client, Simulation, play, random_scenario
+from lightspeed.testing import Case, Client, Simulation, play
 
 TOPICS = ("room:1", "room:2", "room:3")
 ALIVE_EACH_S = 30

@@ -240,7 +240,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         try:
             value = cell.cell_contents
         except ValueError:  # it is empty
-            name = None
+            name = value = None
         if name is not None and is_to_go(value):
             return types.CellType, (self._redact(name, value)[1],)
         return self.dispatch_table[types.CellType](cell)

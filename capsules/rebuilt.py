@@ -112,7 +112,8 @@ def reduced(obj: Any, how: Any) -> Reduced:
         raise TypeError("no pickle can be made of what it gives for itself")
     if len(how) == 6:
         return Reduced(how, runs=not is_pythons(kind))
-    func, args, state, items, pairs = (*how, None, None, None)[:5]
+    given: Any = (*how, None, None, None)
+    func, args, state, items, pairs = given[:5]
     if _sets_its_state(kind):
         return Reduced(how, runs=not is_pythons(kind))
     if func is _MAKE_EMPTY:

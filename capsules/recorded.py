@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from lightspeed.actors.errors import Shutdown, TopicCrash
 from lightspeed.actors.runtime import Runtime, RuntimeOver, SupervisedRef
 from lightspeed.actors.topics.actor import TopicActor
+from lightspeed.capsules.options import Capsules
 from lightspeed.capsules.record import Record
 from lightspeed.capsules.writer import CapsuleWriter, find_of
-from lightspeed.supervision.topics.options import Capsules
 
 if TYPE_CHECKING:
     _Role = TopicActor

@@ -40,15 +40,15 @@ _MOST_WITHIN = 3
 _LONGEST_NUMBER = 400
 
 
-def looks_secret(name: object) -> bool:
+def looks_secret(name: Any) -> bool:
     """Whether what stands under such a name is better not shown."""
-    kind = type(name)
+    kind: Any = type(name)
     if isinstance(kind, EnumMeta) and not issubclass(kind, str):
         name = object.__getattribute__(name, "_name_")
         kind = type(name)
     if issubclass(kind, str):
         return _looks_secret(str.__str__(name))
-    return issubclass(kind, bytes) and _looks_secret(bytes.decode(name, "latin-1"))  # type: ignore[arg-type]
+    return issubclass(kind, bytes) and _looks_secret(bytes.decode(name, "latin-1"))
 
 
 @lru_cache(maxsize=10_000)

@@ -20,13 +20,13 @@ from lightspeed.actors.topics.mail import Delivery, Post, RestoreMembers, TimerD
 from lightspeed.actors.topics.rules.topic import TopicState
 from lightspeed.capsules import file as capsule_file
 from lightspeed.capsules.capsule import Failure, Header, Sizes
+from lightspeed.capsules.options import Capsules
 from lightspeed.capsules.pickler import Pickled, pickled
 from lightspeed.capsules.record import Place
 from lightspeed.capsules.redaction import Censor
 from lightspeed.capsules.replay import Step, label_of, step_of, why_not_loaded
 from lightspeed.capsules.secrets import secrets_in
 from lightspeed.capsules.told import Raised
-from lightspeed.supervision.topics.options import Capsules
 
 # So long another process may take to load what only a trial can tell of.
 _TRIAL_S = 10.0

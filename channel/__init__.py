@@ -1,37 +1,22 @@
-"""All that an embedder needs: `from lightspeed.channel import Channel, Join, Broadcast, new_single_node`."""
+"""All that an embedder needs: `from lightspeed.channel import Channel, Join, Broadcast, new_single_node`.
 
-from lightspeed.actors import Pool, Runtime, Threads
+Fault kinds are in `lightspeed.faults`, what replays capsules in `lightspeed.capsules`, simulations in `lightspeed.testing`, the
+supervisor of any actors in `lightspeed.supervision`.
+"""
+
+from lightspeed.actors import Pool, Threads
 from lightspeed.actors.errors import (
-    CapsuleRefused,
     ChannelClosed,
     ChannelTimeout,
-    FaultsNotFired,
     InForkedChild,
-    InjectedFault,
     InsideActor,
-    InvalidCapsule,
     InvalidEvent,
     InvalidOption,
     InvalidTrace,
     LightspeedError,
     RoomMisused,
-    TokenUsed,
-    TopicCrash,
-    TopicStuck,
 )
-from lightspeed.actors.topics import ChannelState
-from lightspeed.actors.topics.rules.events import (
-    Broadcast,
-    Crash,
-    Event,
-    Join,
-    Leave,
-    Push,
-    Rejoin,
-    Restart,
-    check_event,
-    event_label,
-)
+from lightspeed.actors.topics.rules.events import Broadcast, Crash, Event, Join, Leave, Push, Rejoin, Restart, event_label
 from lightspeed.actors.topics.rules.outbound import (
     BroadcastMessage,
     Outbound,
@@ -43,99 +28,59 @@ from lightspeed.actors.topics.rules.outbound import (
 )
 from lightspeed.actors.topics.rules.presence import Diff, Entry, Meta
 from lightspeed.actors.topics.rules.room import Behaviour, Room
-from lightspeed.channel.channel import Adapter, Channel, ClusterReady, SingleNode, new_cluster_ready, new_single_node
+from lightspeed.capsules import Capsules
+from lightspeed.channel.channel import Channel, ClusterReady, SingleNode, new_cluster_ready, new_single_node
 from lightspeed.channel.codec import decode_event, encode
-from lightspeed.channel.trace import read_batches, read_trace
-from lightspeed.faults import (
-    Delay,
-    DelayReply,
-    Drop,
-    Duplicate,
-    FailSupervisor,
-    FaultPlan,
-    Full,
-    Hang,
-    Jump,
-    LoseReply,
-    Poison,
-    Raise,
-    Reorder,
-    Slow,
-)
+from lightspeed.channel.trace import read_trace
+from lightspeed.faults import FaultPlan
 from lightspeed.supervision import Backoff, Tree
-from lightspeed.supervision.topics import Capsules, DeadLetter, Restarts, Sink
+from lightspeed.supervision.topics import DeadLetter, Restarts
 
 __all__ = [
-    "Adapter",
     "Backoff",
     "Behaviour",
     "Broadcast",
     "BroadcastMessage",
-    "CapsuleRefused",
     "Capsules",
     "Channel",
     "ChannelClosed",
-    "ChannelState",
     "ChannelTimeout",
     "ClusterReady",
     "Crash",
     "DeadLetter",
-    "Delay",
-    "DelayReply",
     "Diff",
-    "Drop",
-    "Duplicate",
     "Entry",
     "Event",
-    "FailSupervisor",
     "FaultPlan",
-    "FaultsNotFired",
-    "Full",
-    "Hang",
     "InForkedChild",
-    "InjectedFault",
     "InsideActor",
-    "InvalidCapsule",
     "InvalidEvent",
     "InvalidOption",
     "InvalidTrace",
     "Join",
-    "Jump",
     "Leave",
     "LightspeedError",
-    "LoseReply",
     "Meta",
     "Outbound",
-    "Poison",
     "Pool",
     "PresenceDiff",
     "Push",
     "PushMessage",
-    "Raise",
     "Rejoin",
-    "Reorder",
     "Reply",
     "Restart",
     "Restarts",
     "Room",
     "RoomMisused",
-    "Runtime",
     "SingleNode",
-    "Sink",
-    "Slow",
     "System",
     "Threads",
-    "TokenUsed",
-    "TopicCrash",
-    "TopicStuck",
     "Tree",
-    "check_event",
     "decode_event",
     "encode",
     "event_label",
     "new_cluster_ready",
     "new_single_node",
     "outbound_label",
-    "read_batches",
     "read_trace",
 ]

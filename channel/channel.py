@@ -2,7 +2,7 @@
 
 import sys
 import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from operator import attrgetter
 from types import TracebackType
@@ -17,7 +17,7 @@ from lightspeed.actors.context import current_actor, here
 from lightspeed.actors.errors import ChannelClosed, ChannelTimeout, InsideActor, InvalidEvent, InvalidOption
 from lightspeed.actors.logs import settle
 from lightspeed.actors.process import WeakBag, in_forked_child
-from lightspeed.actors.runtime import Pool, Runtime, SupervisedRef
+from lightspeed.actors.runtime import Layer, Pool, Runtime, SupervisedRef
 from lightspeed.actors.topics.actor import TopicActor
 from lightspeed.actors.topics.mail import Delivery, Order
 from lightspeed.actors.topics.rules.events import Crash, Event, Patterns, Restart, check_event
@@ -26,10 +26,12 @@ from lightspeed.actors.topics.rules.presence import Entry
 from lightspeed.actors.topics.rules.room import Behaviour
 from lightspeed.actors.topics.rules.topic import Messages
 from lightspeed.actors.workers import Worker
-from lightspeed.faults import FaultPlan, FaultyRuntime, Injector
+from lightspeed.capsules import Capsules
+from lightspeed.faults import FaultPlan
+from lightspeed.faults.injector import Injector
+from lightspeed.faults.runtime import FaultyRuntime
 from lightspeed.supervision import Tree
 from lightspeed.supervision.topics import (
-    Capsules,
     DeadLetter,
     DeadLetters,
     Door,
@@ -82,6 +84,7 @@ class ChannelOptions(TypedDict, total=False):
     rejoin: Literal["client", "supervisor"]
     faults: FaultPlan | None
     capsules: Capsules | None
+    layers: Sequence[Layer]
     runtime: Runtime | None
 
 
@@ -118,6 +121,8 @@ class Channel:
         rejoin: who brings the members of a topic back after its end: `client`, the default, they do by `Rejoin`; `supervisor`, it
             replays who was in it when it ended, which gives presence diffs and no replies.
         capsules: where a topic that fails leaves a file by which the failure can be repeated. None, the default: nowhere.
+        layers: what else changes this channel's runtime, the first innermost; `capsules` and `faults` come over them. A layer
+            is what has `over(runtime)`. Default: none.
         runtime: the kind of actor and the clock. Default: `Pool()`, all actors on one worker; `Threads()` gives each a daemon
             thread. It must be the channel's own: it ends with it.
 
@@ -141,6 +146,7 @@ class Channel:
         rejoin: Literal["client", "supervisor"] = "client",
         faults: FaultPlan | None = None,
         capsules: Capsules | None = None,
+        layers: Sequence[Layer] = (),
         runtime: Runtime | None = None,
     ) -> None:
         self._adapter = _check_adapter(SingleNode() if adapter is None else adapter)
@@ -155,16 +161,13 @@ class Channel:
             own_thread=Patterns("own_thread", dict.fromkeys(_check_several("own_thread", own_thread), True)),
         )
         _check_sink(on_outbound)
-        if not (capsules is None or isinstance(capsules, Capsules)):
-            raise InvalidOption("capsules", capsules, "must be a Capsules or None")
-        self._faults = None if faults is None else Injector(faults)
-        self._runtime: Runtime = DEFAULT_RUNTIME() if runtime is None else _take(runtime)
-        if capsules is not None:
-            from lightspeed.capsules.recorded import Recorded
-
-            self._runtime = Recorded(self._runtime, capsules)
-        if self._faults is not None:
-            self._runtime = FaultyRuntime(self._runtime, self._faults)
+        layers = (*_check_layers(layers), *_check_shorthands(capsules, faults))
+        runtimes: list[Runtime] = [DEFAULT_RUNTIME() if runtime is None else _check_untaken(runtime)]
+        for layer in layers:
+            runtimes.append(layer.over(runtimes[-1]))
+        self._faults: Injector | None = next((over.injector for over in runtimes if isinstance(over, FaultyRuntime)), None)
+        self._runtime = runtimes[-1]
+        _taken.add(runtimes[0])
         self._outbox = Outbox()
         self._dead_letters = DeadLetters()
         outlet: Outbox | SinkLanes = self._outbox
@@ -430,12 +433,27 @@ _taken: WeakBag[Runtime] = WeakBag()
 in_forked_child(_taken.renew_lock)
 
 
-def _take(runtime: Runtime) -> Runtime:
+def _check_untaken(runtime: Runtime) -> Runtime:
     """A runtime ends with its channel, and so is that one's alone."""
     if any(runtime is other for other in _taken):
         raise InvalidOption("runtime", runtime, "must be the channel's own: this one was another channel's")
-    _taken.add(runtime)
     return runtime
+
+
+def _check_layers(layers: Sequence[Layer]) -> list[Layer]:
+    if not isinstance(layers, (tuple, list)):
+        raise InvalidOption("layers", layers, "must be several layers, as a tuple or a list")
+    for layer in layers:
+        if isinstance(layer, type) or not isinstance(layer, Layer):
+            raise InvalidOption("layers", layer, "must be a layer: what has over(runtime)")
+    return list(layers)
+
+
+def _check_shorthands(capsules: Capsules | None, faults: FaultPlan | None) -> list[Layer]:
+    for option, layer, kind in (("capsules", capsules, Capsules), ("faults", faults, FaultPlan)):
+        if not (layer is None or isinstance(layer, kind)):
+            raise InvalidOption(option, layer, f"must be a {kind.__name__} or None")
+    return [layer for layer in (capsules, faults) if layer is not None]
 
 
 def _check_sink(sink: Sink | None) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from lightspeed.channel import LightspeedError
 from lightspeed.cli.lines import say
 from lightspeed.cli.simulations import add_simulations
-from lightspeed.cli.storm_options import add_storm
+from lightspeed.cli.storm import add_storm, storm
 from lightspeed.cli.streams import flush, open_closed_streams, tell
 
 INTERRUPTED = 130  # 128 and the number of SIGINT, as shells have it
@@ -66,7 +66,7 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = _Parser(prog="lightspeed", description="Channels whose topics are supervised actors.")
     parser.add_argument("--version", action="version", version=f"%(prog)s {version('lightspeed-channels')}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands: Any = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     play = commands.add_parser(
         "play",
         help="drive a channel with a trace of events and write what it gives out",
@@ -80,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     play.set_defaults(run=_play)
     _add_capsule(commands)
     add_simulations(commands)
-    add_storm(commands).set_defaults(run=_storm)
+    add_storm(commands).set_defaults(run=storm)
     return parser
 
 
@@ -133,9 +133,3 @@ def _replay(options: argparse.Namespace) -> int:
     from lightspeed.cli.capsule import replay
 
     return replay(options.file, options.timeout, run_untrusted_code=options.run_untrusted_code)
-
-
-def _storm(options: argparse.Namespace) -> int:
-    from lightspeed.cli.storm import storm
-
-    return storm(options)

@@ -4,17 +4,34 @@ import os
 import stat
 import sys
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from io import BufferedIOBase
 from typing import NoReturn, cast
 
 from tqdm import tqdm
 
-from lightspeed.channel import Channel, InvalidOption, InvalidTrace, encode, read_batches
+from lightspeed.channel import (
+    BroadcastMessage,
+    Channel,
+    Event,
+    InvalidOption,
+    InvalidTrace,
+    Outbound,
+    PushMessage,
+    Reply,
+    System,
+    encode,
+    event_label,
+    outbound_label,
+)
+from lightspeed.channel.trace import read_batches
 from lightspeed.cli.lines import LineFile, LineStream, OutputFailed
 from lightspeed.cli.streams import tell
-from lightspeed.cli.tally import Tally
+
+_EVENTS = ("join", "rejoin", "leave", "broadcast", "push", "crash", "restart")
+_MESSAGES = ("reply", "push_message", "broadcast_message", "presence_diff", "system")
 
 
 def play(trace: str, output: str | None, *, summary: bool) -> int:
@@ -39,7 +56,7 @@ def play(trace: str, output: str | None, *, summary: bool) -> int:
         return status
 
 
-def _play(source: BufferedIOBase, trace: str, out: LineFile | LineStream, channel: Channel, tally: Tally) -> int:
+def _play(source: BufferedIOBase, trace: str, out: LineFile | LineStream, channel: Channel, tally: "Tally") -> int:
     name = "standard input" if trace == "-" else trace
     with _progress(source, out) as bar:
         try:
@@ -60,7 +77,7 @@ def _play(source: BufferedIOBase, trace: str, out: LineFile | LineStream, channe
     return 0
 
 
-def _write(channel: Channel, out: LineFile | LineStream, tally: Tally) -> None:
+def _write(channel: Channel, out: LineFile | LineStream, tally: "Tally") -> None:
     messages = channel.flush_outbox()
     tally.count_messages(messages)
     out.write([encode(message) for message in messages])
@@ -91,3 +108,40 @@ def _progress(source: BufferedIOBase, out: LineFile | LineStream) -> "tqdm[NoRet
     status = os.fstat(source.fileno())
     hidden = out.is_terminal or not stat.S_ISREG(status.st_mode) or None  # None: only if standard error is no terminal
     return tqdm(total=status.st_size, unit="B", unit_scale=True, disable=hidden, file=sys.stderr, leave=False)
+
+
+class Tally:
+    """Counts as the trace goes by; it keeps nothing of it."""
+
+    def __init__(self) -> None:
+        self._events: Counter[str] = Counter()
+        self._messages: Counter[str] = Counter()
+        self._deliveries = 0
+        self._survived = 0
+
+    def count_events(self, events: Iterable[Event]) -> None:
+        self._events.update(map(event_label, events))
+
+    def count_messages(self, messages: Iterable[Outbound]) -> None:
+        for message in messages:
+            self._messages[outbound_label(message)] += 1
+            if isinstance(message, BroadcastMessage):
+                self._deliveries += len(message.recipients)
+            elif isinstance(message, (Reply, PushMessage)):
+                self._deliveries += 1
+            elif message == System("restarted"):
+                self._survived += 1
+
+    def rows(self, members: int, topics: int, elapsed_s: float) -> Iterator[str]:
+        """The table. A delivery is a message to one client: a reply, a push, or a broadcast once for each recipient."""
+        events = self._events.total()
+        rows: list[tuple[str, int]] = [("events", events)]
+        rows += [(f"  {label}", self._events[label]) for label in _EVENTS]
+        rows += [("outbound", self._messages.total())]
+        rows += [(f"  {label}", self._messages[label]) for label in _MESSAGES]
+        rows += [("deliveries", self._deliveries), ("crashes survived", self._survived)]
+        rows += [("members at the end", members), ("topics at the end", topics)]
+        rows += [("events per second", round(events / elapsed_s) if elapsed_s else 0)]
+        width = max(len(f"{value:,}") for _, value in rows)
+        for label, value in rows:
+            yield f"{label:<22}{value:>{width},}"

@@ -81,8 +81,9 @@ def _has_seeds(metafunc: pytest.Metafunc) -> bool:
 def _seeds(config: pytest.Config, marker: pytest.Mark | None) -> list[int]:
     if config.getoption("--lightspeed-replay") is not None:
         return [_trials(config).replayed_seed]
-    if config.getoption("--lightspeed-seed") is not None:
-        return [config.getoption("--lightspeed-seed")]
+    seed: Any = config.getoption("--lightspeed-seed")
+    if seed is not None:
+        return [seed]
     count = config.getoption("--lightspeed-seeds")
     if count is None:
         count = 1 if marker is None else marker.kwargs.get("seeds", 1)

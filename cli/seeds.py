@@ -9,17 +9,15 @@ from msgspec import Struct
 from lightspeed.actors.errors import InvalidOption
 from lightspeed.channel import FaultPlan
 from lightspeed.cli.streams import read_file
-from lightspeed.testing import Case, Outcome, Play, Scenario, every_schedule, play, random_scenario, sweep_crashes
+from lightspeed.testing import Case, Outcome, Play, Scenario, every_schedule, play, sweep_crashes
 from lightspeed.testing.scenario import find
 
 
 class Asked(Struct, frozen=True):
     """What is to be played."""
 
-    scenario: str | None
-    """A name, or a file of JSON; None: one that is drawn by lot for each seed."""
-    events: int
-    """Of one that is drawn."""
+    scenario: str
+    """A name, or a file of JSON."""
     scheduler: str
     plan: FaultPlan
     sweeps: bool
@@ -70,7 +68,7 @@ class Player:
 
     def __init__(self, asked: Asked) -> None:
         self._asked = asked
-        self._scenario: Scenario | Play | None = None if asked.scenario is None else load(asked.scenario)
+        self._scenario = load(asked.scenario)
 
     def seeds(self, seeds: Iterable[int], progress: Callable[[Outcome], object] | None = None) -> Played:
         """Until one fails. `progress`: called with each outcome."""
@@ -92,8 +90,7 @@ class Player:
 
     def seed(self, seed: int, progress: Callable[[Outcome], object]) -> Outcome | None:
         """What failed with this one."""
-        asked = self._asked
-        scenario = random_scenario(seed, asked.events) if self._scenario is None else self._scenario
+        asked, scenario = self._asked, self._scenario
         if asked.sweeps:
             return sweep_crashes(scenario, seed=seed, scheduler=asked.scheduler, plan=asked.plan, progress=progress)
         if asked.bound is not None:

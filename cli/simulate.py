@@ -29,8 +29,11 @@ def simulate(options: argparse.Namespace) -> int:
         InvalidOption: the scenario or the plan is none.
         OSError: a file can't be read or written.
     """
+    if options.scenario is None:
+        tell("lightspeed: say what to play: module:function, path/to/file.py:function, or a file of JSON (simulate --help)")
+        return 2
     plan = FaultPlan() if options.plan is None else FaultPlan.from_json(read_file("--plan", options.plan))
-    asked = Asked(options.scenario, options.events, options.scheduler, plan, options.sweep, options.exhaust, options.most)
+    asked = Asked(options.scenario, options.scheduler, plan, options.sweep, options.exhaust, options.most)
     player, seeds = Player(asked), _seeds(options)
     started_s = time.monotonic()
     played = _play(asked, player, seeds, options.jobs)

@@ -4,7 +4,7 @@ import argparse
 
 _SIMULATE_HELP = """\
 SCENARIO is a function of a Simulation, as module:function or path/to/file.py:function, or a file of JSON as Scenario.to_json
-writes it. Left out: random events to a channel under random faults, another scenario for each seed.
+writes it.
 
 Exit status: 0 nothing failed; 1 something did, with the seed that the last line says; 2 the command line or the input was bad;
 130 interrupted."""
@@ -34,7 +34,6 @@ def _add_simulate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     seeds.add_argument("--seeds", type=_count, metavar="N", help="how many; default 100, with --sweep and --exhaust 1")
     seeds.add_argument("--seed", type=_number, metavar="S", help="this one alone")
     simulate.add_argument("--from", type=_number, default=0, dest="first", metavar="S", help="the first seed; default 0")
-    simulate.add_argument("--events", type=_number, default=40, metavar="N", help="of a random scenario; default 40")
     simulate.add_argument("--scheduler", choices=["random", "priority", "round_robin"], default="random", help="default random")
     simulate.add_argument("--plan", metavar="FILE", help="faults for every channel: a FaultPlan as JSON")
     way = simulate.add_mutually_exclusive_group()

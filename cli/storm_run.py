@@ -1,33 +1,41 @@
-"""A storm: one channel, threads that send, a plan of faults, and the accounts of it all."""
+"""A storm: one channel, threads that send, and a plan of faults that shows which event each has hit."""
 
+import pkgutil
 import random
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import count
 from typing import Any, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lightspeed.actors.topics.rules.room import Behaviour
 from lightspeed.channel import (
     Backoff,
+    Broadcast,
     Channel,
     ChannelClosed,
     ChannelTimeout,
     Crash,
     Event,
     FaultPlan,
+    Join,
+    Leave,
     Outbound,
+    Push,
+    Rejoin,
     Restart,
     Restarts,
 )
-from lightspeed.cli.storm_accounts import Account, Accounts
-from lightspeed.cli.storm_events import some_events
-from lightspeed.cli.storm_plan import Strikes
-from lightspeed.cli.storm_pulse import Heals, Pulse
+from lightspeed.cli.storm_account import PUSHED, Account, Accounts, Heals, Pulse, TopicEvent
+from lightspeed.faults import Delay, DelayReply, Drop, Duplicate, Full, Hang, Jump, LoseReply, Poison, Raise, Reorder, Slow
+from lightspeed.faults.fault import Fault
+from lightspeed.faults.injector import Injector
 
-LOOK_S = 0.05  # between two looks at what came out; in so long a sink has been given a few thousand messages
+_LOOK_S = 0.05  # between two looks at what came out; in so long a sink has been given a few thousand messages
 _WAITS_S = 0.25  # for the answer to a `handle`, which may be lost on purpose
 _CLOSES_S = 60.0  # for what was accepted; whoever hangs has been given up long before
 _HANDLES = 10  # of so many events one is waited for; of a hundred, a fifth more is sent, and topics heal behind a backlog
@@ -73,6 +81,67 @@ class Report(Struct, frozen=True, kw_only=True):
     """It is in the time to heal."""
 
 
+def own_plan(seed: int, seconds: float) -> FaultPlan:
+    """Something of every kind, but no end of the channel; in the middle all relays fail at once, and the clock jumps."""
+    return FaultPlan(
+        (
+            Drop(probability=0.002),
+            Duplicate(probability=0.002),
+            Delay(0.02, probability=0.002),
+            Reorder(3, within_s=0.05, probability=0.002),
+            Full(probability=0.002),
+            Poison("poisoned", probability=0.002),
+            LoseReply(probability=0.002),
+            DelayReply(0.02, probability=0.002),
+            Slow(0.002, probability=0.001),
+            Hang(topic="room:*", probability=0.0001),
+            Raise(probability=0.005),
+            Raise("after", probability=0.002),
+            Raise("on_start", probability=0.02),
+            Raise("on_stop", probability=0.02),
+            Raise("on_failure", probability=0.02),
+            Raise(topic="relay:*", text="all at once", at_s=seconds / 2),
+            Jump(5.0, at_s=seconds / 2),
+        ),
+        seed=seed,
+    )
+
+
+class Strikes:
+    """Which event each fault has hit, in the order in which they did. Any thread strikes; one takes them."""
+
+    def __init__(self, plan: FaultPlan) -> None:
+        Injector(plan)  # refuses a `when` that names no function
+        self.plan = replace(plan, faults=tuple(map(self._watched, plan.faults)))
+        """The same, with faults that show their events."""
+        self.struck: deque[tuple[Fault, TopicEvent | None]] = deque()
+        """The event is None in a hook, and where only a time had come."""
+        self._shown = threading.local()
+
+    def on_fire(self, index: int, _topic: str) -> None:
+        """For the channel's injector, which calls it in the thread in which it has just called the fault's `when`."""
+        fault = self.plan.faults[index]
+        self.struck.append((fault, self._shown.event if _shows(fault) else None))
+
+    def _watched(self, fault: Fault) -> Fault:
+        if not _shows(fault):
+            return fault
+        holds: Callable[[TopicEvent | None, int], bool] | None = fault.when
+        if isinstance(fault.when, str):
+            holds = pkgutil.resolve_name(fault.when)
+
+        def shown(event: TopicEvent | None, members: int) -> bool:
+            self._shown.event = event
+            return holds is None or bool(holds(event, members))
+
+        return replace(fault, when=shown)
+
+
+def _shows(fault: Fault) -> bool:
+    """Else it comes by a timer, and with a `when` it would wait for an event."""
+    return fault.needs_event and not isinstance(fault, Jump)
+
+
 class Storm:
     """To be run once.
 
@@ -81,7 +150,6 @@ class Storm:
         behaviours: as of a `Channel`.
         streams: what each thread sends, orders to crash and restart among it, which have no account. None, the default: events
             of the clients.
-        collects: whether the outbox is flushed at each look, in place of a sink. Default False.
     """
 
     def __init__(
@@ -91,11 +159,9 @@ class Storm:
         *,
         behaviours: Mapping[str, Callable[[], Behaviour]] | None = None,
         streams: Sequence[Iterator[Event]] | None = None,
-        collects: bool = False,
     ) -> None:
         self.settings, self.accounts, self.pulse = settings, Accounts(), Pulse()
         self._streams = own_streams(settings) if streams is None else streams
-        self._collects = collects
         self._strikes = Strikes(FaultPlan() if plan is None else plan)
         self.fired: Counter[str] = Counter()
         """How often faults of each kind have acted."""
@@ -107,12 +173,12 @@ class Storm:
         self._began_s = time.monotonic()
         self._took_s = 0.0
         self.channel = Channel(
-            on_outbound=None if collects else self._hear,
+            on_outbound=self._hear,
             behaviours=behaviours,
             rejoin=settings.rejoin,
             restarts=settings.restarts,
             event_timeout_s=0.5,
-            timeout_s=30.0 if collects else _WAITS_S,
+            timeout_s=_WAITS_S,
             faults=None if plan is None else self._strikes.plan,
         )
         if self.channel.faults is not None:
@@ -141,7 +207,7 @@ class Storm:
             sender.start()
         try:
             while self._goes_on(senders):
-                time.sleep(LOOK_S)
+                time.sleep(_LOOK_S)
                 self._revive()
                 self._look()
                 show(self)
@@ -185,16 +251,12 @@ class Storm:
 
     def _look(self) -> None:
         """What is taken first was sent last: nothing is heard here of an event before it was sent."""
-        if self._collects:
-            for message in self.channel.flush_outbox():
-                self._hear(message)
         heard, struck, refused = taken(self._heard), taken(self._strikes.struck), taken(self._refused)
         for event in (event for sent in self._sent for event in taken(sent)):
             if not isinstance(event, (Crash, Restart)):
                 self.accounts.send(event)
-        for at_s, fault, hit in struck:
+        for fault, hit in struck:
             self.fired[str(fault.__struct_config__.tag)] += 1
-            self.pulse.beat("faults", at_s - self._began_s)
             self.accounts.strike(fault, hit)
         for event in refused:
             if not isinstance(event, (Crash, Restart)):
@@ -231,7 +293,7 @@ class Storm:
             account=self.accounts.balance(0 if faults is None else faults.lost),
             events_per_s=self.accounts.sent / self._took_s,
             faults=dict(sorted(self.fired.items())),
-            crashes=self.pulse.beats["crashes"].total(),
+            crashes=self.pulse.crashes,
             given_up=self.pulse.given_up,
             abandoned=self.channel.abandoned_count,
             dead_letters=self.channel.dead_letter_count,
@@ -253,3 +315,30 @@ def own_streams(settings: Settings) -> list[Iterator[Event]]:
 def taken(line: deque[Any]) -> list[Any]:
     """All that is in it now; others may go on appending."""
     return [line.popleft() for _ in range(len(line))]
+
+
+def some_events(chance: random.Random, topics: Sequence[str], clients: int, thread: int) -> Iterator[TopicEvent]:
+    """Without end, and no two of all threads are equal: that is by what they are known.
+
+    Args:
+        clients: so many at once; who leaves is followed by another.
+    """
+    members: list[tuple[str, str] | None] = [None] * clients
+    for number in count(1):
+        name = f"{thread}.{number}"
+        place = chance.randrange(clients)
+        member = members[place]
+        if member is None:
+            member = members[place] = name, chance.choice(topics)
+            yield Join(*member, f"user {place}", number)
+            continue
+        kind = chance.randrange(10)
+        if kind == 0:
+            members[place] = None
+            yield Leave(*member)
+        elif kind == 1:
+            yield Rejoin(*member, f"user {place}", number)
+        elif kind < 6:
+            yield Push(*member, PUSHED, name)
+        else:
+            yield Broadcast(*member, name)

@@ -1,5 +1,6 @@
 """What goes wrong on purpose: a plan of faults as a value, and how a channel's actors carry it out."""
 
+from lightspeed.actors.errors import FaultsNotFired, InjectedFault
 from lightspeed.faults.fault import (
     Delay,
     DelayReply,
@@ -16,10 +17,7 @@ from lightspeed.faults.fault import (
     Reorder,
     Slow,
 )
-from lightspeed.faults.harm import Pauses
-from lightspeed.faults.injector import Injector
 from lightspeed.faults.plan import FaultPlan
-from lightspeed.faults.runtime import FaultyRuntime
 
 __all__ = [
     "Delay",
@@ -29,13 +27,12 @@ __all__ = [
     "FailSupervisor",
     "Fault",
     "FaultPlan",
-    "FaultyRuntime",
+    "FaultsNotFired",
     "Full",
     "Hang",
-    "Injector",
+    "InjectedFault",
     "Jump",
     "LoseReply",
-    "Pauses",
     "Poison",
     "Raise",
     "Reorder",

@@ -66,6 +66,7 @@ class Pauses(Protocol):
             before any other, when the time is over, and nothing until then. Meanwhile `left_over` must not give that message:
             the supervisor has it, and answers it where the actor is given up.
         """
+        ...
 
     def end_pauses(self) -> None:
         """The channel ends: whoever is held up goes on. Must not wait."""

@@ -3,13 +3,16 @@
 from collections.abc import Callable
 from hashlib import blake2b
 from types import MethodType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 from msgspec import Struct
 
 from lightspeed.actors.errors import InvalidOption
 from lightspeed.faults.fault import KINDS, Fault
+
+if TYPE_CHECKING:
+    from lightspeed.actors.runtime import Runtime
 
 
 class FaultPlan(Struct, frozen=True, omit_defaults=True):
@@ -62,6 +65,16 @@ class FaultPlan(Struct, frozen=True, omit_defaults=True):
         """
         faults = tuple(msgspec.structs.replace(fault, when=_named(fault.when)) for fault in self.faults)
         return msgspec.json.encode(FaultPlan(faults, self.seed))
+
+    def over(self, runtime: "Runtime") -> "Runtime":
+        """A layer: a runtime over this one, on which the faults act. What carries them out is loaded with the first.
+
+        Raises:
+            InvalidOption: a `when` names no function.
+        """
+        from lightspeed.faults.runtime import FaultyRuntime
+
+        return FaultyRuntime(runtime, self)
 
     def chance(self, index: int, topic: str, number: int) -> float:
         """At least 0 and below 1: what a `probability` of the fault is held against. The same everywhere and in any order."""

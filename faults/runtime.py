@@ -13,6 +13,7 @@ from lightspeed.actors.topics.mail import Post
 from lightspeed.faults.fault import Delay, Drop, Duplicate, FailSupervisor, Fault, Hang, Jump, Raise, Reorder, Slow
 from lightspeed.faults.harm import Harm, Pauses, PutOff, pauses_of
 from lightspeed.faults.injector import Injector
+from lightspeed.faults.plan import FaultPlan
 from lightspeed.faults.supervisor import FaultySupervisor
 from lightspeed.faults.topic import FaultyTopic, Strike
 from lightspeed.faults.way import FaultyWay
@@ -21,15 +22,16 @@ from lightspeed.supervision.topics.transitions import TopicSupervisor
 
 
 class FaultyRuntime(RuntimeOver):
-    """For one channel.
+    """The runtime of one channel on which a plan acts.
 
     Args:
+        plan: what is to go wrong.
         pauses: how an actor is held up. None, the default: as the runtime under it does it, or else its thread waits.
     """
 
-    def __init__(self, under: Runtime, injector: Injector, pauses: Pauses | None = None) -> None:
+    def __init__(self, under: Runtime, plan: FaultPlan, pauses: Pauses | None = None) -> None:
         super().__init__(under)
-        self._injector = injector
+        self.injector = injector = Injector(plan)
         self._pauses = pauses_of(under) if pauses is None else pauses
         self._put_off = PutOff(under, injector.lose)
         self._alive: dict[Post, pykka.ActorRef[Any]] = {}
@@ -42,7 +44,7 @@ class FaultyRuntime(RuntimeOver):
     def begin(self, start: Callable[..., SupervisedRef], role: type, args: tuple[Any, ...]) -> SupervisedRef:
         if issubclass(role, TopicSupervisor):
             _runtime, outlet, door, *_rest = args
-            self._harm = Harm(self._injector, self._pauses, self._put_off, self._elapsed_s, outlet, self._alive)
+            self._harm = Harm(self.injector, self._pauses, self._put_off, self._elapsed_s, outlet, self._alive)
             ref = start(self._faulty(FaultySupervisor, role), *args)
             self._set_times(ref)
             return self._lead_to(ref, door)
@@ -67,7 +69,7 @@ class FaultyRuntime(RuntimeOver):
         except BaseException:
             self._alive.pop(post, None)
             raise
-        waits = any(self._injector.is_for(index, post.topic) for index in self._pausing)
+        waits = any(self.injector.is_for(index, post.topic) for index in self._pausing)
         return RefOver(ref) if waits else ref  # one that is held up must not hold up whoever tells it something
 
     def _faulty(self, mixin: type, role: type) -> type:
@@ -76,9 +78,9 @@ class FaultyRuntime(RuntimeOver):
         return self._roles[role]
 
     def _lead_to(self, ref: SupervisedRef, door: Door) -> SupervisedRef:
-        if not self._injector.of(Drop, Delay, Duplicate, Reorder):
+        if not self.injector.of(Drop, Delay, Duplicate, Reorder):
             return ref
-        self._way = FaultyWay(ref, door, self._injector, self._put_off, self._elapsed_s)
+        self._way = FaultyWay(ref, door, self.injector, self._put_off, self._elapsed_s)
         return self._way
 
     def _elapsed_s(self) -> float:
@@ -92,18 +94,18 @@ class FaultyRuntime(RuntimeOver):
             Jump: self._jump,
             FailSupervisor: partial(_strike, supervisor),
         }
-        for index, fault in self._injector.of(*acts):
+        for index, fault in self.injector.of(*acts):
             if fault.at_s is not None and not fault.needs_event:
                 self._put_off.later(fault.at_s, partial(acts[type(fault)], index, fault), counts=False)
 
     def _strike_topics(self, index: int, fault: Fault) -> None:
         for post, ref in self._alive.copy().items():
-            if self._injector.is_for(index, post.topic):
+            if self.injector.is_for(index, post.topic):
                 _strike(ref, index, fault)
 
     def _jump(self, index: int, fault: Fault) -> None:
         assert isinstance(fault, Jump)
-        if self._injector.fire(index, ""):
+        if self.injector.fire(index, ""):
             self._jumped_s += fault.by_s
 
 

@@ -23,7 +23,7 @@ class FaultySupervisor(_Supervisor):
     _doom: tuple[Delivery, Exception] | None = None
     """At which event it fails, and of what."""
 
-    def receive_here(self, _message: Any) -> object:
+    def receive_here(self, delivery: Any) -> object:
         return NOT_HERE  # a fault is no caller's
 
     def on_receive(self, message: Any) -> Any:

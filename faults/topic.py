@@ -112,14 +112,17 @@ class FaultyTopic(_Topic):
         self._fail_in("on_stop")
 
     def on_failure(
-        self, kind: type[BaseException] | None, failure: BaseException | None, traceback: TracebackType | None
+        self,
+        exception_type: type[BaseException] | None,
+        exception_value: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
-        super().on_failure(kind, failure, traceback)
+        super().on_failure(exception_type, exception_value, traceback)
         self._fail_in("on_failure")
 
-    def on_end(self, failure: BaseException | None) -> None:
+    def on_end(self, error: BaseException | None) -> None:
         self.harm.alive.pop(self.post, None)
-        super().on_end(failure)
+        super().on_end(error)
 
     def on_receive(self, mail: Any) -> None:
         if type(mail) is Delivery:

@@ -17,9 +17,11 @@ class Clock(Protocol):
 
     def monotonic_s(self) -> float:
         """Now, in seconds from some moment."""
+        ...
 
     def call_later(self, delay_s: float, call: Callable[[], None]) -> Timer:
         """Call once, after the delay, on a thread of the clock's. The call does not block."""
+        ...
 
 
 class Deadline:

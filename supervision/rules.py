@@ -99,6 +99,7 @@ class Randomness(Protocol):
 
     def random(self) -> float:
         """At least 0 and below 1."""
+        ...
 
 
 class BackoffState(Struct, frozen=True, gc=False):

@@ -185,7 +185,7 @@ class Supervisor(PooledActor):
         else:
             super()._mortal_answer(envelope)
 
-    def _pooled_ask_here(self, _message: Any) -> Any:
+    def _pooled_ask_here(self, message: Any) -> Any:
         return NOT_HERE  # an answer may come later than the handling returns
 
     def _mortal_is_up(self) -> bool:

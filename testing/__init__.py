@@ -2,8 +2,8 @@
 
 from lightspeed.testing.case import Case, Outcome, Play, play
 from lightspeed.testing.client import Client
+from lightspeed.testing.observer import Observer
 from lightspeed.testing.pytest_file import pytest_file
-from lightspeed.testing.random_scenario import random_scenario
 from lightspeed.testing.recording import Divergence, Replayed, replay, write_recording
 from lightspeed.testing.scenario import Read, Scenario, ScenarioOptions, Sending
 from lightspeed.testing.scenario_tree import ScenarioChild, ScenarioTree, TreeAct
@@ -18,6 +18,7 @@ __all__ = [
     "Chosen",
     "Client",
     "Divergence",
+    "Observer",
     "Outcome",
     "Play",
     "Priority",
@@ -37,7 +38,6 @@ __all__ = [
     "every_schedule",
     "play",
     "pytest_file",
-    "random_scenario",
     "replay",
     "search",
     "search_drawn",

@@ -13,7 +13,6 @@ from lightspeed.channel import Channel, encode
 from lightspeed.testing.trace import Act
 
 if TYPE_CHECKING:
-    from lightspeed.testing.invariants.witness import Witness
     from lightspeed.testing.simulation import Simulation
 
 
@@ -28,13 +27,13 @@ class Client:
     _pooled_taken = ()
     _mortal_exit = ()
 
-    def __init__(self, simulation: "Simulation", channel: Any, client_id: str, user_id: str, witness: "Witness") -> None:
+    def __init__(self, simulation: "Simulation", channel: Any, client_id: str, user_id: str) -> None:
         self.client_id, self.user_id = client_id, user_id
         self.received: list[Outbound] = []
         """Replies, pushes and broadcasts for it, in the order in which they were given out."""
         self.on_received: Callable[[Outbound], object] | None = None
         """Called with each of them when it comes: for a client that reacts. It may send, and must not wait. Default: none."""
-        self._simulation, self._channel, self._witness = simulation, channel, witness
+        self._simulation, self._channel = simulation, channel
         self._later: dict[float, list[Event | Act]] = {}  # by the moment at which they are to be sent
         self._pooled_inbox: list[Any] = []
         simulation.pool.adopt(self, simulation.pool.name(f"client {client_id}"))
@@ -94,7 +93,7 @@ class Client:
         self._later[moment_s].append(what)
 
     def receive(self, message: Outbound) -> None:
-        """For the witness: this was given out for it. What `on_received` raises ends the simulation, and hurts no actor."""
+        """Receive what was given out for the client. What `on_received` raises ends the simulation, and hurts no actor."""
         self.received.append(message)
         if self.on_received is not None:
             try:
@@ -118,14 +117,14 @@ class Client:
                 if type(what) is Act:
                     what.call()
                 else:
-                    self._witness.sent(what)
+                    self._simulation.sends(self._channel, what)
                     Channel.tell(self._channel, what)  # the simulated channel's own would count it once more
             except ChannelClosed:
                 self._pooled_inbox.clear()  # nobody takes anything any more
         return bool(self._pooled_inbox)
 
     def _handle(self, event: Event) -> None:
-        self._witness.sent(event)
+        self._simulation.sends(self._channel, event)
         try:
             self._channel.carry_out(event)
         except ChannelTimeout:

@@ -5,18 +5,22 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from lightspeed.actors.context import Spot, here
-from lightspeed.actors.errors import ExitReason, PoolClosed, SimulationMisused, SimulationStuck
+from lightspeed.actors.errors import ExitReason, InvariantBroken, PoolClosed, SimulationMisused, SimulationStuck
 from lightspeed.actors.future import PooledFuture
 from lightspeed.actors.pool import ActorPool, Runnable
-from lightspeed.actors.pykka_inside import STOP, Envelope
-from lightspeed.actors.topics.mail import Delivery, Order
+from lightspeed.actors.pykka_inside import Envelope
+from lightspeed.actors.text import shown
+from lightspeed.actors.topics.mail import Delivery
+from lightspeed.supervision import Supervisor
 from lightspeed.testing.clock import Timer, VirtualClock
-from lightspeed.testing.invariants.asks import Asks
 from lightspeed.testing.schedulers import Scheduler
 from lightspeed.testing.trace import Trace, described, in_ours, is_event, kind_of, printable
 
 # An answer that has not come in so much virtual time will not come, though timers go on and on.
 _FOR_EVER_S = 86_400.0
+
+# Answered ones are dropped when so many stand there: often enough for the memory, and seldom enough for the time.
+_MANY = 1_000
 
 MOST_STEPS = 1_000_000
 """In one moment of virtual time: some seconds of real time. What takes more does not end."""
@@ -24,6 +28,44 @@ MOST_STEPS = 1_000_000
 
 __tracebackhide__ = in_ours  # asked by pytest
 _append = list.append
+
+
+class Asks:
+    """The asks of one simulation that have no answer yet: who has handled all that it was sent has answered all."""
+
+    def __init__(self) -> None:
+        self._open: list[tuple[Any, str, Envelope[Any]]] = []
+
+    def __bool__(self) -> bool:
+        """Whether any is kept; it may be answered."""
+        return bool(self._open)
+
+    def put(self, actor: Any, name: str, envelope: Envelope[Any]) -> None:
+        """An actor of this name was asked this."""
+        if not isinstance(envelope.reply_to, PooledFuture):
+            return  # a part of a tree, of which whoever gathers it knows
+        self._open.append((actor, name, envelope))
+        if len(self._open) % _MANY == 0:
+            self._drop_answered()
+
+    def check(self, paused: set[int], *, more_comes: bool) -> None:
+        """All have come to rest.
+
+        Args:
+            paused: the ids of the actors that a fault holds up.
+            more_comes: whether anything is put off. A supervisor may answer then; others answer as they handle.
+
+        Raises:
+            InvariantBroken: one should have answered.
+        """
+        self._drop_answered()
+        for actor, name, envelope in self._open:
+            waits = id(actor) in paused or (more_comes and isinstance(actor, Supervisor))
+            if not waits:
+                raise InvariantBroken("answered", f"{name} was asked {shown(envelope.message)} and is at rest without an answer")
+
+    def _drop_answered(self) -> None:
+        self._open = [ask for ask in self._open if ask[2].reply_to._outcome is None]  # type: ignore[union-attr]
 
 
 class Inbox(list[Any]):
@@ -42,8 +84,6 @@ class Inbox(list[Any]):
             self._entries.append(("put", self.name, message if is_event(kind) else described(message)))
             if kind is Envelope and message.reply_to is not None:
                 self._asks.put(self._actor, self.name, message)
-            elif (kind is Order or message is STOP) and hasattr(self._actor, "told_to_end"):
-                self._actor.told_to_end()
         _append(self, message)
 
 

@@ -12,20 +12,27 @@ from lightspeed.actors.pool import ActorPool
 from lightspeed.actors.ref import PooledHandle
 from lightspeed.actors.runtime import SupervisedRef, Timer
 from lightspeed.actors.topics.actor import TopicActor
+from lightspeed.supervision.topics import TopicSupervisor
 from lightspeed.testing.pool import SimulatedPool
+from lightspeed.testing.simulated_channel import Gives
 
 
 class SimulatedRuntime:
     """A `Runtime`. For the simulation's thread only."""
 
-    def __init__(self, pool: SimulatedPool, draw: Callable[[], float], name: str) -> None:
-        self._pool, self._draw, self._name = pool, draw, name
+    def __init__(self, pool: SimulatedPool, draw: Callable[[], float], name: str, gives: Gives | None = None) -> None:
+        self._pool, self._draw, self._name, self._gives = pool, draw, name, gives
         self._classes: dict[type, type[_Simulated]] = {}
         self._desk = _Desk(pool)
 
     def start(self, role: type, *args: Any) -> SupervisedRef:
         if role not in self._classes:
             self._classes[role] = type(role.__name__, (role, _Simulated), {"home": self._pool, "registered": False})
+        if self._gives is not None and issubclass(role, TopicSupervisor):
+            runtime, outlet, *others = args
+            args = (runtime, self._gives.outlet(outlet, None), *others)
+        elif self._gives is not None and issubclass(role, TopicActor):
+            args[0].outlet = self._gives.outlet(args[0].outlet, args[0])
         actor = self._classes[role](*args)
         self._pool.adopt(actor, self._name_of(role, actor))
         actor._start_actor_loop()
@@ -34,7 +41,7 @@ class SimulatedRuntime:
     start_on_thread = start  # nobody blocks anybody: there is one thread, and one message at a time
 
     def future(self) -> pykka.Future[Any]:
-        return _Future(self._desk)
+        return PooledFuture(self._desk)
 
     def call_later(self, delay_s: float, call: Callable[[], None]) -> Timer:
         return self._pool.call_later(delay_s, call)
@@ -98,22 +105,6 @@ class _Handle(PooledHandle, frozen=True, gc=True):
 
     def handle_here(self, message: Any, *, is_callers: bool = True) -> bool:
         return False
-
-
-class _Future(PooledFuture):
-    """One whose answer is seen when it comes."""
-
-    __slots__ = ("seen",)
-
-    def __init__(self, target: Any) -> None:
-        super().__init__(target)
-        self.seen: Callable[[Any], object] | None = None
-
-    def set(self, value: Any = None) -> None:
-        seen, self.seen = self.seen, None
-        if seen is not None:
-            seen(value)
-        super().set(value)
 
 
 class _Desk:

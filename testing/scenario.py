@@ -17,7 +17,8 @@ from msgspec.structs import replace
 
 from lightspeed.actors.errors import InvalidOption
 from lightspeed.actors.failures import text_of
-from lightspeed.channel import Channel, ChannelTimeout, Event, FaultPlan, Outbound, Restarts, check_event
+from lightspeed.actors.topics.rules.events import check_event
+from lightspeed.channel import Channel, ChannelTimeout, Event, FaultPlan, Outbound, Restarts
 from lightspeed.faults.fault import is_number
 from lightspeed.testing.client import Client
 from lightspeed.testing.scenario_tree import KEEPER, GrownTree, ScenarioTree, TreeAct

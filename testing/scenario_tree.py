@@ -202,7 +202,7 @@ class GrownTree:
         specs = [child.spec(self._pool, self._starts) for child in tree.children]
         self._ref = simulation.begin_supervisor(specs, **tree.options)
         assert isinstance(self._ref._actor, SimulatedSupervisor)
-        self._witness = self._ref._actor.witness
+        self._supervisor = self._ref._actor
 
     def do(self, act: TreeAct, *, waits: bool) -> None:
         """Who waits, waits for the answer; what is refused, or too late, is no matter."""
@@ -225,18 +225,18 @@ class GrownTree:
 
     def _look_at_tree(self) -> None:
         try:
-            self._witness.gathered(self._ref.tree())
+            self._supervisor.looked_at(self._ref.tree(), None)
         except (SupervisorStopped, SupervisorTimeout) as error:
-            self._witness.gathered_nothing(error)
+            self._supervisor.looked_at(None, error)
 
     def _tell(self, act: TreeAct) -> None:
-        ref = self._witness.actor_of(act.child)
+        ref = self._supervisor.actor_of(act.child)
         if isinstance(ref, SupervisorRef):
             below = ref._actor
             assert isinstance(below, SimulatedSupervisor)
             if act.what == "end":
                 ref.stop(block=False)
                 return
-            ref = below.witness.actor_of("left")
+            ref = below.actor_of("left")
         if ref is not None:
             ref.tell(_TOLD[act.what])

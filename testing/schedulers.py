@@ -10,8 +10,9 @@ from lightspeed.actors.errors import InvalidOption
 class Scheduler(Protocol):
     """Asked before each step. The same answers to the same questions are what makes a run repeatable."""
 
-    def choose(self, ready: Sequence[Any]) -> int:
+    def choose(self, ready: Sequence[Any], /) -> int:
         """An index into those who could run; there are at least two, in the order in which they became ready."""
+        ...
 
 
 class RoundRobin:

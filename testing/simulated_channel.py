@@ -1,49 +1,28 @@
-"""A channel in a simulation: what is called is counted, may be skipped, and is held against what was seen."""
+"""A channel in a simulation: what is called is counted, and may be skipped; what it gives out is traced, and comes to clients."""
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import pykka
-
-from lightspeed.actors.errors import ChannelTimeout
-from lightspeed.channel import Adapter, Channel, Event, Outbound, Sink, Tree
-from lightspeed.testing.invariants.reads import check_effect, reading
-from lightspeed.testing.invariants.witness import Witness
+from lightspeed.actors.runtime import Reply
+from lightspeed.actors.topics.mail import Outlet, Post
+from lightspeed.actors.topics.rules.outbound import BroadcastMessage, Outbound, PushMessage, unread
+from lightspeed.actors.topics.rules.outbound import Reply as ReplyMessage
+from lightspeed.actors.topics.rules.presence import ids_in
+from lightspeed.actors.topics.rules.topic import Messages
+from lightspeed.channel import Channel, Event
+from lightspeed.channel.channel import Adapter
+from lightspeed.testing.trace import Trace, printable
 
 if TYPE_CHECKING:
+    from lightspeed.testing.client import Client
     from lightspeed.testing.simulation import Simulation
-
-_FEW = 10  # topics that are read one by one at the end
 
 
 class SimulatedChannel(Channel):
     """Made by `Simulation.channel`."""
 
-    def __init__(
-        self,
-        simulation: "Simulation",
-        witness: Witness,
-        adapter: Adapter | None,
-        *,
-        on_outbound: Sink | None = None,
-        **options: Any,
-    ) -> None:
-        self.simulation, self.witness = simulation, witness
-        self._answered: Callable[[Any], object] | None = None  # told when what is asked next is answered
-        super().__init__(adapter, on_outbound=None if on_outbound is None else self._seen(on_outbound), **options)
-
-    def _seen(self, sink: Sink) -> Callable[[Outbound], None]:
-        hand_over = sink.tell if isinstance(sink, pykka.ActorRef) else sink
-
-        def see(message: Outbound) -> None:
-            self.witness.delivered(message)
-            try:
-                hand_over(message)
-            except BaseException:
-                self.witness.undelivered += 1
-                raise
-
-        return see if callable(hand_over) else sink  # which is refused
+    def __init__(self, simulation: "Simulation", gives: "Gives", adapter: Adapter | None, **options: Any) -> None:
+        self.simulation, self.gives = simulation, gives
+        super().__init__(adapter, **options)
 
     # Orders and events: what is told outside of a `Client` is counted too, and may be skipped.
 
@@ -53,67 +32,82 @@ class SimulatedChannel(Channel):
 
     def carry_out(self, event: Event) -> None:
         """As `handle`, of what was counted before."""
-        self._answered = lambda _value: check_effect(self.witness, event)
         Channel.handle(self, event)
 
     def tell(self, event: Event) -> None:
         if not self.simulation.skips():
             super().tell(event)
 
-    def close(self, timeout_s: float | None = None) -> None:
-        self.witness.close()
-        super().close(timeout_s)
 
-    # Whatever waits
+class Gives:
+    """All that one channel gives out: it goes into the trace, and to the clients that there are. For the simulation's thread."""
 
-    def flush_outbox(self) -> list[Outbound]:
-        with reading(self.witness, "flush_outbox") as read:
-            messages = super().flush_outbox()
-            read.flush(messages)
-            return messages
+    def __init__(self, trace: Trace, prefix: str) -> None:
+        self.clients: dict[str, Client] = {}
+        self.handled = 0
+        """The number of messages that topics handled."""
+        self._entries, self._prefix = trace.entries, prefix
+        self._outlets: list[_Traced] = []
 
-    def _ask(self, call: str, message: Callable[[Any], Any]) -> Any:
-        topic = getattr(message(None), "topic", None)
-        with reading(self.witness, call, topic) as read:
-            self._answered = read.answer
-            return super()._ask(call, message)
+    def outlet(self, inner: Any, post: Post | None) -> Any:
+        """What stands before this outlet, for the supervisor (no post) or for a topic's actor."""
+        name = "TopicSupervisor" if post is None else f"{post.topic}#{post.incarnation}"
+        made = _Traced(inner.inner if type(inner) is _Traced else inner, post, self, printable(f"{self._prefix}{name}"))
+        self._outlets.append(made)
+        return made
 
-    def _await(self, call: str, reply: Any) -> Any:
-        reply.seen, self._answered = self._answered, None
-        try:
-            return super()._await(call, reply)
-        except ChannelTimeout:
-            reply.seen = None  # what comes later is for nobody
-            if not self.witness.may_keep_waiting:
-                rule = "supervisor" if self.witness.has_failed else "handle" if call == "handle" else "reads"
-                self.witness.break_rule(rule, f"{call} was not answered in time")
-            raise
+    def let_go(self) -> None:
+        """The simulation is over."""
+        for outlet in self._outlets:
+            outlet.let_go()
 
-    # The end
+    def give(self, name: str, messages: Messages) -> None:
+        """An actor of this name gives these out."""
+        self._entries.append(("out", name, messages))
+        if self.clients:
+            for message in messages:
+                for client_id in _whom(message):
+                    if client_id in self.clients:
+                        self.clients[client_id].receive(message)
 
-    def read_all(self) -> None:
-        """All is at rest: what can be read is what was seen. Nothing is, where something may have to be waited for."""
-        if self._door.is_shut or self.witness.is_held or self.witness.has_failed:
-            return
-        self.crashed, self.membership_count, self.topics()
-        for topic in list(self.witness.lives)[:_FEW]:
-            self.subscribers(topic), self.presences(topic)
-        self._check_tree(self.tree())
 
-    def check_counts(self) -> None:
-        """It is closed: what it has counted is what was seen."""
-        witness = self.witness
-        if self.abandoned_count != witness.given_up and not witness.has_failed:
-            witness.break_rule("stuck", f"{self.abandoned_count} were counted as given up, where {witness.given_up} were")
-        if witness.has_failed and not self.dead_letter_count:
-            witness.break_rule("supervisor", "what the supervisor failed over is no dead letter")
-        if witness.letters is not None and self.dead_letter_count != witness.letters:
-            witness.break_rule("accounted_for", f"{self.dead_letter_count} dead letters, where {witness.letters} were due")
+class _Traced:
+    """All of the other's, and what is put in is traced first."""
 
-    def _check_tree(self, tree: Tree) -> None:
-        shown = {child.id: (child.phase, child.incarnation, child.members) for child in tree.children}
-        alive = {life.topic: life.now for life in self.witness.lives.values() if life.now is not None}
-        due = {topic: ("running", now.post.incarnation, len(now.members)) for topic, now in alive.items()}
-        running = {topic: seen for topic, seen in shown.items() if seen[0] == "running"}
-        if running != due:
-            self.witness.break_rule("reads", f"tree: {running} run, where {due} do")
+    def __init__(self, inner: Any, post: Post | None, gives: Gives, name: str) -> None:
+        self.inner, self._post, self._gives, self._name = inner, post, gives, name
+        self.deliver, self.ring, self.settle, self.close = inner.deliver, inner.ring, inner.settle, inner.close
+        self.is_at_work, self.abandon = inner.is_at_work, inner.abandon
+
+    def put(self, seq: int, topic: str | None, messages: Messages, reply: Reply | None, value: Any = None) -> bool:
+        if messages:
+            self._gives.give(self._name, messages)
+        if seq and self._post is not None:  # a question gives nothing out, and has no number
+            self._gives.handled += 1
+        return bool(self.inner.put(seq, topic, messages, reply, value))
+
+    def let_go(self) -> None:
+        """A post is out of the collector's sight, and leads back here by more than one way."""
+        if self._post is not None:
+            while hasattr(self.inner, "inner"):
+                self.inner = self.inner.inner
+            self._post.outlet, self._post.report, self._post.in_hand = self.inner, _to_nobody, {}
+            self._post.state = self._post.behaved = None
+            self._post = None
+
+
+def _whom(message: Outbound) -> tuple[str, ...]:
+    """The clients that a message is for; a diff is for whom it is about, and comes to no client."""
+    if isinstance(message, BroadcastMessage):
+        recipients = unread(message)  # it is left as it is: whoever reads it first does so later
+        if recipients is None:
+            return message.recipients
+        return ids_in(recipients._view) if recipients.read is None else recipients.read
+    return (message.client_id,) if isinstance(message, (ReplyMessage, PushMessage)) else ()
+
+
+def _to_nobody(_what: object) -> None:
+    """Where a post of a simulation that is over reports to."""
+
+
+_: type[Outlet] = _Traced

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self, Unpack
 
 import pykka
 
@@ -12,21 +12,17 @@ from lightspeed.actors.errors import InvalidOption, InvariantBroken, SimulationM
 from lightspeed.actors.ref import PooledRef
 from lightspeed.actors.stopping import stop_soon
 from lightspeed.actors.text import escaped, named, shown
-from lightspeed.channel import Adapter, Channel, FaultPlan
-from lightspeed.faults import Hang, Jump, Slow
+from lightspeed.channel import Channel, Event, FaultPlan
+from lightspeed.channel.channel import Adapter, ChannelOptions
 from lightspeed.supervision import ChildSpec, Supervisor, SupervisorRef
-from lightspeed.supervision.topics import Options
 from lightspeed.testing.client import Client
-from lightspeed.testing.invariants.incarnation import Rules
-from lightspeed.testing.invariants.witness import SPOIL_REPLIES, Witness
-from lightspeed.testing.invariants.witnessed import WitnessedRuntime
-from lightspeed.testing.moody import Moody
+from lightspeed.testing.observer import Observer
 from lightspeed.testing.pool import MOST_STEPS, SimulatedPool
 from lightspeed.testing.rules import Rule, rule_of
 from lightspeed.testing.runtime import SimulatedRuntime
 from lightspeed.testing.schedulers import Scheduler, scheduler_of
-from lightspeed.testing.simulated_channel import SimulatedChannel
-from lightspeed.testing.supervised import simulated
+from lightspeed.testing.simulated_channel import Gives, SimulatedChannel
+from lightspeed.testing.supervised import SimulatedSupervisor, simulated
 from lightspeed.testing.trace import Trace, TracedRandom, in_ours, note
 
 __tracebackhide__ = in_ours  # asked by pytest
@@ -50,6 +46,9 @@ class Simulation:
         InvalidOption: there is no such scheduler.
     """
 
+    observers: ClassVar[tuple[Callable[["Simulation"], Observer], ...]] = ()
+    """What makes an `Observer` of each simulation from here on, as a class does."""
+
     def __init__(
         self,
         seed: int = 0,
@@ -70,27 +69,30 @@ class Simulation:
         chosen = scheduler_of(scheduler, seed) if isinstance(scheduler, str) else scheduler
         self.pool = SimulatedPool(chosen, self.trace)
         """For actors of your own: `MyActor.start(pool=simulation.pool)`."""
-        self._channels: list[tuple[SimulatedChannel, Witness]] = []
+        self._channels: list[SimulatedChannel] = []
         self._refs: list[pykka.ActorRef[Any]] = []
         self._always: list[Rule] = []
         self._later: list[Rule] = []
         self._is_closed = False
+        self._observers = [make(self) for make in self.observers]
 
     # What takes part
 
-    def channel(self, adapter: Adapter | None = None, **options: Any) -> Channel:
+    def channel(self, adapter: Adapter | None = None, **given: Unpack[ChannelOptions]) -> Channel:
         """A channel whose actors take part. Options as of `Channel`, but for the runtime."""
         self._check_open()
+        options: dict[str, Any] = {**given, "faults": self._plan(given.get("faults"))}
+        if "runtime" in options:
+            raise InvalidOption("runtime", options["runtime"], "must be the simulation's own: leave it out")
         name = self.pool.name("channel")
         prefix = "" if name == "channel" else f"{name} "
-        runtime = SimulatedRuntime(self.pool, self.random.random, prefix)
-        options["faults"] = self._plan(options.get("faults"))
-        witness = self._witness(options)
-        seen = WitnessedRuntime(runtime, witness, self.trace, prefix)
-        channel = SimulatedChannel(self, witness, adapter, runtime=seen, **options)
-        if channel.faults is not None:
-            channel.faults.on_fire = witness.fired
-        self._channels.append((channel, witness))
+        gives = Gives(self.trace, prefix)
+        kind = SimulatedChannel
+        for observer in self._observers:
+            kind = observer.channel(kind, options)
+        runtime = SimulatedRuntime(self.pool, self.random.random, prefix, gives)
+        channel = kind(self, gives, adapter, runtime=runtime, **options)
+        self._channels.append(channel)
         return channel
 
     def client(self, channel: Channel, client_id: str, user_id: str | None = None) -> Client:
@@ -99,24 +101,20 @@ class Simulation:
         Raises:
             SimulationMisused: the channel is another's, or the client is another user's.
         """
-        witness = self.witness_of(channel)
+        if not isinstance(channel, SimulatedChannel) or channel.simulation is not self:
+            raise SimulationMisused("the channel must be one of this simulation")
+        clients = channel.gives.clients
         for name, value in (("client_id", client_id), ("user_id", user_id)):
             if type(value) is not str and not (value is None and name == "user_id"):
                 raise InvalidOption(name, value, "must be a str")
-        if client_id not in witness.clients:
-            witness.clients[client_id] = Client(self, channel, client_id, client_id if user_id is None else user_id, witness)
-        client = witness.clients[client_id]
+        if client_id not in clients:
+            clients[client_id] = Client(self, channel, client_id, client_id if user_id is None else user_id)
+        client = clients[client_id]
         if user_id not in (None, client.user_id):
             raise SimulationMisused(
                 f"client {escaped(client_id)} is {escaped(client.user_id)}'s already, and can't be {escaped(str(user_id))}'s too"
             )
         return client
-
-    def witness_of(self, channel: Channel) -> Witness:
-        """Who sees to it that the channel keeps its rules."""
-        if not isinstance(channel, SimulatedChannel) or channel.simulation is not self:
-            raise SimulationMisused("the channel must be one of this simulation")
-        return channel.witness
 
     def supervisor(self, children: Iterable[ChildSpec] = (), **options: Any) -> SupervisorRef:
         """A `Supervisor` that takes part, and those among its children. Give other children the pool: `pool=simulation.pool`."""
@@ -128,7 +126,7 @@ class Simulation:
     def begin_supervisor(self, children: Iterable[ChildSpec] = (), **options: Any) -> SupervisorRef:
         """As `supervisor`, and does not wait until its children have started."""
         self._check_open()
-        ref = simulated(Supervisor, self._home())._supervised_start(children, **options)
+        ref = simulated(Supervisor, self._home(), self._kind_of_supervisor)._supervised_start(children, **options)
         self._refs.append(ref)
         return ref
 
@@ -144,7 +142,7 @@ class Simulation:
         if not (isinstance(actor_class, type) and issubclass(actor_class, PooledActor)):
             raise SimulationMisused(f"{shown(actor_class)} must be a class of PooledActors")
         if issubclass(actor_class, Supervisor):
-            ref: pykka.ActorRef[Any] = simulated(actor_class, self._home()).start(*args, **kwargs)
+            ref: pykka.ActorRef[Any] = simulated(actor_class, self._home(), self._kind_of_supervisor).start(*args, **kwargs)
         else:
             ref = actor_class.start(*args, pool=self.pool, **kwargs)  # type: ignore[arg-type]
         if ref._actor._pooled_pool is not self.pool:  # type: ignore[attr-defined]
@@ -168,27 +166,21 @@ class Simulation:
         self.sent += 1
         return self.sent - 1 in self._skip
 
+    def sends(self, channel: Channel, event: Event) -> None:
+        """A client is about to send this."""
+        for observer in self._observers:
+            observer.sends(channel, event)
+
+    @property
+    def _kind_of_supervisor(self) -> type[SimulatedSupervisor]:
+        kind = SimulatedSupervisor
+        for observer in self._observers:
+            kind = observer.supervisor(kind)
+        return kind
+
     def _home(self) -> dict[str, Any]:
         """What a supervisor takes part with."""
         return {"pool": self.pool, "clock": SimulatedRuntime(self.pool, self.random.random, ""), "randomness": self.random}
-
-    def _witness(self, options: dict[str, Any]) -> Witness:
-        plan, plain = options["faults"], Options()
-        kinds = [] if plan is None else [type(fault) for fault in plan.faults]
-        rules = Rules(
-            restarts=options.get("restarts") or plain.restarts,
-            rejoin_window_s=options.get("rejoin_window_s", plain.rejoin_window_s),
-            event_timeout_s=options.get("event_timeout_s", plain.event_timeout_s),
-            crash_timeout_s=options.get("crash_timeout_s", plain.crash_timeout_s),
-            has_ledger=options.get("rejoin") == "supervisor",
-            trusts_clock=Jump not in kinds,
-            may_hang=Hang in kinds or Slow in kinds,
-            spoils_replies=SPOIL_REPLIES,
-            repeatable=frozenset([Moody]),
-        )
-        return Witness(
-            self.pool, rules, kinds, has_outbox=options.get("on_outbound") is None, has_crowds=options.get("capsules") is None
-        )
 
     def _plan(self, own: FaultPlan | None) -> FaultPlan | None:
         if own is None:
@@ -217,12 +209,12 @@ class Simulation:
     @property
     def handled(self) -> int:
         """How many messages topics handled."""
-        return sum(witness.handled for _channel, witness in self._channels)
+        return sum(channel.gives.handled for channel in self._channels)
 
     @property
     def fired(self) -> int:
         """How often faults have acted."""
-        return sum(sum(channel.faults.fired) for channel, _witness in self._channels if channel.faults is not None)
+        return sum(sum(channel.faults.fired) for channel in self._channels if channel.faults is not None)
 
     @property
     def seen(self) -> dict[str, bool]:
@@ -261,8 +253,8 @@ class Simulation:
             self.pool.run(most_steps + 1)
         if self.pool.ready:
             raise SimulationStuck(f"it is still busy after {most_steps} steps")
-        for _channel, witness in self._channels:
-            witness.check()
+        for observer in self._observers:
+            observer.at_rest()
         self.pool.check_at_rest()
         return self.pool.steps - before
 
@@ -330,12 +322,13 @@ class Simulation:
         self._is_closed = True
         try:
             self.run()
-            for channel, witness in self._channels:
-                channel.read_all()
+            for channel in self._channels:
+                for observer in self._observers:
+                    observer.closing(channel)
                 channel.close()
                 channel.flush_outbox()
-                channel.check_counts()
-                witness.check(at_end=True)
+                for observer in self._observers:
+                    observer.closed(channel)
             for ref in reversed(self._refs):
                 if ref.is_alive():
                     ref.stop()
@@ -358,10 +351,9 @@ class Simulation:
 
     def _drop(self) -> None:
         """Nothing is left that would warn or run, whatever has become of it."""
-        for channel, witness in self._channels:
+        for channel in self._channels:
             channel._finalizer.detach()
-            for let_go in witness.at_end:
-                let_go()
+            channel.gives.let_go()
         self.pool.close()
         for ref in pykka.ActorRegistry.get_all():
             if isinstance(ref, PooledRef) and ref._actor._pooled_pool is self.pool:

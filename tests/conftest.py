@@ -4,12 +4,16 @@ import threading
 import pykka
 import pytest
 from hypothesis import settings
+from model.held_channel import Model
 
 import lightspeed.channel.channel
 from lightspeed.actors import Pool, Threads
 from lightspeed.actors.runtime import NOT_HERE
 from lightspeed.actors.topics import TopicActor
 from lightspeed.supervision.topics import TopicSupervisor
+from lightspeed.testing import Simulation
+
+Simulation.observers = (Model,)  # every simulation of the suite is held to what the library promises
 
 # Their asserts count as those of the tests do, under -O too.
 pytest.register_assert_rewrite("moved_clock", "stage", "wild")

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from lightspeed.channel import Channel, ChannelState, decode_event, encode
+from lightspeed.actors.topics import ChannelState
+from lightspeed.channel import Channel, decode_event, encode
 
 pytestmark = pytest.mark.usefixtures("runtime")
 

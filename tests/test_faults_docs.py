@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lightspeed.channel import FaultPlan, Raise, Slow
+from lightspeed.channel import FaultPlan
+from lightspeed.faults import Raise, Slow
 from lightspeed.faults.fault import KINDS, Fault
 
 PAGE = (Path(__file__).parent.parent / "docs" / "faults.md").read_text(encoding="utf-8")

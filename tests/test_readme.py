@@ -59,8 +59,15 @@ def test_the_command_that_plays_the_trace_ends_well() -> None:
     assert re.search(r"^crashes survived +1$", done.stderr, flags=re.MULTILINE)
 
 
-def test_the_links_lead_to_files_and_the_files_named_exist() -> None:
-    links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if "://" not in link]
-    named = re.findall(r"\b(?:examples|docs)/[\w.]+\w", README)
-    assert links
-    assert [path for path in (*links, *named) if not (ROOT / path).exists()] == []
+def test_the_files_and_rooms_that_it_names_exist() -> None:
+    named = re.findall(r"`((?:\w+/)+[\w.]*)`", README)
+    assert len(named) > 10
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+def test_every_room_stands_in_a_table() -> None:
+    rooms = {
+        path.parent.relative_to(ROOT) for pattern in ("*/__init__.py", "*/topics/__init__.py") for path in ROOT.glob(pattern)
+    }
+    assert len(rooms) > 5
+    assert [str(room) for room in rooms if f"\n| `{room}/` |" not in README] == []

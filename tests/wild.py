@@ -4,7 +4,8 @@ import contextlib
 from collections import Counter
 
 from lightspeed.actors import Shutdown
-from lightspeed.channel import Behaviour, BroadcastMessage, Crash, PushMessage, Reply, Restart
+from lightspeed.channel import Behaviour, Crash, Restart
+from lightspeed.cli import storm_account
 
 HOOKS = ("on_start", "on_join", "on_leave", "on_broadcast", "on_push", "on_timer", "on_stop", "on_restart")
 
@@ -64,14 +65,14 @@ def wild(misdeeds):
 
 
 class Accounts:
-    """What was accepted, by client, and whether each of it was answered once. Broadcasts have their client as the payload."""
+    """What was accepted, and whether each of it was answered once."""
 
     def __init__(self):
-        self.accepted = Counter()
+        self._books = storm_account.Accounts()
 
     def accept(self, event):
         if not isinstance(event, (Crash, Restart)):
-            self.accepted[event.client_id] += 1
+            self._books.send(event)
 
     def tell(self, channel, *events):
         for event in events:
@@ -80,15 +81,10 @@ class Accounts:
 
     def settle(self, outbound):
         """Fail unless this is all that was to come."""
-        answered = Counter()
         for message in outbound:
-            if isinstance(message, BroadcastMessage):
-                answered[message.payload] += 1
-            elif isinstance(message, Reply) or (isinstance(message, PushMessage) and message.event != "topic_crashed"):
-                answered[message.client_id] += 1
-        wrong = {client: (self.accepted[client], answered[client]) for client in self.accepted | answered}
-        assert {client: count for client, count in wrong.items() if count[0] != count[1]} == {}, "client: (accepted, answered)"
-        self.accepted.clear()
+            self._books.hear(message)
+        assert self._books.balance(0).examples == []
+        self._books = storm_account.Accounts()
 
 
 def assert_nothing_is_left(channel):

@@ -53,7 +53,7 @@ class TopicActor(_Role):
     def log_fields(self) -> dict[str, object]:
         return {"topic": self.post.topic, "incarnation": self.post.incarnation}
 
-    def on_receive(self, mail: object) -> None:
+    def on_receive(self, mail: object) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]  # by position only
         post, state = self.post, self.state
         messages: Messages = ()
         if type(mail) is Delivery:

@@ -85,6 +85,7 @@ class Outlet(Protocol):
 
     def put(self, seq: int, topic: str | None, messages: Messages, reply: Reply | None, value: Any = None) -> bool:
         """Take the messages of one event, then give `value` to the reply. Never blocks. Whether `deliver` has to be called."""
+        ...
 
     def deliver(self, topic: str | None) -> None:
         """Run user code on what waits for the topic. May block as long as that code does."""

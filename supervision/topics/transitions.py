@@ -85,9 +85,12 @@ class TopicSupervisor(TopicRouter):
             self._done.set()
 
     def on_failure(
-        self, _type: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None
+        self,
+        exception_type: type[BaseException] | None,
+        exception_value: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
-        log("error", "the supervisor failed", error=error)
+        log("error", "the supervisor failed", error=exception_value)
         self.on_stop()
 
     def _ring(self) -> None:

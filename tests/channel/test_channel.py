@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive import NaiveChannel, events, state_of
 
+from lightspeed.actors.topics import ChannelState
 from lightspeed.channel import (
     Broadcast,
     Channel,
     ChannelClosed,
-    ChannelState,
     ChannelTimeout,
     ClusterReady,
     Crash,

@@ -9,6 +9,7 @@ from moved_clock import MovedPool as Clock
 from wild import DEEDS, HOOKS, Accounts, Misdeeds, assert_nothing_is_left, trial, wild
 
 from lightspeed.channel import Backoff, Broadcast, Channel, ChannelTimeout, Crash, Join, Leave, Push, Rejoin, Restart, Restarts
+from lightspeed.cli.storm_account import PUSHED
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -45,7 +46,7 @@ def some_events(rng, topics, clients, count):
                 Rejoin(client, topic, "u", now_ms),
                 Leave(client, topic),
                 Broadcast(client, topic, client),
-                Push(client, topic, "e", "p"),
+                Push(client, topic, PUSHED, "p"),
             )
         )
 
@@ -138,7 +139,7 @@ def test_a_topic_heals_of_a_failure_in_each_hook(trials, hook):
                 misdeeds.plan(hook, rng.choice(DEEDS))
                 events = [
                     Join(client, topic, "u", 1),
-                    Push(client, topic, "e", "p"),
+                    Push(client, topic, PUSHED, "p"),
                     Broadcast(client, topic, client),
                     Leave(client, topic),
                 ]
@@ -168,7 +169,7 @@ def test_crashes_and_failures_meet_a_restart(trials):
             for number in range(trials // 8):
                 misdeeds.plan("on_push", rng.choice(DEEDS))
                 misdeeds.plan("on_restart", rng.choice(DEEDS), times=rng.randrange(3))
-                accounts.tell(channel, Join("c", "b", "u", number + 1), Push("c", "b", "e", "p"), Push("c", "b", "e", "p"))
+                accounts.tell(channel, Join("c", "b", "u", number + 1), Push("c", "b", PUSHED, "p"), Push("c", "b", PUSHED, "p"))
                 for _ in range(rng.randrange(4)):
                     accounts.tell(channel, some_orders(rng, ["b"]), *some_events(rng, ["b"], "c", 1))
                 if rng.random() < 0.5:
@@ -211,7 +212,7 @@ def test_a_behaviour_that_does_not_return_is_given_up_and_nobody_waits_for_it(ho
             if hook == "on_restart":
                 misdeeds.plan("on_push", DEEDS[0])
             misdeeds.plan(hook, hang)
-            events = [Join("c", "b", "u", 1), Push("c", "b", "e", "p"), Broadcast("c", "b", "c"), Leave("c", "b")]
+            events = [Join("c", "b", "u", 1), Push("c", "b", PUSHED, "p"), Broadcast("c", "b", "c"), Leave("c", "b")]
             accounts.tell(channel, *(events[:1] if hook == "on_timer" else events))
             while not inside.wait(0.001):
                 clock.run_for(0.1)

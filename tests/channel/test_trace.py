@@ -3,7 +3,8 @@ import io
 
 import pytest
 
-from lightspeed.channel import InvalidTrace, Join, LightspeedError, Restart, encode, read_batches, read_trace, trace
+from lightspeed.channel import InvalidTrace, Join, LightspeedError, Restart, encode, read_trace, trace
+from lightspeed.channel.trace import read_batches
 
 JOIN = Join("c", "t", "u", 1)
 

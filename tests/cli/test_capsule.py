@@ -280,7 +280,7 @@ def test_what_is_no_capsule_is_refused_in_one_line(tmp_path, capsys, command):
     empty, binary, good = tmp_path / "empty", tmp_path / "binary", tmp_path / "unreadable\n"
     empty.touch()
     binary.write_bytes(bytes(range(256)) * 100)
-    good.write_bytes(b'{"format":"lightspeed capsule","version":1}')
+    good.write_bytes(b'{"format":"lightspeed capsule","version":2}')
     for path in (tmp_path / "none", tmp_path, empty, binary, good):
         assert run_here(command, path) == 2
         told = capsys.readouterr()

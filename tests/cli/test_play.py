@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lightspeed.channel import ChannelState, Crash, Join, Push, Rejoin, Restart, encode
+from lightspeed.actors.topics import ChannelState
+from lightspeed.channel import Crash, Join, Push, Rejoin, Restart, encode
 
 COMMAND = [sys.executable, "-c", "import sys; from lightspeed.cli.main import main; sys.exit(main())", "play"]
 pytestmark = pytest.mark.slow  # each starts a Python

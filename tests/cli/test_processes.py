@@ -50,10 +50,10 @@ def test_one_that_dies_is_told_of_with_the_seeds_that_it_had(plays):
 
 
 def test_what_they_play_comes_in_the_order_of_the_seeds_and_none_is_left_behind(plays):
-    asked = Asked(f"{plays}:fails", 0, "random", FaultPlan(), sweeps=False, bound=None, most=1)
+    asked = Asked(f"{plays}:fails", "random", FaultPlan(), sweeps=False, bound=None, most=1)
     with processes(asked, range(130), 2) as parts:
         assert [(part.seeds, part.failed) for part in parts] == [(8, 7), (50, None), (21, 120)]
-    with processes(Asked(f"{plays}:hangs", 0, "random", FaultPlan(), sweeps=False, bound=0, most=1), range(9), 1) as parts:
+    with processes(Asked(f"{plays}:hangs", "random", FaultPlan(), sweeps=False, bound=0, most=1), range(9), 1) as parts:
         assert next(parts).seeds == 1
 
 

@@ -4,8 +4,9 @@ import subprocess
 import sys
 
 import pytest
+from model.random_scenario import random_scenario
 
-from lightspeed.testing import Case, play, random_scenario, write_recording
+from lightspeed.testing import Case, play, write_recording
 from lightspeed.testing.recording import read_recording
 
 pytest_plugins = ["pytester"]

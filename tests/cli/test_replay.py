@@ -4,11 +4,12 @@ import sys
 from importlib.metadata import version
 
 import pytest
+from model.random_scenario import random_scenario
 from planted import double_reply
 from tqdm import tqdm
 
 from lightspeed.cli.main import main
-from lightspeed.testing import Case, play, random_scenario, search_drawn, write_recording
+from lightspeed.testing import Case, play, search_drawn, write_recording
 
 FIRST = """
 def first(simulation):

@@ -1,9 +1,9 @@
 import pytest
+from model.random_scenario import random_scenario
 
 from lightspeed.actors.errors import InvalidOption
 from lightspeed.channel import FaultPlan
 from lightspeed.cli.seeds import Asked, Played, Player, load
-from lightspeed.testing import random_scenario
 
 PLAYS = """
 def fails(simulation):
@@ -22,7 +22,7 @@ def plays(tmp_path):
 
 
 def asked(scenario, **options):
-    fields = {"events": 5, "scheduler": "random", "plan": FaultPlan(), "sweeps": False, "bound": None, "most": 10}
+    fields = {"scheduler": "random", "plan": FaultPlan(), "sweeps": False, "bound": None, "most": 10}
     return Asked(scenario, **{**fields, **options})
 
 
@@ -32,21 +32,16 @@ def test_seeds_are_played_until_one_fails_and_counted_that_one_included(plays):
     assert played.seen == {"one": True, "none": False}
 
 
-def test_each_run_is_told_of(plays):
+def test_each_run_is_told_of(tmp_path):
     told = []
-    Player(asked(None, sweeps=True)).seeds([5], told.append)
+    (tmp_path / "five.json").write_bytes(random_scenario(5, 5).to_json())
+    Player(asked(str(tmp_path / "five.json"), sweeps=True)).seeds([5], told.append)
     assert len(told) > 1
 
 
-def test_left_out_the_scenario_is_another_one_for_each_seed():
-    player = Player(asked(None))
-    outcomes = []
-    player.seeds(range(3), outcomes.append)
-    assert [outcome.case.scenario for outcome in outcomes] == [random_scenario(seed, 5) for seed in range(3)]
-
-
-def test_of_orders_no_more_are_played_than_asked_for(plays):
-    played = Player(asked(None, events=40, bound=1, most=7)).seeds(range(2))
+def test_of_orders_no_more_are_played_than_asked_for(tmp_path):
+    (tmp_path / "one.json").write_bytes(random_scenario(1).to_json())
+    played = Player(asked(str(tmp_path / "one.json"), bound=1, most=7)).seeds(range(2))
     assert (played.runs, played.cut_off) == (14, 2)
 
 

@@ -4,9 +4,11 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from unittest.mock import patch
 
 import pytest
+from model.random_scenario import random_scenario
 from planted import BUGS
 from tqdm import tqdm
 
@@ -14,10 +16,12 @@ from lightspeed.channel import FaultPlan, Join, Leave
 from lightspeed.cli.main import main
 from lightspeed.faults import Raise
 from lightspeed.supervision import RestartWindow
-from lightspeed.testing import Scenario, random_scenario
+from lightspeed.testing import Scenario, search_drawn
 from lightspeed.testing.recording import read_recording
 
 COMMAND = [sys.executable, "-c", "import sys; from lightspeed.cli.main import main; sys.exit(main())"]
+
+FUZZ = f"{Path(__file__).parents[1] / 'model' / 'fuzz.py'}:play"
 
 # Without assert statements: under -O they would be gone, since pytest does not import this.
 RACE = """
@@ -95,8 +99,14 @@ def simulate(tmp_path, monkeypatch, capsys):
     return run
 
 
-def test_left_to_itself_it_plays_random_scenarios_and_says_what_was_played(simulate):
+def test_without_a_scenario_it_says_what_to_give(simulate):
     status, out, err = simulate("--seeds", "20")
+    assert (status, out) == (2, "")
+    assert "say what to play: module:function, path/to/file.py:function, or a file of JSON" in err
+
+
+def test_the_librarys_own_fuzzing_is_played_like_any_scenario_and_says_what_was_played(simulate):
+    status, out, err = simulate(FUZZ, "--seeds", "20")
     assert (status, err) == (0, "")
     assert out.startswith("20 seeds, 20 runs, ")
     assert out.endswith("nothing failed\n")
@@ -104,14 +114,16 @@ def test_left_to_itself_it_plays_random_scenarios_and_says_what_was_played(simul
 
 @pytest.mark.slow
 def test_two_processes_play_the_same_as_one(simulate):
-    one, two = (simulate("--seeds", "120", "--jobs", jobs)[1].split(", ")[:3] for jobs in (1, 2))
+    one, two = (simulate(FUZZ, "--seeds", "120", "--jobs", jobs)[1].split(", ")[:3] for jobs in (1, 2))
     assert one == two
 
 
 def test_a_planted_bug_is_found_cut_down_and_written_as_trace_and_test(simulate, tmp_path):
     plant, invariant = BUGS["double reply"]
     with plant():
-        status, out, _err = simulate("--seeds", "500", "--test", "test_found.py")
+        scenario = search_drawn(random_scenario, range(500)).case
+        (tmp_path / "found.json").write_bytes(scenario.scenario.to_json())
+        status, out, _err = simulate("found.json", "--from", scenario.seed, "--test", "test_found.py")
         assert status == 1
         *events, last = out.splitlines()
         seed = int(last.split()[3].rstrip(":"))
@@ -120,15 +132,16 @@ def test_a_planted_bug_is_found_cut_down_and_written_as_trace_and_test(simulate,
         assert len(events) <= 10
         assert last.endswith(f"; trace: lightspeed-{seed}.trace")
         assert read_recording(tmp_path / f"lightspeed-{seed}.trace")[0].seed in range(500)
-        again, out, _err = simulate("--seed", seed, "--no-shrink", "--trace", "whole.trace")
+        again, out, _err = simulate("found.json", "--seed", seed, "--no-shrink", "--trace", "whole.trace")
         assert (again, f"failed with seed {seed}" in out) == (1, True)
-    assert simulate("--seed", seed)[0] == 0
+    assert simulate("found.json", "--seed", seed)[0] == 0
     assert "def test_accounted_for():" in (tmp_path / "test_found.py").read_text()
 
 
-def test_of_a_supervisor_that_breaks_a_rule_the_tree_is_shown_and_what_was_done_to_it(simulate):
+def test_of_a_supervisor_that_breaks_a_rule_the_tree_is_shown_and_what_was_done_to_it(simulate, tmp_path):
+    (tmp_path / "nine.json").write_bytes(random_scenario(9).to_json())
     with patch.object(RestartWindow, "allow", lambda window, now_s: True):
-        status, out, _err = simulate("--seed", "9")
+        status, out, _err = simulate("nine.json", "--seed", "9")
     tree, *acts, last = out.splitlines()
     assert (status, tree[:21]) == (1, '{"tree":{"children":[')
     assert {act[:23] for act in acts} == {'{"event":{"type":"tree"'}

@@ -2,7 +2,8 @@ from functools import partial
 
 import pytest
 
-from lightspeed.channel import Broadcast, Drop, Hang, InvalidOption, Join, Poison, Push, Raise
+from lightspeed.channel import Broadcast, InvalidOption, Join, Push
+from lightspeed.faults import Drop, Hang, Poison, Raise
 
 
 @pytest.mark.parametrize(

@@ -3,18 +3,8 @@ import threading
 import pytest
 from moved_clock import MOVED
 
-from lightspeed.channel import (
-    Broadcast,
-    Channel,
-    ChannelTimeout,
-    DelayReply,
-    FaultPlan,
-    Join,
-    Leave,
-    LoseReply,
-    PresenceDiff,
-    Reply,
-)
+from lightspeed.channel import Broadcast, Channel, ChannelTimeout, FaultPlan, Join, Leave, PresenceDiff, Reply
+from lightspeed.faults import DelayReply, LoseReply
 
 pytestmark = pytest.mark.usefixtures("runtime")
 

@@ -2,8 +2,9 @@ import threading
 
 import pytest
 
-from lightspeed.channel import Drop, FailSupervisor, FaultPlan, FaultsNotFired, Full, Hang, InvalidOption, Poison, Push, Raise
-from lightspeed.faults import Injector
+from lightspeed.channel import FaultPlan, InvalidOption, Push
+from lightspeed.faults import Drop, FailSupervisor, FaultsNotFired, Full, Hang, Poison, Raise
+from lightspeed.faults.injector import Injector
 
 
 def due(injector, topic="x", payload="p", now_s=0.0, place="topic", **about):

@@ -1,20 +1,7 @@
 import pytest
 
-from lightspeed.channel import (
-    Broadcast,
-    Delay,
-    DelayReply,
-    FailSupervisor,
-    Hang,
-    InvalidOption,
-    Join,
-    Jump,
-    Poison,
-    Push,
-    Raise,
-    Reorder,
-    Slow,
-)
+from lightspeed.channel import Broadcast, InvalidOption, Join, Push
+from lightspeed.faults import Delay, DelayReply, FailSupervisor, Hang, Jump, Poison, Raise, Reorder, Slow
 
 
 @pytest.mark.parametrize(

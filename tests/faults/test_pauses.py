@@ -2,7 +2,8 @@ import threading
 
 from lightspeed.actors import Pool, Threads
 from lightspeed.actors.runtime import RuntimeOver
-from lightspeed.channel import Channel, FaultPlan, Hang, Join, Push, Slow
+from lightspeed.channel import Channel, FaultPlan, Join, Push
+from lightspeed.faults import Hang, Slow
 from lightspeed.faults.harm import Waits, pauses_of
 
 

@@ -5,23 +5,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightspeed.channel import (
+from lightspeed.actors.topics.rules.events import check_event
+from lightspeed.channel import FaultPlan, InvalidOption
+from lightspeed.faults import (
     Delay,
     DelayReply,
     Drop,
     Duplicate,
     FailSupervisor,
-    FaultPlan,
     Full,
     Hang,
-    InvalidOption,
     Jump,
     LoseReply,
     Poison,
     Raise,
     Reorder,
     Slow,
-    check_event,
 )
 from lightspeed.faults.fault import KINDS
 

@@ -3,7 +3,8 @@ from moved_clock import MOVED
 
 from lightspeed.actors import Pool
 from lightspeed.actors.topics import TopicActor
-from lightspeed.channel import Channel, FaultPlan, Hang, InvalidOption, Join, Jump, Push, PushMessage, Raise, Restarts, System
+from lightspeed.channel import Channel, FaultPlan, InvalidOption, Join, Push, PushMessage, Restarts, System
+from lightspeed.faults import Hang, Jump, Raise
 from lightspeed.faults.topic import FaultyTopic
 from lightspeed.supervision.topics import TopicSupervisor
 

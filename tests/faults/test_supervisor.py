@@ -1,7 +1,8 @@
 import pytest
 from moved_clock import MOVED
 
-from lightspeed.channel import Channel, ChannelClosed, FailSupervisor, FaultPlan, Join, Push, PushMessage
+from lightspeed.channel import Channel, ChannelClosed, FaultPlan, Join, Push, PushMessage
+from lightspeed.faults import FailSupervisor
 
 pytestmark = pytest.mark.usefixtures("runtime")
 

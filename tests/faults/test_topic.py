@@ -9,25 +9,19 @@ from lightspeed.channel import (
     Channel,
     ChannelTimeout,
     Crash,
-    Duplicate,
     FaultPlan,
-    Full,
-    Hang,
-    InjectedFault,
     Join,
     Leave,
-    Poison,
     PresenceDiff,
     Push,
     PushMessage,
-    Raise,
     Rejoin,
     Reply,
     Restart,
     Restarts,
-    Slow,
     System,
 )
+from lightspeed.faults import Duplicate, Full, Hang, InjectedFault, Poison, Raise, Slow
 
 pytestmark = pytest.mark.usefixtures("runtime")
 

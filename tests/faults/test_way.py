@@ -1,7 +1,8 @@
 import pytest
 from moved_clock import MOVED
 
-from lightspeed.channel import Channel, ChannelTimeout, Crash, Delay, Drop, Duplicate, FaultPlan, Join, Push, PushMessage, Reorder
+from lightspeed.channel import Channel, ChannelTimeout, Crash, FaultPlan, Join, Push, PushMessage
+from lightspeed.faults import Delay, Drop, Duplicate, Reorder
 
 pytestmark = pytest.mark.usefixtures("runtime")
 

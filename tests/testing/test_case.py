@@ -3,18 +3,9 @@ from functools import partial
 import pytest
 
 from lightspeed.actors.errors import InvalidOption, InvariantBroken
-from lightspeed.channel import FaultPlan, Join, Raise
-from lightspeed.testing import (
-    Case,
-    Scenario,
-    every_schedule,
-    play,
-    pytest_file,
-    search,
-    shrink,
-    sweep_crashes,
-    write_recording,
-)
+from lightspeed.channel import FaultPlan, Join
+from lightspeed.faults import Raise
+from lightspeed.testing import Case, Scenario, every_schedule, play, pytest_file, search, shrink, sweep_crashes, write_recording
 from lightspeed.testing.case import without
 from lightspeed.testing.recording import read_recording
 

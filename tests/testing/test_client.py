@@ -3,7 +3,8 @@ import sys
 import pytest
 
 from lightspeed.actors.errors import InvalidEvent, PoolClosed, SimulationMisused
-from lightspeed.channel import Broadcast, BroadcastMessage, Crash, Drop, FaultPlan, Join, PushMessage, Reply, Restart
+from lightspeed.channel import Broadcast, BroadcastMessage, Crash, FaultPlan, Join, PushMessage, Reply, Restart
+from lightspeed.faults import Drop
 from lightspeed.testing import Simulation
 
 

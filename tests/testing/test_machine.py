@@ -4,10 +4,12 @@ from unittest.mock import patch
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import rule, run_state_machine_as_test
+from model.held_machine import HeldMachine
 from planted import BUGS
 
 from lightspeed.actors.errors import InvariantBroken
-from lightspeed.channel import Behaviour, ChannelState, FaultPlan
+from lightspeed.actors.topics import ChannelState
+from lightspeed.channel import Behaviour, FaultPlan
 from lightspeed.faults import Raise
 from lightspeed.testing.machine import ChannelMachine
 
@@ -22,16 +24,16 @@ QUICK = settings(
 )
 
 
-class Faulty(ChannelMachine):
+class Faulty(HeldMachine):
     options: ClassVar = {"faults": FaultPlan((Raise(every=3),)), "rejoin": "supervisor"}
 
 
-class Behaved(ChannelMachine):
+class Behaved(HeldMachine):
     options: ClassVar = {"behaviours": {"x": Behaviour}}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("machine", [ChannelMachine, Faulty, Behaved])
+@pytest.mark.parametrize("machine", [HeldMachine, Faulty, Behaved])
 def test_the_runtime_keeps_its_rules(machine):
     run_state_machine_as_test(machine, settings=QUICK)
 
@@ -55,7 +57,7 @@ def test_a_planted_bug_is_found(name):
 )
 def test_what_differs_from_the_model_is_found_where_no_rule_is_broken(owner, method, text):
     with patch.object(owner, method, lambda *_: ()), pytest.raises(InvariantBroken, match=f"state: .*{text}"):
-        run_state_machine_as_test(ChannelMachine, settings=QUICK)
+        run_state_machine_as_test(HeldMachine, settings=QUICK)
 
 
 class Picky(ChannelMachine):

@@ -1,9 +1,11 @@
 import pytest
+from model.random_scenario import random_scenario
 from planted import double_reply
 
 from lightspeed.actors.errors import InvalidOption
-from lightspeed.channel import FaultPlan, Join, Raise
-from lightspeed.testing import Case, play, random_scenario, recording, replay, search_drawn, write_recording
+from lightspeed.channel import FaultPlan, Join
+from lightspeed.faults import Raise
+from lightspeed.testing import Case, play, recording, replay, search_drawn, write_recording
 from lightspeed.testing.recording import Divergence, hash_of, read_recording
 
 

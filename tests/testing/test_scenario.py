@@ -1,10 +1,12 @@
 import sys
 
 import pytest
+from model.random_scenario import random_scenario
 
 from lightspeed.actors.errors import InvalidEvent, InvalidOption
-from lightspeed.channel import Broadcast, Crash, FaultPlan, Join, Poison, Restart
-from lightspeed.testing import Scenario, Sending, Simulation, random_scenario
+from lightspeed.channel import Broadcast, Crash, FaultPlan, Join, Restart
+from lightspeed.faults import Poison
+from lightspeed.testing import Scenario, Sending, Simulation
 from lightspeed.testing.scenario import OPERATOR, find, name_of
 
 
@@ -54,14 +56,14 @@ def test_it_is_played_with_its_plan_and_options():
     )
     with Simulation(1) as simulation:
         scenario(simulation)
-        (channel,) = [channel for channel, _witness in simulation._channels]
+        (channel,) = simulation._channels
         assert "spoilt" in {getattr(message, "payload", None) for message in channel.flush_outbox()}
         assert simulation.now_s == 60
 
 
 def test_names_lead_to_things_and_back(tmp_path):
     assert find("lightspeed.testing:Scenario.of") == Scenario.of
-    assert name_of(random_scenario) == "lightspeed.testing.random_scenario:random_scenario"
+    assert name_of(random_scenario) == "model.random_scenario:random_scenario"
     assert name_of(lambda: None) is None
     file = tmp_path / "plays.py"
     file.write_text("def play(simulation): return 7\n")
@@ -89,7 +91,7 @@ def test_what_a_sender_sends_keeps_its_order_whatever_its_moments(seed):
     scenario = Scenario((Sending(Join("a", "x", "u", 1)), *sendings))
     with Simulation(seed) as simulation:
         scenario(simulation)
-        (channel,) = [channel for channel, _witness in simulation._channels]
+        (channel,) = simulation._channels
         assert [message.payload for message in simulation.client(channel, "a").received[1:]] == list("012345")
         assert simulation.now_s == 62
 

@@ -3,10 +3,11 @@
 import time
 
 import pytest
+from model.random_scenario import random_scenario
 from planted import BUGS
 
 from lightspeed.actors.errors import InvalidOption
-from lightspeed.testing import play, random_scenario, search_drawn, shrink
+from lightspeed.testing import play, search_drawn, shrink
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """What is cut away goes, and what it takes to fail stays. (What planted bugs come down to is in test_search.py.)"""
 
 import pytest
+from model.held_channel import witness_of
 
 from lightspeed.actors.errors import InvalidOption
 from lightspeed.channel import Behaviour, Broadcast, BroadcastMessage, FaultPlan, Join, Leave, Push, Restarts
@@ -38,7 +39,7 @@ class Poisoned(Scenario, frozen=True):
 
     def __call__(self, simulation):
         super().__call__(simulation)
-        (channel,) = [channel for channel, _witness in simulation._channels]
+        (channel,) = simulation._channels
         given = [getattr(message, "payload", None) for message in channel.flush_outbox()]
         assert "spoilt" not in given
 
@@ -234,7 +235,7 @@ def fails_with_even_toggles(simulation):
     for payload in ("toggle", "keep", "keep", "keep", "toggle"):
         client.push("x", "e", payload)
     sent = []
-    simulation.witness_of(channel).on_accept = lambda event: sent.append(event.payload)
+    witness_of(channel).on_accept = lambda event: sent.append(event.payload)
     simulation.run()
     assert not (sent.count("toggle") % 2 == 0 and sent.count("keep") == 3)
 

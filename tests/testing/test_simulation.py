@@ -4,7 +4,8 @@ import pytest
 
 from lightspeed.actors import PooledActor
 from lightspeed.actors.errors import InvalidOption, InvariantBroken, SimulationMisused, SimulationStuck
-from lightspeed.channel import Backoff, Broadcast, BroadcastMessage, Crash, FaultPlan, Join, Push, Raise, Reply, Restarts
+from lightspeed.channel import Backoff, Broadcast, BroadcastMessage, Crash, FaultPlan, Join, Push, Reply, Restarts
+from lightspeed.faults import Raise
 from lightspeed.supervision import ChildSpec
 from lightspeed.testing import Simulation
 

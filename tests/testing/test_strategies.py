@@ -5,7 +5,8 @@ from random import Random
 from hypothesis import find, given, settings
 from hypothesis import strategies as st
 
-from lightspeed.channel import Crash, FaultPlan, Join, Restart, check_event, event_label
+from lightspeed.actors.topics.rules.events import check_event
+from lightspeed.channel import Crash, FaultPlan, Join, Restart, event_label
 from lightspeed.testing import Case, play, strategies
 
 

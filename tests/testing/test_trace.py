@@ -1,8 +1,10 @@
 import pytest
+from model.random_scenario import random_scenario
 
 from lightspeed.actors import PooledActor
-from lightspeed.channel import Behaviour, Crash, Diff, Entry, FaultPlan, Join, Meta, PresenceDiff, Push, Raise, Rejoin, encode
-from lightspeed.testing import Case, Simulation, play, random_scenario
+from lightspeed.channel import Behaviour, Crash, Diff, Entry, FaultPlan, Join, Meta, PresenceDiff, Push, Rejoin, encode
+from lightspeed.faults import Raise
+from lightspeed.testing import Case, Simulation, play
 
 
 def test_another_seed_gives_another_hash():

@@ -1,6 +1,6 @@
 import pytest
 
-from lightspeed.actors.topics.rules.events import LARGEST_MS
+from lightspeed.actors.topics.rules.events import LARGEST_MS, check_event
 from lightspeed.channel import (
     Broadcast,
     Channel,
@@ -13,7 +13,6 @@ from lightspeed.channel import (
     Rejoin,
     Reply,
     Restart,
-    check_event,
     event_label,
 )
 

@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from naive import NaiveChannel, events, state_of
 
-from lightspeed.channel import ChannelState
+from lightspeed.actors.topics import ChannelState
 
 
 @given(st.lists(events))

@@ -23,13 +23,13 @@ from lightspeed.channel import (
     PresenceDiff,
     Push,
     PushMessage,
-    Raise,
     Rejoin,
     Reply,
     Restart,
     Restarts,
     System,
 )
+from lightspeed.faults import Raise
 from lightspeed.testing import Simulation
 
 pytestmark = pytest.mark.usefixtures("runtime", "on_workers")

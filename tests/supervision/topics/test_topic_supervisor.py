@@ -7,6 +7,7 @@ import pytest
 from naive import NaiveChannel
 
 from lightspeed.actors import Pool
+from lightspeed.actors.errors import TopicCrash
 from lightspeed.actors.topics import TopicActor, TopicState
 from lightspeed.channel import (
     Broadcast,
@@ -15,9 +16,7 @@ from lightspeed.channel import (
     Diff,
     Entry,
     FaultPlan,
-    Hang,
     Join,
-    Jump,
     Leave,
     Meta,
     PresenceDiff,
@@ -28,8 +27,8 @@ from lightspeed.channel import (
     Restart,
     System,
     Threads,
-    TopicCrash,
 )
+from lightspeed.faults import Hang, Jump
 from lightspeed.testing import Simulation
 
 pytestmark = pytest.mark.usefixtures("runtime")

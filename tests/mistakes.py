@@ -1,0 +1,32 @@
+"""Ten mistaken calls, each of which a type checker must find: a line that is wrong ends in `# wrong`."""
+
+import pykka
+
+from lightspeed.actors import PooledActor
+from lightspeed.channel import Backoff, Channel, Join, Push, Reply, Restarts, new_cluster_ready, new_single_node
+from lightspeed.supervision import ChildSpec, Supervisor
+
+
+class Worker(PooledActor):
+    def __init__(self, name: str, *, size: int = 1) -> None:
+        super().__init__()
+        self.name, self.size = name, size
+
+
+def calls() -> None:
+    channel = new_single_node(timeout_s=3)
+    channel.handle(Join("c", "t", "u", 1))
+    worker: pykka.ActorRef[PooledActor] = Worker.start("w", size=2)
+    Supervisor.start([ChildSpec("w", (Worker, ("w",), {"size": 2}))], strategy="rest_for_one", backoff=Backoff()).stop()
+    worker.stop()
+
+    new_single_node(timeout=3)  # wrong
+    new_cluster_ready("node", "cluster", rejoin="server")  # wrong
+    Channel(restarts=Backoff())  # wrong
+    Restarts(intensity="3")  # wrong
+    channel.handle(Join("c", "t", "u"))  # wrong
+    channel.tell("join")  # wrong
+    channel.handle(Push("c", "t", 1, "p"))  # wrong
+    Reply("c", "t", "okay", "joined")  # wrong
+    Worker.start("w", sizes=2)  # wrong
+    Supervisor.start([], strategy="one_for_two")  # wrong

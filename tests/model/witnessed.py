@@ -1,0 +1,177 @@
+"""A runtime over the simulation's: its topic actors and its supervisor do all that they do before a witness."""
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import pykka
+from model.witness import Witness
+
+from lightspeed.actors.future import PooledFuture
+from lightspeed.actors.runtime import RefOver, Reply, Runtime, RuntimeOver, SupervisedRef
+from lightspeed.actors.topics.actor import TopicActor
+from lightspeed.actors.topics.mail import Delivery, Order, Outlet, Post
+from lightspeed.actors.topics.rules.presence import Roster
+from lightspeed.actors.topics.rules.topic import Messages, TopicState
+from lightspeed.supervision.topics import TopicSupervisor
+
+if TYPE_CHECKING:
+    _Topic = TopicActor
+    _Supervisor = TopicSupervisor
+else:
+    _Topic = _Supervisor = object  # each is mixed into its role
+
+
+class WitnessedRuntime(RuntimeOver):
+    """Every topic actor and supervisor that it starts is seen by the witness, and what they give out."""
+
+    def __init__(self, under: Runtime, witness: Witness) -> None:
+        super().__init__(under)
+        self._witness = witness
+        self._roles: dict[type, type] = {}
+
+    def begin(self, start: Callable[..., SupervisedRef], role: type, args: tuple[Any, ...]) -> SupervisedRef:
+        if issubclass(role, TopicSupervisor):
+            runtime, outlet, *others = args
+            return start(self._seen(role, _SeenSupervisor), runtime, self._outlet(outlet, None), *others)
+        if issubclass(role, TopicActor):
+            post = args[0]
+            post.outlet = self._outlet(
+                post.outlet.inner.inner, post
+            )  # before it stands that of the simulation, and the supervisor's
+            return _ToldRef(start(self._seen(role, _SeenTopic), *args), self._witness, post)
+        return start(role, *args)
+
+    def future(self) -> pykka.Future[Any]:
+        return _Future(self.under.future().target)  # type: ignore[attr-defined]
+
+    def _outlet(self, inner: Any, post: Post | None) -> "_SeenOutlet":
+        return _SeenOutlet(inner, post, self._witness)
+
+    def _seen(self, role: type, mixin: type) -> type:
+        if role not in self._roles:
+            self._roles[role] = type(role.__name__, (mixin, role), {"witness": self._witness})
+        return self._roles[role]
+
+
+class _ToldRef(RefOver):
+    """The reference to a topic's actor: an order to crash or to stop is seen as it is sent."""
+
+    def __init__(self, under: SupervisedRef, witness: Witness, post: Post) -> None:
+        super().__init__(under)
+        self._witness, self._post = witness, post
+
+    def tell(self, message: Any) -> None:
+        if type(message) is Order:
+            self._witness.told_to_end(self._post)
+        self.under.tell(message)
+
+    def request(self, message: Any) -> None:
+        if type(message) is Order:
+            self._witness.told_to_end(self._post)
+        self.under.request(message)
+
+    def stop_soon(self) -> None:
+        if self.under.is_alive():
+            self._witness.told_to_end(self._post)
+        self.under.stop_soon()
+
+
+class _Future(PooledFuture):
+    """One whose answer is seen when it comes."""
+
+    __slots__ = ("seen",)
+
+    def __init__(self, target: Any) -> None:
+        super().__init__(target)
+        self.seen: Callable[[Any], object] | None = None
+
+    def set(self, value: Any = None) -> None:
+        seen, self.seen = self.seen, None
+        if seen is not None:
+            seen(value)
+        super().set(value)
+
+
+class _SmallRoster(Roster):
+    __slots__ = ()
+
+    worth_compacting = 1
+
+
+class _SmallCrowd(TopicState, eq=False, gc=False):
+    """A topic in which two are many: what is done otherwise for a crowd is done for few, and a few events can break it."""
+
+    many = 2
+    roster = _SmallRoster
+
+
+class _SeenTopic(_Topic):
+    witness: ClassVar[Witness]
+
+    def __init__(self, post: Post, *others: Any) -> None:
+        self.witness.started(post, self)
+        self._at_work_on: Any = None
+        super().__init__(post, *others)
+
+    def make_state(self, post: Post) -> TopicState:
+        state = super().make_state(post)
+        return (
+            _SmallCrowd(post.topic) if self.witness.has_crowds and type(state) is TopicState and post.incarnation % 2 else state
+        )
+
+    def on_receive(self, mail: Any) -> None:
+        if mail is not self._at_work_on:  # else it comes once more, to one that was held up
+            self._at_work_on = mail
+            self.witness.works(self.post)
+        super().on_receive(mail)
+
+    def on_end(self, error: BaseException | None) -> None:
+        me: Any = self  # on a pool, where the simulation starts it
+        waiting = {mail.seq for mail in (*me._pooled_taken, *me._pooled_inbox) if type(mail) is Delivery}
+        self.witness.ended(self.post, error, waiting)
+        self._at_work_on = None
+        super().on_end(error)
+
+
+class _SeenSupervisor(_Supervisor):
+    witness: ClassVar[Witness]
+
+    def on_failure(
+        self,
+        exception_type: type[BaseException] | None,
+        exception_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.witness.supervisor_failed(exception_value)
+        super().on_failure(exception_type, exception_value, traceback)
+
+    def on_receive(self, message: Any) -> Any:
+        if type(message) is not Delivery and type(message) is not Order:
+            return super().on_receive(message)
+        self.witness.accepting(message)
+        try:
+            return super().on_receive(message)
+        finally:
+            self.witness.accepted()
+
+
+class _SeenOutlet:
+    """All of the other's, and what is put in is shown to the witness first."""
+
+    def __init__(self, inner: Any, post: Post | None, witness: Witness) -> None:
+        self.inner, self._post, self._witness = inner, post, witness
+        self.deliver, self.ring, self.settle, self.close = inner.deliver, inner.ring, inner.settle, inner.close
+        self.is_at_work = inner.is_at_work
+
+    def put(self, seq: int, topic: str | None, messages: Messages, reply: Reply | None, value: Any = None) -> bool:
+        if messages or seq:  # a question gives nothing out, and has no number
+            self._witness.put(self._post, seq, topic, messages)
+        return bool(self.inner.put(seq, topic, messages, reply, value))
+
+    def abandon(self, topic: str) -> None:
+        self._witness.abandoned(topic)
+        self.inner.abandon(topic)
+
+
+_: type[Outlet] = _SeenOutlet
