@@ -86,9 +86,9 @@ def double_reply():
     after = Aftermath._after
 
     def answer_and_go_on(aftermath, child, *, unasked, failure=None):
-        in_hand = child.post.in_hand.get(child.post)
-        if unasked and type(in_hand) is Delivery:
-            child.keep(in_hand)
+        in_flight = child.cell.in_flight.get(child.cell)
+        if unasked and type(in_flight) is Delivery:
+            child.keep(in_flight)
         after(aftermath, child, unasked=unasked, failure=failure)
 
     with patch.object(Aftermath, "_after", answer_and_go_on):
@@ -108,7 +108,7 @@ def crash_lost_during_restart():
     """A topic that is being restarted counts as empty until the actor before it has ended and its members are back."""
     with (
         patch.object(Roll, "is_settled", lambda roll, child: not child.is_busy),
-        patch.object(Roll, "count", lambda roll, child: child.post.members),
+        patch.object(Roll, "count", lambda roll, child: child.cell.members),
     ):
         yield
 

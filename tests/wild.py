@@ -90,7 +90,7 @@ class Accounts:
 def assert_nothing_is_left(channel):
     """Of a channel that was closed."""
     children = channel._supervisor.actor._children
-    assert (children.live, children.leaving, children.in_hand) == ({}, {}, {})
+    assert (children.live, children.leaving, children.in_flight) == ({}, {}, {})
     assert not channel._supervisor.is_alive()
 
 

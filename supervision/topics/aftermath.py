@@ -13,7 +13,7 @@ import pykka
 from lightspeed.actors.errors import TopicStuck
 from lightspeed.actors.logs import log
 from lightspeed.actors.runtime import Runtime
-from lightspeed.actors.topics.mail import Delivery, Errand, Mail, Post, Question, TopicDown, TopicFailure, failure_of
+from lightspeed.actors.topics.mail import Delivery, Errand, Mail, Question, TopicCell, TopicDown, TopicFailure, failure_of
 from lightspeed.actors.topics.rules.events import Crash
 from lightspeed.actors.topics.rules.life import ChannelLife
 from lightspeed.actors.topics.rules.outbound import System
@@ -25,7 +25,7 @@ from lightspeed.supervision.topics.histories import Histories
 from lightspeed.supervision.topics.ingress import in_turn, kept
 from lightspeed.supervision.topics.messages import ComeUp, LookForStuck, Overdue, RejoinWindowClosed
 from lightspeed.supervision.topics.options import Options
-from lightspeed.supervision.topics.outlet import Outbox, SinkLanes
+from lightspeed.supervision.topics.outlet import Outbox, SinkQueues
 from lightspeed.supervision.topics.roll import Ledger
 from lightspeed.supervision.topics.watches import Reminders, Watch, Watches
 
@@ -54,7 +54,7 @@ class Aftermath:
         options: Options,
         children: Children,
         life: ChannelLife,
-        outlet: Outbox | SinkLanes,
+        outlet: Outbox | SinkQueues,
         owner: Owner,
         dead_letters: DeadLetters,
         ledger: Ledger,
@@ -65,7 +65,7 @@ class Aftermath:
         self._put_off = Reminders(runtime, owner.actor_ref)
         self._deadlines = Reminders(runtime, owner.actor_ref)
         self._watch = Reminders(runtime, owner.actor_ref)
-        self._at_work: dict[Post, tuple[Mail, float]] = {}  # behaviours: on what, and since when
+        self._at_work: dict[TopicCell, tuple[Mail, float]] = {}  # behaviours: on what, and since when
         if options.behaviours:
             self._watch.later(options.event_timeout_s / 4, LookForStuck())
         self._watches = Watches(runtime, options.crash_timeout_s)
@@ -78,14 +78,14 @@ class Aftermath:
         """Whether it is down already."""
         is_down = self._children.crash(child, seq, event)
         if is_down:
-            self.down(TopicDown(child.post, None))
+            self.down(TopicDown(child.cell, None))
         return is_down
 
     def crash_all(self, seq: int, event: Crash, latch: Latch | None) -> None:
         log("info", "channel crashed: {}; topic actors: {}", event.reason, len(self._children.live))
         self.rejoin_windows.cancel()
         for child in self._children.each_live():
-            self._children.died_of(child.post.topic, event.reason)
+            self._children.died_of(child.cell.topic, event.reason)
             if child.is_put_off:
                 self.drop(child)
             else:
@@ -98,7 +98,7 @@ class Aftermath:
         """Whether it is down already."""
         is_down = self._children.stop(child)
         if is_down:
-            self.down(TopicDown(child.post, None))
+            self.down(TopicDown(child.cell, None))
         return is_down
 
     def watch_leaving(self, children: Iterable[Child]) -> None:
@@ -108,28 +108,28 @@ class Aftermath:
             self._deadlines.later(self._options.crash_timeout_s, Overdue(watch))
 
     def down(self, message: TopicDown) -> None:
-        was_live = self._children.live.get(message.post.topic)
-        child = self._children.remove(message.post)
+        was_live = self._children.live.get(message.cell.topic)
+        child = self._children.remove(message.cell)
         if child is not None:
             self._after(child, unasked=child is was_live, failure=message.failure)
 
     def _after(self, child: Child, *, unasked: bool, failure: TopicFailure | None = None) -> None:
         """Nothing that was accepted is lost, and who waited for the end goes on."""
         self._watches.note_end(child)
-        post = child.post
-        in_hand = post.in_hand.pop(post, None)
-        if in_hand is not None:
-            self._children.answer(in_hand, "topic_crashed")
+        cell = child.cell
+        in_flight = cell.in_flight.pop(cell, None)
+        if in_flight is not None:
+            self._children.answer(in_flight, "topic_crashed")
         left = deque(self._children.take_left(child))
-        self._remember(child, (in_hand, *left), unasked=unasked)
+        self._remember(child, (in_flight, *left), unasked=unasked)
         with kept(left, self._dead_letters):
             if unasked:
-                self._replace(post, failure, left)
+                self._replace(cell, failure, left)
             else:
-                self._let_go(post, failure, left)
+                self._let_go(cell, failure, left)
         self._children.release(child)
-        if post.topic not in self._children.leaving:
-            self._ledger.forget_strangers(post.topic)
+        if cell.topic not in self._children.leaving:
+            self._ledger.forget_strangers(cell.topic)
         self._children.start_successor(child)
         for latch in child.latches:
             latch.set()
@@ -137,44 +137,44 @@ class Aftermath:
             self._deadlines.cancel()
         self._owner.after_the_last()
 
-    def _let_go(self, post: Post, failure: TopicFailure | None, left: deque[Mail]) -> None:
+    def _let_go(self, cell: TopicCell, failure: TopicFailure | None, left: deque[Mail]) -> None:
         if failure is not None:
             log(
                 "error",
                 "topic {} failed on its way down: {}",
-                post.topic,
+                cell.topic,
                 failure.text,
                 trace=failure.trace,
-                topic=post.topic,
-                incarnation=post.incarnation,
+                topic=cell.topic,
+                incarnation=cell.incarnation,
             )
         for mail in in_turn(left):
-            self._refuse(post, mail)
+            self._refuse(cell, mail)
 
-    def _replace(self, post: Post, failure: TopicFailure | None, left: deque[Mail]) -> None:
+    def _replace(self, cell: TopicCell, failure: TopicFailure | None, left: deque[Mail]) -> None:
         if failure is not None:
-            self._heal(post, failure, left)
+            self._heal(cell, failure, left)
             return
-        log("error", "topic {} ended unasked", post.topic, topic=post.topic, incarnation=post.incarnation)
-        if post.topic in self._ledger:
-            self.start_again([post.topic])
-        self._go_on(post.topic, left)
+        log("error", "topic {} ended unasked", cell.topic, topic=cell.topic, incarnation=cell.incarnation)
+        if cell.topic in self._ledger:
+            self.start_again([cell.topic])
+        self._go_on(cell.topic, left)
 
     def give_up_the_stuck(self) -> None:
         """Whoever has been at work on one thing for `event_timeout_s`, in a behaviour's code, has failed."""
         now_s, timeout_s = self._runtime.monotonic_s(), self._options.event_timeout_s
         at_work = {}
-        for post, mail in self._children.in_hand.copy().items():
-            if post.behaved is not None:
-                before = self._at_work.get(post)
-                at_work[post] = before if before is not None and before[0] is mail else (mail, now_s)
+        for cell, mail in self._children.in_flight.copy().items():
+            if cell.behaved is not None:
+                before = self._at_work.get(cell)
+                at_work[cell] = before if before is not None and before[0] is mail else (mail, now_s)
         self._at_work = at_work
-        for post, (_mail, since_s) in at_work.items():
+        for cell, (_mail, since_s) in at_work.items():
             if now_s - since_s >= timeout_s:
-                live, leaving = self._children.live.get(post.topic), self._children.leaving.get(post.topic)
-                if live is not None and live.post is post:
-                    self.abandon(live, TopicStuck(post.topic, timeout_s))
-                elif leaving is not None and leaving.post is post:
+                live, leaving = self._children.live.get(cell.topic), self._children.leaving.get(cell.topic)
+                if live is not None and live.cell is cell:
+                    self.abandon(live, TopicStuck(cell.topic, timeout_s))
+                elif leaving is not None and leaving.cell is cell:
                     self.abandon(leaving)
         self._watch.later(timeout_s / 4, LookForStuck())
 
@@ -193,18 +193,18 @@ class Aftermath:
             self.abandon(child)
 
     def abandon(self, child: Child, stuck: TopicStuck | None = None) -> None:
-        """Go on without a child that does not end: from here on its reports count no more, and its post gives it nothing.
+        """Go on without a child that does not end: from here on its reports count no more, and its cell gives it nothing.
 
         With an error, it has failed of that, and is replaced.
         """
-        post = child.post
+        cell = child.cell
         if stuck is None:
-            log("error", "topic {} is abandoned", post.topic, topic=post.topic, incarnation=post.incarnation)
-        if post.behaved is not None:
-            post.behaved.is_given_up = True
+            log("error", "topic {} is abandoned", cell.topic, topic=cell.topic, incarnation=cell.incarnation)
+        if cell.behaved is not None:
+            cell.behaved.is_given_up = True
         self._dead_letters.abandoned += 1
-        self._children.remove(post)
-        self._outlet.abandon(post.topic)
+        self._children.remove(cell)
+        self._outlet.abandon(cell.topic)
         self._after(child, unasked=stuck is not None, failure=None if stuck is None else failure_of(stuck))
         if child.ref is not None:
             child.ref.stop_soon()  # when it comes back it finds nothing else to do
@@ -217,7 +217,7 @@ class Aftermath:
         except pykka.Timeout:
             self.abandon(child)
         else:
-            self.down(TopicDown(child.post, None))
+            self.down(TopicDown(child.cell, None))
 
     # Coming up
 
@@ -230,25 +230,25 @@ class Aftermath:
 
     def _open_window(self, children: Iterable[Child]) -> None:
         """Have those of them stopped who wait for a rejoin, and to whom nobody comes."""
-        posts = [child.post for child in children if child.awaits_rejoin]
-        if posts:
-            message = RejoinWindowClosed(tuple(post.topic for post in posts), tuple(post.incarnation for post in posts))
+        cells = [child.cell for child in children if child.awaits_rejoin]
+        if cells:
+            message = RejoinWindowClosed(tuple(cell.topic for cell in cells), tuple(cell.incarnation for cell in cells))
             self.rejoin_windows.later(self._options.rejoin_window_s, message)
 
     def come_up(self, message: ComeUp) -> None:
         child = message.child
-        if child.is_put_off and self._children.live.get(child.post.topic) is child:
+        if child.is_put_off and self._children.live.get(child.cell.topic) is child:
             child.is_put_off = False
-            self._owner.emit_unasked(child.post.topic, (System(f"topic_restarted:{child.post.topic}"),))
+            self._owner.emit_unasked(child.cell.topic, (System(f"topic_restarted:{child.cell.topic}"),))
             self._children.start(child)
             self._open_window((child,))
 
     def drop(self, child: Child) -> None:
         """It was put off, and is not wanted any more."""
         for mail in self._children.drop(child):
-            self._refuse(child.post, mail)
-        if child.post.topic in self._ledger and child.post.topic not in self._life.down:
-            self._had_members[child.post.topic] = child.post.incarnation
+            self._refuse(child.cell, mail)
+        if child.cell.topic in self._ledger and child.cell.topic not in self._life.down:
+            self._had_members[child.cell.topic] = child.cell.incarnation
 
     def crashed_topics(self) -> list[str]:
         """The topics that a restart of the channel starts again. They are forgotten here."""
@@ -268,7 +268,7 @@ class Aftermath:
 
     def rejoin_window_closed(self, message: RejoinWindowClosed) -> None:
         live = zip(map(self._children.live.get, message.topics), message.incarnations, strict=True)
-        waiting = [child for child, number in live if child and child.awaits_rejoin and child.post.incarnation == number]
+        waiting = [child for child, number in live if child and child.awaits_rejoin and child.cell.incarnation == number]
         stopped = [child for child in waiting if child.ref is not None]
         self.watch_leaving([child for child in stopped if not self.stop(child)])  # one may be at work on what does not end
         # Where the one before has not ended, whom it had, and would come back, is not known yet.
@@ -280,21 +280,21 @@ class Aftermath:
             reminders.cancel()
 
     def _remember(self, child: Child, mails: Iterable[Mail | None], *, unasked: bool) -> None:
-        post, topic = child.post, child.post.topic
+        cell, topic = child.cell, child.cell.topic
         is_last = topic not in self._children.leaving and topic not in self._children.live
-        if child.crashed and post.members and is_last and topic not in self._life.down:
-            self._had_members[topic] = post.incarnation
+        if child.crashed and cell.members and is_last and topic not in self._life.down:
+            self._had_members[topic] = cell.incarnation
         if child.crashed or unasked:
-            self._ledger.note(post.state)
+            self._ledger.note(cell.state)
             for mail in mails:
                 if type(mail) is Errand and mail.rejoins:
                     self._ledger.put_back(topic, mail.rejoins)
-        if child.crashed and is_last and not post.members and topic not in self._ledger:
+        if child.crashed and is_last and not cell.members and topic not in self._ledger:
             self._children.was_empty(topic)
 
-    def _heal(self, post: Post, failure: TopicFailure, left: deque[Mail]) -> None:
+    def _heal(self, cell: TopicCell, failure: TopicFailure, left: deque[Mail]) -> None:
         """A topic's code raised: its members are told, and it comes up again, unless it did so too often."""
-        topic, now_s = post.topic, self._runtime.monotonic_s()
+        topic, now_s = cell.topic, self._runtime.monotonic_s()
         verdict = self._histories.judge(topic, now_s)
         reason = failure.text
         log(
@@ -304,11 +304,11 @@ class Aftermath:
             reason,
             trace=failure.trace,
             topic=topic,
-            incarnation=post.incarnation,
+            incarnation=cell.incarnation,
             restarts_left=verdict.restarts_left,
             inbox_length=len(left),
         )
-        members = () if post.state is None else post.state.subscribers
+        members = () if cell.state is None else cell.state.subscribers
         self._children.died_of(topic, reason)
         self._owner.emit_unasked(topic, crash_messages(topic, members, reason))
         if verdict.delay_s is None:
@@ -326,10 +326,10 @@ class Aftermath:
         if verdict.channel_fails:
             self._owner.crash_channel(f"topics failed too often, {topic} last")
 
-    def _refuse(self, post: Post, mail: Mail) -> None:
+    def _refuse(self, cell: TopicCell, mail: Mail) -> None:
         """The topic is down; whoever wanted to leave it does not come back with it."""
         if type(mail) is Delivery:
-            self._ledger.strike(mail.request, post.incarnation, more_end=post.topic in self._children.leaving)
+            self._ledger.strike(mail.request, cell.incarnation, more_end=cell.topic in self._children.leaving)
         self._children.answer(mail, "crashed")
 
     def _give_up(self, topic: str, left: deque[Mail]) -> None:

@@ -15,24 +15,24 @@ from msgspec import Struct
 
 from lightspeed.actors.logs import log
 from lightspeed.actors.pykka_inside import STOP
-from lightspeed.actors.runtime import Reply, Runtime, SupervisedRef
+from lightspeed.actors.runtime import ReplyTo, Runtime, SupervisedRef
 from lightspeed.actors.topics.actor import BehavedTopicActor, TopicActor
-from lightspeed.actors.topics.mail import Behaved, Delivery, Errand, Mail, Order, Post, Question, TopicDown
+from lightspeed.actors.topics.mail import Behaved, Delivery, Errand, Mail, Order, Question, TopicCell, TopicDown
 from lightspeed.actors.topics.rules.events import Crash
 from lightspeed.actors.topics.rules.outbound import error
 from lightspeed.actors.topics.rules.topic import Messages, TopicState
 from lightspeed.supervision.latch import Latch
 from lightspeed.supervision.topics.options import Options
-from lightspeed.supervision.topics.outlet import Outbox, SinkLanes
+from lightspeed.supervision.topics.outlet import Outbox, SinkQueues
 from lightspeed.supervision.topics.roll import Ledger, Roll
 
 _NONE: Any = ()  # stands for an empty list: most children never need theirs
 
 
 class Child(Struct, eq=False, gc=False):
-    """One incarnation of a topic, as its supervisor sees it. As a `Post`, out of the collector's sight."""
+    """One incarnation of a topic, as its supervisor sees it. As a `TopicCell`, out of the collector's sight."""
 
-    post: Post
+    cell: TopicCell
     restores: bool
     """It stands for one that ended, and takes its members back."""
     awaits_rejoin: bool
@@ -48,9 +48,9 @@ class Child(Struct, eq=False, gc=False):
     """It is to come up later: until then it is not started, and what it is sent waits."""
     waiting: list[Mail] = _NONE
     """Sent to no actor: it is not started yet, or was found dead."""
-    held: list[tuple[int, Messages, Reply | None]] = _NONE
+    held: list[tuple[int, Messages, ReplyTo | None]] = _NONE
     """Answers about the topic that must come after its own."""
-    latches: tuple[Reply, ...] = ()
+    latches: tuple[ReplyTo, ...] = ()
     """Told when it is down."""
     to_come: int = 0
     """So many members it takes back first of all."""
@@ -61,12 +61,12 @@ class Child(Struct, eq=False, gc=False):
 
     @property
     def is_busy(self) -> bool:
-        return self.sent != self.post.settled
+        return self.sent != self.cell.settled
 
     @property
     def progress(self) -> int:
         """It grows with each that it has handled; it is less before the start."""
-        return -1 if self.ref is None else self.post.settled
+        return -1 if self.ref is None else self.cell.settled
 
     @property
     def last(self) -> "Child":
@@ -82,7 +82,7 @@ class Child(Struct, eq=False, gc=False):
             self.waiting = []
         self.waiting.append(mail)
 
-    def hold(self, seq: int, messages: Messages, reply: Reply | None) -> None:
+    def hold(self, seq: int, messages: Messages, reply: ReplyTo | None) -> None:
         """Keep an answer until it is down."""
         if self.held is _NONE:
             self.held = []
@@ -95,7 +95,7 @@ class Children:
     def __init__(
         self,
         runtime: Runtime,
-        outlet: Outbox | SinkLanes,
+        outlet: Outbox | SinkQueues,
         report: Callable[[Any], None],
         options: Options,
         ledger: Ledger,
@@ -106,18 +106,18 @@ class Children:
         self._ledger, self._next_number = ledger, next_number
         # With a sink, to let a topic handle something is to run the user's code, and that is no caller's business.
         self._is_ours_alone = isinstance(outlet, Outbox)
-        self._handles_here = self._is_ours_alone and getattr(runtime, "handles_here", False)
-        self.in_hand: dict[Post, Mail] = {}
+        self._handles_here = self._is_ours_alone and getattr(runtime, "handles_inline", False)
+        self.in_flight: dict[TopicCell, Mail] = {}
         self._behaviours = options.behaviours if options.behaviours else None
         self._died_of: dict[str, str] = {}
         self.incarnation = 0
         """The last that was given."""
         self._touched: dict[Child, None] = {}  # sent something since the last settle, in that order
-        self._ends_here: tuple[Post, int] | None = None  # whose end is being ordered, and in which thread
+        self._ends_here: tuple[TopicCell, int] | None = None  # whose end is being ordered, and in which thread
         self.live: dict[str, Child] = {}
         self.leaving: dict[str, Child] = {}
         """The one of a topic that is on its way down; those behind it are not started yet."""
-        self.roll = Roll(self.leaving, self.in_hand, ledger)
+        self.roll = Roll(self.leaving, self.in_flight, ledger)
 
     def add(self, topic: str, *, restores: bool = False) -> Child:
         """A new child, with the next incarnation. It is started by its first delivery, or by `start`.
@@ -125,8 +125,8 @@ class Children:
         One that `restores` stands for one that ended: its members come back to it.
         """
         self.incarnation += 1
-        post = Post(topic, self.incarnation, self._outlet, self._report, self.in_hand, behaved=self._behaved(topic))
-        child = self.live[topic] = Child(post, restores, restores, self._is_ours_alone and post.behaved is None)
+        cell = TopicCell(topic, self.incarnation, self._outlet, self._report, self.in_flight, behaved=self._behaved(topic))
+        child = self.live[topic] = Child(cell, restores, restores, self._is_ours_alone and cell.behaved is None)
         return child
 
     def make_here(self, topic: str) -> Child | None:
@@ -139,8 +139,8 @@ class Children:
         if self._behaviours is not None and self._behaviours.find(topic) is not None:
             return None
         self.incarnation += 1
-        post = Post(topic, self.incarnation, self._outlet, self._report, self.in_hand)
-        return Child(post, False, False, True, self._runtime.start(TopicActor, post))
+        cell = TopicCell(topic, self.incarnation, self._outlet, self._report, self.in_flight)
+        return Child(cell, False, False, True, self._runtime.start(TopicActor, cell))
 
     def _behaved(self, topic: str) -> Behaved | None:
         if self._behaviours is None:
@@ -170,7 +170,7 @@ class Children:
             child.keep(mail)
             self._touched[child] = None
             self.start(child)
-        elif not (child.runs_here and ref.tell_here(mail)):
+        elif not (child.runs_here and ref.tell_inline(mail)):
             self._tell(child, ref, mail)
 
     def _has_enough(self, child: Child) -> bool:
@@ -181,7 +181,7 @@ class Children:
 
     def start(self, child: Child) -> None:
         """Start the actor and send it all that waited, unless one of the topic is still leaving."""
-        topic = child.post.topic
+        topic = child.cell.topic
         if child.is_put_off:
             return
         if self.leaving.get(topic, child) is not child:
@@ -192,21 +192,21 @@ class Children:
         self._take_back_members(child)
         start = self._runtime.start_on_thread if self._own_thread and self._own_thread.find(topic) else self._runtime.start
         try:
-            ref = start(TopicActor if child.post.behaved is None else BehavedTopicActor, child.post)
+            ref = start(TopicActor if child.cell.behaved is None else BehavedTopicActor, child.cell)
         except Exception as failure:  # the world's: no more threads, or whatever the runtime's kind of actor is short of
             self._give_up(child, failure)
             return
         child.ref = ref
         waiting, child.waiting = child.waiting, _NONE
         for mail in waiting:
-            if not (child.runs_here and ref.tell_here(mail)):
+            if not (child.runs_here and ref.tell_inline(mail)):
                 self._tell(child, ref, mail)
         if child.stops:
             ref.stop_soon()
 
     def _take_back_members(self, child: Child) -> None:
         """Before anything that waits, if it was started to take the place of one that ended."""
-        rejoins = self._ledger.take(child.post.topic, child.post.incarnation)
+        rejoins = self._ledger.take(child.cell.topic, child.cell.incarnation)
         if rejoins and child.restores:
             child.awaits_rejoin, child.to_come = False, len(rejoins)
             replay = Errand(methodcaller("replay", rejoins), None, child.replay_seq or self._next_number(), rejoins)
@@ -218,7 +218,7 @@ class Children:
         """Send the crash to the tail of its inbox: what it was sent before is handled before. Whether it is down already."""
         child.crashed = True
         self._leave(child)
-        self._ends_here = child.post, threading.get_ident()
+        self._ends_here = child.cell, threading.get_ident()
         self.deliver(child, Order(event, None, seq))
         return self._has_ended_here()
 
@@ -229,14 +229,14 @@ class Children:
         if child.ref is None:
             self.start(child)
             return False
-        self._ends_here = child.post, threading.get_ident()
-        if not (child.runs_here and child.ref.tell_here(STOP)):
+        self._ends_here = child.cell, threading.get_ident()
+        if not (child.runs_here and child.ref.tell_inline(STOP)):
             child.ref.stop_soon()
         return self._has_ended_here()
 
     def is_expected(self, end: TopicDown) -> bool:
         """Whether it ends within a call of ours, in this thread: then nobody need be told. For whoever reports it."""
-        if self._ends_here != (end.post, threading.get_ident()):
+        if self._ends_here != (end.cell, threading.get_ident()):
             return False
         self._ends_here = None
         return True
@@ -247,29 +247,29 @@ class Children:
 
     def drop(self, child: Child) -> list[Mail]:
         """Take out one that has been put off; what waited for it is the caller's."""
-        del self.live[child.post.topic]
+        del self.live[child.cell.topic]
         self._touched.pop(child, None)
         return self.take_left(child)
 
     def take_left(self, child: Child) -> list[Mail]:
         """What a dead or abandoned child was sent and has not handled, in order."""
-        left: list[Any] = [] if child.ref is None else child.ref.left_over()
+        left: list[Any] = [] if child.ref is None else child.ref.drain()
         left += child.waiting
         child.waiting = _NONE
         return [mail for mail in left if type(mail) in _MAIL]
 
-    def remove(self, post: Post) -> Child | None:
+    def remove(self, cell: TopicCell) -> Child | None:
         """Take out the child that is dead; None if it was already, as an abandoned one is: its report is fenced off."""
-        topic = post.topic
+        topic = cell.topic
         child = self.leaving.get(topic)
-        if child is not None and child.post is post:
+        if child is not None and child.cell is cell:
             if child.behind is None:
                 del self.leaving[topic]
             else:
                 self.leaving[topic] = child.behind
         else:
             child = self.live.get(topic)
-            if child is None or child.post is not post:
+            if child is None or child.cell is not cell:
                 return None
             del self.live[topic]
         self._touched.pop(child, None)
@@ -277,12 +277,12 @@ class Children:
 
     def start_successor(self, of: Child) -> None:
         """Start who comes next in the topic. One that only awaits rejoins is not needed where nobody was a member."""
-        topic = of.post.topic
+        topic = of.cell.topic
         child = self.leaving.get(topic) or self.live.get(topic)
         if child is None or child.ref is not None or child.is_put_off:
             return
         has_work = any(type(mail) is not Question for mail in child.waiting)
-        is_wanted = of.post.members or topic in self._ledger or has_work or child.stops
+        is_wanted = of.cell.members or topic in self._ledger or has_work or child.stops
         if child.awaits_rejoin and not is_wanted:
             del self.live[topic]
             self._touched.pop(child, None)
@@ -300,7 +300,7 @@ class Children:
             mail.reply.set(mail.request(TopicState("")))
         # An errand is nobody's: a timer, or a replay of members, whom the ledger has back.
 
-    def emit(self, seq: int, topic: str | None, messages: Messages, reply: Reply | None) -> None:
+    def emit(self, seq: int, topic: str | None, messages: Messages, reply: ReplyTo | None) -> None:
         """Put out what no topic actor emits; behind all that the topic's actors, if any, have yet to emit."""
         leaving = self.leaving.get(topic) if topic is not None else None
         if leaving is None:
@@ -311,13 +311,13 @@ class Children:
     def release(self, child: Child) -> None:
         """Emit what was held until this child is down."""
         for seq, messages, reply in child.held:
-            self._put_out(seq, child.post.topic, messages, reply)
+            self._put_out(seq, child.cell.topic, messages, reply)
 
     def settle(self, latch: Latch) -> None:
         """Have the latch wait for all that was sent so far."""
         touched, self._touched = self._touched, {}
         for child in touched:
-            if not self.roll.is_settled(child) and self.live.get(child.post.topic) is child:
+            if not self.roll.is_settled(child) and self.live.get(child.cell.topic) is child:
                 self.deliver(child, Question(_nothing, latch.part()))
         self.wait_for_leaving(latch)
 
@@ -345,12 +345,12 @@ class Children:
                 child = child.behind
         return everyone
 
-    def _put_out(self, seq: int, topic: str | None, messages: Messages, reply: Reply | None) -> None:
+    def _put_out(self, seq: int, topic: str | None, messages: Messages, reply: ReplyTo | None) -> None:
         if self._outlet.put(seq, topic, messages, reply):
             self._outlet.ring(topic)
 
     def _leave(self, child: Child) -> None:
-        topic = child.post.topic
+        topic = child.cell.topic
         if self.live.get(topic) is child:
             del self.live[topic]
             leaving = self.leaving.setdefault(topic, child)
@@ -365,20 +365,20 @@ class Children:
             child.keep(mail)  # stopped from outside: its report is on the way
 
     def _give_up(self, child: Child, failure: Exception) -> None:
-        log("error", "no actor could be started for topic {}", child.post.topic, error=failure)
-        child.post.members = 0
-        self.remove(child.post)
-        if child.post.behaved is not None and child.post.behaved.restarted_by is not None:
-            self.died_of(child.post.topic, child.post.behaved.restarted_by)
+        log("error", "no actor could be started for topic {}", child.cell.topic, error=failure)
+        child.cell.members = 0
+        self.remove(child.cell)
+        if child.cell.behaved is not None and child.cell.behaved.restarted_by is not None:
+            self.died_of(child.cell.topic, child.cell.behaved.restarted_by)
         for mail in self.take_left(child):
             if type(mail) is Errand and mail.rejoins:
-                self._ledger.put_back(child.post.topic, mail.rejoins)
+                self._ledger.put_back(child.cell.topic, mail.rejoins)
             self.answer(mail, "unavailable")
         self.release(child)
         for latch in child.latches:
             latch.set()
-        if child.post.topic not in self.leaving:
-            self._ledger.forget_strangers(child.post.topic)
+        if child.cell.topic not in self.leaving:
+            self._ledger.forget_strangers(child.cell.topic)
         self.start_successor(child)
 
 

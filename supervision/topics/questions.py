@@ -11,7 +11,7 @@ from lightspeed.supervision.topics.aftermath import Aftermath
 from lightspeed.supervision.topics.children import Child, Children
 from lightspeed.supervision.topics.counts import Counts
 from lightspeed.supervision.topics.messages import AskCensus, AskCrashed, AskTopic, AskTree, Flush
-from lightspeed.supervision.topics.outlet import Outbox, SinkLanes
+from lightspeed.supervision.topics.outlet import Outbox, SinkQueues
 from lightspeed.supervision.tree import Tree, TreePhase
 
 
@@ -19,7 +19,7 @@ class Questions:
     """For the supervisor's thread only."""
 
     def __init__(
-        self, children: Children, counts: Counts, life: ChannelLife, outlet: Outbox | SinkLanes, aftermath: Aftermath
+        self, children: Children, counts: Counts, life: ChannelLife, outlet: Outbox | SinkQueues, aftermath: Aftermath
     ) -> None:
         self._children, self._counts, self._life = children, counts, life
         self._outlet, self._aftermath = outlet, aftermath
@@ -73,7 +73,7 @@ class Questions:
         return Tree(topic, "topic", phase, members=0, is_at_work=is_at_work, restarts=restarts)
 
     def _tree(self, child: Child, phase: TreePhase, members: int) -> Tree:
-        post = child.post
-        is_at_work = post in self._children.in_hand or self._outlet.is_at_work(post.topic)
-        restarts = self._aftermath.restarts_of(post.topic)
-        return Tree(post.topic, "topic", phase, post.incarnation, members, is_at_work, restarts)
+        cell = child.cell
+        is_at_work = cell in self._children.in_flight or self._outlet.is_at_work(cell.topic)
+        restarts = self._aftermath.restarts_of(cell.topic)
+        return Tree(cell.topic, "topic", phase, cell.incarnation, members, is_at_work, restarts)

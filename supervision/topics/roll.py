@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from lightspeed.actors.topics.mail import Errand, Mail, Post
+from lightspeed.actors.topics.mail import Errand, Mail, TopicCell
 from lightspeed.actors.topics.rules.events import Leave, Rejoin, TopicEvent
 from lightspeed.actors.topics.rules.topic import TopicState
 
@@ -92,8 +92,8 @@ class Roll:
         leaving: of each topic the one that is on its way down.
     """
 
-    def __init__(self, leaving: "dict[str, Child]", in_hand: dict[Post, Mail], ledger: Ledger) -> None:
-        self._leaving, self._in_hand, self._ledger = leaving, in_hand, ledger
+    def __init__(self, leaving: "dict[str, Child]", in_flight: dict[TopicCell, Mail], ledger: Ledger) -> None:
+        self._leaving, self._in_flight, self._ledger = leaving, in_flight, ledger
 
     def is_settled(self, child: "Child") -> bool:
         """Whether it is known who is in it: it has handled all that it was sent, and waits for nobody to come back first."""
@@ -105,30 +105,30 @@ class Roll:
 
     def count(self, child: "Child") -> int:
         """How many members it has, as of the last that it is done with; where it has yet to come up, how many it will have."""
-        post = child.post
-        if post.settled or post.members or not child.restores:
-            return post.members
+        cell = child.cell
+        if cell.settled or cell.members or not child.restores:
+            return cell.members
         if child.ref is not None:
             return child.to_come
         before = self._before(child)
         if before is None:
-            return len(self._ledger.due(post.topic, post.incarnation))
-        return before.post.members if before.post.settled or before.post.members else before.to_come
+            return len(self._ledger.due(cell.topic, cell.incarnation))
+        return before.cell.members if before.cell.settled or before.cell.members else before.to_come
 
     def members_of(self, child: "Child") -> tuple[str, ...]:
         """Those whom `count` counts."""
-        post = child.post
-        work = None if post.settled else self._in_hand.get(post)
+        cell = child.cell
+        work = None if cell.settled else self._in_flight.get(cell)
         if type(work) is Errand and work.rejoins:
             return tuple(rejoin.client_id for rejoin in work.rejoins)
         if child.ref is not None or not child.restores:
-            return () if post.state is None else post.state.subscribers
+            return () if cell.state is None else cell.state.subscribers
         before = self._before(child)
         if before is None:
-            return tuple(rejoin.client_id for rejoin in self._ledger.due(post.topic, post.incarnation))
+            return tuple(rejoin.client_id for rejoin in self._ledger.due(cell.topic, cell.incarnation))
         return self.members_of(before)
 
     def _before(self, child: "Child") -> "Child | None":
         """Who leaves it members when it ends."""
-        before = self._leaving.get(child.post.topic) if self._ledger.is_kept else None
+        before = self._leaving.get(child.cell.topic) if self._ledger.is_kept else None
         return None if before is child else before

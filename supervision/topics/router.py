@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pykka
 
 from lightspeed.actors.logs import log
-from lightspeed.actors.runtime import NOT_HERE, Reply, Runtime
+from lightspeed.actors.runtime import DECLINED, ReplyTo, Runtime
 from lightspeed.actors.topics.mail import Delivery, Errand, Mail, Order, Question, TimerFired, TopicDown, TopicEmpty, TopicLate
 from lightspeed.actors.topics.rules.behaved_topic import BehavedTopic
 from lightspeed.actors.topics.rules.events import Crash, Join, Rejoin, Restart
@@ -24,7 +24,7 @@ from lightspeed.supervision.topics.aftermath import Aftermath
 from lightspeed.supervision.topics.children import Child, Children
 from lightspeed.supervision.topics.counts import Counts
 from lightspeed.supervision.topics.dead_letters import DeadLetters
-from lightspeed.supervision.topics.ingress import Door, in_turn, kept, lose, tried
+from lightspeed.supervision.topics.ingress import Ingress, in_turn, kept, lose, tried
 from lightspeed.supervision.topics.messages import (
     AskCensus,
     AskCrashed,
@@ -42,7 +42,7 @@ from lightspeed.supervision.topics.messages import (
     StopAll,
 )
 from lightspeed.supervision.topics.options import Options
-from lightspeed.supervision.topics.outlet import Outbox, SinkLanes
+from lightspeed.supervision.topics.outlet import Outbox, SinkQueues
 from lightspeed.supervision.topics.questions import Questions
 from lightspeed.supervision.topics.roll import Ledger
 from lightspeed.supervision.topics.watches import Reminders
@@ -59,10 +59,16 @@ class TopicSupervisor(_Role):
     log_fields: ClassVar[dict[str, object]] = {}  # as a topic actor it logs its failure itself; Pykka's record need not repeat it
 
     def __init__(
-        self, runtime: Runtime, outlet: Outbox | SinkLanes, door: Door, options: Options, dead_letters: DeadLetters, done: Reply
+        self,
+        runtime: Runtime,
+        outlet: Outbox | SinkQueues,
+        ingress: Ingress,
+        options: Options,
+        dead_letters: DeadLetters,
+        done: ReplyTo,
     ) -> None:
         super().__init__()
-        self._runtime, self._outlet, self._door, self._options = runtime, outlet, door, options
+        self._runtime, self._outlet, self._ingress, self._options = runtime, outlet, ingress, options
         self._done, self._dead_letters = done, dead_letters
         """Told when nothing is left of this supervisor but the end of its own thread."""
         self._seq = 0
@@ -94,37 +100,37 @@ class TopicSupervisor(_Role):
                 return None
             return handler(self, message)
         except Exception:  # a bug, or a runtime's failure, and the end of the channel
-            self._door.shut()  # who is told that the channel is closed finds it so
+            self._ingress.shut()  # who is told that the channel is closed finds it so
             lose(message, self._dead_letters)
             raise
 
-    def receive_here(self, delivery: Delivery) -> object:
-        """Let an idle topic handle the event in the thread that tells it, whole or not at all; all else comes by the door."""
+    def receive_inline(self, delivery: Delivery) -> object:
+        """Let an idle topic handle the event in the thread that tells it, whole or not at all; all else comes by the ingress."""
         if not self._is_plain:
-            return NOT_HERE
+            return DECLINED
         child = self._children.live.get(delivery.request.topic)
         if child is None:
             return self._begin_here(delivery)
         if child.awaits_rejoin or not child.runs_here or child.ref is None:
-            return NOT_HERE
+            return DECLINED
         delivery.seq = self._seq = self._seq + 1
-        return None if child.ref.handle_here(delivery) else NOT_HERE
+        return None if child.ref.handle_inline(delivery) else DECLINED
 
     def _begin_here(self, delivery: Delivery) -> object:
         """The topic has no actor. If it gets one, it keeps it only with a member."""
         topic, live = delivery.request.topic, self._children.live
         if topic in self._life.down or topic in self._ledger or type(delivery.request) not in _BRING_MEMBERS:
-            return NOT_HERE
+            return DECLINED
         child = self._children.make_here(topic)
         if child is None:
-            return NOT_HERE
+            return DECLINED
         assert child.ref is not None
         delivery.seq = self._seq = self._seq + 1
         live[topic] = child
         try:
-            return None if child.ref.handle_here(delivery) else NOT_HERE
+            return None if child.ref.handle_inline(delivery) else DECLINED
         finally:
-            if not child.post.members:
+            if not child.cell.members:
                 del live[topic]
 
     def on_stop(self) -> None:
@@ -146,7 +152,7 @@ class TopicSupervisor(_Role):
 
     def _accept(self, mail: Delivery | Order) -> object:
         if self._closing:
-            return NOT_HERE  # told in a caller's thread, past the door, which is shut
+            return DECLINED  # told in a caller's thread, past the ingress, which is shut
         mail.seq = self._seq = self._seq + 1
         if not (self._counts.are_waited_for and self._counts.hold_all(mail)):
             self._handle(mail)
@@ -255,8 +261,8 @@ class TopicSupervisor(_Role):
         return not (self._closing or self._life.crashed or self._counts)
 
     def _crash_one(self, child: Child, order: Order, event: Crash, latch: Latch | None) -> None:
-        topic = child.post.topic
-        log("info", "topic {} crashed: {}", topic, event.reason, topic=topic, incarnation=child.post.incarnation)
+        topic = child.cell.topic
+        log("info", "topic {} crashed: {}", topic, event.reason, topic=topic, incarnation=child.cell.incarnation)
         self._life.down[topic] = "crashed"
         self._children.died_of(topic, event.reason)
         messages = crash_messages(topic, self._children.roll.members_of(child), event.reason)
@@ -282,10 +288,10 @@ class TopicSupervisor(_Role):
     # Topic actors
 
     def _topic_empty(self, message: TopicEmpty) -> None:
-        post = message.post
-        child = self._children.live.get(post.topic)
-        is_idle = child is not None and child.post is post and not child.is_busy
-        if child is not None and is_idle and not child.awaits_rejoin and not post.members:
+        cell = message.cell
+        child = self._children.live.get(cell.topic)
+        is_idle = child is not None and child.cell is cell and not child.is_busy
+        if child is not None and is_idle and not child.awaits_rejoin and not cell.members:
             if message.reply is not None:
                 child.latches += (message.reply,)
             self._aftermath.stop(child)
@@ -293,8 +299,8 @@ class TopicSupervisor(_Role):
             message.reply.set()
 
     def _on_timer(self, message: TimerFired) -> None:
-        child = self._children.live.get(message.post.topic)
-        if child is not None and child.post is message.post:
+        child = self._children.live.get(message.cell.topic)
+        if child is not None and child.cell is message.cell:
             ring: Any = partial(BehavedTopic.ring, name=message.name, key=message.key)
             self._children.deliver(child, Errand(ring, None, self.next_number()))
 
@@ -332,7 +338,7 @@ class TopicSupervisor(_Role):
     # The end
 
     def _close(self, message: Close) -> None:
-        self._door.shut()  # whoever told it may have been interrupted before he could
+        self._ingress.shut()  # whoever told it may have been interrupted before he could
         self._reminders.later(message.timeout_s, CloseOverdue())
         self.actor_ref.tell(StopAll())  # behind all that was accepted
 
@@ -355,9 +361,9 @@ class TopicSupervisor(_Role):
 
     def _end(self) -> None:
         """The end, whoever brought it: handle what was accepted, then wait for the topic actors."""
-        self._door.shut()
+        self._ingress.shut()
         inbox: Any = self.actor_inbox  # of either kind
-        while left := inbox.left_over():
+        while left := inbox.drain():
             for message in left:
                 if type(message) in _HANDLERS:
                     tried(self.on_receive, message)
@@ -368,7 +374,7 @@ class TopicSupervisor(_Role):
         deadline_s = self._runtime.monotonic_s() + self._options.crash_timeout_s
         while leaving := self._children.everyone_leaving():
             tried(self._aftermath.wait_for_end, leaving[0], deadline_s)
-            self._children.remove(leaving[0].post)
+            self._children.remove(leaving[0].cell)
         for end in (self._reminders.cancel, self._aftermath.cancel, self._outlet.close, self._runtime.retire):
             tried(end)
 

@@ -28,13 +28,13 @@ from lightspeed.channel import (
     Restarts,
     System,
 )
-from lightspeed.faults import Delay, DelayReply, Drop, Duplicate, FailSupervisor, Hang, Jump, LoseReply, Poison, Raise, Reorder
+from lightspeed.faults import Corrupt, Delay, DelayReply, Drop, Duplicate, FailSupervisor, Hang, Jump, LoseReply, Raise, Reorder
 from lightspeed.supervision.rules import RestartWindow
 from lightspeed.supervision.topics import router as topic_supervisor
 from lightspeed.supervision.topics.aftermath import Aftermath
 from lightspeed.supervision.topics.children import Children
 from lightspeed.supervision.topics.messages import Close, CountOverdue
-from lightspeed.supervision.topics.outlet import Outbox, SinkLanes
+from lightspeed.supervision.topics.outlet import Outbox, SinkQueues
 from lightspeed.supervision.topics.questions import Questions
 from lightspeed.supervision.topics.roll import Ledger, Roll
 from lightspeed.supervision.topics.router import TopicSupervisor
@@ -284,7 +284,7 @@ def left_out_of_the_line(leave):
     """Who is to go is not waited for."""
 
     def forget(children, child):
-        children.live.pop(child.post.topic, None)
+        children.live.pop(child.cell.topic, None)
 
     return forget
 
@@ -509,7 +509,7 @@ BROKEN = {
         "sink",
         "another one's turn",
         chat_with_a_sink,
-        lambda: broken(SinkLanes, "put", backwards),
+        lambda: broken(SinkQueues, "put", backwards),
     ),
     "an actor that outlives its channel": (
         "close",
@@ -536,7 +536,7 @@ BROKEN = {
         lambda: patch.multiple(
             Roll,
             is_settled=lambda roll, child: not child.is_busy,
-            count=lambda roll, child: child.post.members,
+            count=lambda roll, child: child.cell.members,
         ),
     ),
     "a census that forgets who will come back": (
@@ -595,7 +595,7 @@ def test_without_a_bug_none_is_broken(scenario):
 
 FAULTS = [
     *(Drop(every=2), Duplicate(every=2), Delay(1.0, every=2), Reorder(2, every=2)),
-    *(LoseReply(every=2), DelayReply(1.0, every=2), Poison("spoilt", every=2), Hang(at=3), Jump(100.0, at_s=0.5)),
+    *(LoseReply(every=2), DelayReply(1.0, every=2), Corrupt("spoilt", every=2), Hang(at=3), Jump(100.0, at_s=0.5)),
     *(Raise("after", every=3), Raise("on_stop"), Raise("on_failure"), FailSupervisor(at=4)),
 ]
 
