@@ -13,7 +13,7 @@ from lightspeed.actors.errors import (
 )
 from lightspeed.actors.logs import be_silent, lead_pykka_records
 from lightspeed.actors.pool import ActorPool, default_pool
-from lightspeed.actors.runtime import Layer, Pool, Runtime, RuntimeOver, Threads
+from lightspeed.actors.runtime import Layer, Pool, Runtime, RuntimeWrapper, Threads
 from lightspeed.actors.threaded import Supervisable
 from lightspeed.actors.watching import Down, unwatch, watch
 
@@ -31,7 +31,7 @@ __all__ = [
     "PoolClosed",
     "PooledActor",
     "Runtime",
-    "RuntimeOver",
+    "RuntimeWrapper",
     "Shutdown",
     "Supervisable",
     "Threads",

@@ -8,14 +8,14 @@ from typing import Any, ClassVar, ParamSpec
 
 import pykka
 
-from lightspeed.actors.context import Spot, here
+from lightspeed.actors.context import ThreadContext, here
 from lightspeed.actors.errors import ExitReason, PoolClosed, Shutdown
 from lightspeed.actors.future import PooledFuture
-from lightspeed.actors.lifecycle import Mortal
+from lightspeed.actors.lifecycle import Lifecycle
 from lightspeed.actors.logs import log_as_pykka
 from lightspeed.actors.pool import ActorPool, default_pool, has_no_thread
 from lightspeed.actors.pykka_inside import OWN_MESSAGES, STOP, Envelope, refuse
-from lightspeed.actors.ref import NOT_HERE, PooledInbox, PooledRef
+from lightspeed.actors.ref import DECLINED, PooledInbox, PooledRef
 from lightspeed.actors.text import named, said
 from lightspeed.actors.watching import Watcher
 
@@ -32,7 +32,7 @@ P = ParamSpec("P")
 _pykka_logger = logging.getLogger("pykka")
 
 
-class PooledActor(Mortal):
+class PooledActor(Lifecycle):
     """Stands wherever a `pykka.ThreadingActor` stands, on the threads of an `ActorPool`.
 
     Beyond what Pykka promises: every ask and stop is answered, also one that races with the actor's death; a BaseException fails
@@ -46,8 +46,8 @@ class PooledActor(Mortal):
     """True: actors of the class stand in Pykka's `ActorRegistry`, a list: leaving it costs as much as it is long."""
 
     __slots__ = (
-        "_mortal_exit",
-        "_mortal_waits_for",
+        "_lifecycle_exit",
+        "_lifecycle_waits_for",
         "_pooled_begun",
         "_pooled_dead",
         "_pooled_inbox",
@@ -64,8 +64,8 @@ class PooledActor(Mortal):
         self._pooled_taken: list[Any] = _NOTHING  # what was taken from it to be handled, the first one last
         self._pooled_dead = False
         self._pooled_begun = type(self).on_start is pykka.Actor.on_start
-        self._mortal_exit: tuple[Watcher, ...] | ExitReason = ()
-        self._mortal_waits_for = None
+        self._lifecycle_exit: tuple[Watcher, ...] | ExitReason = ()
+        self._lifecycle_waits_for = None
         self._pooled_urn: str | None = None
         self._pooled_stopped: threading.Event | None = None
 
@@ -91,7 +91,7 @@ class PooledActor(Mortal):
         try:
             actor._start_actor_loop()
         except BaseException:
-            actor._mortal_take_out()
+            actor._lifecycle_take_out()
             raise
         return actor
 
@@ -175,15 +175,15 @@ class PooledActor(Mortal):
 
     def _pooled_has_work(self) -> bool:
         if self._pooled_dead:
-            # What it was told stays, for `left_over`, and is nobody's work; but one that was given up has its end before it.
-            return not isinstance(self._mortal_exit, ExitReason)
+            # What it was told stays, for `drain`, and is nobody's work; but one that was given up has its end before it.
+            return not isinstance(self._lifecycle_exit, ExitReason)
         return bool(self._pooled_inbox or self._pooled_taken) or not self._pooled_begun
 
-    def _pooled_run(self, limit: int, spot: Spot) -> bool:
+    def _pooled_run(self, limit: int, context: ThreadContext) -> bool:
         """Run one turn of the actor. The pool sees to it that one thread at a time calls this."""
-        spot.actor, inbox = self, self._pooled_inbox
+        context.actor, inbox = self, self._pooled_inbox
         if not (self._pooled_begun or self._pooled_dead):
-            self._mortal_begin()
+            self._lifecycle_begin()
             self._pooled_begun = True
         for _ in range(limit):
             if self._pooled_dead:
@@ -197,21 +197,21 @@ class PooledActor(Mortal):
             kind = type(message)
             try:
                 if kind is Envelope:
-                    self._mortal_answer(message)
+                    self._lifecycle_answer(message)
                 elif kind in OWN_MESSAGES:
                     self._handle_receive(message)
                 else:
                     self.on_receive(message)
             except BaseException as error:  # the actor's edge: whatever its code raises fails it and nobody else
-                self._mortal_fail(error)
-                if spot.is_lent and not issubclass(type(error), Exception):
+                self._lifecycle_fail(error)
+                if context.is_lent and not issubclass(type(error), Exception):
                     raise
         if self._pooled_dead:
-            self._mortal_end_of_given_up(was_up=self._pooled_begun)
-            spot.actor = None
+            self._lifecycle_end_of_given_up(was_up=self._pooled_begun)
+            context.actor = None
             self._pooled_refuse_waiting()
             return False
-        spot.actor = None
+        context.actor = None
         return self._pooled_taken is not _NOTHING or bool(inbox)
 
     def _pooled_next(self) -> Any:
@@ -229,29 +229,29 @@ class PooledActor(Mortal):
             self._pooled_taken = _NOTHING  # an idle actor keeps no list for this
         return message
 
-    def _pooled_ask_here(self, message: Any) -> Any:
-        """Let an idle actor handle this one message in the calling thread; `NOT_HERE` if it is not idle.
+    def _pooled_ask_inline(self, message: Any) -> Any:
+        """Let an idle actor handle this one message in the calling thread; `DECLINED` if it is not idle.
 
         Whatever is raised: the claim is given back, by statements without a call, behind which nothing can come.
         """
-        spot, scheduled, key = here.spot, self._pooled_pool.scheduled, id(self)
-        caller, depth = spot.actor, spot.depth
-        waits = spot.home if caller is None else caller
+        context, scheduled, key = here.context, self._pooled_pool.scheduled, id(self)
+        caller, depth = context.actor, context.depth
+        waits = context.home if caller is None else caller
         if depth >= _MAX_DEPTH or key in scheduled:
-            return NOT_HERE
-        answer: Any = NOT_HERE
+            return DECLINED
+        answer: Any = DECLINED
         try:
-            spot.actor, spot.depth = self, depth + 1  # before the claim: a signal handler that would wait behind it is refused
+            context.actor, context.depth = self, depth + 1  # before the claim: a handler that would wait for it is refused
             if waits is not None:
-                waits._mortal_waits_for = self
-            is_mine = scheduled.setdefault(key, spot) is spot
+                waits._lifecycle_waits_for = self
+            is_mine = scheduled.setdefault(key, context) is context
             if is_mine and not (self._pooled_has_work() or self._pooled_dead or self._pooled_pool._closed):
                 answer = self._pooled_answer_here(message)
         finally:
-            spot.actor, spot.depth = caller, depth
+            context.actor, context.depth = caller, depth
             if waits is not None:
-                waits._mortal_waits_for = None
-            if key in scheduled and scheduled[key] is spot:
+                waits._lifecycle_waits_for = None
+            if key in scheduled and scheduled[key] is context:
                 del scheduled[key]
             if self._pooled_inbox:
                 try:
@@ -266,18 +266,18 @@ class PooledActor(Mortal):
         try:
             return self._handle_receive(message)
         except Shutdown as error:
-            self._mortal_fail(error)
+            self._lifecycle_fail(error)
             raise pykka.ActorDeadError(f"{named(self)} stopped before answering: {said(error)}") from error
         except Exception as error:
             log_as_pykka(logging.INFO, "Exception returned to the caller from", self, error)
             raise
         except BaseException as error:  # the caller's too, as a KeyboardInterrupt is
-            self._mortal_fail(error)
+            self._lifecycle_fail(error)
             raise
 
-    def receive_here(self, _message: Any) -> Any:
-        """Handle it in a caller's thread, whole or not at all; `NOT_HERE` declines, as most do."""
-        return NOT_HERE
+    def receive_inline(self, _message: Any) -> Any:
+        """Handle it in a caller's thread, whole or not at all; `DECLINED` declines, as most do."""
+        return DECLINED
 
     def _pooled_turn(self, message: Any) -> None:
         """Handle one told message, now."""
@@ -287,8 +287,8 @@ class PooledActor(Mortal):
             else:
                 self.on_receive(message)
         except BaseException as error:  # the actor's edge
-            self._mortal_fail(error)
-            if here.spot.is_lent and not issubclass(type(error), Exception):
+            self._lifecycle_fail(error)
+            if here.context.is_lent and not issubclass(type(error), Exception):
                 raise
 
     def _pooled_leave(self) -> None:
@@ -298,7 +298,7 @@ class PooledActor(Mortal):
         self._pooled_pool.schedule_rest(self)
 
     def _pooled_refuse_waiting(self) -> None:
-        """Answer every ask that a dead actor will not handle. Any thread may call it. What was told stays, for `left_over`."""
+        """Answer every ask that a dead actor will not handle. Any thread may call it. What was told stays, for `drain`."""
         left: list[Any] = []
         asks: list[Envelope[Any]] = []
         with self._pooled_pool.lock:
@@ -325,14 +325,14 @@ class PooledActor(Mortal):
 
     # Its kind's way to be dead
 
-    def _mortal_is_dead(self) -> bool:
+    def _lifecycle_is_dead(self) -> bool:
         return self._pooled_dead
 
-    def _mortal_is_up(self) -> bool:
+    def _lifecycle_is_up(self) -> bool:
         """Whether the actor lives, and its on_start has returned. Any thread may ask."""
         return self._pooled_begun and not self._pooled_dead
 
-    def _mortal_take_out(self) -> None:
+    def _lifecycle_take_out(self) -> None:
         if not self._pooled_dead:
             self._pooled_dead = True
             if self._pooled_stopped is not None:
@@ -340,5 +340,5 @@ class PooledActor(Mortal):
             if self.registered:
                 pykka.ActorRegistry.unregister(self.actor_ref)
 
-    def _mortal_place(self) -> "PooledActor":
+    def _lifecycle_place(self) -> "PooledActor":
         return self

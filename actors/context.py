@@ -10,7 +10,7 @@ import pykka
 from lightspeed.actors.pykka_inside import ACTOR_LOOPS
 
 
-class Spot:
+class ThreadContext:
     """The context of one thread: what it is at work on."""
 
     __slots__ = ("actor", "depth", "home", "is_lent", "is_outside")
@@ -30,21 +30,21 @@ class Spot:
 
 class _Here(threading.local):
     def __init__(self) -> None:
-        self.spot = Spot()
+        self.context = ThreadContext()
 
 
 here = _Here()
-"""`here.spot` is the calling thread's own."""
+"""`here.context` is the calling thread's own."""
 
 
 def current_actor() -> pykka.Actor | None:
     """The Pykka actor in whose thread this is called, of whatever class; None outside any."""
-    spot = here.spot
-    if spot.actor is None and not spot.is_outside:
+    context = here.context
+    if context.actor is None and not context.is_outside:
         threaded = _actor_below(sys._getframe(1))
-        spot.is_outside = threaded is None  # a thread that runs an actor does so from its first call on
+        context.is_outside = threaded is None  # a thread that runs an actor does so from its first call on
         return threaded
-    pooled: pykka.Actor | None = spot.actor
+    pooled: pykka.Actor | None = context.actor
     return pooled
 
 

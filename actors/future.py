@@ -81,7 +81,7 @@ class PooledFuture(pykka.Future[Any]):
         if pool is not None and pool.is_held_here:
             raise InsideActor("an ask", "a call of its pool that it interrupted")
         caller: Any = current_actor()
-        if not hasattr(type(caller), "_mortal_end"):  # of others than ours it is not kept for whom they wait
+        if not hasattr(type(caller), "_lifecycle_end"):  # of others than ours it is not kept for whom they wait
             caller = None
         waiter = threading.Lock()
         waiter.acquire()
@@ -89,7 +89,7 @@ class PooledFuture(pykka.Future[Any]):
             self._waiters = (*self._waiters, waiter)
             ring = _ring(caller, self.target)
             if caller is not None and not ring:
-                caller._mortal_waits_for = self.target
+                caller._lifecycle_waits_for = self.target
         if ring:
             raise AskRing([named(actor) for actor in ring])
         try:
@@ -97,7 +97,7 @@ class PooledFuture(pykka.Future[Any]):
                 raise pykka.Timeout(f"{timeout} seconds")
         finally:
             if caller is not None:
-                caller._mortal_waits_for = None
+                caller._lifecycle_waits_for = None
 
     def _wait_for(self, pool: Any, waiter: threading.Lock, timeout: float | None) -> bool:
         if pool is not None:
@@ -112,7 +112,7 @@ def _ring(caller: Any, target: Any) -> list[Any]:
         ring.append(node)
         if node is caller:
             return ring
-        node = node._mortal_waits_for
+        node = node._lifecycle_waits_for
     return []
 
 

@@ -12,11 +12,11 @@ from lightspeed.actors.pykka_inside import Envelope, refuse
 from lightspeed.actors.watching import Place, Up, end_watch
 
 
-class Mortal(pykka.Actor):
+class Lifecycle(pykka.Actor):
     """The lifecycle common to `PooledActor` and `Supervisable`.
 
     It ends once: by a stop; by `Shutdown`, in good order; or by what any of its code raises, but for an Exception in an ask,
-    which is its caller's. What it takes to be dead is its kind's own: `_mortal_is_dead` and `_mortal_take_out`.
+    which is its caller's. What it takes to be dead is its kind's own: `_lifecycle_is_dead` and `_lifecycle_take_out`.
     """
 
     ordered_failures: ClassVar[tuple[type[BaseException], ...]] = ()
@@ -24,7 +24,7 @@ class Mortal(pykka.Actor):
 
     __slots__ = ()
 
-    _mortal_waits_for: Any
+    _lifecycle_waits_for: Any
     """The actor of which it waits for an answer; None where it does not."""
 
     def on_end(self, error: BaseException | None) -> None:
@@ -36,36 +36,36 @@ class Mortal(pykka.Actor):
 
     # The kind's own
 
-    def _mortal_is_dead(self) -> bool:
+    def _lifecycle_is_dead(self) -> bool:
         raise NotImplementedError
 
-    def _mortal_take_out(self) -> None:
+    def _lifecycle_take_out(self) -> None:
         """From here on it is dead to everybody. Again is harmless."""
         raise NotImplementedError
 
-    def _mortal_place(self) -> Place:
+    def _lifecycle_place(self) -> Place:
         raise NotImplementedError
 
     # Life and death
 
-    def _mortal_begin(self) -> None:
+    def _lifecycle_begin(self) -> None:
         try:
             self.on_start()
         except BaseException as error:  # the actor's edge
             if issubclass(type(error), Ignore):
-                self._mortal_take_out()
+                self._lifecycle_take_out()
             else:
                 self._handle_failure(*sys.exc_info())
-            self._mortal_end(error, in_start=True)
+            self._lifecycle_end(error, in_start=True)
 
-    def _mortal_announce(self, to: pykka.ActorRef[Any]) -> None:
+    def _lifecycle_announce(self, to: pykka.ActorRef[Any]) -> None:
         """The actor's first message, by which `tell_when_up` learns that on_start has returned."""
         try:
             to.tell(Up(self.actor_ref))
         except pykka.ActorDeadError:
             pass  # nobody is left to be told
 
-    def _mortal_answer(self, envelope: Envelope[Any]) -> None:
+    def _lifecycle_answer(self, envelope: Envelope[Any]) -> None:
         reply = envelope.reply_to
         try:
             value = self._handle_receive(envelope.message)
@@ -86,63 +86,63 @@ class Mortal(pykka.Actor):
             if reply is not None:
                 reply.set(value)
 
-    def _mortal_fail(self, error: BaseException) -> None:
+    def _lifecycle_fail(self, error: BaseException) -> None:
         """The end by what a message raised, within an except clause."""
-        if self._mortal_is_dead():  # it was stopped in the same message, and failed on its way
+        if self._lifecycle_is_dead():  # it was stopped in the same message, and failed on its way
             return
         if issubclass(type(error), Shutdown):  # its `__class__` may be the program's
-            self._mortal_stop(error)
+            self._lifecycle_stop(error)
             return
         self._handle_failure(*sys.exc_info())
         try:
             self.on_failure(*sys.exc_info())
         except BaseException:  # the actor's edge
             self._handle_failure(*sys.exc_info())
-        self._mortal_end(error)
+        self._lifecycle_end(error)
 
-    def _mortal_interrupted(self, error: BaseException) -> None:
+    def _lifecycle_interrupted(self, error: BaseException) -> None:
         """Something was thrown into its thread where no code of its own ran: whatever has become of it, its end is known."""
-        if not self._mortal_is_dead():
-            self._mortal_fail(error)
-        elif not isinstance(self._mortal_place()._mortal_exit, ExitReason):
-            end_watch(self._mortal_place(), self, reason_of(error))
+        if not self._lifecycle_is_dead():
+            self._lifecycle_fail(error)
+        elif not isinstance(self._lifecycle_place()._lifecycle_exit, ExitReason):
+            end_watch(self._lifecycle_place(), self, reason_of(error))
 
     def _stop(self) -> None:
-        self._mortal_stop(None)
+        self._lifecycle_stop(None)
 
-    def _mortal_end_of_given_up(self, *, was_up: bool) -> None:
+    def _lifecycle_end_of_given_up(self, *, was_up: bool) -> None:
         """The end of an actor that was taken out from outside, by the thread that ran it last. Harmless where it has had its end.
 
         Args:
             was_up: whether on_start has returned: else there is nothing to stop.
         """
-        if isinstance(self._mortal_place()._mortal_exit, ExitReason):
+        if isinstance(self._lifecycle_place()._lifecycle_exit, ExitReason):
             return
         if was_up:
-            self._mortal_stop(None)
+            self._lifecycle_stop(None)
         else:
-            self._mortal_end(None)
+            self._lifecycle_end(None)
 
-    def _mortal_stop(self, error: BaseException | None) -> None:
-        self._mortal_take_out()
+    def _lifecycle_stop(self, error: BaseException | None) -> None:
+        self._lifecycle_take_out()
         try:
             self.on_stop()
         except BaseException as raised:  # the actor's edge
             error = raised
             self._handle_failure(*sys.exc_info())
-        self._mortal_end(error)
+        self._lifecycle_end(error)
 
     def _handle_failure(self, exception_type: Any, exception_value: Any, traceback: Any) -> None:
-        self._mortal_take_out()
+        self._lifecycle_take_out()
         if not issubclass(type(exception_value), (*self.ordered_failures, Shutdown)):
             log_as_pykka(logging.ERROR, "Unhandled exception in", self, exception_value)
 
-    def _mortal_end(self, error: BaseException | None, *, in_start: bool = False) -> None:
-        self._mortal_take_out()
+    def _lifecycle_end(self, error: BaseException | None, *, in_start: bool = False) -> None:
+        self._lifecycle_take_out()
         try:
             self.on_end(error)
         except BaseException as raised:  # the actor's edge
             log_as_pykka(logging.ERROR, "Unhandled exception in on_end of", self, raised)
         if error is not None and issubclass(type(error), self.ordered_failures):
             error.__traceback__ = None  # it leads back to the actor: many that die at once would wait for the collector
-        end_watch(self._mortal_place(), self, reason_of(error, in_start=in_start))
+        end_watch(self._lifecycle_place(), self, reason_of(error, in_start=in_start))

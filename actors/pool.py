@@ -19,7 +19,7 @@ from collections import deque
 from contextlib import ExitStack
 from typing import Any, Protocol
 
-from lightspeed.actors.context import Spot, here
+from lightspeed.actors.context import ThreadContext, here
 from lightspeed.actors.errors import InForkedChild, InvalidOption, PoolClosed
 from lightspeed.actors.logs import log
 from lightspeed.actors.process import WeakBag, in_forked_child
@@ -34,13 +34,13 @@ class Runnable(Protocol):
 
     _pooled_inbox: list[Any]
 
-    def _pooled_run(self, limit: int, spot: Spot) -> bool:
-        """Handle at most so many messages; whether more wait. Raises only what was thrown into the thread, whose spot this is."""
+    def _pooled_run(self, limit: int, context: ThreadContext) -> bool:
+        """Handle at most so many messages; whether more wait. Raises only what was thrown into the thread."""
         ...
 
     def _pooled_has_work(self) -> bool: ...
 
-    def _mortal_interrupted(self, error: BaseException) -> None:
+    def _lifecycle_interrupted(self, error: BaseException) -> None:
         """Fail the actor: this was thrown into its thread outside of its own code."""
 
 
@@ -70,7 +70,7 @@ class ActorPool:
         self.lock = threading.RLock()
         """Guards the pool's own, who runs an actor, and whoever takes more than one message out of an inbox at once."""
         self.scheduled: dict[int, object] = {}
-        """The actors that are not idle, by `id`: each with the `Spot` of its thread, or its place in the line."""
+        """The actors that are not idle, by `id`: each with the `ThreadContext` of its thread, or its place in the line."""
         self.stranded: list[Runnable] = []
         """The actors that should stand in the line, and may not."""
         self._ready: deque[Runnable] = deque()
@@ -104,7 +104,7 @@ class ActorPool:
             if not has_place and key in self.scheduled and self.scheduled[key] is place:
                 del self.scheduled[key]
             if has_no_thread(error):
-                if here.spot.is_lent or _is_drained_later(error):
+                if here.context.is_lent or _is_drained_later(error):
                     return
                 self._take_from_line(actor)
             elif not isinstance(error, PoolClosed):
@@ -207,7 +207,7 @@ class ActorPool:
             self._closed = True
             workers.end()
             busy = [*workers.turns(), *self._ready]
-            threads = [worker.thread for worker in workers.all if worker is not here.spot]
+            threads = [worker.thread for worker in workers.all if worker is not here.context]
         for thread in threads:
             thread.join(max(0.0, deadline_s - time.monotonic()))
         return [named(actor) for actor in busy]
@@ -217,7 +217,7 @@ class ActorPool:
         signal.acquire()
         workers.rests += (signal,)
         try:
-            while not self._is_idle and here.spot not in workers.all and (left_s := deadline_s - time.monotonic()) > 0:
+            while not self._is_idle and here.context not in workers.all and (left_s := deadline_s - time.monotonic()) > 0:
                 self.look_after()
                 signal.acquire(timeout=min(left_s, 0.5))
         finally:
@@ -233,7 +233,7 @@ class ActorPool:
         try:
             while not ends:
                 try:
-                    here.spot = me
+                    here.context = me
                     if not begins or self._workers.begin(me):
                         self._work_on(me)
                     ends = True
@@ -266,20 +266,20 @@ class ActorPool:
 
     def _help(self) -> None:
         """Work for one turn, in the thread of a caller that waits."""
-        spot = here.spot
-        outer, depth, is_lent = spot.actor, spot.depth, spot.is_lent
+        context = here.context
+        outer, depth, is_lent = context.actor, context.depth, context.is_lent
         try:
             actor = self._ready.popleft()
         except IndexError:
             return
-        spot.is_lent = True
+        context.is_lent = True
         try:
-            actor._pooled_run(self.throughput, spot)
+            actor._pooled_run(self.throughput, context)
         except BaseException as error:  # the caller's own: it came while he lent his thread
-            actor._mortal_interrupted(error)
+            actor._lifecycle_interrupted(error)
             raise
         finally:
-            spot.actor, spot.depth, spot.is_lent = outer, depth, is_lent
+            context.actor, context.depth, context.is_lent = outer, depth, is_lent
             del self.scheduled[id(actor)]
             self.schedule_rest(actor)
 
@@ -290,7 +290,7 @@ class ActorPool:
         self._workers.mend(me)
         if turn is not None:
             if not (self._stands_in_line(turn) or any(other is turn for other in self._workers.turns())):
-                turn._mortal_interrupted(error)
+                turn._lifecycle_interrupted(error)
                 self.scheduled.pop(id(turn), None)
             self.schedule_rest(turn)
         with self.lock:
@@ -411,7 +411,7 @@ def _after_fork() -> None:
     _default_lock = threading.Lock()
     _pools.renew_lock()
     _defaults.clear()
-    here.spot = Spot()
+    here.context = ThreadContext()
     for pool in _pools:
         pool._forget_threads()
 

@@ -14,7 +14,7 @@ from lightspeed.actors.text import named
 if TYPE_CHECKING:
     from lightspeed.actors.actor import PooledActor
 
-NOT_HERE = object()
+DECLINED = object()
 """The value by which an actor declines a message in its teller's thread: it does not count as told, and is not answered."""
 
 
@@ -41,7 +41,7 @@ class PooledHandle(Struct, frozen=True, gc=False):
             raise pykka.ActorDeadError(f"{named(self.actor)} not found")
         return self.actor
 
-    def tell_here(self, message: Any) -> bool:
+    def tell_inline(self, message: Any) -> bool:
         """Let an idle actor handle this one told message in the calling thread, which is an actor's own.
 
         For actors whose code never waits for another one: who tells would wait for that too.
@@ -49,13 +49,13 @@ class PooledHandle(Struct, frozen=True, gc=False):
         Returns:
             False, and nothing was done, if it is not idle; else True, also when it failed.
         """
-        return self.handle_here(message, is_callers=False)
+        return self.handle_inline(message, is_callers=False)
 
-    def handle_here(self, message: Any, *, is_callers: bool = True) -> bool:
+    def handle_inline(self, message: Any, *, is_callers: bool = True) -> bool:
         """Let an idle actor handle the message in the thread of a caller of ours, whole or not at all.
 
-        What hits that thread is the caller's, and harms no actor: `receive_here` of the actor raises it before anything was
-        changed, or after all of it was. It declines by returning `NOT_HERE`. The claim is given back by statements without a
+        What hits that thread is the caller's, and harms no actor: `receive_inline` of the actor raises it before anything was
+        changed, or after all of it was. It declines by returning `DECLINED`. The claim is given back by statements without a
         call, behind which nothing can come.
 
         Returns:
@@ -66,19 +66,19 @@ class PooledHandle(Struct, frozen=True, gc=False):
         key, scheduled = id(actor), pool.scheduled
         if key in scheduled or actor._pooled_dead:
             return False
-        spot = here.spot
-        outer = spot.actor
+        context = here.context
+        outer = context.actor
         try:
-            spot.actor = actor  # before the claim: a signal handler that would wait behind it is refused
-            if scheduled.setdefault(key, spot) is not spot or actor._pooled_inbox or actor._pooled_dead:
+            context.actor = actor  # before the claim: a signal handler that would wait behind it is refused
+            if scheduled.setdefault(key, context) is not context or actor._pooled_inbox or actor._pooled_dead:
                 return False
             if is_callers:
-                return actor.receive_here(message) is not NOT_HERE
+                return actor.receive_inline(message) is not DECLINED
             actor._pooled_turn(message)
             return True
         finally:
-            spot.actor = outer
-            if key in scheduled and scheduled[key] is spot:
+            context.actor = outer
+            if key in scheduled and scheduled[key] is context:
                 del scheduled[key]
             if actor._pooled_inbox:
                 try:
@@ -88,7 +88,7 @@ class PooledHandle(Struct, frozen=True, gc=False):
                     pool.stranded += (actor,)
                     raise
 
-    def left_over(self) -> list[Any]:
+    def drain(self) -> list[Any]:
         """Take what a dead actor was told and has not handled, in order. One that is given up while it lives loses it too."""
         actor = self.actor
         with actor._pooled_pool.lock:
@@ -125,7 +125,7 @@ class PooledRef(pykka.ActorRef[Any]):
 
     actor_class: Any = property(lambda self: type(self._actor))
     actor_urn: Any = property(lambda self: self._actor.actor_urn)
-    _mortal_place = property(lambda self: self._actor)
+    _lifecycle_place = property(lambda self: self._actor)
     actor_inbox: Any = property(lambda self: self._actor.actor_inbox)
     actor_stopped: Any = property(lambda self: self._actor.actor_stopped)
 
@@ -158,8 +158,8 @@ class PooledRef(pykka.ActorRef[Any]):
     def ask(self, message: Any, *, block: bool = True, timeout: float | None = None) -> Any:
         actor = self._actor
         if block and timeout is None and id(actor) not in actor._pooled_pool.scheduled and not actor._pooled_dead:
-            answer = actor._pooled_ask_here(message)
-            if answer is not NOT_HERE:
+            answer = actor._pooled_ask_inline(message)
+            if answer is not DECLINED:
                 return answer
         future = PooledFuture(actor)
         if actor._pooled_dead:
@@ -195,9 +195,9 @@ class PooledInbox:
         message = self._actor._pooled_next()
         return message if type(message) is Envelope else Envelope(message)
 
-    def left_over(self) -> list[Any]:
+    def drain(self) -> list[Any]:
         """Take what a dead actor was told and has not handled."""
-        return PooledHandle(self._actor).left_over()
+        return PooledHandle(self._actor).drain()
 
     def empty(self) -> bool:
         return not (self._actor._pooled_taken or self._actor._pooled_inbox)

@@ -1,7 +1,7 @@
 """The seam at which the kind of actor and the clock are passed in.
 
 `Threads` runs every actor on a thread of its own, `Pool` all on a few workers but for those that are to have one. A simulation is
-another `Runtime`; a `RuntimeOver` changes some of what another one starts, and leaves the rest to it.
+another `Runtime`; a `RuntimeWrapper` changes some of what another one starts, and leaves the rest to it.
 """
 
 import random
@@ -17,12 +17,12 @@ from lightspeed.actors.actor import PooledActor
 from lightspeed.actors.future import PooledFuture
 from lightspeed.actors.pool import ActorPool
 from lightspeed.actors.process import WeakBag
-from lightspeed.actors.ref import NOT_HERE, PooledHandle
-from lightspeed.actors.threaded import KeptRef, ThreadActor
+from lightspeed.actors.ref import DECLINED, PooledHandle
+from lightspeed.actors.threaded import DrainableRef, ThreadActor
 from lightspeed.actors.timers import Timers
 from lightspeed.actors.workers import blocking
 
-__all__ = ["NOT_HERE", "Pool", "Reply", "Runtime", "SupervisedRef", "Threads", "Timer"]
+__all__ = ["DECLINED", "Pool", "ReplyTo", "Runtime", "SupervisedRef", "Threads", "Timer"]
 
 
 class Timer(Protocol):
@@ -32,7 +32,7 @@ class Timer(Protocol):
         """Make sure that the call is not under way and will not come. Harmless when it has been."""
 
 
-class Reply(Protocol):
+class ReplyTo(Protocol):
     """The place where an answer goes: a Pykka future, or something that collects several answers. It is set once."""
 
     def set(self, value: Any = None) -> None: ...
@@ -59,7 +59,7 @@ class SupervisedRef(Protocol):
 
     def is_alive(self) -> bool: ...
 
-    def tell_here(self, message: Any, /) -> bool:
+    def tell_inline(self, message: Any, /) -> bool:
         """Let an idle actor handle the message in the calling thread; False, and nothing done, where it can't be.
 
         For an actor's own thread only, for roles of ours, whose code waits for nobody, and for no message by which user code is
@@ -67,14 +67,14 @@ class SupervisedRef(Protocol):
         """
         ...
 
-    def handle_here(self, message: Any, /) -> bool:
+    def handle_inline(self, message: Any, /) -> bool:
         """Let an idle actor handle the message in the thread of a caller, whole or not at all; False, and nothing done, else.
 
         What it raises is the calling thread's own, and harms no actor.
         """
         ...
 
-    def left_over(self) -> list[Any]:
+    def drain(self) -> list[Any]:
         """Take what an actor that is dead or given up was told and has yet to handle, in order."""
         ...
 
@@ -140,7 +140,7 @@ class Threads:
         if role not in self._classes:
             self._classes[role] = type(role.__name__, (role, ThreadActor), {"threads": self._threads})
         ref = self._classes[role].start(*args)
-        assert isinstance(ref, KeptRef)
+        assert isinstance(ref, DrainableRef)
         return ref
 
     start_on_thread = start
@@ -189,7 +189,7 @@ class Pool(Threads):
         self._pool = ActorPool(workers, throughput)
         self._pooled_classes: dict[type, type[PooledActor]] = {}
 
-    handles_here = True
+    handles_inline = True
     """True: actors may handle an event in the thread that tells it."""
 
     def start(self, role: type, *args: Any) -> SupervisedRef:
@@ -233,80 +233,80 @@ class Layer(Protocol):
     """A thing that changes what a channel's runtime does: faults, capsules, metrics, or a program's own."""
 
     def over(self, runtime: Runtime) -> Runtime:
-        """A runtime over this one, which is one channel's alone; most are a `RuntimeOver`. Called once for each channel."""
+        """A runtime over this one, which is one channel's alone; most are a `RuntimeWrapper`. Called once for each channel."""
         ...
 
 
-class RuntimeOver:
+class RuntimeWrapper:
     """A layer over a runtime: it does as the one below, until a subclass says otherwise.
 
     What is not there costs nothing: no hook is left in the actors.
     """
 
-    def __init__(self, under: Runtime) -> None:
-        self.under = under
+    def __init__(self, inner: Runtime) -> None:
+        self.inner = inner
 
     def begin(self, start: Callable[..., SupervisedRef], role: type, args: tuple[Any, ...]) -> SupervisedRef:
         """Start an actor by the other's `start` or `start_on_thread`: here its role, arguments or reference may be changed."""
         return start(role, *args)
 
     def start(self, role: type, *args: Any) -> SupervisedRef:
-        return self.begin(self.under.start, role, args)
+        return self.begin(self.inner.start, role, args)
 
     def start_on_thread(self, role: type, *args: Any) -> SupervisedRef:
-        return self.begin(self.under.start_on_thread, role, args)
+        return self.begin(self.inner.start_on_thread, role, args)
 
     def future(self) -> pykka.Future[Any]:
-        return self.under.future()
+        return self.inner.future()
 
     def call_later(self, delay_s: float, call: Callable[[], None]) -> Timer:
-        return self.under.call_later(delay_s, call)
+        return self.inner.call_later(delay_s, call)
 
     def monotonic_s(self) -> float:
-        return self.under.monotonic_s()
+        return self.inner.monotonic_s()
 
     def random(self) -> float:
-        return self.under.random()
+        return self.inner.random()
 
     def blocking(self) -> AbstractContextManager[None]:
-        return self.under.blocking()
+        return self.inner.blocking()
 
     def holds_here(self) -> bool:
-        return self.under.holds_here()
+        return self.inner.holds_here()
 
     def retire(self) -> None:
-        self.under.retire()
+        self.inner.retire()
 
     def join(self, timeout_s: float) -> list[str]:
-        return self.under.join(timeout_s)
+        return self.inner.join(timeout_s)
 
 
-class RefOver:
+class RefWrapper:
     """A layer over a reference: it does as the one below, until a subclass says otherwise; never in the teller's own thread."""
 
-    def __init__(self, under: SupervisedRef) -> None:
-        self.under = under
+    def __init__(self, inner: SupervisedRef) -> None:
+        self.inner = inner
 
     def tell(self, message: Any) -> None:
-        self.under.tell(message)
+        self.inner.tell(message)
 
     def request(self, message: Any) -> None:
-        self.under.request(message)
+        self.inner.request(message)
 
-    def tell_here(self, _message: Any) -> bool:
+    def tell_inline(self, _message: Any) -> bool:
         return False
 
-    def handle_here(self, _message: Any) -> bool:
+    def handle_inline(self, _message: Any) -> bool:
         return False
 
     def stop_soon(self) -> None:
-        self.under.stop_soon()
+        self.inner.stop_soon()
 
     def stop_within(self, timeout_s: float) -> None:
-        self.under.stop_within(timeout_s)
+        self.inner.stop_within(timeout_s)
 
     def is_alive(self) -> bool:
-        return self.under.is_alive()
+        return self.inner.is_alive()
 
-    def left_over(self) -> list[Any]:
-        return self.under.left_over()
+    def drain(self) -> list[Any]:
+        return self.inner.drain()

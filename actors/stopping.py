@@ -6,10 +6,10 @@ import pykka
 
 from lightspeed.actors.actor import PooledActor
 from lightspeed.actors.errors import PoolClosed
-from lightspeed.actors.lifecycle import Mortal
+from lightspeed.actors.lifecycle import Lifecycle
 from lightspeed.actors.pykka_inside import STOP
 from lightspeed.actors.ref import PooledHandle, PooledRef
-from lightspeed.actors.threaded import KeptInbox
+from lightspeed.actors.threaded import DrainableMailbox
 
 
 def stop_soon(ref: pykka.ActorRef[Any]) -> None:
@@ -18,7 +18,7 @@ def stop_soon(ref: pykka.ActorRef[Any]) -> None:
     An idle pooled actor whose stop runs no code of its own stops in the calling thread: two changes of thread would cost 50
     times as much.
     """
-    if isinstance(ref, PooledRef) and _stops_quietly(type(ref._actor)) and PooledHandle(ref._actor).tell_here(STOP):
+    if isinstance(ref, PooledRef) and _stops_quietly(type(ref._actor)) and PooledHandle(ref._actor).tell_inline(STOP):
         return
     try:
         ref.tell(STOP)
@@ -37,11 +37,11 @@ def give_up(ref: pykka.ActorRef[Any]) -> None:
         _give_up_threaded(ref)
         return
     actor = ref._actor
-    if actor._mortal_is_dead():
+    if actor._lifecycle_is_dead():
         _leave_worker(actor)
         return
-    actor._mortal_take_out()
-    PooledHandle(actor).left_over()
+    actor._lifecycle_take_out()
+    PooledHandle(actor).drain()
     try:
         actor._pooled_put(STOP)  # whoever runs it next, if nobody does now, finds it dead, and sees to its end
     except RuntimeError:
@@ -51,11 +51,11 @@ def give_up(ref: pykka.ActorRef[Any]) -> None:
 
 def _give_up_threaded(ref: pykka.ActorRef[Any]) -> None:
     actor, inbox = ref._actor_weakref(), ref.actor_inbox
-    if not (isinstance(actor, Mortal) and isinstance(inbox, KeptInbox)):
+    if not (isinstance(actor, Lifecycle) and isinstance(inbox, DrainableMailbox)):
         stop_soon(ref)  # Pykka's own: there is no more to be done
         return
-    actor._mortal_take_out()
-    inbox.left_over()
+    actor._lifecycle_take_out()
+    inbox.drain()
 
 
 def _leave_worker(actor: PooledActor) -> None:
@@ -64,4 +64,4 @@ def _leave_worker(actor: PooledActor) -> None:
 
 
 def _stops_quietly(kind: type[PooledActor]) -> bool:
-    return kind.on_stop is pykka.Actor.on_stop and kind.on_end is Mortal.on_end and kind._stop is Mortal._stop
+    return kind.on_stop is pykka.Actor.on_stop and kind.on_end is Lifecycle.on_end and kind._stop is Lifecycle._stop

@@ -14,7 +14,7 @@ import pykka
 from lightspeed.actors.context import here
 from lightspeed.actors.errors import ExitReason, InForkedChild, NotSupervisable
 from lightspeed.actors.future import PooledFuture
-from lightspeed.actors.lifecycle import Mortal
+from lightspeed.actors.lifecycle import Lifecycle
 from lightspeed.actors.process import WeakBag, in_forked_child
 from lightspeed.actors.pykka_inside import ACTOR_LOOPS, STOP, Envelope, refuse
 from lightspeed.actors.text import named
@@ -28,10 +28,10 @@ _forks = 0
 """The number of forks between this process and the first one: an inbox of another number has its thread in a parent."""
 
 
-class KeptInbox:
+class DrainableMailbox:
     """An inbox in which what a dead actor has not handled stays, where Pykka would drop it; asks are answered.
 
-    The actor's thread and whoever calls `left_over` may both empty it: one at a time, under a lock. Who puts something in
+    The actor's thread and whoever calls `drain` may both empty it: one at a time, under a lock. Who puts something in
     looks afterwards whether the actor is dead, and who stops the actor empties it afterwards: one of the two answers.
     """
 
@@ -40,13 +40,13 @@ class KeptInbox:
         """The actor's own; set when it handles nothing any more."""
         self.owner: Callable[[], Any] = _nobody
         """Gives the actor, as long as it is there."""
-        self._mortal_exit: tuple[Watcher, ...] | ExitReason = ()
+        self._lifecycle_exit: tuple[Watcher, ...] | ExitReason = ()
         self._queue: queue.SimpleQueue[Envelope[Any]] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._left: list[Any] = []
         self._forks = _forks
 
-    def _mortal_is_up(self) -> bool:
+    def _lifecycle_is_up(self) -> bool:
         """Not known here: the actor says so itself, when it gets to its first message."""
         return False
 
@@ -69,7 +69,7 @@ class KeptInbox:
         self._empty_out()
         return True
 
-    def left_over(self) -> list[Any]:
+    def drain(self) -> list[Any]:
         """Take what was told and will not be handled."""
         self._empty_out()
         with self._lock:
@@ -109,7 +109,7 @@ else:
     _Threaded = object
 
 
-class Supervisable(Mortal, _Threaded):
+class Supervisable(Lifecycle, _Threaded):
     """A mixin for a `pykka.ThreadingActor`, named before it. Beyond what Pykka promises:
 
     - A BaseException fails the actor that raised it, and no other.
@@ -117,7 +117,7 @@ class Supervisable(Mortal, _Threaded):
     - Every ask and stop is answered, also one that races with the actor's death. Who waits for his own gets `AskRing`.
     """
 
-    _mortal_waits_for: Any = None
+    _lifecycle_waits_for: Any = None
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -129,7 +129,7 @@ class Supervisable(Mortal, _Threaded):
 
     @staticmethod
     def _create_actor_inbox() -> Any:
-        return KeptInbox()
+        return DrainableMailbox()
 
     @staticmethod
     def _create_future() -> Any:
@@ -140,63 +140,63 @@ class Supervisable(Mortal, _Threaded):
 
     def _supervised_thread(self) -> threading.Thread:
         inbox = self.actor_inbox
-        assert isinstance(inbox, KeptInbox)
+        assert isinstance(inbox, DrainableMailbox)
         inbox.stopped, inbox.owner = self.actor_stopped, weakref.ref(self)
         thread = threading.Thread(target=self._supervised_loop, name=named(self), daemon=self.use_daemon_thread)
         try:
             thread.start()
         except RuntimeError:  # no more threads; Pykka has registered the actor already, and stop_all() would wait for it
-            self._mortal_take_out()
+            self._lifecycle_take_out()
             raise
         return thread
 
     def _supervised_loop(self) -> None:
-        inbox, here.spot.home = self.actor_inbox, self
-        assert isinstance(inbox, KeptInbox)
+        inbox, here.context.home = self.actor_inbox, self
+        assert isinstance(inbox, DrainableMailbox)
         begins = not self.actor_stopped.is_set()
         if begins:
-            self._mortal_begin()
+            self._lifecycle_begin()
         while not self.actor_stopped.is_set():
             envelope = inbox.get()
             if self.actor_stopped.is_set():  # it was given up, and this came too late
                 inbox.put(envelope)
                 break
             try:
-                self._mortal_answer(envelope)
+                self._lifecycle_answer(envelope)
             except BaseException as error:  # the actor's edge
-                self._mortal_fail(error)
-        self._mortal_end_of_given_up(was_up=begins)
+                self._lifecycle_fail(error)
+        self._lifecycle_end_of_given_up(was_up=begins)
         inbox.empty()  # answers those who wait
 
     # Its kind's way to be dead
 
-    def _mortal_is_dead(self) -> bool:
+    def _lifecycle_is_dead(self) -> bool:
         return self.actor_stopped.is_set()
 
-    def _mortal_take_out(self) -> None:
+    def _lifecycle_take_out(self) -> None:
         if not self.actor_stopped.is_set():
             pykka.ActorRegistry.unregister(self.actor_ref)
             self.actor_stopped.set()
 
-    def _mortal_place(self) -> Any:
+    def _lifecycle_place(self) -> Any:
         return self.actor_inbox
 
 
 ACTOR_LOOPS.add(Supervisable._supervised_loop.__code__)
 
 
-class KeptRef(pykka.ActorRef[Any]):
-    """A reference to an actor with a `KeptInbox`."""
+class DrainableRef(pykka.ActorRef[Any]):
+    """A reference to an actor with a `DrainableMailbox`."""
 
     def request(self, message: Any) -> None:
         """Tell the actor a message: it has its own thread for it."""
         self.tell(message)
 
-    def tell_here(self, _message: Any) -> bool:
+    def tell_inline(self, _message: Any) -> bool:
         """Never: the actor handles what it is told on its own thread."""
         return False
 
-    handle_here = tell_here
+    handle_inline = tell_inline
 
     def stop_soon(self) -> None:
         """Have the actor stop, as `stop(block=False)` does, without a future. Harmless where it is dead."""
@@ -207,11 +207,11 @@ class KeptRef(pykka.ActorRef[Any]):
         """Stop the actor and wait for its end, as `stop(timeout=timeout_s)` does."""
         self.stop(timeout=timeout_s)
 
-    def left_over(self) -> list[Any]:
+    def drain(self) -> list[Any]:
         """Take what a dead actor was told and has not handled, in order. One that is given up while it lives loses it too."""
         inbox = self.actor_inbox
-        assert isinstance(inbox, KeptInbox)
-        return inbox.left_over()
+        assert isinstance(inbox, DrainableMailbox)
+        return inbox.drain()
 
 
 class ThreadActor(Supervisable, pykka.ThreadingActor):
@@ -222,10 +222,10 @@ class ThreadActor(Supervisable, pykka.ThreadingActor):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._kept_ref = KeptRef(self)
+        self._kept_ref = DrainableRef(self)
 
     @property
-    def actor_ref(self) -> KeptRef:
+    def actor_ref(self) -> DrainableRef:
         return self._kept_ref
 
     def _start_actor_loop(self) -> None:

@@ -1,6 +1,6 @@
 """Being told of the end of an actor: any actor, or any piece of code, may watch any other actor.
 
-What is known of an actor's end stands in `_mortal_exit` of its *place*: a tuple of those who watch it while it lives, and the
+What is known of an actor's end stands in `_lifecycle_exit` of its *place*: a tuple of those who watch it while it lives, and the
 reason when it has ended. The place is what a reference keeps alive: a pooled actor itself, or the inbox of a threaded one.
 """
 
@@ -38,13 +38,13 @@ Watcher = pykka.ActorRef[Any] | Callable[[Down], object]
 class Place(Protocol):
     """The place where it is known who watches an actor, or why it ended."""
 
-    _mortal_exit: tuple[Watcher, ...] | ExitReason
+    _lifecycle_exit: tuple[Watcher, ...] | ExitReason
 
-    def _mortal_is_up(self) -> bool: ...
+    def _lifecycle_is_up(self) -> bool: ...
 
 
 _lock = threading.RLock()
-"""Guards every place's `_mortal_exit`: whoever begins to watch is told by `end_watch`, or sees the reason."""
+"""Guards every place's `_lifecycle_exit`: whoever begins to watch is told by `end_watch`, or sees the reason."""
 
 
 def watch(ref: pykka.ActorRef[Any], watcher: Watcher) -> None:
@@ -62,10 +62,10 @@ def watch(ref: pykka.ActorRef[Any], watcher: Watcher) -> None:
     """
     place = place_of(ref)
     with _lock:
-        known = place._mortal_exit
+        known = place._lifecycle_exit
         if not isinstance(known, ExitReason):
             if not any(_is_same(watcher, other) for other in known):
-                place._mortal_exit = (*known, watcher)
+                place._lifecycle_exit = (*known, watcher)
             return
     _tell(watcher, Down(ref, known))
 
@@ -74,11 +74,11 @@ def unwatch(ref: pykka.ActorRef[Any], watcher: Watcher) -> bool:
     """Watch an actor no more; True where the watcher would have been told, and now will not be."""
     place = place_of(ref)
     with _lock:
-        known = place._mortal_exit
+        known = place._lifecycle_exit
         left = () if isinstance(known, ExitReason) else tuple(other for other in known if not _is_same(watcher, other))
         if isinstance(known, ExitReason) or len(left) == len(known):
             return False
-        place._mortal_exit = left
+        place._lifecycle_exit = left
         return True
 
 
@@ -90,8 +90,8 @@ def place_of(ref: pykka.ActorRef[Any]) -> Place:
     """
     if not isinstance(ref, pykka.ActorRef):
         raise NotSupervisable(ref)
-    place: Any = getattr(ref, "_mortal_place", ref.actor_inbox)
-    if not hasattr(place, "_mortal_exit"):
+    place: Any = getattr(ref, "_lifecycle_place", ref.actor_inbox)
+    if not hasattr(place, "_lifecycle_exit"):
         raise NotSupervisable(ref.actor_class)
     found: Place = place
     return found
@@ -100,7 +100,7 @@ def place_of(ref: pykka.ActorRef[Any]) -> Place:
 def end_watch(place: Place, actor: pykka.Actor, reason: ExitReason) -> None:
     """The actor has ended: tell who watches it."""
     with _lock:
-        watchers, place._mortal_exit = place._mortal_exit, reason
+        watchers, place._lifecycle_exit = place._lifecycle_exit, reason
     assert not isinstance(watchers, ExitReason)
     for watcher in watchers:
         _tell(watcher, Down(actor.actor_ref, reason))
@@ -108,10 +108,10 @@ def end_watch(place: Place, actor: pykka.Actor, reason: ExitReason) -> None:
 
 def tell_when_up(ref: pykka.ActorRef[Any], to: pykka.ActorRef[Any]) -> bool:
     """Have `to` told `Up(ref)` when the actor's on_start has returned. True, and it is not told, where it has already."""
-    if place_of(ref)._mortal_is_up():
+    if place_of(ref)._lifecycle_is_up():
         return True
     try:
-        ref.tell(ProxyCall(attr_path=("_mortal_announce",), args=(to,), kwargs={}))  # its first message: on_start comes before
+        ref.tell(ProxyCall(attr_path=("_lifecycle_announce",), args=(to,), kwargs={}))  # its first message: on_start comes before
     except (pykka.ActorDeadError, PoolClosed):
         pass  # whoever wants to know this watches it too
     return False

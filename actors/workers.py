@@ -30,7 +30,7 @@ from itertools import chain, repeat
 from types import TracebackType
 from typing import Any
 
-from lightspeed.actors.context import Spot, here
+from lightspeed.actors.context import ThreadContext, here
 
 # How often the watch looks: a worker that blocks holds up the others for at most twice as long. At 5 ms, where one call in a
 # hundred takes 10 ms, a third as many are handled.
@@ -59,7 +59,7 @@ _LATELY = 16
 _MANY = 0.1
 
 
-class Worker(Spot):
+class Worker(ThreadContext):
     """A worker thread of a pool, and its context."""
 
     __slots__ = ("counts", "is_left", "nested", "signal", "since_s", "thread", "turn", "workers")
@@ -241,13 +241,13 @@ class Workers:
             patience_s = self._patience(me)
         return self._sleep(me, patience_s)
 
-    def go_inside(self, me: Worker) -> None:
+    def enter_blocking(self, me: Worker) -> None:
         """Say that what the worker does now may block."""
         me.nested += 1
         if me.nested > 1:
             return
         if self._long_share > _MANY:
-            self._go_away(me)
+            self._yield_slot(me)
             me.since_s = time.monotonic()
             return
         me.since_s = time.monotonic()
@@ -256,19 +256,19 @@ class Workers:
             with self._lock:
                 self.fill()
 
-    def come_out(self, me: Worker) -> None:
+    def exit_blocking(self, me: Worker) -> None:
         """Say that the worker has done what might block."""
         if me.nested == 1:
             self._note(time.monotonic() - me.since_s > _LONG_S)
-        self.come_back(me)
+        self.reclaim_slot(me)
 
-    def go_away(self, me: Worker) -> None:
+    def yield_slot(self, me: Worker) -> None:
         """Give the worker's place to another: it is about to wait for what other actors do."""
         me.nested += 1
         if me.nested == 1 or self.inside.pop(me, False):
-            self._go_away(me)
+            self._yield_slot(me)
 
-    def come_back(self, me: Worker) -> None:
+    def reclaim_slot(self, me: Worker) -> None:
         """Take the worker's place again: it has waited."""
         me.nested -= 1
         if not (me.nested or self.inside.pop(me, False)):
@@ -277,7 +277,7 @@ class Workers:
                 me.counts = False
                 self._count()
 
-    def _go_away(self, me: Worker) -> None:
+    def _yield_slot(self, me: Worker) -> None:
         with self._lock:
             if not (me.is_left or me.counts):
                 me.counts = True
@@ -409,14 +409,14 @@ class _Blocking:
     __slots__ = ()
 
     def __enter__(self) -> None:
-        me = here.spot
+        me = here.context
         if isinstance(me, Worker):
-            me.workers.go_inside(me)
+            me.workers.enter_blocking(me)
 
     def __exit__(self, _kind: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None) -> None:
-        me = here.spot  # in a forked child no worker's any more
+        me = here.context  # in a forked child no worker's any more
         if isinstance(me, Worker):
-            me.workers.come_out(me)
+            me.workers.exit_blocking(me)
 
 
 blocking = _Blocking()
@@ -429,9 +429,9 @@ def wait_for(signal: threading.Lock, timeout_s: float | None, look: Callable[[],
     Args:
         look: called now and then; the wait is over too when it returns True.
     """
-    me = here.spot
+    me = here.context
     if isinstance(me, Worker):
-        me.workers.go_away(me)
+        me.workers.yield_slot(me)
     try:
         deadline_s = math.inf if timeout_s is None else time.monotonic() + timeout_s
         if sys.is_finalizing():
@@ -444,4 +444,4 @@ def wait_for(signal: threading.Lock, timeout_s: float | None, look: Callable[[],
         return False
     finally:
         if isinstance(me, Worker):
-            me.workers.come_back(me)
+            me.workers.reclaim_slot(me)

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from lightspeed.actors.failures import text_of
 from lightspeed.actors.logs import log
-from lightspeed.actors.topics.mail import Delivery, Post, RestoreMembers, TimerDue
+from lightspeed.actors.topics.mail import Delivery, RestoreMembers, TimerDue, TopicCell
 from lightspeed.actors.topics.rules.behaved_topic import BehavedTopic
 from lightspeed.actors.topics.rules.topic import TopicState
 from lightspeed.capsules.capsule import name_of
@@ -32,7 +32,7 @@ _MOST_FRAMES = 100
 _logged: set[str] = set()  # of which behaviours it was said that they can't be pickled
 
 
-class Place(Struct, frozen=True):
+class StuckPlace(Struct, frozen=True):
     """Where a thread was; the lines themselves are read when there is time."""
 
     frames: tuple[tuple[str, int, str], ...]
@@ -46,27 +46,27 @@ class Record:
         "_due",
         "_every",
         "_limit",
+        "cell",
         "error",
         "handled",
         "has_ended",
-        "in_hand",
+        "in_flight",
         "is_closed",
-        "post",
         "since",
         "snapshot",
         "thread",
         "why_none",
     )
 
-    def __init__(self, post: Post, every: int, limit: int | None = None) -> None:
-        self.post, self._every, self._limit = post, every, limit
-        self._due = 0 if post.behaved is not None else every  # a relay's start is known
+    def __init__(self, cell: TopicCell, every: int, limit: int | None = None) -> None:
+        self.cell, self._every, self._limit = cell, every, limit
+        self._due = 0 if cell.behaved is not None else every  # a relay's start is known
         self.snapshot: Pickled | None = None
         """The state before `since`. None: it is a relay's at its start, or `why_none` says why there is none."""
         self.why_none = ""
         self.since: list[Step] = []
         """What was handled after it."""
-        self.in_hand: Step | None = None
+        self.in_flight: Step | None = None
         self.handled = 0
         self.thread = 0
         """Where it was at work last."""
@@ -79,44 +79,44 @@ class Record:
     def begin(self, mail: Any, state: TopicState) -> bool:
         """The actor is about to handle it. Whether it still may: while a snapshot was taken, it may have been given up."""
         self.thread = threading.get_ident()
-        self.in_hand = step_of(mail, state)
+        self.in_flight = step_of(mail, state)
         if len(self.since) < self._due or type(mail) not in _CHANGING:
             return True
-        self.post.in_hand[self.post] = mail  # so that it is seen if the program's code does not come back
+        self.cell.in_flight[self.cell] = mail  # so that it is seen if the program's code does not come back
         self._take_snapshot(state)
-        return self.post.in_hand.get(self.post) is mail
+        return self.cell.in_flight.get(self.cell) is mail
 
     def finish(self) -> None:
         """The actor has handled it."""
-        if type(self.in_hand) is not Other and self.in_hand is not None:
-            self.since.append(self.in_hand)
+        if type(self.in_flight) is not Other and self.in_flight is not None:
+            self.since.append(self.in_flight)
             self.handled += 1
-        self.in_hand = None
+        self.in_flight = None
 
     def begin_stop(self) -> None:
         self.thread = threading.get_ident()
-        self.in_hand = Stop()
+        self.in_flight = Stop()
 
-    def where_it_is(self) -> Place:
+    def where_it_is(self) -> StuckPlace:
         """For one that does not come back. It reads no file: the supervisor asks."""
         frame = sys._current_frames().get(self.thread)
         places = [] if frame is None else [(at.f_code.co_filename, line, at.f_code.co_name) for at, line in walk_stack(frame)]
-        return Place(tuple(reversed(places[:_MOST_FRAMES])))
+        return StuckPlace(tuple(reversed(places[:_MOST_FRAMES])))
 
     @property
     def behaviour(self) -> str | None:
         """The name of the behaviour's class, or until there is one of what makes it."""
-        if self.post.behaved is None:
+        if self.cell.behaved is None:
             return None
-        state = self.post.state
+        state = self.cell.state
         made = state.kind if isinstance(state, BehavedTopic) else None
-        of: Any = self.post.behaved.make if made is None else made
+        of: Any = self.cell.behaved.make if made is None else made
         if type(of) is types.FunctionType:
             return f"{of.__module__}.{of.__qualname__}"
         return name_of(of if issubclass(type(of), type) else type(of))
 
     def _take_snapshot(self, state: TopicState) -> None:
-        behaved = self.post.behaved
+        behaved = self.cell.behaved
         try:
             with (
                 nullcontext() if behaved is None else behaved.blocking()
@@ -132,14 +132,14 @@ class Record:
 
     def _is_the_callers(self, error: BaseException) -> bool:
         """Whether no value of the user's raised it: a signal's handler did, in the thread that called the channel."""
-        if self.post.behaved is None:
+        if self.cell.behaved is None:
             return not issubclass(type(error), (TooDeep, TooLarge, RecursionError, MemoryError))
         return issubclass(type(error), KeyboardInterrupt) and threading.current_thread() is threading.main_thread()
 
     def _go_on_without(self, error: BaseException) -> None:
         """The snapshot before, and all that was handled since, is as good, as long as it does not become too much."""
         reason = text_of(error)
-        if not self.handled and self.post.behaved is not None:
+        if not self.handled and self.cell.behaved is not None:
             self.why_none = reason
         elif len(self.since) >= MOST_STEPS:
             self.snapshot, self.since = None, []

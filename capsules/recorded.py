@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from lightspeed.actors.errors import Shutdown, TopicCrash
-from lightspeed.actors.runtime import Runtime, RuntimeOver, SupervisedRef
+from lightspeed.actors.runtime import Runtime, RuntimeWrapper, SupervisedRef
 from lightspeed.actors.topics.actor import TopicActor
 from lightspeed.capsules.options import Capsules
 from lightspeed.capsules.record import Record
@@ -36,7 +36,7 @@ class RecordedTopic(_Role):
         try:
             goes_on = self.record.begin(mail, self.state)
         except BaseException:  # what hit the calling thread: whoever waits for the mail is answered
-            self.post.in_hand[self.post] = mail
+            self.cell.in_flight[self.cell] = mail
             raise
         if not goes_on:
             return
@@ -56,31 +56,31 @@ class RecordedTopic(_Role):
 class RecordedRef:
     """As the reference that it stands for. What it takes over costs no call more than it did."""
 
-    __slots__ = ("_ref", "_write", "is_alive", "record", "request", "stop_soon", "stop_within", "tell", "tell_here")
+    __slots__ = ("_ref", "_write", "is_alive", "record", "request", "stop_soon", "stop_within", "tell", "tell_inline")
 
     def __init__(self, ref: SupervisedRef, record: Record, write: Callable[[Record, list[Any]], None]) -> None:
         self._ref, self.record, self._write = ref, record, write
-        self.tell, self.request, self.tell_here, self.is_alive = ref.tell, ref.request, ref.tell_here, ref.is_alive
+        self.tell, self.request, self.tell_inline, self.is_alive = ref.tell, ref.request, ref.tell_inline, ref.is_alive
         self.stop_soon, self.stop_within = ref.stop_soon, ref.stop_within
 
-    def handle_here(self, _message: Any) -> bool:
+    def handle_inline(self, _message: Any) -> bool:
         """Never: what it handles is recorded, and that is not done or left as a whole."""
         return False
 
-    def left_over(self) -> list[Any]:
+    def drain(self) -> list[Any]:
         """As the other's. The supervisor asks it once, when the actor is dead or was given up."""
-        left = self._ref.left_over()
+        left = self._ref.drain()
         if not self.record.is_closed:
             self.record.is_closed = True
             self._write(self.record, left)
         return left
 
 
-class Recorded(RuntimeOver):
+class Recorded(RuntimeWrapper):
     """What is not a topic's actor it starts as it is."""
 
-    def __init__(self, under: Runtime, options: Capsules) -> None:
-        super().__init__(under)
+    def __init__(self, inner: Runtime, options: Capsules) -> None:
+        super().__init__(inner)
         self._options = options
         self._writer = CapsuleWriter(options)
         self._classes: dict[type, type] = {}
@@ -100,5 +100,5 @@ class Recorded(RuntimeOver):
     def _write(self, record: Record, left: list[Any]) -> None:
         # By its type: an object may say of itself that it is of another class, and that is code of the program's.
         has_failed = record.error is not None and not issubclass(type(record.error), _IN_GOOD_ORDER)
-        if has_failed or (not record.has_ended and record.in_hand is not None):
+        if has_failed or (not record.has_ended and record.in_flight is not None):
             self._writer.put(find_of(record, left))

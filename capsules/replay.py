@@ -105,7 +105,7 @@ def do(state: TopicState, step: Step) -> None:
         state.take_timers()  # nobody starts them: those that rang are steps
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class ReplayOutcome(msgspec.Struct, frozen=True):
     """What came of it."""
 
     failure: Failure | None
@@ -120,7 +120,7 @@ class Outcome(msgspec.Struct, frozen=True):
     """Why it could not be loaded; empty: it could."""
 
 
-def replay(capsule: Capsule, timeout_s: float) -> Outcome:
+def replay(capsule: Capsule, timeout_s: float) -> ReplayOutcome:
     """Do again what led to the failure, in another process.
 
     Args:
@@ -152,7 +152,7 @@ def why_not_loaded(state: bytes, timeout_s: float) -> str:
     return outcome.broken or ("" if outcome.failure is None else outcome.failure.text)
 
 
-def _in_another_process(state: bytes, steps: bytes, timeout_s: float, options: dict[str, Any]) -> Outcome:
+def _in_another_process(state: bytes, steps: bytes, timeout_s: float, options: dict[str, Any]) -> ReplayOutcome:
     """Load the state and do the steps; only load it, where there are none."""
     order = msgspec.json.encode({"state": len(state), "steps": len(steps)})
     environment = {name: value for name, value in os.environ.items() if name != KEY}
@@ -164,15 +164,15 @@ def _in_another_process(state: bytes, steps: bytes, timeout_s: float, options: d
             command, input=given, stdout=subprocess.PIPE, timeout=timeout_s, check=False, env=environment, **options
         )
     except subprocess.TimeoutExpired:
-        return Outcome(Failure("lightspeed.actors.errors.TopicStuck", f"it did not end within {timeout_s:g} s", stuck=True))
+        return ReplayOutcome(Failure("lightspeed.actors.errors.TopicStuck", f"it did not end within {timeout_s:g} s", stuck=True))
     try:
-        return msgspec.json.decode(done.stdout.rpartition(b"\n")[2], type=Outcome)
+        return msgspec.json.decode(done.stdout.rpartition(b"\n")[2], type=ReplayOutcome)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return Outcome(Failure("SystemExit", f"the process ended by itself, with status {done.returncode}"))
+        return ReplayOutcome(Failure("SystemExit", f"the process ended by itself, with status {done.returncode}"))
 
 
 def main() -> None:
-    """Read a state and steps from standard input, do them, and write an `Outcome` to standard output."""
+    """Read a state and steps from standard input, do them, and write an `ReplayOutcome` to standard output."""
     told = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what the capsule's code prints is no answer
     sizes = json.loads(sys.stdin.buffer.readline())
@@ -187,7 +187,7 @@ def main() -> None:
         os._exit(0)  # threads of the capsule's hold it up no more
 
 
-def run(state: bytes, steps: bytes, held: list[Any] | None = None) -> Outcome:
+def run(state: bytes, steps: bytes, held: list[Any] | None = None) -> ReplayOutcome:
     """Load and do them, in this process. What was loaded is put into `held`."""
     try:
         topic, since, failed_on = unpickled(steps) if steps else ("", (), None)
@@ -195,14 +195,14 @@ def run(state: bytes, steps: bytes, held: list[Any] | None = None) -> Outcome:
         if held is not None:
             held.append(topic_state)
     except BaseException as error:  # the capsule's code: whatever it raises is an answer
-        return Outcome(None, broken=_in_short(error))
+        return ReplayOutcome(None, broken=_in_short(error))
     todo: list[Step] = [*since, *([] if failed_on is None else [failed_on])]
     for number, step in enumerate(todo, 1):
         try:
             do(topic_state, step)
         except BaseException as error:  # the same
-            return Outcome(Raised(error, skip=1).failure(Censor(())), number, len(todo), label_of(step))
-    return Outcome(None, len(todo), len(todo))
+            return ReplayOutcome(Raised(error, skip=1).failure(Censor(())), number, len(todo), label_of(step))
+    return ReplayOutcome(None, len(todo), len(todo))
 
 
 def _in_short(error: BaseException) -> str:
@@ -210,7 +210,7 @@ def _in_short(error: BaseException) -> str:
     return f"{failure.type}: {failure.text}"
 
 
-def difference(capsule: Capsule, outcome: Outcome) -> str:
+def difference(capsule: Capsule, outcome: ReplayOutcome) -> str:
     """In which way it went otherwise, in words; empty: it is the same failure."""
     then, now = capsule.header.failure, outcome.failure
     if now is None:

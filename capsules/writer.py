@@ -16,13 +16,13 @@ import msgspec
 from msgspec import Struct
 
 from lightspeed.actors.logs import log
-from lightspeed.actors.topics.mail import Delivery, Post, RestoreMembers, TimerDue
+from lightspeed.actors.topics.mail import Delivery, RestoreMembers, TimerDue, TopicCell
 from lightspeed.actors.topics.rules.topic import TopicState
 from lightspeed.capsules import file as capsule_file
 from lightspeed.capsules.capsule import Failure, Header, Sizes
 from lightspeed.capsules.options import Capsules
 from lightspeed.capsules.pickler import Pickled, pickled
-from lightspeed.capsules.record import Place
+from lightspeed.capsules.record import StuckPlace
 from lightspeed.capsules.redaction import Censor
 from lightspeed.capsules.replay import Step, label_of, step_of, why_not_loaded
 from lightspeed.capsules.secrets import secrets_in
@@ -37,14 +37,14 @@ _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_.-]+")
 class Find(Struct, frozen=True):
     """What is known of one failure, when nothing more will be."""
 
-    post: Post
+    cell: TopicCell
     behaviour: str | None
     snapshot: Pickled | None
     why_none: str
     since: tuple[Step, ...]
     failed_on: Step | None
     handled: int
-    failure: Place | BaseException
+    failure: StuckPlace | BaseException
     """What was raised; or where an actor is that does not come back."""
     waiting: tuple[Any, ...]
     at: datetime
@@ -67,7 +67,7 @@ class CapsuleWriter:
             self._finds.append(find)
             if len(self._finds) > self._options.max_files:
                 dropped = self._finds.popleft()
-                log("warning", "a crash capsule of {} is not written: too many topics fail at once", dropped.post.topic)
+                log("warning", "a crash capsule of {} is not written: too many topics fail at once", dropped.cell.topic)
             if self._thread is None:
                 self._start()
 
@@ -97,7 +97,7 @@ class CapsuleWriter:
             try:
                 self._write(find)
             except BaseException as error:  # the world's, or the user's values: a capsule is a gift, and its lack hurts nobody
-                log("warning", "no crash capsule of {} is written: {}", find.post.topic, error)
+                log("warning", "no crash capsule of {} is written: {}", find.cell.topic, error)
 
     def _write(self, find: Find) -> None:
         key = capsule_file.key_of_environment()
@@ -106,14 +106,14 @@ class CapsuleWriter:
         content = self._fit(lambda with_waiting: capsule_of(find, told, key, with_waiting=with_waiting))
         if content is None:
             limit = self._options.max_bytes
-            log("warning", "no crash capsule of {} is written: it would be larger than {} bytes", find.post.topic, limit)
+            log("warning", "no crash capsule of {} is written: it would be larger than {} bytes", find.cell.topic, limit)
             return
         self._written += 1
-        topic = _NOT_IN_A_NAME.sub("_", told.censor.clean(find.post.topic))[:60]
+        topic = _NOT_IN_A_NAME.sub("_", told.censor.clean(find.cell.topic))[:60]
         stamp = f"{find.at:%Y%m%dT%H%M%S%fZ}"
-        name = f"{stamp}-{topic}-{find.post.incarnation}-{os.getpid()}-{self._written}{capsule_file.SUFFIX}"
+        name = f"{stamp}-{topic}-{find.cell.incarnation}-{os.getpid()}-{self._written}{capsule_file.SUFFIX}"
         path = capsule_file.write(self._directory, name, content)
-        log("info", "crash capsule: {}", str(path), topic=find.post.topic, incarnation=find.post.incarnation)
+        log("info", "crash capsule: {}", str(path), topic=find.cell.topic, incarnation=find.cell.incarnation)
         try:
             capsule_file.prune(self._directory, self._options.max_files)
         except OSError as error:  # the world's: it may be written, but not be read
@@ -138,7 +138,7 @@ class CapsuleWriter:
         return None
 
 
-class Told(Struct, frozen=True):
+class ToldFailure(Struct, frozen=True):
     """What a header says of a failure, and takes the secrets out of all that it says."""
 
     failure: Failure
@@ -146,22 +146,22 @@ class Told(Struct, frozen=True):
     censor: Censor
 
 
-def _told(find: Find) -> Told:
+def _told(find: Find) -> ToldFailure:
     """The exception may speak of what the state held when it failed, and the variables of the functions that it came through."""
-    raised = None if isinstance(find.failure, Place) else Raised(find.failure)
-    secrets = frozenset(secrets_in([find.post.state, find.since, find.failed_on, *([] if raised is None else raised.locals())]))
+    raised = None if isinstance(find.failure, StuckPlace) else Raised(find.failure)
+    secrets = frozenset(secrets_in([find.cell.state, find.since, find.failed_on, *([] if raised is None else raised.locals())]))
     secrets |= frozenset() if find.snapshot is None else find.snapshot.secrets
     censor = Censor(secrets)
     if raised is not None:
-        return Told(raised.failure(censor), secrets, censor)
-    assert isinstance(find.failure, Place)
+        return ToldFailure(raised.failure(censor), secrets, censor)
+    assert isinstance(find.failure, StuckPlace)
     stack = StackSummary.from_list([FrameSummary(*frame) for frame in find.failure.frames])
     lines = censor.clean("".join(stack.format()))
     why = "it did not come back, and was given up"
-    return Told(Failure("lightspeed.actors.errors.TopicStuck", why, lines, stuck=True), secrets, censor)
+    return ToldFailure(Failure("lightspeed.actors.errors.TopicStuck", why, lines, stuck=True), secrets, censor)
 
 
-def capsule_of(find: Find, told: Told, key: bytes | None, *, with_waiting: bool) -> bytes:
+def capsule_of(find: Find, told: ToldFailure, key: bytes | None, *, with_waiting: bool) -> bytes:
     """The content of its file.
 
     Raises:
@@ -169,16 +169,16 @@ def capsule_of(find: Find, told: Told, key: bytes | None, *, with_waiting: bool)
     """
     empty = Pickled(b"")
     state = empty if find.snapshot is None else find.snapshot
-    steps = pickled((find.post.topic, find.since, find.failed_on), known=told.secrets)
+    steps = pickled((find.cell.topic, find.since, find.failed_on), known=told.secrets)
     waiting = pickled(find.waiting, known=told.secrets) if with_waiting and find.waiting else empty
     parts, clean = (state, steps, waiting), told.censor.clean
-    start = "start" if find.post.behaved is None or find.handled == len(find.since) else "state"
+    start = "start" if find.cell.behaved is None or find.handled == len(find.since) else "state"
     header = Header(
         library=version("lightspeed-channels"),
         python=platform.python_version(),
         time=find.at.isoformat(timespec="milliseconds"),
-        topic=clean(find.post.topic),
-        incarnation=find.post.incarnation,
+        topic=clean(find.cell.topic),
+        incarnation=find.cell.incarnation,
         behaviour=None if find.behaviour is None else clean(find.behaviour),
         handled=find.handled,
         since=len(find.since),
@@ -200,12 +200,12 @@ def find_of(record: Any, left: list[Any]) -> Find:
     """What the record has, and what the supervisor found in the inbox."""
     nothing = TopicState("")
     return Find(
-        post=record.post,
+        cell=record.cell,
         behaviour=record.behaviour,
         snapshot=record.snapshot,
         why_none=record.why_none,
         since=tuple(record.since),
-        failed_on=record.in_hand,
+        failed_on=record.in_flight,
         handled=record.handled,
         failure=record.where_it_is() if record.error is None else record.error,
         waiting=tuple(step_of(mail, nothing) for mail in left if type(mail) in (Delivery, RestoreMembers, TimerDue)),

@@ -34,13 +34,13 @@ from lightspeed.supervision import Tree
 from lightspeed.supervision.topics import (
     DeadLetter,
     DeadLetters,
-    Door,
+    Ingress,
     Options,
     Outbox,
     Restarts,
     Sink,
     SinkActor,
-    SinkLanes,
+    SinkQueues,
     TopicSupervisor,
 )
 from lightspeed.supervision.topics.messages import AskCensus, AskCrashed, AskTopic, AskTree, Close, Flush
@@ -170,20 +170,20 @@ class Channel:
         _taken.add(runtimes[0])
         self._outbox = Outbox()
         self._dead_letters = DeadLetters()
-        outlet: Outbox | SinkLanes = self._outbox
+        outlet: Outbox | SinkQueues = self._outbox
         if on_outbound is not None:
-            outlet = SinkLanes(on_outbound, self._runtime, self._dead_letters)
+            outlet = SinkQueues(on_outbound, self._runtime, self._dead_letters)
         self._outlet = outlet
-        self._door = Door()
+        self._ingress = Ingress()
         self._done = self._runtime.future()
         try:
             self._supervisor = self._runtime.start(
-                TopicSupervisor, self._runtime, outlet, self._door, options, self._dead_letters, self._done
+                TopicSupervisor, self._runtime, outlet, self._ingress, options, self._dead_letters, self._done
             )
         except BaseException:
             outlet.close()
             raise
-        self._finalizer = weakref.finalize(self, _unclosed, self._door, self._supervisor, self._adapter.label)
+        self._finalizer = weakref.finalize(self, _unclosed, self._ingress, self._supervisor, self._adapter.label)
 
     def handle(self, event: Event) -> None:
         """Return once the event has taken full effect, even when that effect was a failure.
@@ -203,11 +203,11 @@ class Channel:
             raise InsideActor("handle", actor)
         check_event(event)
         is_order = type(event) in _ORDERS
-        if not is_order and self._supervisor.handle_here(Delivery(event)):  # type: ignore[arg-type]
+        if not is_order and self._supervisor.handle_inline(Delivery(event)):  # type: ignore[arg-type]
             return
         self._refuse_inside("handle")
         reply = self._runtime.future()
-        self._door.tell(self._supervisor, (Order if is_order else Delivery)(event, reply), waits=True)  # type: ignore[arg-type]
+        self._ingress.tell(self._supervisor, (Order if is_order else Delivery)(event, reply), waits=True)  # type: ignore[arg-type]
         self._await("handle", reply)
 
     def tell(self, event: Event) -> None:
@@ -222,9 +222,9 @@ class Channel:
         """
         check_event(event)
         if type(event) in _ORDERS:  # as long as there are topics: a worker's time, not the caller's
-            self._door.tell(self._supervisor, Order(event))  # type: ignore[arg-type]
-        elif not self._supervisor.handle_here(delivery := Delivery(event)):  # type: ignore[arg-type]
-            self._door.tell(self._supervisor, delivery)
+            self._ingress.tell(self._supervisor, Order(event))  # type: ignore[arg-type]
+        elif not self._supervisor.handle_inline(delivery := Delivery(event)):  # type: ignore[arg-type]
+            self._ingress.tell(self._supervisor, delivery)
 
     def flush_outbox(self) -> list[Outbound]:
         """Take every outbound message of the events accepted before the call, in the order of acceptance.
@@ -268,8 +268,8 @@ class Channel:
     @property
     def adapter_label(self) -> str:
         """`single_node` or `cluster_ready:<cluster>/<node_id>`."""
-        self._door.check_process()
-        if self._door.is_shut:
+        self._ingress.check_process()
+        if self._ingress.is_shut:
             raise ChannelClosed
         return self._adapter.label
 
@@ -304,25 +304,25 @@ class Channel:
 
         They are fewer where their texts would have more than 10 MB together.
         """
-        self._door.check_process()
+        self._ingress.check_process()
         return self._dead_letters.read()
 
     @property
     def dead_letter_count(self) -> int:
         """How many dead letters there were in all. Never waits."""
-        self._door.check_process()
+        self._ingress.check_process()
         return self._dead_letters.count
 
     @property
     def abandoned_count(self) -> int:
         """How many topic actors were given up since they did not come back in time. Never waits."""
-        self._door.check_process()
+        self._ingress.check_process()
         return self._dead_letters.abandoned
 
     @property
     def faults(self) -> Injector | None:
         """What of the fault plan has fired; None without a plan. Never waits."""
-        self._door.check_process()
+        self._ingress.check_process()
         return self._faults
 
     def close(self, timeout_s: float | None = None) -> None:
@@ -342,7 +342,7 @@ class Channel:
             self._refuse_inside("close")
         timeout_s = self._timeout_s if timeout_s is None else _check_seconds("timeout_s", timeout_s)
         try:
-            self._door.tell_last(self._supervisor, Close(timeout_s))
+            self._ingress.tell_last(self._supervisor, Close(timeout_s))
         except ChannelClosed:
             pass  # another call, or stop_all(), was first: wait for its end
         if interrupts:
@@ -357,13 +357,13 @@ class Channel:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<Channel {self._adapter.label}{' closed' if self._door.is_shut else ''}>"
+        return f"<Channel {self._adapter.label}{' closed' if self._ingress.is_shut else ''}>"
 
     @property
     def _interrupts(self) -> bool:
         """Whether this is called in the middle of a call of this channel in this thread: by a finalizer, or a signal handler."""
-        within = isinstance(here.spot.actor, (TopicActor, TopicSupervisor)) and not isinstance(here.spot, Worker)
-        return within or self._door.is_passed_here or self._runtime.holds_here()
+        within = isinstance(here.context.actor, (TopicActor, TopicSupervisor)) and not isinstance(here.context, Worker)
+        return within or self._ingress.is_passed_here or self._runtime.holds_here()
 
     def _refuse_inside(self, call: str) -> None:
         if self._interrupts:
@@ -375,7 +375,7 @@ class Channel:
     def _ask(self, call: str, message: Callable[[Any], Any]) -> Any:
         self._refuse_inside(call)
         reply = self._runtime.future()
-        self._door.tell(self._supervisor, message(reply), waits=True)
+        self._ingress.tell(self._supervisor, message(reply), waits=True)
         return self._await(call, reply)
 
     def _await(self, call: str, reply: pykka.Future[Any]) -> Any:
@@ -420,13 +420,13 @@ def new_cluster_ready(node_id: str, cluster: str, **options: Unpack[ChannelOptio
     return Channel(ClusterReady(node_id, cluster), **options)
 
 
-def _unclosed(door: Door, supervisor: SupervisedRef, label: str) -> None:
+def _unclosed(ingress: Ingress, supervisor: SupervisedRef, label: str) -> None:
     """A channel was garbage, or the interpreter ends, and nobody closed it. This must not wait."""
-    if not door.is_shut:
+    if not ingress.is_shut:
         try:
             warn(f"unclosed channel {label}: close() it, or use it in a with statement", ResourceWarning, stacklevel=2)
         finally:  # a warning may be an error
-            door.tell_last(supervisor, Close(_GRACE_S))
+            ingress.tell_last(supervisor, Close(_GRACE_S))
 
 
 _taken: WeakBag[Runtime] = WeakBag()

@@ -22,7 +22,7 @@ from lightspeed.channel import (
     Reply,
     System,
 )
-from lightspeed.faults import Delay, DelayReply, Drop, Duplicate, LoseReply, Poison, Reorder
+from lightspeed.faults import Corrupt, Delay, DelayReply, Drop, Duplicate, LoseReply, Reorder
 from lightspeed.faults.fault import Fault
 
 TopicEvent = Join | Rejoin | Leave | Broadcast | Push
@@ -79,7 +79,7 @@ class Accounts:
             self._doubled[event] += 1
             self._doublings += 1
             self._arrive(event)
-        elif isinstance(fault, Poison):
+        elif isinstance(fault, Corrupt):
             self._payloads[event.topic, fault.payload].append(event.client_id)
         elif isinstance(fault, (Delay, Reorder, DelayReply)):
             self._excuses[event.client_id][_LATE] += 1 + self._doubled[event]

@@ -31,7 +31,7 @@ from lightspeed.channel import (
     Restarts,
 )
 from lightspeed.cli.storm_account import PUSHED, Account, Accounts, Heals, Pulse, TopicEvent
-from lightspeed.faults import Delay, DelayReply, Drop, Duplicate, Full, Hang, Jump, LoseReply, Poison, Raise, Reorder, Slow
+from lightspeed.faults import Corrupt, Delay, DelayReply, Drop, Duplicate, Full, Hang, Jump, LoseReply, Raise, Reorder, Slow
 from lightspeed.faults.fault import Fault
 from lightspeed.faults.injector import Injector
 
@@ -90,7 +90,7 @@ def own_plan(seed: int, seconds: float) -> FaultPlan:
             Delay(0.02, probability=0.002),
             Reorder(3, within_s=0.05, probability=0.002),
             Full(probability=0.002),
-            Poison("poisoned", probability=0.002),
+            Corrupt("poisoned", probability=0.002),
             LoseReply(probability=0.002),
             DelayReply(0.02, probability=0.002),
             Slow(0.002, probability=0.001),

@@ -2,6 +2,7 @@
 
 from lightspeed.actors.errors import FaultsNotFired, InjectedFault
 from lightspeed.faults.fault import (
+    Corrupt,
     Delay,
     DelayReply,
     Drop,
@@ -12,7 +13,6 @@ from lightspeed.faults.fault import (
     Hang,
     Jump,
     LoseReply,
-    Poison,
     Raise,
     Reorder,
     Slow,
@@ -20,6 +20,7 @@ from lightspeed.faults.fault import (
 from lightspeed.faults.plan import FaultPlan
 
 __all__ = [
+    "Corrupt",
     "Delay",
     "DelayReply",
     "Drop",
@@ -33,7 +34,6 @@ __all__ = [
     "InjectedFault",
     "Jump",
     "LoseReply",
-    "Poison",
     "Raise",
     "Reorder",
     "Slow",

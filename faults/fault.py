@@ -247,7 +247,7 @@ class Full(_OnEvent, frozen=True, omit_defaults=True, tag="full"):
     """The topic refuses the event, as if too many waited: it is answered `unavailable`, and changes nothing."""
 
 
-class Poison(_OnEvent, frozen=True, omit_defaults=True, tag="poison"):
+class Corrupt(_OnEvent, frozen=True, omit_defaults=True, tag="poison"):
     """The payload of a broadcast or a push is replaced before it is handled. At other events it does not act."""
 
     concerns: ClassVar[frozenset[str]] = frozenset(("broadcast", "push"))
@@ -355,7 +355,7 @@ class FailSupervisor(Fault, frozen=True, omit_defaults=True, tag="fail_superviso
 KINDS: dict[str, type[Fault]] = {
     str(kind.__struct_config__.tag): kind
     for kind in (
-        *(Raise, Slow, Hang, Full, Poison, LoseReply, DelayReply),
+        *(Raise, Slow, Hang, Full, Corrupt, LoseReply, DelayReply),
         *(Drop, Delay, Duplicate, Reorder, Jump, FailSupervisor),
     )
 }

@@ -7,10 +7,10 @@ from typing import Any, Protocol, runtime_checkable
 import pykka
 from msgspec import Struct
 
-from lightspeed.actors.runtime import Runtime, RuntimeOver, Timer
-from lightspeed.actors.topics.mail import Post
+from lightspeed.actors.runtime import Runtime, RuntimeWrapper, Timer
+from lightspeed.actors.topics.mail import TopicCell
 from lightspeed.faults.injector import Injector
-from lightspeed.supervision.topics.outlet import Outbox, SinkLanes
+from lightspeed.supervision.topics.outlet import Outbox, SinkQueues
 
 
 class PutOff:
@@ -63,7 +63,7 @@ class Pauses(Protocol):
 
         Returns:
             True when the time is over: the actor goes on. False at once, where the actor is to return: it gets the message again,
-            before any other, when the time is over, and nothing until then. Meanwhile `left_over` must not give that message:
+            before any other, when the time is over, and nothing until then. Meanwhile `drain` must not give that message:
             the supervisor has it, and answers it where the actor is given up.
         """
         ...
@@ -105,10 +105,10 @@ class Waits:
 
 def pauses_of(runtime: Runtime) -> Pauses:
     """The runtime's own way, also where others stand over it, or that of threads."""
-    under: Any = runtime
-    while isinstance(under, RuntimeOver):
-        under = under.under
-    return under if isinstance(under, Pauses) else Waits(runtime)
+    inner: Any = runtime
+    while isinstance(inner, RuntimeWrapper):
+        inner = inner.inner
+    return inner if isinstance(inner, Pauses) else Waits(runtime)
 
 
 class Harm(Struct, frozen=True, eq=False):
@@ -119,6 +119,6 @@ class Harm(Struct, frozen=True, eq=False):
     put_off: PutOff
     elapsed_s: Callable[[], float]
     """Since the channel began, by a clock that does not jump."""
-    outlet: Outbox | SinkLanes
-    alive: dict[Post, pykka.ActorRef[Any]]
+    outlet: Outbox | SinkQueues
+    alive: dict[TopicCell, pykka.ActorRef[Any]]
     """The topics' actors. Each enters itself at its birth and takes itself out at its end."""

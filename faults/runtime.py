@@ -7,9 +7,9 @@ from typing import Any
 import pykka
 
 from lightspeed.actors.errors import PoolClosed
-from lightspeed.actors.runtime import RefOver, Runtime, RuntimeOver, SupervisedRef
+from lightspeed.actors.runtime import RefWrapper, Runtime, RuntimeWrapper, SupervisedRef
 from lightspeed.actors.topics.actor import TopicActor
-from lightspeed.actors.topics.mail import Post
+from lightspeed.actors.topics.mail import TopicCell
 from lightspeed.faults.fault import Delay, Drop, Duplicate, FailSupervisor, Fault, Hang, Jump, Raise, Reorder, Slow
 from lightspeed.faults.harm import Harm, Pauses, PutOff, pauses_of
 from lightspeed.faults.injector import Injector
@@ -17,11 +17,11 @@ from lightspeed.faults.plan import FaultPlan
 from lightspeed.faults.supervisor import FaultySupervisor
 from lightspeed.faults.topic import FaultyTopic, Strike
 from lightspeed.faults.way import FaultyWay
-from lightspeed.supervision.topics.ingress import Door
+from lightspeed.supervision.topics.ingress import Ingress
 from lightspeed.supervision.topics.transitions import TopicSupervisor
 
 
-class FaultyRuntime(RuntimeOver):
+class FaultyRuntime(RuntimeWrapper):
     """The runtime of one channel on which a plan acts.
 
     Args:
@@ -29,13 +29,13 @@ class FaultyRuntime(RuntimeOver):
         pauses: how an actor is held up. None, the default: as the runtime under it does it, or else its thread waits.
     """
 
-    def __init__(self, under: Runtime, plan: FaultPlan, pauses: Pauses | None = None) -> None:
-        super().__init__(under)
+    def __init__(self, inner: Runtime, plan: FaultPlan, pauses: Pauses | None = None) -> None:
+        super().__init__(inner)
         self.injector = injector = Injector(plan)
-        self._pauses = pauses_of(under) if pauses is None else pauses
-        self._put_off = PutOff(under, injector.lose)
-        self._alive: dict[Post, pykka.ActorRef[Any]] = {}
-        self._began_s, self._jumped_s = under.monotonic_s(), 0.0
+        self._pauses = pauses_of(inner) if pauses is None else pauses
+        self._put_off = PutOff(inner, injector.lose)
+        self._alive: dict[TopicCell, pykka.ActorRef[Any]] = {}
+        self._began_s, self._jumped_s = inner.monotonic_s(), 0.0
         self._roles: dict[type, type] = {}
         self._harm: Harm | None = None
         self._way: FaultyWay | None = None
@@ -43,17 +43,17 @@ class FaultyRuntime(RuntimeOver):
 
     def begin(self, start: Callable[..., SupervisedRef], role: type, args: tuple[Any, ...]) -> SupervisedRef:
         if issubclass(role, TopicSupervisor):
-            _runtime, outlet, door, *_rest = args
+            _runtime, outlet, ingress, *_rest = args
             self._harm = Harm(self.injector, self._pauses, self._put_off, self._elapsed_s, outlet, self._alive)
             ref = start(self._faulty(FaultySupervisor, role), *args)
             self._set_times(ref)
-            return self._lead_to(ref, door)
+            return self._lead_to(ref, ingress)
         if issubclass(role, TopicActor):
             return self._begin_topic(start, role, args[0])
         return start(role, *args)
 
     def monotonic_s(self) -> float:
-        return self.under.monotonic_s() + self._jumped_s
+        return self.inner.monotonic_s() + self._jumped_s
 
     def retire(self) -> None:
         """The end: whoever is held up goes on, and what is put off is lost."""
@@ -63,28 +63,28 @@ class FaultyRuntime(RuntimeOver):
         self._pauses.end_pauses()
         super().retire()
 
-    def _begin_topic(self, start: Callable[..., SupervisedRef], role: type, post: Post) -> SupervisedRef:
+    def _begin_topic(self, start: Callable[..., SupervisedRef], role: type, cell: TopicCell) -> SupervisedRef:
         try:
-            ref = start(self._faulty(FaultyTopic, role), post)
+            ref = start(self._faulty(FaultyTopic, role), cell)
         except BaseException:
-            self._alive.pop(post, None)
+            self._alive.pop(cell, None)
             raise
-        waits = any(self.injector.is_for(index, post.topic) for index in self._pausing)
-        return RefOver(ref) if waits else ref  # one that is held up must not hold up whoever tells it something
+        waits = any(self.injector.is_for(index, cell.topic) for index in self._pausing)
+        return RefWrapper(ref) if waits else ref  # one that is held up must not hold up whoever tells it something
 
     def _faulty(self, mixin: type, role: type) -> type:
         if role not in self._roles:
             self._roles[role] = type(role.__name__, (mixin, role), {"harm": self._harm})
         return self._roles[role]
 
-    def _lead_to(self, ref: SupervisedRef, door: Door) -> SupervisedRef:
+    def _lead_to(self, ref: SupervisedRef, ingress: Ingress) -> SupervisedRef:
         if not self.injector.of(Drop, Delay, Duplicate, Reorder):
             return ref
-        self._way = FaultyWay(ref, door, self.injector, self._put_off, self._elapsed_s)
+        self._way = FaultyWay(ref, ingress, self.injector, self._put_off, self._elapsed_s)
         return self._way
 
     def _elapsed_s(self) -> float:
-        return self.under.monotonic_s() - self._began_s
+        return self.inner.monotonic_s() - self._began_s
 
     # What comes at a time
 
@@ -99,8 +99,8 @@ class FaultyRuntime(RuntimeOver):
                 self._put_off.later(fault.at_s, partial(acts[type(fault)], index, fault), counts=False)
 
     def _strike_topics(self, index: int, fault: Fault) -> None:
-        for post, ref in self._alive.copy().items():
-            if self.injector.is_for(index, post.topic):
+        for cell, ref in self._alive.copy().items():
+            if self.injector.is_for(index, cell.topic):
                 _strike(ref, index, fault)
 
     def _jump(self, index: int, fault: Fault) -> None:

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lightspeed.actors.errors import InjectedFault
-from lightspeed.actors.runtime import NOT_HERE
+from lightspeed.actors.runtime import DECLINED
 from lightspeed.actors.topics.mail import Delivery, Order
 from lightspeed.faults.fault import FailSupervisor
 from lightspeed.faults.harm import Harm
@@ -23,8 +23,8 @@ class FaultySupervisor(_Supervisor):
     _doom: tuple[Delivery, Exception] | None = None
     """At which event it fails, and of what."""
 
-    def receive_here(self, delivery: Any) -> object:
-        return NOT_HERE  # a fault is no caller's
+    def receive_inline(self, delivery: Any) -> object:
+        return DECLINED  # a fault is no caller's
 
     def on_receive(self, message: Any) -> Any:
         if type(message) is Strike:

@@ -8,14 +8,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lightspeed.actors.errors import InjectedFault
-from lightspeed.actors.runtime import Reply
+from lightspeed.actors.runtime import ReplyTo
 from lightspeed.actors.topics.actor import TopicActor
-from lightspeed.actors.topics.mail import Delivery, Post, TopicEmpty
+from lightspeed.actors.topics.mail import Delivery, TopicCell, TopicEmpty
 from lightspeed.actors.topics.rules.events import Broadcast, Push
 from lightspeed.actors.topics.rules.outbound import Reply as ReplyMessage
 from lightspeed.actors.topics.rules.outbound import error
 from lightspeed.actors.topics.rules.topic import Messages
-from lightspeed.faults.fault import DelayReply, Fault, Full, Hang, LoseReply, Place, Poison, Raise, Slow
+from lightspeed.faults.fault import Corrupt, DelayReply, Fault, Full, Hang, LoseReply, Place, Raise, Slow
 from lightspeed.faults.harm import Harm, PutOff
 
 
@@ -39,7 +39,7 @@ class FaultyOutlet:
         """It was handled."""
         self._loses, self._delay_s = False, 0.0
 
-    def put(self, seq: int, topic: str | None, messages: Messages, reply: Reply | None, value: Any = None) -> bool:
+    def put(self, seq: int, topic: str | None, messages: Messages, reply: ReplyTo | None, value: Any = None) -> bool:
         if self._loses or self._delay_s:
             replies = tuple(message for message in messages if isinstance(message, ReplyMessage))
             messages = tuple(message for message in messages if not isinstance(message, ReplyMessage))
@@ -58,7 +58,7 @@ class FaultyOutlet:
 class _LateReply:
     """Comes so much later than it is told."""
 
-    def __init__(self, reply: Reply, delay_s: float, put_off: PutOff) -> None:
+    def __init__(self, reply: ReplyTo, delay_s: float, put_off: PutOff) -> None:
         self._reply, self._delay_s, self._put_off = reply, delay_s, put_off
 
     def set(self, value: Any = None) -> None:
@@ -91,17 +91,17 @@ class _Trial(Struct, eq=False):
 class FaultyTopic(_Topic):
     """The hooks of a topic's actor, each of which may fail.
 
-    An event is entered into `in_hand` before anything is done to it, so that the supervisor can give the actor up meanwhile.
+    An event is entered into `in_flight` before anything is done to it, so that the supervisor can give the actor up meanwhile.
     """
 
     harm: ClassVar[Harm]
 
-    def __init__(self, post: Post) -> None:
-        super().__init__(post)
-        self._incarnation = self.harm.injector.begin(post.topic)
+    def __init__(self, cell: TopicCell) -> None:
+        super().__init__(cell)
+        self._incarnation = self.harm.injector.begin(cell.topic)
         self._trial: _Trial | None = None
-        self._outlet = post.outlet = FaultyOutlet(post.outlet, self.harm.put_off)
-        self.harm.alive[post] = self.actor_ref
+        self._outlet = cell.outlet = FaultyOutlet(cell.outlet, self.harm.put_off)
+        self.harm.alive[cell] = self.actor_ref
 
     def on_start(self) -> None:
         self._fail_in("on_start")
@@ -121,22 +121,22 @@ class FaultyTopic(_Topic):
         self._fail_in("on_failure")
 
     def on_end(self, error: BaseException | None) -> None:
-        self.harm.alive.pop(self.post, None)
+        self.harm.alive.pop(self.cell, None)
         super().on_end(error)
 
     def on_receive(self, mail: Any) -> None:
         if type(mail) is Delivery:
             self._try(mail)
         elif type(mail) is Strike:
-            if mail.fault.restart in (None, self._incarnation) and self.harm.injector.fire(mail.index, self.post.topic):
+            if mail.fault.restart in (None, self._incarnation) and self.harm.injector.fire(mail.index, self.cell.topic):
                 raise InjectedFault(mail.fault.text)
         else:
             super().on_receive(mail)
 
     def _try(self, mail: Delivery) -> None:
-        post, trial = self.post, self._trial
+        cell, trial = self.cell, self._trial
         if trial is None or trial.mail is not mail:
-            post.in_hand[post] = mail
+            cell.in_flight[cell] = mail
             trial = self._trial = _Trial(mail, self._due("topic", mail))
         for fault in trial.faults if self._is_in_hand(mail) else ():
             if not _ACTS[type(fault)](self, fault, trial):
@@ -144,18 +144,18 @@ class FaultyTopic(_Topic):
             if not self._is_in_hand(mail):
                 break
         self._trial = None
-        if post.in_hand.pop(post, None) is mail:  # else it was given up meanwhile, and is answered
+        if cell.in_flight.pop(cell, None) is mail:  # else it was given up meanwhile, and is answered
             self._handle(trial)
 
     def _handle(self, trial: _Trial) -> None:
-        mail, post = trial.mail, self.post
+        mail, cell = trial.mail, self.cell
         if trial.is_refused:
-            must_deliver = post.outlet.put(mail.seq, post.topic, _unavailable(mail), mail.reply)
-            post.settled += 1
+            must_deliver = cell.outlet.put(mail.seq, cell.topic, _unavailable(mail), mail.reply)
+            cell.settled += 1
             if must_deliver:
-                post.outlet.deliver(post.topic)
-            if not post.members:
-                post.report(TopicEmpty(post, None))
+                cell.outlet.deliver(cell.topic)
+            if not cell.members:
+                cell.report(TopicEmpty(cell, None))
         else:
             super().on_receive(mail)
         self._outlet.mend()
@@ -163,7 +163,7 @@ class FaultyTopic(_Topic):
             raise InjectedFault(trial.raises.text)
 
     def _is_in_hand(self, mail: Delivery) -> bool:
-        return self.post.in_hand.get(self.post) is mail
+        return self.cell.in_flight.get(self.cell) is mail
 
     def _fail_in(self, place: Place) -> None:
         for fault in self._due(place, None):
@@ -173,10 +173,10 @@ class FaultyTopic(_Topic):
     def _due(self, place: Place, mail: Delivery | None) -> Iterator[Fault]:
         return self.harm.injector.due(
             place,
-            self.post.topic,
+            self.cell.topic,
             lambda: None if mail is None else mail.request,
             self.harm.elapsed_s(),
-            members=self.post.members,
+            members=self.cell.members,
             incarnation=self._incarnation,
         )
 
@@ -198,7 +198,7 @@ class FaultyTopic(_Topic):
         trial.is_refused = True
         return True
 
-    def _poison(self, fault: Poison, trial: _Trial) -> bool:
+    def _poison(self, fault: Corrupt, trial: _Trial) -> bool:
         assert isinstance(trial.mail.request, (Broadcast, Push))
         trial.mail.request = replace(trial.mail.request, payload=fault.payload)
         return True
@@ -217,7 +217,7 @@ _ACTS: dict[type[Fault], Any] = {
     Slow: FaultyTopic._slow,
     Hang: FaultyTopic._hang,
     Full: FaultyTopic._refuse,
-    Poison: FaultyTopic._poison,
+    Corrupt: FaultyTopic._poison,
     LoseReply: FaultyTopic._spoil_reply,
     DelayReply: FaultyTopic._spoil_reply,
 }

@@ -7,12 +7,12 @@ from typing import Any
 from msgspec import Struct
 
 from lightspeed.actors.errors import ChannelClosed
-from lightspeed.actors.runtime import RefOver, SupervisedRef
+from lightspeed.actors.runtime import RefWrapper, SupervisedRef
 from lightspeed.actors.topics.mail import Delivery
 from lightspeed.faults.fault import Delay, Drop, Duplicate, Reorder
 from lightspeed.faults.harm import PutOff
 from lightspeed.faults.injector import Injector
-from lightspeed.supervision.topics.ingress import Door
+from lightspeed.supervision.topics.ingress import Ingress
 
 
 class _Held(Struct, eq=False):
@@ -31,18 +31,18 @@ class _Arrival(Struct, eq=False):
     within_s: float
 
 
-class FaultyWay(RefOver):
+class FaultyWay(RefWrapper):
     """The reference to the supervisor, which stands at its end.
 
-    All that is told goes through the door, and what comes later too: the door's lock guards who is held. Nothing is handled in
+    All that is told goes through the ingress, and what comes later too: its lock guards what is held back. Nothing is handled in
     the caller's thread: what is declined there comes to `tell` as well, and would be counted twice.
     """
 
     def __init__(
-        self, ref: SupervisedRef, door: Door, injector: Injector, put_off: PutOff, elapsed_s: Callable[[], float]
+        self, ref: SupervisedRef, ingress: Ingress, injector: Injector, put_off: PutOff, elapsed_s: Callable[[], float]
     ) -> None:
         super().__init__(ref)
-        self._door, self._injector, self._put_off, self._elapsed_s = door, injector, put_off, elapsed_s
+        self._ingress, self._injector, self._put_off, self._elapsed_s = ingress, injector, put_off, elapsed_s
         self._held: dict[str, list[_Held]] = {}
 
     def request(self, message: Any) -> None:
@@ -62,7 +62,7 @@ class FaultyWay(RefOver):
             super().tell(message)
 
     def end(self) -> None:
-        """The door is shut: what is held is lost."""
+        """The ingress is shut: what is held is lost."""
         self._injector.lose(sum(map(len, self._held.values())))
         self._held.clear()
 
@@ -87,7 +87,7 @@ class FaultyWay(RefOver):
     def _come_in(self, message: _Arrival | _Held) -> None:
         """On the clock's thread."""
         try:
-            self._door.tell(self, message)
+            self._ingress.tell(self, message)
         except ChannelClosed:
             if type(message) is _Arrival:
                 self._injector.lose()
@@ -99,7 +99,7 @@ class FaultyWay(RefOver):
             self._held.setdefault(topic, []).append(held)
             self._put_off.later(arrival.within_s, partial(self._come_in, held), counts=False)
         else:
-            self.under.tell(arrival.delivery)
+            self.inner.tell(arrival.delivery)
             self._pass(topic)
 
     def _pass(self, topic: str) -> None:
@@ -116,4 +116,4 @@ class FaultyWay(RefOver):
             line.remove(held)
             if not line:
                 del self._held[topic]
-            self.under.tell(held.delivery)
+            self.inner.tell(held.delivery)

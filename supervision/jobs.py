@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import Struct
 
 from lightspeed.actors.errors import InsideActor, LightspeedError
-from lightspeed.actors.runtime import Reply
+from lightspeed.actors.runtime import ReplyTo
 from lightspeed.supervision.children import SupervisedChild
 
 Steps = Generator[SupervisedChild, None, Any]
@@ -127,7 +127,7 @@ def fail(reply: Any, error: BaseException) -> None:
 
 def _advance(job: Job, lane: Hashable) -> bool:
     """Whether it is done."""
-    reply: Reply | None
+    reply: ReplyTo | None
     try:
         job.waits_for = child = next(job.steps)
         child.waiter = lane

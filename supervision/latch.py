@@ -4,18 +4,18 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from lightspeed.actors.runtime import Reply
+from lightspeed.actors.runtime import ReplyTo
 
 
 class Latch:
     """Tells a reply when as many parts have been told as were added. Parts may be told from any thread."""
 
-    def __init__(self, reply: Reply, value: Any = None) -> None:
+    def __init__(self, reply: ReplyTo, value: Any = None) -> None:
         self._lock = threading.Lock()
         self._reply, self._value = reply, value
         self._open = 1  # the one who adds holds it open, until `close`
 
-    def part(self) -> Reply:
+    def part(self) -> ReplyTo:
         """One more to wait for."""
         with self._lock:
             self._open += 1
@@ -35,14 +35,14 @@ class Latch:
 class Census:
     """Gathers a value a topic into one dict, in the order in which the topics were added; then tells the reply."""
 
-    def __init__(self, reply: Reply) -> None:
+    def __init__(self, reply: ReplyTo) -> None:
         self._members: dict[str, int] = {}
         self._latch = Latch(reply, self._members)
 
     def add(self, topic: str, members: int) -> None:
         self._members[topic] = members
 
-    def part(self, topic: str) -> Reply:
+    def part(self, topic: str) -> ReplyTo:
         self._members[topic] = 0
         self._latch.part()
         return _Part(self, topic)

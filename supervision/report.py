@@ -6,7 +6,7 @@ from typing import Any
 import pykka
 
 from lightspeed.actors.errors import ExitReason, Shutdown
-from lightspeed.actors.lifecycle import Mortal
+from lightspeed.actors.lifecycle import Lifecycle
 from lightspeed.actors.logs import log
 from lightspeed.actors.ref import PooledRef
 from lightspeed.actors.text import named, shown
@@ -21,7 +21,7 @@ def line_of(actor: pykka.Actor | None) -> Iterator[pykka.Actor]:
 
 def supervisor_of(actor: pykka.Actor) -> pykka.Actor | None:
     """None: it is nobody's child, or has ended."""
-    watchers: Any = actor._mortal_place()._mortal_exit if isinstance(actor, Mortal) else ()
+    watchers: Any = actor._lifecycle_place()._lifecycle_exit if isinstance(actor, Lifecycle) else ()
     if isinstance(watchers, ExitReason):
         return None
     for watcher in watchers:

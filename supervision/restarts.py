@@ -17,7 +17,7 @@ from lightspeed.supervision.spec import SupervisorOptions
 from lightspeed.supervision.steps import ChildSteps
 
 
-class Restarts:
+class RestartJobs:
     """For the supervisor's own thread.
 
     Args:

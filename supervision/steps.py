@@ -100,7 +100,7 @@ class ChildSteps:
         with blocking:  # should it, the other supervisors go on
             started = child.spec.begin()
         ref = self._reference(started)
-        if not isinstance(child.spec.start, tuple) and place_of(ref)._mortal_exit is NORMAL:
+        if not isinstance(child.spec.start, tuple) and place_of(ref)._lifecycle_exit is NORMAL:
             raise InvalidOption("start", ref, "must start an actor, and gave one that has stopped")
         if self._is_anothers(ref) or not self._table.bind(child, ref):
             raise InvalidOption("start", ref, "must start an actor for this child alone")

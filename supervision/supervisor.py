@@ -15,7 +15,7 @@ from lightspeed.actors.errors import InsideActor, SupervisorStopped
 from lightspeed.actors.future import PooledFuture
 from lightspeed.actors.pool import ActorPool, default_pool
 from lightspeed.actors.pykka_inside import STOP, Envelope
-from lightspeed.actors.ref import NOT_HERE
+from lightspeed.actors.ref import DECLINED
 from lightspeed.actors.runtime import Threads
 from lightspeed.actors.watching import Down, Up
 from lightspeed.supervision.children import (
@@ -44,7 +44,7 @@ from lightspeed.supervision.messages import (
 from lightspeed.supervision.ref import SupervisorRef
 from lightspeed.supervision.report import line_of, report_given_up
 from lightspeed.supervision.requests import CALLS, JOBS, ChildRequests
-from lightspeed.supervision.restarts import Restarts
+from lightspeed.supervision.restarts import RestartJobs
 from lightspeed.supervision.rules import AutoShutdown, Backoff, Randomness, Strategy
 from lightspeed.supervision.spec import ChildSpec, SupervisorOptions
 from lightspeed.supervision.steps import ChildSteps, give_up_all
@@ -116,7 +116,7 @@ class Supervisor(PooledActor):
         deadlines = self._deadlines = Deadlines(clock, self._ring)
         self._steps = ChildSteps(self, self._options, self._table, deadlines, clock)
         self._requests = ChildRequests(self._table, self._names, self._steps)
-        self._restarts = Restarts(self._me, self._options, self._table, self._steps, deadlines, clock, randomness)
+        self._restarts = RestartJobs(self._me, self._options, self._table, self._steps, deadlines, clock, randomness)
         self._first_start = PooledFuture(self)
         """Set when all children have started, or none is left."""
         self._is_up = False
@@ -170,7 +170,7 @@ class Supervisor(PooledActor):
         for reply in self._stop_replies:
             reply.set(None)
 
-    def _mortal_answer(self, envelope: Envelope[Any]) -> None:
+    def _lifecycle_answer(self, envelope: Envelope[Any]) -> None:
         message, reply = envelope.message, envelope.reply_to
         if message is STOP or isinstance(message, type(STOP)):
             if type(message) is StopInside and self._child_above(message.caller) is not None:
@@ -183,17 +183,17 @@ class Supervisor(PooledActor):
         elif type(message) in JOBS:
             self._request(message, reply)
         else:
-            super()._mortal_answer(envelope)
+            super()._lifecycle_answer(envelope)
 
-    def _pooled_ask_here(self, message: Any) -> Any:
-        return NOT_HERE  # an answer may come later than the handling returns
+    def _pooled_ask_inline(self, message: Any) -> Any:
+        return DECLINED  # an answer may come later than the handling returns
 
-    def _mortal_is_up(self) -> bool:
+    def _lifecycle_is_up(self) -> bool:
         return self._is_up
 
-    def _mortal_announce(self, to: pykka.ActorRef[Any]) -> None:
+    def _lifecycle_announce(self, to: pykka.ActorRef[Any]) -> None:
         if self._is_up:
-            super()._mortal_announce(to)
+            super()._lifecycle_announce(to)
         else:
             self._announce_to.append(to)
 
@@ -281,7 +281,7 @@ class Supervisor(PooledActor):
         self._is_up = True
         self._first_start.set()
         for to in self._announce_to:
-            super()._mortal_announce(to)
+            super()._lifecycle_announce(to)
         for child in [child for child in self._table if child.phase is Phase.ENDED]:
             self._recover_soon(child)
         self._answer_early()
@@ -341,10 +341,10 @@ class Supervisor(PooledActor):
                 raise
             self._begin_end(error)
             return
-        if self._is_ending and self._lanes.are_free and not self._mortal_is_dead():
+        if self._is_ending and self._lanes.are_free and not self._lifecycle_is_dead():
             if self._end_error is not None:
                 raise self._end_error
-            self._mortal_stop(None)
+            self._lifecycle_stop(None)
 
     def _ring(self) -> None:
         """Called on a thread of the clock's."""

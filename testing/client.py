@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from lightspeed.actors.checks import check_call, is_put_off
-from lightspeed.actors.context import Spot
+from lightspeed.actors.context import ThreadContext
 from lightspeed.actors.errors import ChannelClosed, ChannelTimeout, InvalidOption, SimulationMisused
 from lightspeed.actors.text import escaped
 from lightspeed.actors.topics.rules.events import Broadcast, Event, Join, Leave, Push, Rejoin, check_event
@@ -25,7 +25,7 @@ class Client:
 
     _pooled_begun = True
     _pooled_taken = ()
-    _mortal_exit = ()
+    _lifecycle_exit = ()
 
     def __init__(self, simulation: "Simulation", channel: Any, client_id: str, user_id: str) -> None:
         self.client_id, self.user_id = client_id, user_id
@@ -110,7 +110,7 @@ class Client:
     def _pooled_has_work(self) -> bool:
         return bool(self._pooled_inbox)
 
-    def _pooled_run(self, _limit: int, _spot: Spot) -> bool:
+    def _pooled_run(self, _limit: int, _context: ThreadContext) -> bool:
         what = self._pooled_inbox.pop(0)
         if not self._simulation.skips():  # what is skipped was never sent
             try:

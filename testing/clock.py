@@ -10,7 +10,7 @@ EPSILON_S = 1e-9
 """Sums of the same seconds in another order differ by less."""
 
 
-class Timer(Struct, eq=False):
+class VirtualTimer(Struct, eq=False):
     """A call that was put off."""
 
     name: str
@@ -27,23 +27,23 @@ class VirtualClock:
 
     def __init__(self) -> None:
         self.now_s = 0.0
-        self._due: list[tuple[float, int, Timer]] = []
+        self._due: list[tuple[float, int, VirtualTimer]] = []
         self._numbers = itertools.count(1)
 
-    def call_later(self, delay_s: float, call: Callable[[], None]) -> Timer:
+    def call_later(self, delay_s: float, call: Callable[[], None]) -> VirtualTimer:
         """Calls of one moment come in the order in which they were put off."""
         number = next(self._numbers)
-        timer = Timer(f"timer {number}", call)
+        timer = VirtualTimer(f"timer {number}", call)
         heapq.heappush(self._due, (self.now_s + max(0.0, delay_s), number, timer))
         return timer
 
-    def advance(self, limit_s: float) -> list[Timer]:
+    def advance(self, limit_s: float) -> list[VirtualTimer]:
         """Move on to the next moment at which something is due, if it comes by the limit, and else to the limit.
 
         Returns:
             What is due then, in order; empty at the limit.
         """
-        due: list[Timer] = []
+        due: list[VirtualTimer] = []
         while self._due and (not due or self._due[0][0] == self.now_s):
             if self._due[0][2].call is None:
                 heapq.heappop(self._due)

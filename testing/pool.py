@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from lightspeed.actors.context import Spot, here
+from lightspeed.actors.context import ThreadContext, here
 from lightspeed.actors.errors import ExitReason, InvariantBroken, PoolClosed, SimulationMisused, SimulationStuck
 from lightspeed.actors.future import PooledFuture
 from lightspeed.actors.pool import ActorPool, Runnable
@@ -12,7 +12,7 @@ from lightspeed.actors.pykka_inside import Envelope
 from lightspeed.actors.text import shown
 from lightspeed.actors.topics.mail import Delivery
 from lightspeed.supervision import Supervisor
-from lightspeed.testing.clock import Timer, VirtualClock
+from lightspeed.testing.clock import VirtualClock, VirtualTimer
 from lightspeed.testing.schedulers import Scheduler
 from lightspeed.testing.trace import Trace, described, in_ours, is_event, kind_of, printable
 
@@ -91,7 +91,7 @@ class _Tickets(dict[int, Any]):
     """Nobody claims an actor in passing, to run it within another: each runs when it is chosen."""
 
     def setdefault(self, key: int, value: Any = None) -> Any:
-        return None if isinstance(value, Spot) else super().setdefault(key, value)
+        return None if isinstance(value, ThreadContext) else super().setdefault(key, value)
 
 
 class SimulatedPool(ActorPool):
@@ -119,14 +119,14 @@ class SimulatedPool(ActorPool):
         self._asks = Asks()
         self.at_rest: list[Callable[[], None]] = []
         """What looks at what must be so when nobody is ready."""
-        self._spot = here.spot
+        self._context = here.context
 
     def name(self, kind: str) -> str:
         """A name of its own for one of this kind: the first is called as the kind."""
         number = self._names[kind] = self._names.get(kind, 0) + 1
         return kind if number == 1 else f"{kind}:{number}"
 
-    def call_later(self, delay_s: float, call: Callable[[], None]) -> Timer:
+    def call_later(self, delay_s: float, call: Callable[[], None]) -> VirtualTimer:
         """As of the clock, in the trace."""
         timer = self.clock.call_later(delay_s, call)
         self._entries.append(("later", timer.name, repr(delay_s)))
@@ -135,7 +135,7 @@ class SimulatedPool(ActorPool):
     # For actors
 
     def schedule(self, actor: Any) -> None:
-        if here.spot is not self._spot:
+        if here.context is not self._context:
             raise SimulationMisused("an actor of a simulation was told something in another thread than the simulation's")
         if id(actor) in self.scheduled:
             return
@@ -191,8 +191,8 @@ class SimulatedPool(ActorPool):
         """
         # All that a simulation does is done in this loop: it is one function, since calls would be a third of its time.
         ready, choices, widths, entries = self.ready, self._choices, self._widths, self._entries
-        choose, resumed, paused, spot, first = self._choose, self._resumed, self._paused, self._spot, self.steps
-        outer, is_inner = self._spot.actor, self._is_running
+        choose, resumed, paused, context, first = self._choose, self._resumed, self._paused, self._context, self.steps
+        outer, is_inner = self._context.actor, self._is_running
         while ready and self.steps - first < most_steps:
             count = len(ready)
             if count > 1:
@@ -203,7 +203,7 @@ class SimulatedPool(ActorPool):
             else:
                 actor = ready.pop()
             self.steps += 1
-            key, inbox, exit_before, limit, what = id(actor), actor._pooled_inbox, actor._mortal_exit, 1, "end"
+            key, inbox, exit_before, limit, what = id(actor), actor._pooled_inbox, actor._lifecycle_exit, 1, "end"
             if resumed and key in resumed:
                 actor._pooled_taken = [*actor._pooled_taken, resumed.pop(key)]
             if not actor._pooled_begun:
@@ -211,21 +211,21 @@ class SimulatedPool(ActorPool):
             elif waiting := actor._pooled_taken[-1:] or inbox:
                 what = described(waiting[0])
             entries.append(("run", inbox.name, what))
-            spot.actor, self._is_running = None, True
+            context.actor, self._is_running = None, True
             try:
-                more = actor._pooled_run(limit, spot)
+                more = actor._pooled_run(limit, context)
             except BaseException:  # a client's or a timer's, which is for whoever runs the simulation, and may be gone on after
                 self._let_go(actor)
                 raise
             finally:
-                spot.actor, self._is_running = outer, is_inner
+                context.actor, self._is_running = outer, is_inner
             if not (paused and key in paused):
                 if more:
                     ready.append(actor)
                 else:
                     self._let_go(actor)
-                    if actor._mortal_exit is not exit_before and type(actor._mortal_exit) is ExitReason:
-                        self._see_end(inbox.name, actor._mortal_exit)
+                    if actor._lifecycle_exit is not exit_before and type(actor._lifecycle_exit) is ExitReason:
+                        self._see_end(inbox.name, actor._lifecycle_exit)
             if self.broken is not None and not is_inner:  # else it would be raised in the code of an actor that waits
                 self.raise_broken()
         return self.steps - first
@@ -315,9 +315,9 @@ class _Due:
 
     _pooled_begun = True
     _pooled_taken = ()
-    _mortal_exit = ()
+    _lifecycle_exit = ()
 
-    def __init__(self, timer: Timer, inbox: Inbox) -> None:
+    def __init__(self, timer: VirtualTimer, inbox: Inbox) -> None:
         self._timer = timer
         self._pooled_inbox: list[Any] = inbox
         list.append(inbox, "due")  # past the trace: there it stands when it runs
@@ -325,7 +325,7 @@ class _Due:
     def _pooled_has_work(self) -> bool:
         return bool(self._pooled_inbox)
 
-    def _pooled_run(self, _limit: int, _spot: Spot) -> bool:
+    def _pooled_run(self, _limit: int, _context: ThreadContext) -> bool:
         self._pooled_inbox.clear()
         call, self._timer.call = self._timer.call, None
         if call is not None:

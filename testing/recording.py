@@ -19,7 +19,7 @@ from lightspeed.testing.scenario import Scenario, name_of
 from lightspeed.testing.scenario import find as find_by_name
 from lightspeed.testing.trace import Trace
 
-_FORMAT = 1
+_FORMAT = 2
 
 LONGEST_HEADER = 16 * 1024 * 1024
 """So many bytes the first line may have. Scenario, plan and choices stand in it."""

@@ -81,7 +81,7 @@ class SimulatedRuntime:
 
     def _name_of(self, role: type, actor: Any) -> str:
         if issubclass(role, TopicActor):
-            return f"{self._name}{actor.post.topic}#{actor.post.incarnation}"
+            return f"{self._name}{actor.cell.topic}#{actor.cell.incarnation}"
         return f"{self._name}{role.__name__}"
 
 
@@ -93,24 +93,24 @@ class _Simulated(PooledActor):
     def __init__(self) -> None:
         super().__init__(pool=self.home)
 
-    def _mortal_fail(self, error: BaseException) -> None:
+    def _lifecycle_fail(self, error: BaseException) -> None:
         if isinstance(error, KeyboardInterrupt):  # that is for whoever runs the simulation, and no failure of the actor's
             self.home.broken = error
         else:
-            super()._mortal_fail(error)
+            super()._lifecycle_fail(error)
 
 
 class _Handle(PooledHandle, frozen=True, gc=True):
     """Whoever tells it something runs nothing: that is for the scheduler to say."""
 
-    def handle_here(self, message: Any, *, is_callers: bool = True) -> bool:
+    def handle_inline(self, message: Any, *, is_callers: bool = True) -> bool:
         return False
 
 
 class _Desk:
     """Stands for whoever may answer: who waits for it, waits by its pool."""
 
-    _mortal_waits_for = None
+    _lifecycle_waits_for = None
 
     def __init__(self, pool: ActorPool) -> None:
         self._pooled_pool = pool

@@ -28,7 +28,7 @@ from lightspeed.supervision.messages import (
 from lightspeed.supervision.rules import AutoShutdown, Kind, Strategy
 from lightspeed.supervision.spec import ShutdownS, SupervisorOptions
 from lightspeed.testing.supervised import SimulatedSupervisor
-from lightspeed.testing.workers import WORKERS, Starts, Worker
+from lightspeed.testing.workers import WORKERS, Starts, TreeWorker
 
 if TYPE_CHECKING:
     from lightspeed.testing.simulation import Simulation
@@ -91,7 +91,7 @@ class ScenarioChild(Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
 
     def bare_spec(self) -> ChildSpec:
         """What a supervisor is told of it, whatever its worker."""
-        return ChildSpec(**self._fields(), start=Worker)
+        return ChildSpec(**self._fields(), start=TreeWorker)
 
     def spec(self, pool: Any, starts: Starts) -> ChildSpec:
         """For a supervisor of the simulation that has this pool."""

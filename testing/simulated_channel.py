@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from lightspeed.actors.runtime import Reply
-from lightspeed.actors.topics.mail import Outlet, Post
+from lightspeed.actors.runtime import ReplyTo
+from lightspeed.actors.topics.mail import Outlet, TopicCell
 from lightspeed.actors.topics.rules.outbound import BroadcastMessage, Outbound, PushMessage, unread
 from lightspeed.actors.topics.rules.outbound import Reply as ReplyMessage
 from lightspeed.actors.topics.rules.presence import ids_in
@@ -49,10 +49,10 @@ class Gives:
         self._entries, self._prefix = trace.entries, prefix
         self._outlets: list[_Traced] = []
 
-    def outlet(self, inner: Any, post: Post | None) -> Any:
-        """What stands before this outlet, for the supervisor (no post) or for a topic's actor."""
-        name = "TopicSupervisor" if post is None else f"{post.topic}#{post.incarnation}"
-        made = _Traced(inner.inner if type(inner) is _Traced else inner, post, self, printable(f"{self._prefix}{name}"))
+    def outlet(self, inner: Any, cell: TopicCell | None) -> Any:
+        """What stands before this outlet, for the supervisor (no cell) or for a topic's actor."""
+        name = "TopicSupervisor" if cell is None else f"{cell.topic}#{cell.incarnation}"
+        made = _Traced(inner.inner if type(inner) is _Traced else inner, cell, self, printable(f"{self._prefix}{name}"))
         self._outlets.append(made)
         return made
 
@@ -74,26 +74,26 @@ class Gives:
 class _Traced:
     """All of the other's, and what is put in is traced first."""
 
-    def __init__(self, inner: Any, post: Post | None, gives: Gives, name: str) -> None:
-        self.inner, self._post, self._gives, self._name = inner, post, gives, name
+    def __init__(self, inner: Any, cell: TopicCell | None, gives: Gives, name: str) -> None:
+        self.inner, self._cell, self._gives, self._name = inner, cell, gives, name
         self.deliver, self.ring, self.settle, self.close = inner.deliver, inner.ring, inner.settle, inner.close
         self.is_at_work, self.abandon = inner.is_at_work, inner.abandon
 
-    def put(self, seq: int, topic: str | None, messages: Messages, reply: Reply | None, value: Any = None) -> bool:
+    def put(self, seq: int, topic: str | None, messages: Messages, reply: ReplyTo | None, value: Any = None) -> bool:
         if messages:
             self._gives.give(self._name, messages)
-        if seq and self._post is not None:  # a question gives nothing out, and has no number
+        if seq and self._cell is not None:  # a question gives nothing out, and has no number
             self._gives.handled += 1
         return bool(self.inner.put(seq, topic, messages, reply, value))
 
     def let_go(self) -> None:
-        """A post is out of the collector's sight, and leads back here by more than one way."""
-        if self._post is not None:
+        """A cell is out of the collector's sight, and leads back here by more than one way."""
+        if self._cell is not None:
             while hasattr(self.inner, "inner"):
                 self.inner = self.inner.inner
-            self._post.outlet, self._post.report, self._post.in_hand = self.inner, _to_nobody, {}
-            self._post.state = self._post.behaved = None
-            self._post = None
+            self._cell.outlet, self._cell.report, self._cell.in_flight = self.inner, _to_nobody, {}
+            self._cell.state = self._cell.behaved = None
+            self._cell = None
 
 
 def _whom(message: Outbound) -> tuple[str, ...]:
@@ -107,7 +107,7 @@ def _whom(message: Outbound) -> tuple[str, ...]:
 
 
 def _to_nobody(_what: object) -> None:
-    """Where a post of a simulation that is over reports to."""
+    """Where a cell of a simulation that is over reports to."""
 
 
 _: type[Outlet] = _Traced

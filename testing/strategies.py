@@ -10,7 +10,21 @@ except ImportError as error:
     raise ImportError('strategies need Hypothesis: pip install "lightspeed-channels[testing]"') from error
 
 from lightspeed.channel import Broadcast, Crash, Event, FaultPlan, Join, Leave, Push, Rejoin, Restart
-from lightspeed.faults import Delay, DelayReply, Drop, Duplicate, Fault, Full, Hang, Jump, LoseReply, Poison, Raise, Reorder, Slow
+from lightspeed.faults import (
+    Corrupt,
+    Delay,
+    DelayReply,
+    Drop,
+    Duplicate,
+    Fault,
+    Full,
+    Hang,
+    Jump,
+    LoseReply,
+    Raise,
+    Reorder,
+    Slow,
+)
 from lightspeed.testing.scenario import Scenario, Sending
 
 __all__ = ["Events", "events", "faults", "operator_events", "plans", "scenarios", "st", "stateful", "topic_events"]
@@ -74,7 +88,7 @@ def faults(topics: Sequence[str] = _TOPICS) -> st.SearchStrategy[Fault]:
         st.builds(Raise, hook=st.sampled_from(("before", "after", "on_start", "on_stop", "on_failure")), **triggers),
         *(st.builds(kind, **triggers) for kind in plain),
         *(st.builds(kind, seconds=seconds, **triggers) for kind in slow),
-        st.builds(Poison, payload=st.text(max_size=3), **triggers),
+        st.builds(Corrupt, payload=st.text(max_size=3), **triggers),
         st.builds(Reorder, window=st.integers(1, 3), **triggers),
         st.builds(Jump, by_s=st.sampled_from((-5.0, 3.0, 100.0)), at_s=st.sampled_from((0.0, 1.0, 10.0))),
     )

@@ -54,11 +54,11 @@ class SimulatedSupervisor(Supervisor):
         self._sim_pool.at_rest.append(self.check_at_rest)
         self._sim_pool.asked(self, "to start", self._first_start)
 
-    def _mortal_answer(self, envelope: Envelope[Any]) -> None:
+    def _lifecycle_answer(self, envelope: Envelope[Any]) -> None:
         message = envelope.message
         if type(message) is StartChild:
             envelope = Envelope(replace(message, spec=self.see(message.spec)), reply_to=envelope.reply_to)
-        super()._mortal_answer(envelope)
+        super()._lifecycle_answer(envelope)
 
     def on_end(self, error: BaseException | None) -> None:
         self._sim_pool.at_rest.remove(self.check_at_rest)

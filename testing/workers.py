@@ -18,7 +18,7 @@ class Starts:
         return self.count
 
 
-class Worker(PooledActor):
+class TreeWorker(PooledActor):
     """It does what it is told: `fail`, `end`, `shut down`, and whatever else is no matter."""
 
     def __init__(self, starts: Starts, *, pool: SimulatedPool) -> None:
@@ -39,26 +39,26 @@ class Worker(PooledActor):
         self.home.call_later(seconds, lambda: self.home.resume(self))
 
 
-class Starting(Worker):
+class Starting(TreeWorker):
     """Its start is code of its own, so that it takes a turn."""
 
     def on_start(self) -> None:
         pass
 
 
-class LateStopping(Worker):
+class LateStopping(TreeWorker):
     """Its stop is."""
 
     def on_stop(self) -> None:
         pass
 
 
-class FailingStop(Worker):
+class FailingStop(TreeWorker):
     def on_stop(self) -> None:
         raise ValueError("in its stop")
 
 
-class Shaky(Worker):
+class Shaky(TreeWorker):
     """Every third fails in its start, and of the others every fifth before it."""
 
     def __init__(self, starts: Starts, *, pool: SimulatedPool) -> None:
@@ -88,7 +88,7 @@ class Fleeting(Starting):
             self.stop()
 
 
-class SlowStart(Worker):
+class SlowStart(TreeWorker):
     """It is up, or would be, so much later; a stop that it is told waits as long."""
 
     for_s = _SLOW_S
@@ -101,7 +101,7 @@ class StuckStart(SlowStart):
     for_s = _STUCK_S
 
 
-class SlowStop(Worker):
+class SlowStop(TreeWorker):
     for_s = _SLOW_S
     is_stopping = False
 
@@ -117,8 +117,8 @@ class StuckStop(SlowStop):
     for_s = _STUCK_S
 
 
-WORKERS: dict[str, type[Worker]] = {
-    "plain": Worker,
+WORKERS: dict[str, type[TreeWorker]] = {
+    "plain": TreeWorker,
     "starting": Starting,
     "late_stopping": LateStopping,
     "failing_stop": FailingStop,

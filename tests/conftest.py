@@ -8,7 +8,7 @@ from model.held_channel import Model
 
 import lightspeed.channel.channel
 from lightspeed.actors import Pool, Threads
-from lightspeed.actors.runtime import NOT_HERE
+from lightspeed.actors.runtime import DECLINED
 from lightspeed.actors.topics import TopicActor
 from lightspeed.supervision.topics import TopicSupervisor
 from lightspeed.testing import Simulation
@@ -60,7 +60,7 @@ def short_grace(monkeypatch):
 @pytest.fixture
 def on_workers(monkeypatch):
     """No event is handled in the thread that tells it: what a test plants in a topic's state is to fail the topic."""
-    monkeypatch.setattr(TopicSupervisor, "receive_here", lambda _supervisor, _delivery: NOT_HERE)
+    monkeypatch.setattr(TopicSupervisor, "receive_inline", lambda _supervisor, _delivery: DECLINED)
 
 
 @pytest.fixture(params=[Threads, Pool], ids=["threads", "pool"])

@@ -83,9 +83,9 @@ def double_reply():
     bury = TopicSupervisor._bury
 
     def answer_and_go_on(supervisor, one, failure):
-        in_hand = one.post.in_hand.get(one.post)
-        if one.leaving is None and type(in_hand) is Delivery:
-            one.keep(in_hand)
+        in_flight = one.cell.in_flight.get(one.cell)
+        if one.leaving is None and type(in_flight) is Delivery:
+            one.keep(in_flight)
         bury(supervisor, one, failure)
 
     with patch.object(TopicSupervisor, "_bury", answer_and_go_on):
@@ -105,7 +105,7 @@ def crash_lost_during_restart():
     """A topic that is being restarted counts as empty until the actor before it has ended and its members are back."""
     with (
         patch.object(Incarnation, "is_settled", property(lambda one: not one.is_busy)),
-        patch.object(Topic, "count", lambda topic: topic.live.post.members),
+        patch.object(Topic, "count", lambda topic: topic.live.cell.members),
     ):
         yield
 

@@ -91,7 +91,7 @@ def assert_nothing_is_left(channel):
     """Of a channel that was closed."""
     supervisor = channel._supervisor.actor
     assert [topic.name for topic in supervisor._topics.values() if topic.live is not None] == []
-    assert (supervisor._leaving, supervisor._in_hand) == ({}, {})
+    assert (supervisor._leaving, supervisor._in_flight) == ({}, {})
     assert not channel._supervisor.is_alive()
 
 

@@ -1,9 +1,9 @@
 """What a topic actor is given at its birth, and what it is told.
 
-A `Post` is shared by two threads. The actor enters what it is at work on into `in_hand`, and takes it out again before what it
-did counts; when the actor is dead or abandoned, the supervisor takes what is there. One `pop` gives it to one of them only, so
-each delivery is handled or answered exactly once. `members` and `settled` are written by the actor alone, and read by the
-supervisor when the actor has settled all that it was sent, or is dead.
+A `TopicCell` is shared by two threads. The actor enters what it is at work on into `in_flight`, and takes it out again before
+what it did counts; when the actor is dead or abandoned, the supervisor takes what is there. One `pop` gives it to one of them
+only, so each delivery is handled or answered exactly once. `members` and `settled` are written by the actor alone, and read by
+the supervisor when the actor has settled all that it was sent, or is dead.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from lightspeed.actors.failures import text_of, traceback_of
 from lightspeed.actors.logs import is_on
-from lightspeed.actors.runtime import Reply, Timer
+from lightspeed.actors.runtime import ReplyTo, Timer
 from lightspeed.actors.topics.rules.events import Crash, Rejoin, Restart, TopicEvent
 from lightspeed.actors.topics.rules.topic import Messages, TopicState
 
@@ -23,7 +23,7 @@ class Delivery(Struct, gc=False):
     """A topic's event, for a supervisor to route and a topic to handle."""
 
     request: TopicEvent
-    reply: Reply | None = None
+    reply: ReplyTo | None = None
     """Told when it has taken full effect; None where nobody waits."""
     seq: int = 0
     """The number under which the supervisor has accepted it; 0 until then."""
@@ -33,7 +33,7 @@ class Order(Struct, gc=False):
     """A crash or a restart, for a supervisor to carry out; a crash for a topic to die of."""
 
     request: Crash | Restart
-    reply: Reply | None = None
+    reply: ReplyTo | None = None
     """As of a `Delivery`."""
     seq: int = 0
     """As of a `Delivery`."""
@@ -43,7 +43,7 @@ class Question(Struct, gc=False):
     """What somebody wants to know of a topic's state. It is answered in its turn."""
 
     request: Callable[[TopicState], Any]
-    reply: Reply
+    reply: ReplyTo
     """Told the answer."""
     seq: int = 0
     """A question gives nothing out: it needs no number."""
@@ -83,7 +83,7 @@ Mail = Delivery | Order | Question | RestoreMembers | TimerDue | Ending
 class Outlet(Protocol):
     """Where a topic's messages go."""
 
-    def put(self, seq: int, topic: str | None, messages: Messages, reply: Reply | None, value: Any = None) -> bool:
+    def put(self, seq: int, topic: str | None, messages: Messages, reply: ReplyTo | None, value: Any = None) -> bool:
         """Take the messages of one event, then give `value` to the reply. Never blocks. Whether `deliver` has to be called."""
         ...
 
@@ -107,14 +107,14 @@ def failure_of(error: BaseException) -> TopicFailure:
 class TopicEmpty(Struct, frozen=True, gc=False):
     """A topic actor has no members after what it handled last. `reply` has yet to be told."""
 
-    post: "Post"
-    reply: Reply | None
+    cell: "TopicCell"
+    reply: ReplyTo | None
 
 
 class TopicDown(Struct, frozen=True, gc=False):
     """A topic actor is dead."""
 
-    post: "Post"
+    cell: "TopicCell"
     failure: "TopicFailure | None"
     """What it died of; None where it was stopped or crashed by order."""
 
@@ -122,7 +122,7 @@ class TopicDown(Struct, frozen=True, gc=False):
 class TopicLate(Struct, frozen=True, gc=False):
     """What a topic actor gave out that reaches nobody: a dead letter."""
 
-    post: "Post"
+    cell: "TopicCell"
     messages: Messages
     why: Literal["late", "stopped"]
     """As of a `DeadLetter`."""
@@ -131,7 +131,7 @@ class TopicLate(Struct, frozen=True, gc=False):
 class TimerFired(Struct, frozen=True):
     """A timer of a behaviour is due."""
 
-    post: "Post"
+    cell: "TopicCell"
     name: str
     key: object
 
@@ -150,7 +150,7 @@ class Behaved(Struct):
     """Another one has its place: when it comes back it must not end as if it still were the topic."""
 
 
-class Post(Struct, eq=False, gc=False):
+class TopicCell(Struct, eq=False, gc=False):
     """One incarnation of one topic.
 
     Out of the collector's sight, as there is one for every topic. It leads back to its supervisor, which lets go of it when the
@@ -162,7 +162,7 @@ class Post(Struct, eq=False, gc=False):
     outlet: Outlet
     report: Callable[[Any], None]
     """Tells the supervisor that the topic is empty or down. Never raises."""
-    in_hand: "dict[Post, Mail]"
+    in_flight: "dict[TopicCell, Mail]"
     """What each of the supervisor's topic actors is at work on; those that are idle don't stand in it."""
     state: TopicState | None = None
     """The actor's own; None before its start. The supervisor reads it when the actor has settled all it was sent, or is dead."""

@@ -54,7 +54,7 @@ class DeadLetters:
     def take(self, late: TopicLate) -> None:
         """Add each message that a topic actor gave out in vain."""
         for message in late.messages:
-            self.add(DeadLetter(late.post.topic, late.post.incarnation, late.why, message))
+            self.add(DeadLetter(late.cell.topic, late.cell.incarnation, late.why, message))
 
     @property
     def count(self) -> int:

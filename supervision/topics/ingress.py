@@ -20,20 +20,20 @@ from lightspeed.actors.topics.mail import Delivery, Order
 from lightspeed.supervision.topics.dead_letters import DeadLetter, DeadLetters
 
 
-class Door:
+class Ingress:
     """Shared by all callers and the supervisor.
 
-    A message is told under the same lock that the door is shut under. So each either stands in the supervisor's inbox
-    before the door is shut, and is handled, or is refused in its caller. (What an idle supervisor handles in the caller's own
-    thread passes by the door: once it has been told of its end it declines, and the caller comes here.) The lock is re-entrant,
-    since a finalizer or a signal handler may tell something within a `tell`.
+    A message is told under the same lock that the ingress is shut under. So each either stands in the supervisor's inbox
+    before the ingress is shut, and is handled, or is refused in its caller. (What an idle supervisor handles in the caller's own
+    thread passes by the ingress: once it has been told of its end it declines, and the caller comes here.) The lock is
+    re-entrant, since a finalizer or a signal handler may tell something within a `tell`.
     """
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._shut = False
         self._is_of_parent = False
-        _doors.add(self)
+        _all.add(self)
 
     @property
     def is_shut(self) -> bool:
@@ -58,7 +58,7 @@ class Door:
             waits: whether the caller is going to wait for what comes of it.
 
         Raises:
-            ChannelClosed: the door is shut, or the supervisor is dead.
+            ChannelClosed: the ingress is shut, or the supervisor is dead.
             InForkedChild: this process was forked from the supervisor's.
             RuntimeError: Python's own: no thread can be started. It was not told.
         """
@@ -66,7 +66,7 @@ class Door:
             self._tell(supervisor, message, waits=waits)
 
     def tell_last(self, supervisor: SupervisedRef, message: Any) -> None:
-        """As `tell`, of what is going to be waited for, and shut the door behind it."""
+        """As `tell`, of what is going to be waited for, and shut the ingress behind it."""
         with self._lock:
             self._tell(supervisor, message, waits=True)  # where this is interrupted, the supervisor shuts it
             self._shut = True
@@ -87,14 +87,14 @@ class Door:
             raise ChannelClosed from None
 
 
-_doors: WeakBag[Door] = WeakBag()
+_all: WeakBag[Ingress] = WeakBag()
 
 
 @in_forked_child
 def _after_fork() -> None:
-    _doors.renew_lock()
-    for door in _doors:
-        door._lock, door._shut, door._is_of_parent = threading.RLock(), True, True
+    _all.renew_lock()
+    for ingress in _all:
+        ingress._lock, ingress._shut, ingress._is_of_parent = threading.RLock(), True, True
 
 
 def lose(message: Any, dead_letters: DeadLetters) -> None:

@@ -5,14 +5,14 @@ from typing import Any
 
 from msgspec import Struct
 
-from lightspeed.actors.runtime import Reply
+from lightspeed.actors.runtime import ReplyTo
 from lightspeed.actors.topics.rules.topic import TopicState
 
 
 class Flush(Struct):
     """Reply with the number of the last event accepted before this, once all events up to it are handled."""
 
-    reply: Reply
+    reply: ReplyTo
     last_seq: int | None = None
     """That number; None until the supervisor gets to it. Where the flush has to wait, others are accepted meanwhile."""
 
@@ -22,25 +22,25 @@ class AskTopic(Struct, frozen=True):
 
     topic: str
     ask: Callable[[TopicState], Any]
-    reply: Reply
+    reply: ReplyTo
 
 
 class AskCrashed(Struct, frozen=True):
     """Reply with whether the channel is down."""
 
-    reply: Reply
+    reply: ReplyTo
 
 
 class AskCensus(Struct, frozen=True):
     """Reply with a dict of topic to number of members, as of the moment at which this was accepted."""
 
-    reply: Reply
+    reply: ReplyTo
 
 
 class AskTree(Struct, frozen=True):
     """Reply with the channel's phase, and a dict of topic to `Tree`."""
 
-    reply: Reply
+    reply: ReplyTo
 
 
 class Close(Struct, frozen=True):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pykka
 
 from lightspeed.actors.logs import log
-from lightspeed.actors.runtime import Reply, Runtime
+from lightspeed.actors.runtime import ReplyTo, Runtime
 from lightspeed.actors.topics.rules.outbound import Outbound
 from lightspeed.actors.topics.rules.topic import Messages
 from lightspeed.supervision.latch import Latch
@@ -37,7 +37,7 @@ class Outbox:
         self._lock = threading.RLock()
         self._held: list[tuple[int, Messages]] = []
 
-    def put(self, seq: int, topic: str | None, messages: Messages, reply: Reply | None, value: Any = None) -> bool:
+    def put(self, seq: int, topic: str | None, messages: Messages, reply: ReplyTo | None, value: Any = None) -> bool:
         if messages:
             self.emitted += ((seq, messages),)
         if reply is not None:
@@ -89,7 +89,7 @@ else:
 Sink = Callable[[Outbound], object] | pykka.ActorRef[Any]
 
 
-_Call = tuple[Outbound, None, None] | tuple[None, Reply, Any]
+_Call = tuple[Outbound, None, None] | tuple[None, ReplyTo, Any]
 """A message for the sink, or a reply that is given the value when it comes to it."""
 
 
@@ -102,7 +102,7 @@ class _Lane:
         self.is_in_sink = False
 
 
-class SinkLanes:
+class SinkQueues:
     """One lock guards the table of lanes and what is in them; no user code runs under it."""
 
     def __init__(self, sink: Sink, runtime: Runtime, dead_letters: DeadLetters) -> None:
@@ -112,7 +112,7 @@ class SinkLanes:
         self._lanes: dict[str | None, _Lane] = {}
         self._actor = runtime.start(SinkActor, self)
 
-    def put(self, seq: int, topic: str | None, messages: Messages, reply: Reply | None, value: Any = None) -> bool:
+    def put(self, seq: int, topic: str | None, messages: Messages, reply: ReplyTo | None, value: Any = None) -> bool:
         with self._lock:
             lane = self._lanes.setdefault(topic, _Lane())
             for message in messages:
@@ -198,7 +198,7 @@ class SinkLanes:
 class SinkActor(_Role):
     """Runs the sink for what the supervisor answers itself."""
 
-    def __init__(self, lanes: SinkLanes) -> None:
+    def __init__(self, lanes: SinkQueues) -> None:
         super().__init__()
         self._lanes = lanes
 

@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Any
 import pykka
 
 from lightspeed.actors.logs import log
-from lightspeed.actors.runtime import NOT_HERE, Reply, Runtime, SupervisedRef
+from lightspeed.actors.runtime import DECLINED, ReplyTo, Runtime, SupervisedRef
 from lightspeed.actors.topics.actor import BehavedTopicActor, TopicActor
 from lightspeed.actors.topics.mail import (
     Behaved,
     Delivery,
     Mail,
     Order,
-    Post,
     Question,
     RestoreMembers,
     TimerDue,
     TimerFired,
+    TopicCell,
     TopicDown,
     TopicEmpty,
     TopicLate,
@@ -35,10 +35,10 @@ from lightspeed.actors.topics.rules.topic import Messages, TopicState
 from lightspeed.supervision.latch import Census, Latch
 from lightspeed.supervision.topics.dead_letters import DeadLetters
 from lightspeed.supervision.topics.histories import Histories
-from lightspeed.supervision.topics.ingress import Door
+from lightspeed.supervision.topics.ingress import Ingress
 from lightspeed.supervision.topics.messages import AskCensus, AskCrashed, AskTopic, AskTree, Flush
 from lightspeed.supervision.topics.options import Options
-from lightspeed.supervision.topics.outlet import Outbox, SinkLanes
+from lightspeed.supervision.topics.outlet import Outbox, SinkQueues
 from lightspeed.supervision.topics.topic import NONE, Incarnation, Leaving, Phase, Restore, Topic
 from lightspeed.supervision.tree import Tree, TreePhase
 
@@ -54,10 +54,16 @@ class TopicRouter(_Role):
     """For the supervisor's thread only."""
 
     def __init__(
-        self, runtime: Runtime, outlet: Outbox | SinkLanes, door: Door, options: Options, dead_letters: DeadLetters, done: Reply
+        self,
+        runtime: Runtime,
+        outlet: Outbox | SinkQueues,
+        ingress: Ingress,
+        options: Options,
+        dead_letters: DeadLetters,
+        done: ReplyTo,
     ) -> None:
         super().__init__()
-        self._runtime, self._outlet, self._door, self._options = runtime, outlet, door, options
+        self._runtime, self._outlet, self._ingress, self._options = runtime, outlet, ingress, options
         self._done, self._dead_letters = done, dead_letters
         """Told when nothing is left of this supervisor but the end of its own thread."""
         self._seq = 0
@@ -68,7 +74,7 @@ class TopicRouter(_Role):
         self._brings_back = options.rejoin == "supervisor"
         # With a sink, to let a topic handle something is to run the user's code, and that is no caller's business.
         self._is_ours_alone = isinstance(outlet, Outbox)
-        self._handles_here = self._is_ours_alone and getattr(runtime, "handles_here", False)
+        self._handles_here = self._is_ours_alone and getattr(runtime, "handles_inline", False)
         self._behaviours, self._own_thread = options.behaviours or None, options.own_thread or None
         self._noted = 0  # topics' members, so often
         self._reports_to = self._report  # one for all of them
@@ -76,9 +82,9 @@ class TopicRouter(_Role):
         """All of which something is known. Those that live stand in the order of their incarnations."""
         self._leaving: dict[str, Topic] = {}
         """Those of which somebody is on his way down."""
-        self._in_hand: dict[Post, Mail] = {}
+        self._in_flight: dict[TopicCell, Mail] = {}
         self._touched: dict[Incarnation, None] = {}  # sent something since the last settle, in that order
-        self._ends_here: tuple[Post, int] | None = None  # whose end is being ordered, and in which thread
+        self._ends_here: tuple[TopicCell, int] | None = None  # whose end is being ordered, and in which thread
         self._counted: dict[str, list[Mail]] = {}
         """Topics that are to crash, and of which it is asked who is in them: what waits for that, the order to crash first."""
         self._behind: list[Any] = []
@@ -89,35 +95,35 @@ class TopicRouter(_Role):
 
     # Events
 
-    def receive_here(self, delivery: Delivery) -> object:
-        """Let an idle topic handle the event in the thread that tells it, whole or not at all; all else comes by the door."""
+    def receive_inline(self, delivery: Delivery) -> object:
+        """Let an idle topic handle the event in the thread that tells it, whole or not at all; all else comes by the ingress."""
         if not self._is_plain:
-            return NOT_HERE
+            return DECLINED
         topic = self._topics.get(delivery.request.topic)
         if topic is None:
             return self._begin_here(delivery)
         live = topic.live
         if live is None or live.phase is not _RUNNING or not live.runs_here or live.ref is None:
-            return NOT_HERE
+            return DECLINED
         delivery.seq = self._seq = self._seq + 1
-        return None if live.ref.handle_here(delivery) else NOT_HERE
+        return None if live.ref.handle_inline(delivery) else DECLINED
 
     def _begin_here(self, delivery: Delivery) -> object:
         """Nothing is known of the topic. If it gets an actor, it keeps it only with a member."""
         name, topics = delivery.request.topic, self._topics
         if name in self._life.down or type(delivery.request) not in BRING_MEMBERS:
-            return NOT_HERE
+            return DECLINED
         live = self._make_here(name)
         if live is None:
-            return NOT_HERE
+            return DECLINED
         assert live.ref is not None
         topic = Topic(name, live)
         delivery.seq = self._seq = self._seq + 1
         topics[name] = topic
         try:
-            return None if live.ref.handle_here(delivery) else NOT_HERE
+            return None if live.ref.handle_inline(delivery) else DECLINED
         finally:
-            if not live.post.members:
+            if not live.cell.members:
                 del topics[name]
 
     def _make_here(self, name: str) -> Incarnation | None:
@@ -130,8 +136,8 @@ class TopicRouter(_Role):
         if self._behaviours is not None and self._behaviours.find(name) is not None:
             return None
         self._incarnation += 1
-        post = Post(name, self._incarnation, self._outlet, self._reports_to, self._in_hand)
-        return Incarnation(post, _RUNNING, True, self._runtime.start(TopicActor, post))
+        cell = TopicCell(name, self._incarnation, self._outlet, self._reports_to, self._in_flight)
+        return Incarnation(cell, _RUNNING, True, self._runtime.start(TopicActor, cell))
 
     def _route(self, delivery: Delivery) -> None:
         line = self._counted.get(delivery.request.topic)
@@ -181,9 +187,9 @@ class TopicRouter(_Role):
         """
         self._incarnation += 1
         topic = self._topics.pop(name, None) or Topic(name)
-        post = Post(name, self._incarnation, self._outlet, self._reports_to, self._in_hand, behaved=self._behaved(topic))
+        cell = TopicCell(name, self._incarnation, self._outlet, self._reports_to, self._in_flight, behaved=self._behaved(topic))
         phase = Phase.AWAITS_REJOIN if restores else _RUNNING
-        live = topic.live = Incarnation(post, phase, self._is_ours_alone and post.behaved is None)
+        live = topic.live = Incarnation(cell, phase, self._is_ours_alone and cell.behaved is None)
         live.restore = Restore(self._brings_back) if restores else None
         self._topics[name] = topic
         return live
@@ -214,7 +220,7 @@ class TopicRouter(_Role):
             one.keep(mail)
             self._touched[one] = None
             self._start(one)
-        elif not (one.runs_here and ref.tell_here(mail)):
+        elif not (one.runs_here and ref.tell_inline(mail)):
             self._tell(one, ref, mail)
 
     def _has_enough(self, one: Incarnation) -> bool:
@@ -226,7 +232,7 @@ class TopicRouter(_Role):
 
     def _start(self, one: Incarnation) -> None:
         """Start the actor and send it all that waited, unless one of the topic is still leaving."""
-        topic = self._topics[one.post.topic]
+        topic = self._topics[one.cell.topic]
         if one.phase is Phase.PUT_OFF:
             return
         if topic.leaving is not None and topic.leaving is not one:
@@ -237,14 +243,14 @@ class TopicRouter(_Role):
         self._take_back_members(topic, one)
         start = self._runtime.start_on_thread if self._own_thread and self._own_thread.find(topic.name) else self._runtime.start
         try:
-            ref = start(TopicActor if one.post.behaved is None else BehavedTopicActor, one.post)
+            ref = start(TopicActor if one.cell.behaved is None else BehavedTopicActor, one.cell)
         except Exception as failure:  # the world's: no more threads, or whatever the runtime's kind of actor is short of
             self._give_up_start(one, failure)
             return
         one.ref = ref
         waiting, one.waiting = one.waiting, NONE
         for mail in waiting:
-            if not (one.runs_here and ref.tell_here(mail)):
+            if not (one.runs_here and ref.tell_inline(mail)):
                 self._tell(one, ref, mail)
         if one.phase is Phase.STOPPING:
             ref.stop_soon()
@@ -258,7 +264,7 @@ class TopicRouter(_Role):
 
     def _take_back_members(self, topic: Topic, one: Incarnation) -> None:
         """Before anything that waits, if it was started to take the place of one that ended."""
-        rejoins = () if topic.trouble is None else topic.trouble.take(one.post.incarnation)
+        rejoins = () if topic.trouble is None else topic.trouble.take(one.cell.incarnation)
         if rejoins and one.restore is not None:
             if one.phase is Phase.AWAITS_REJOIN:
                 one.phase = _RUNNING
@@ -276,20 +282,20 @@ class TopicRouter(_Role):
             topic.have_trouble().put_back(rejoins, self._noted)
 
     def _give_up_start(self, one: Incarnation, failure: Exception) -> None:
-        post = one.post
-        log("error", "no actor could be started for topic {}", post.topic, error=failure)
-        post.members = 0
-        self._take_out(post)
-        if post.behaved is not None and post.behaved.restarted_by is not None:
-            self._note_death(post.topic, post.behaved.restarted_by)
+        cell = one.cell
+        log("error", "no actor could be started for topic {}", cell.topic, error=failure)
+        cell.members = 0
+        self._take_out(cell)
+        if cell.behaved is not None and cell.behaved.restarted_by is not None:
+            self._note_death(cell.topic, cell.behaved.restarted_by)
         for mail in self._take_left(one):
             if type(mail) is RestoreMembers:
-                self._put_back(post.topic, mail.rejoins)
+                self._put_back(cell.topic, mail.rejoins)
             self._answer(mail, "unavailable")
         self._make_way(one)
 
-    def _leave(self, one: Incarnation, phase: Phase, *latches: Reply) -> None:
-        topic = self._topics[one.post.topic]
+    def _leave(self, one: Incarnation, phase: Phase, *latches: ReplyTo) -> None:
+        topic = self._topics[one.cell.topic]
         one.phase, one.leaving, topic.live = phase, Leaving(latches=latches), None
         trouble = topic.have_trouble()
         if trouble.leaving is None:
@@ -298,19 +304,19 @@ class TopicRouter(_Role):
         elif (last := trouble.leaving.last.leaving) is not None:
             last.behind = one
 
-    def _take_out(self, post: Post) -> Incarnation | None:
+    def _take_out(self, cell: TopicCell) -> Incarnation | None:
         """Take out the one that is dead; None if it was already, as an abandoned one is: its report is fenced off."""
-        topic = self._topics.get(post.topic)
+        topic = self._topics.get(cell.topic)
         if topic is None:
             return None
         one = topic.leaving
-        if one is not None and one.post is post:
+        if one is not None and one.cell is cell:
             topic.have_trouble().leaving = one.behind
             if one.behind is None:
-                del self._leaving[post.topic]
+                del self._leaving[cell.topic]
         else:
             one = topic.live
-            if one is None or one.post is not post:
+            if one is None or one.cell is not cell:
                 return None
             topic.live = None
         self._touched.pop(one, None)
@@ -318,14 +324,14 @@ class TopicRouter(_Role):
 
     def _take_left(self, one: Incarnation) -> list[Mail]:
         """What a dead or abandoned one was sent and has not handled, in order."""
-        left: list[Any] = [] if one.ref is None else one.ref.left_over()
+        left: list[Any] = [] if one.ref is None else one.ref.drain()
         left += one.waiting
         one.waiting = NONE
         return [mail for mail in left if type(mail) in _MAIL]
 
     def _make_way(self, one: Incarnation) -> None:
         """It is down: what waited for that is given out, who comes next in the topic starts, and who waited is told."""
-        name, leaving = one.post.topic, one.leaving
+        name, leaving = one.cell.topic, one.leaving
         for seq, messages, reply in () if leaving is None else leaving.held:
             self._put_out(seq, name, messages, reply)
         topic = self._topics.get(name)
@@ -343,7 +349,7 @@ class TopicRouter(_Role):
         if one is None or one.ref is not None or one.phase is Phase.PUT_OFF:
             return
         has_work = any(type(mail) is not Question for mail in one.waiting)
-        if one.phase is not Phase.AWAITS_REJOIN or of.post.members or topic.rejoins or has_work:
+        if one.phase is not Phase.AWAITS_REJOIN or of.cell.members or topic.rejoins or has_work:
             self._start(one)
             return
         topic.live = None
@@ -386,8 +392,8 @@ class TopicRouter(_Role):
         return list(dict.fromkeys([*(name for _number, name in lost), *dying, *(name for _number, name in noted)]))
 
     def _on_timer(self, message: TimerFired) -> None:
-        live = self._live(message.post.topic)
-        if live is not None and live.post is message.post:
+        live = self._live(message.cell.topic)
+        if live is not None and live.cell is message.cell:
             self._deliver(live, TimerDue(message.name, message.key, self._next_number()))
 
     def _report(self, what: TopicEmpty | TopicDown | TopicLate) -> None:
@@ -395,7 +401,7 @@ class TopicRouter(_Role):
         if type(what) is TopicLate:
             self._dead_letters.take(what)
             return
-        if type(what) is TopicDown and self._ends_here == (what.post, threading.get_ident()):
+        if type(what) is TopicDown and self._ends_here == (what.cell, threading.get_ident()):
             self._ends_here = None  # within a call of ours: whoever ordered it looks here
             return
         try:
@@ -415,7 +421,7 @@ class TopicRouter(_Role):
             mail.reply.set(mail.request(TopicState("")))
         # All else is nobody's: a timer, or members to restore, whom the topic's record has back.
 
-    def _emit(self, seq: int, name: str | None, messages: Messages, reply: Reply | None) -> None:
+    def _emit(self, seq: int, name: str | None, messages: Messages, reply: ReplyTo | None) -> None:
         """Put out what no topic actor emits; behind all that the topic's actors, if any, have yet to emit."""
         topic = self._leaving.get(name) if name is not None else None
         if topic is None or topic.leaving is None or (leaving := topic.leaving.last.leaving) is None:
@@ -427,7 +433,7 @@ class TopicRouter(_Role):
         """Give out what answers no event."""
         self._emit(self._next_number(), name, messages, None)
 
-    def _put_out(self, seq: int, name: str | None, messages: Messages, reply: Reply | None) -> None:
+    def _put_out(self, seq: int, name: str | None, messages: Messages, reply: ReplyTo | None) -> None:
         if self._outlet.put(seq, name, messages, reply):
             self._outlet.ring(name)
 
@@ -502,8 +508,8 @@ class TopicRouter(_Role):
         message.reply.set(("crashed" if crashed else "running", trees))
 
     def _tree(self, name: str, phase: TreePhase, of: Incarnation | None = None, members: int = 0) -> Tree:
-        is_at_work = (of is not None and of.post in self._in_hand) or self._outlet.is_at_work(name)
-        incarnation = None if of is None else of.post.incarnation
+        is_at_work = (of is not None and of.cell in self._in_flight) or self._outlet.is_at_work(name)
+        incarnation = None if of is None else of.cell.incarnation
         return Tree(name, "topic", phase, incarnation, members, is_at_work, self._histories.restarts(name))
 
 

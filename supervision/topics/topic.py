@@ -11,8 +11,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from lightspeed.actors.runtime import Reply, SupervisedRef
-from lightspeed.actors.topics.mail import Mail, Post, RestoreMembers
+from lightspeed.actors.runtime import ReplyTo, SupervisedRef
+from lightspeed.actors.topics.mail import Mail, RestoreMembers, TopicCell
 from lightspeed.actors.topics.rules.events import Leave, Rejoin, TopicEvent
 from lightspeed.actors.topics.rules.topic import Messages
 from lightspeed.supervision.deadlines import Deadline
@@ -55,15 +55,15 @@ class Restore(Struct, gc=False):
 class Leaving(Struct, gc=False):
     """What an incarnation that is on its way down has besides."""
 
-    held: list[tuple[int, Messages, Reply | None]] = NONE
+    held: list[tuple[int, Messages, ReplyTo | None]] = NONE
     """Answers about the topic that must come after its own."""
-    latches: tuple[Reply, ...] = ()
+    latches: tuple[ReplyTo, ...] = ()
     """Told when it is down."""
     behind: "Incarnation | None" = None
     """The next in its topic's line."""
     watch: Watch | None = None
 
-    def hold(self, seq: int, messages: Messages, reply: Reply | None) -> None:
+    def hold(self, seq: int, messages: Messages, reply: ReplyTo | None) -> None:
         """Keep an answer until it is down."""
         if self.held is NONE:
             self.held = []
@@ -71,9 +71,9 @@ class Leaving(Struct, gc=False):
 
 
 class Incarnation(Struct, eq=False, gc=False):
-    """One actor's life in a topic, from before its start to its end. As a `Post`, out of the collector's sight."""
+    """One actor's life in a topic, from before its start to its end. As a `TopicCell`, out of the collector's sight."""
 
-    post: Post
+    cell: TopicCell
     phase: Phase
     runs_here: bool
     """It runs no code of the user's, and so may be run by whoever tells it something."""
@@ -88,7 +88,7 @@ class Incarnation(Struct, eq=False, gc=False):
 
     @property
     def is_busy(self) -> bool:
-        return self.sent != self.post.settled
+        return self.sent != self.cell.settled
 
     @property
     def awaits_members(self) -> bool:
@@ -103,7 +103,7 @@ class Incarnation(Struct, eq=False, gc=False):
     @property
     def progress(self) -> int:
         """It grows with each that it has handled; it is less before the start."""
-        return -1 if self.ref is None else self.post.settled
+        return -1 if self.ref is None else self.cell.settled
 
     @property
     def behind(self) -> "Incarnation | None":
@@ -217,17 +217,17 @@ class Topic(Struct, eq=False, gc=False):
     def count(self) -> int:
         """How many are in it, as of the last that it is done with; where it has yet to come up, how many will be."""
         assert self.live is not None
-        post, restore = self.live.post, self.live.restore
-        if post.settled or post.members or restore is None:
-            return post.members
+        cell, restore = self.live.cell, self.live.restore
+        if cell.settled or cell.members or restore is None:
+            return cell.members
         if self.live.ref is not None:
             return restore.to_come
         before = self.leaving if restore.is_ours else None
         if before is None:
-            return len(self.trouble.due(post.incarnation)) if self.trouble is not None else 0
+            return len(self.trouble.due(cell.incarnation)) if self.trouble is not None else 0
         return (
-            before.post.members
-            if before.post.settled or before.post.members or before.restore is None
+            before.cell.members
+            if before.cell.settled or before.cell.members or before.restore is None
             else before.restore.to_come
         )
 
@@ -237,14 +237,14 @@ class Topic(Struct, eq=False, gc=False):
         return self._members_of(self.live)
 
     def _members_of(self, one: Incarnation) -> tuple[str, ...]:
-        post = one.post
-        work = None if post.settled else post.in_hand.get(post)
+        cell = one.cell
+        work = None if cell.settled else cell.in_flight.get(cell)
         if type(work) is RestoreMembers:
             return tuple(rejoin.client_id for rejoin in work.rejoins)
         if one.ref is not None or one.restore is None:
-            return () if post.state is None else post.state.subscribers
+            return () if cell.state is None else cell.state.subscribers
         before = self.leaving if one.restore.is_ours else None
         if before is None or before is one:
-            due = () if self.trouble is None else self.trouble.due(post.incarnation)
+            due = () if self.trouble is None else self.trouble.due(cell.incarnation)
             return tuple(rejoin.client_id for rejoin in due)
         return self._members_of(before)

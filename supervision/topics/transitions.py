@@ -17,15 +17,15 @@ import pykka
 from lightspeed.actors.errors import TopicStuck
 from lightspeed.actors.logs import log
 from lightspeed.actors.pykka_inside import STOP
-from lightspeed.actors.runtime import NOT_HERE, Reply
+from lightspeed.actors.runtime import DECLINED, ReplyTo
 from lightspeed.actors.topics.mail import (
     Delivery,
     Mail,
     Order,
-    Post,
     Question,
     RestoreMembers,
     TimerFired,
+    TopicCell,
     TopicDown,
     TopicEmpty,
     TopicFailure,
@@ -52,7 +52,7 @@ class TopicSupervisor(TopicRouter):
         super().__init__(*args)
         self._deadlines = Deadlines(self._runtime, self._ring)
         self._windows: deque[Deadline] = deque()  # of rejoins, in the order of their ends
-        self._at_work: dict[Post, tuple[Mail, float]] = {}  # behaviours: on what, and since when
+        self._at_work: dict[TopicCell, tuple[Mail, float]] = {}  # behaviours: on what, and since when
         if self._behaviours is not None:
             self._deadlines.add(self._options.event_timeout_s / 4, self._give_up_the_stuck)
 
@@ -74,7 +74,7 @@ class TopicSupervisor(TopicRouter):
                 return None
             return handler(self, message)
         except Exception:  # a bug, or a runtime's failure, and the end of the channel
-            self._door.shut()  # who is told that the channel is closed finds it so
+            self._ingress.shut()  # who is told that the channel is closed finds it so
             lose(message, self._dead_letters)
             raise
 
@@ -102,7 +102,7 @@ class TopicSupervisor(TopicRouter):
 
     def _accept(self, mail: Delivery | Order) -> object:
         if self._closing:
-            return NOT_HERE  # told in a caller's thread, past the door, which is shut
+            return DECLINED  # told in a caller's thread, past the ingress, which is shut
         mail.seq = self._seq = self._seq + 1
         if self._behind:
             self._behind.append(mail)
@@ -136,7 +136,7 @@ class TopicSupervisor(TopicRouter):
 
     def _count(self, one: Incarnation, order: Order) -> None:
         """It has yet to handle what it was sent: only then it is known who is in it."""
-        name = one.post.topic
+        name = one.cell.topic
         self._counted[name] = [order]
         self._wait_for_count(one, name, order.seq)
         self._deliver(one, Question(len, Told(self._report, Counted(name, order.seq))))
@@ -188,7 +188,7 @@ class TopicSupervisor(TopicRouter):
     def _carry_out(self, order: Order, event: Crash | Restart) -> None:
         name = event.topic
         live = None if name is None else self._live(name)
-        exists = live is not None and (live.phase is Phase.PUT_OFF or self._topics[live.post.topic].count() > 0)
+        exists = live is not None and (live.phase is Phase.PUT_OFF or self._topics[live.cell.topic].count() > 0)
         before = self._life.crashed, name in self._life.down
         answer = self._life.answer(event, topic_exists=exists)
         if answer is not None and (self._life.crashed, name in self._life.down) == before:
@@ -207,8 +207,8 @@ class TopicSupervisor(TopicRouter):
             latch.close()
 
     def _crash_one(self, one: Incarnation, seq: int, event: Crash, latch: Latch | None) -> None:
-        name = one.post.topic
-        log("info", "topic {} crashed: {}", name, event.reason, topic=name, incarnation=one.post.incarnation)
+        name = one.cell.topic
+        log("info", "topic {} crashed: {}", name, event.reason, topic=name, incarnation=one.cell.incarnation)
         self._life.down[name] = "crashed"
         self._note_death(name, event.reason)
         messages = crash_messages(name, self._topics[name].members(), event.reason)
@@ -251,18 +251,18 @@ class TopicSupervisor(TopicRouter):
     def _end_by_crash(self, one: Incarnation, seq: int, event: Crash) -> bool:
         """Send the crash to the tail of its inbox: what it was sent before is handled before. Whether it is down already."""
         self._leave(one, Phase.CRASHING)
-        self._ends_here = one.post, threading.get_ident()
+        self._ends_here = one.cell, threading.get_ident()
         self._deliver(one, Order(event, None, seq))
         return self._bury_here(one)
 
-    def _stop_one(self, one: Incarnation, reply: Reply | None = None) -> bool:
+    def _stop_one(self, one: Incarnation, reply: ReplyTo | None = None) -> bool:
         """Stop it when it has handled all that it was sent. Whether it is down already."""
         self._leave(one, Phase.STOPPING, *(() if reply is None else (reply,)))
         if one.ref is None:
             self._start(one)
             return False
-        self._ends_here = one.post, threading.get_ident()
-        if not (one.runs_here and one.ref.tell_here(STOP)):
+        self._ends_here = one.cell, threading.get_ident()
+        if not (one.runs_here and one.ref.tell_inline(STOP)):
             one.ref.stop_soon()
         return self._bury_here(one)
 
@@ -270,18 +270,18 @@ class TopicSupervisor(TopicRouter):
         """If it has ended within the call that told it to, that is report enough."""
         is_down, self._ends_here = self._ends_here is None, None
         if is_down:
-            self._down(TopicDown(one.post, None))
+            self._down(TopicDown(one.cell, None))
         return is_down
 
     def _drop(self, one: Incarnation) -> None:
         """It was put off, and is not wanted any more."""
-        name = one.post.topic
-        self._take_out(one.post)
+        name = one.cell.topic
+        self._take_out(one.cell)
         for mail in self._take_left(one):
-            self._refuse(one.post, mail)
+            self._refuse(one.cell, mail)
         topic = self._topics[name]
         if topic.rejoins and name not in self._life.down:
-            topic.have_trouble().lost = one.post.incarnation
+            topic.have_trouble().lost = one.cell.incarnation
         self._tidy(name)
 
     def _watch(self, ones: Iterable[Incarnation]) -> None:
@@ -322,33 +322,33 @@ class TopicSupervisor(TopicRouter):
         """Whoever has been at work on one thing for `event_timeout_s`, in a behaviour's code, has failed."""
         now_s, timeout_s = self._runtime.monotonic_s(), self._options.event_timeout_s
         at_work = {}
-        for post, mail in self._in_hand.copy().items():
-            if post.behaved is not None:
-                before = self._at_work.get(post)
-                at_work[post] = before if before is not None and before[0] is mail else (mail, now_s)
+        for cell, mail in self._in_flight.copy().items():
+            if cell.behaved is not None:
+                before = self._at_work.get(cell)
+                at_work[cell] = before if before is not None and before[0] is mail else (mail, now_s)
         self._at_work = at_work
-        for post, (_mail, since_s) in at_work.items():
-            topic = self._topics.get(post.topic)
+        for cell, (_mail, since_s) in at_work.items():
+            topic = self._topics.get(cell.topic)
             if topic is not None and now_s - since_s >= timeout_s:
-                if topic.live is not None and topic.live.post is post:
-                    self._abandon(topic.live, TopicStuck(post.topic, timeout_s))
-                elif topic.leaving is not None and topic.leaving.post is post:
+                if topic.live is not None and topic.live.cell is cell:
+                    self._abandon(topic.live, TopicStuck(cell.topic, timeout_s))
+                elif topic.leaving is not None and topic.leaving.cell is cell:
                     self._abandon(topic.leaving)
         self._deadlines.add(timeout_s / 4, self._give_up_the_stuck)
 
     def _abandon(self, one: Incarnation, stuck: TopicStuck | None = None) -> None:
-        """Go on without one that does not end: from here on its reports count no more, and its post gives it nothing.
+        """Go on without one that does not end: from here on its reports count no more, and its cell gives it nothing.
 
         With an error, it has failed of that, and is replaced.
         """
-        post = one.post
+        cell = one.cell
         if stuck is None:
-            log("error", "topic {} is abandoned", post.topic, topic=post.topic, incarnation=post.incarnation)
-        if post.behaved is not None:
-            post.behaved.is_given_up = True
+            log("error", "topic {} is abandoned", cell.topic, topic=cell.topic, incarnation=cell.incarnation)
+        if cell.behaved is not None:
+            cell.behaved.is_given_up = True
         self._dead_letters.abandoned += 1
-        self._take_out(post)
-        self._outlet.abandon(post.topic)
+        self._take_out(cell)
+        self._outlet.abandon(cell.topic)
         self._bury(one, None if stuck is None else failure_of(stuck))
         if one.ref is not None:
             one.ref.stop_soon()  # when it comes back it finds nothing else to do
@@ -356,70 +356,70 @@ class TopicSupervisor(TopicRouter):
     # What follows an end
 
     def _down(self, message: TopicDown) -> None:
-        one = self._take_out(message.post)
+        one = self._take_out(message.cell)
         if one is not None:
             self._bury(one, message.failure)
 
     def _bury(self, one: Incarnation, failure: TopicFailure | None) -> None:
         """Nothing that was accepted is lost, and who waited for the end goes on."""
         self._note_end(one)
-        post = one.post
-        in_hand = post.in_hand.pop(post, None)
-        if in_hand is not None:
-            self._answer(in_hand, "topic_crashed")
+        cell = one.cell
+        in_flight = cell.in_flight.pop(cell, None)
+        if in_flight is not None:
+            self._answer(in_flight, "topic_crashed")
         left = deque(self._take_left(one))
-        self._remember(one, (in_hand, *left))
+        self._remember(one, (in_flight, *left))
         with kept(left, self._dead_letters):
             if one.leaving is not None:
-                self._let_go(post, failure, left)
+                self._let_go(cell, failure, left)
             elif failure is not None:
-                self._heal(post, failure, left)
+                self._heal(cell, failure, left)
             else:
-                self._replace(post, left)
+                self._replace(cell, left)
         self._make_way(one)
         self._end_after_the_last()
 
     def _remember(self, one: Incarnation, mails: Iterable[Mail | None]) -> None:
         """Who was in it, for its next incarnation."""
-        post, name = one.post, one.post.topic
+        cell, name = one.cell, one.cell.topic
         if one.phase is Phase.STOPPING:
             return
         topic = self._topics[name]
         is_last = topic.leaving is None and topic.live is None
         is_crashed = one.phase is Phase.CRASHING
-        if is_crashed and post.members and is_last and name not in self._life.down:
-            topic.have_trouble().lost = post.incarnation
-        if post.state is not None and self._brings_back:
-            self._put_back(name, post.state.rejoins)
+        if is_crashed and cell.members and is_last and name not in self._life.down:
+            topic.have_trouble().lost = cell.incarnation
+        if cell.state is not None and self._brings_back:
+            self._put_back(name, cell.state.rejoins)
         for mail in mails:
             if type(mail) is RestoreMembers:
                 self._put_back(name, mail.rejoins)
-        if is_crashed and is_last and not post.members and not topic.rejoins and topic.trouble is not None:
+        if is_crashed and is_last and not cell.members and not topic.rejoins and topic.trouble is not None:
             topic.trouble.died_of = None  # nobody was in it: what comes next begins anew
 
-    def _let_go(self, post: Post, failure: TopicFailure | None, left: deque[Mail]) -> None:
+    def _let_go(self, cell: TopicCell, failure: TopicFailure | None, left: deque[Mail]) -> None:
         if failure is not None:
-            where: dict[str, Any] = {"topic": post.topic, "incarnation": post.incarnation}
-            log("error", "topic {} failed on its way down: {}", post.topic, failure.text, trace=failure.trace, **where)
+            where: dict[str, Any] = {"topic": cell.topic, "incarnation": cell.incarnation}
+            log("error", "topic {} failed on its way down: {}", cell.topic, failure.text, trace=failure.trace, **where)
         for mail in in_turn(left):
-            self._refuse(post, mail)
+            self._refuse(cell, mail)
 
-    def _refuse(self, post: Post, mail: Mail) -> None:
+    def _refuse(self, cell: TopicCell, mail: Mail) -> None:
         """The topic is down."""
         if type(mail) is Delivery:
-            self._strike(mail, post.incarnation)
+            self._strike(mail, cell.incarnation)
         self._answer(mail, "crashed")
 
-    def _replace(self, post: Post, left: deque[Mail]) -> None:
+    def _replace(self, cell: TopicCell, left: deque[Mail]) -> None:
         """It was stopped from outside."""
-        log("error", "topic {} ended unasked", post.topic, topic=post.topic, incarnation=post.incarnation)
-        if self._topics[post.topic].rejoins:
-            self._start_again([post.topic])
-        self._go_on(post.topic, left)
+        log("error", "topic {} ended unasked", cell.topic, topic=cell.topic, incarnation=cell.incarnation)
+        if self._topics[cell.topic].rejoins:
+            self._start_again([cell.topic])
+        self._go_on(cell.topic, left)
 
-    def _heal(self, post: Post, failure: TopicFailure, left: deque[Mail]) -> None:
+    def _heal(self, cell: TopicCell, failure: TopicFailure, left: deque[Mail]) -> None:
         """A topic's code raised: its members are told, and it comes up again, unless it did so too often."""
-        name = post.topic
+        name = cell.topic
         verdict = self._histories.judge(name, self._runtime.monotonic_s())
         reason = failure.text
         log(
@@ -429,12 +429,12 @@ class TopicSupervisor(TopicRouter):
             reason,
             trace=failure.trace,
             topic=name,
-            incarnation=post.incarnation,
+            incarnation=cell.incarnation,
             restarts_left=verdict.restarts_left,
             inbox_length=len(left),
         )
         self._note_death(name, reason)
-        self._emit_unasked(name, crash_messages(name, () if post.state is None else post.state.subscribers, reason))
+        self._emit_unasked(name, crash_messages(name, () if cell.state is None else cell.state.subscribers, reason))
         if verdict.delay_s is None:
             self._give_up(name, left)
         elif verdict.delay_s > 0:
@@ -487,25 +487,25 @@ class TopicSupervisor(TopicRouter):
             self._come_up(one)
 
     def _come_up(self, one: Incarnation) -> None:
-        if self._live(one.post.topic) is not one or one.phase is not Phase.PUT_OFF:
+        if self._live(one.cell.topic) is not one or one.phase is not Phase.PUT_OFF:
             return
         is_awaited = any(type(mail) is Delivery and type(mail.request) in BRING_MEMBERS for mail in one.waiting)
         one.phase = Phase.RUNNING if is_awaited else Phase.AWAITS_REJOIN
-        self._emit_unasked(one.post.topic, (System(f"topic_restarted:{one.post.topic}"),))
+        self._emit_unasked(one.cell.topic, (System(f"topic_restarted:{one.cell.topic}"),))
         self._start(one)
         self._open_window((one,))
 
     def _open_window(self, ones: Iterable[Incarnation]) -> None:
         """Have those of them stopped who wait for a rejoin, and to whom nobody comes."""
-        posts = [one.post for one in ones if one.phase is Phase.AWAITS_REJOIN]
-        if posts:  # they are named: it comes late, and is to keep nobody who is dead
-            close = partial(self._close_window, tuple((post.topic, post.incarnation) for post in posts))
+        cells = [one.cell for one in ones if one.phase is Phase.AWAITS_REJOIN]
+        if cells:  # they are named: it comes late, and is to keep nobody who is dead
+            close = partial(self._close_window, tuple((cell.topic, cell.incarnation) for cell in cells))
             self._windows.append(self._deadlines.add(self._options.rejoin_window_s, close))
 
     def _close_window(self, names: tuple[tuple[str, int], ...]) -> None:
         self._windows.popleft()  # all are open equally long
         lives = [(self._live(name), number) for name, number in names]
-        waiting = [one for one, number in lives if one and one.phase is Phase.AWAITS_REJOIN and one.post.incarnation == number]
+        waiting = [one for one, number in lives if one and one.phase is Phase.AWAITS_REJOIN and one.cell.incarnation == number]
         started = [one for one in waiting if one.ref is not None]
         self._watch([one for one in started if not self._stop_one(one)])  # one may be at work on what does not end
         # Where the one before has not ended, whom it had, and would come back, is not known yet.
@@ -514,9 +514,9 @@ class TopicSupervisor(TopicRouter):
     # What topics report
 
     def _topic_empty(self, message: TopicEmpty) -> None:
-        post = message.post
-        live = self._live(post.topic)
-        if live is not None and live.post is post and not live.is_busy and live.phase is Phase.RUNNING and not post.members:
+        cell = message.cell
+        live = self._live(cell.topic)
+        if live is not None and live.cell is cell and not live.is_busy and live.phase is Phase.RUNNING and not cell.members:
             self._stop_one(live, message.reply)
         elif message.reply is not None:
             message.reply.set()
@@ -524,7 +524,7 @@ class TopicSupervisor(TopicRouter):
     # The end
 
     def _close(self, message: Close) -> None:
-        self._door.shut()  # whoever told it may have been interrupted before he could
+        self._ingress.shut()  # whoever told it may have been interrupted before he could
         self._deadlines.add(message.timeout_s, self._close_overdue)
         self.actor_ref.tell(StopAll())  # behind all that was accepted
 
@@ -556,9 +556,9 @@ class TopicSupervisor(TopicRouter):
 
     def _end(self) -> None:
         """The end, whoever brought it: handle what was accepted, then wait for the topic actors."""
-        self._door.shut()
+        self._ingress.shut()
         inbox: Any = self.actor_inbox  # of either kind
-        while left := inbox.left_over():
+        while left := inbox.drain():
             for message in left:
                 if type(message) in _HANDLERS:
                     tried(self.on_receive, message)
@@ -568,7 +568,7 @@ class TopicSupervisor(TopicRouter):
         deadline_s = self._runtime.monotonic_s() + self._options.crash_timeout_s
         while leaving := self._everyone_leaving():
             tried(self._wait_for_end, leaving[0], deadline_s)
-            self._take_out(leaving[0].post)
+            self._take_out(leaving[0].cell)
         for end in (self._deadlines.clear, self._outlet.close, self._runtime.retire):
             tried(end)
 
@@ -580,7 +580,7 @@ class TopicSupervisor(TopicRouter):
         except pykka.Timeout:
             self._abandon(one)
         else:
-            self._down(TopicDown(one.post, None))
+            self._down(TopicDown(one.cell, None))
 
 
 _OF_ALL_TOPICS = frozenset((AskCensus, AskCrashed, StopAll))

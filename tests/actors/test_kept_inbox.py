@@ -5,11 +5,11 @@ import pytest
 
 from lightspeed.actors.future import PooledFuture
 from lightspeed.actors.pykka_inside import STOP, Envelope
-from lightspeed.actors.threaded import KeptInbox
+from lightspeed.actors.threaded import DrainableMailbox
 
 
 def test_what_comes_when_the_actor_is_dead_is_answered_by_whoever_brings_it():
-    inbox = KeptInbox()
+    inbox = DrainableMailbox()
     inbox.stopped = threading.Event()
     inbox.stopped.set()
     asked, stopped = PooledFuture(), PooledFuture()
@@ -23,13 +23,13 @@ def test_what_comes_when_the_actor_is_dead_is_answered_by_whoever_brings_it():
 @pytest.mark.slow
 def test_taking_what_is_left_races_with_the_actors_own_end_and_loses_nothing():
     for _ in range(300):
-        inbox = KeptInbox()
+        inbox = DrainableMailbox()
         inbox.stopped = threading.Event()
         for number in range(50):
             inbox.put(Envelope(number))
         inbox.stopped.set()
         teardown = threading.Thread(target=inbox.empty)
         teardown.start()
-        left = inbox.left_over()
+        left = inbox.drain()
         teardown.join()
-        assert left + inbox.left_over() == list(range(50))
+        assert left + inbox.drain() == list(range(50))

@@ -47,7 +47,7 @@ def hold(actor, handle):
 
 
 def test_an_idle_actor_handles_it_in_the_callers_thread(scribe):
-    assert PooledHandle(scribe).tell_here("m")
+    assert PooledHandle(scribe).tell_inline("m")
     assert scribe.seen == [("m", threading.current_thread(), True)]
     assert current_actor() is None
 
@@ -55,28 +55,28 @@ def test_an_idle_actor_handles_it_in_the_callers_thread(scribe):
 def test_a_busy_actor_is_told_nothing(scribe, pool):
     handle = PooledHandle(scribe)
     go_on = hold(scribe, handle)
-    assert not handle.tell_here("m")
+    assert not handle.tell_inline("m")
     go_on.set()
     assert scribe.actor_ref.ask(lambda actor: actor.seen, timeout=5) == []
 
 
 def test_an_actor_that_declines_did_not_handle_it(scribe):
-    assert not PooledHandle(scribe).handle_here("m")  # as all do that don't say otherwise
-    assert PooledHandle(scribe).tell_here("m")
+    assert not PooledHandle(scribe).handle_inline("m")  # as all do that don't say otherwise
+    assert PooledHandle(scribe).tell_inline("m")
 
 
 def test_an_actor_does_not_meet_itself(scribe):
     handle = PooledHandle(scribe)
     answers = []
-    assert handle.tell_here(lambda _actor: answers.append(handle.tell_here("inner")))
+    assert handle.tell_inline(lambda _actor: answers.append(handle.tell_inline("inner")))
     assert answers == [False]
-    assert handle.tell_here("outer")
+    assert handle.tell_inline("outer")
     assert [message for message, _, _ in scribe.seen] == ["outer"]
 
 
 def test_what_an_actor_is_told_by_itself_comes_afterwards_on_a_worker(scribe):
     handle = PooledHandle(scribe)
-    assert handle.tell_here(lambda _actor: handle.tell("later"))
+    assert handle.tell_inline(lambda _actor: handle.tell("later"))
     assert scribe.actor_ref.ask(lambda actor: [message for message, _, _ in actor.seen], timeout=5) == ["later"]
     assert scribe.seen[0][1] is not threading.current_thread()
 
@@ -87,10 +87,10 @@ def test_an_exception_fails_the_actor_and_not_the_caller(scribe):
     def fail(_actor):
         raise error
 
-    assert handle.tell_here(fail)
+    assert handle.tell_inline(fail)
     assert scribe.ended == [error]
     assert not handle.is_alive()
-    assert not handle.tell_here("too late")
+    assert not handle.tell_inline("too late")
     with pytest.raises(pykka.ActorDeadError):
         handle.tell("too late")
     handle.stop_soon()
@@ -98,20 +98,20 @@ def test_an_exception_fails_the_actor_and_not_the_caller(scribe):
 
 def test_a_keyboard_interrupt_fails_the_actor_and_reaches_who_lent_his_thread(scribe, monkeypatch):
     handle = PooledHandle(scribe)
-    monkeypatch.setattr(here.spot, "is_lent", True)
+    monkeypatch.setattr(here.context, "is_lent", True)
 
     def interrupt(_actor):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        handle.tell_here(interrupt)
+        handle.tell_inline(interrupt)
     assert [type(error) for error in scribe.ended] == [KeyboardInterrupt]
     assert current_actor() is None
 
 
 def test_a_stop_can_be_told_here_too(scribe):
     handle = PooledHandle(scribe)
-    assert handle.tell_here(STOP)
+    assert handle.tell_inline(STOP)
     assert scribe.ended == [None]
     assert not handle.is_alive()
 
@@ -128,8 +128,8 @@ def test_what_a_dead_actor_has_not_handled_can_be_taken_once_and_asks_are_answer
     with pytest.raises(pykka.ActorDeadError):
         asked.get(timeout=5)
     assert [message for message, _, _ in scribe.seen] == ["first"]
-    assert handle.left_over() == ["second", "third"]
-    assert handle.left_over() == []
+    assert handle.drain() == ["second", "third"]
+    assert handle.drain() == []
 
 
 def test_an_actor_that_is_given_up_loses_what_waits_and_nothing_comes_twice(scribe):
@@ -137,7 +137,7 @@ def test_an_actor_that_is_given_up_loses_what_waits_and_nothing_comes_twice(scri
     go_on = hold(scribe, handle)
     for number in range(5):
         handle.tell(number)
-    assert handle.left_over() == [0, 1, 2, 3, 4]
+    assert handle.drain() == [0, 1, 2, 3, 4]
     handle.stop_soon()
     go_on.set()
     handle.stop_within(5)
@@ -168,7 +168,7 @@ def test_tells_here_and_tells_from_many_threads_are_each_handled_once():
     def hammer():
         for number in range(6000):
             handle = PooledHandle(scribes[number % 3])
-            if not handle.tell_here(work):
+            if not handle.tell_inline(work):
                 handle.tell(work)
 
     threads = [threading.Thread(target=hammer) for _ in range(4)]

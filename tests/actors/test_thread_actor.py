@@ -47,8 +47,8 @@ def test_what_a_dead_actor_has_not_handled_can_be_taken_once_and_asks_are_answer
     with pytest.raises(pykka.ActorDeadError):
         asked.get(timeout=5)
     assert stopped.get(timeout=5) is None
-    assert ref.left_over() == ["second", "third"]
-    assert ref.left_over() == []
+    assert ref.drain() == ["second", "third"]
+    assert ref.drain() == []
     with pytest.raises(pykka.ActorDeadError):
         ref.tell("too late")
 
@@ -57,7 +57,7 @@ def test_an_actor_that_is_given_up_finds_only_its_stop(held):
     ref, go_on = held
     for number in range(5):
         ref.tell(number)
-    assert ref.left_over() == [0, 1, 2, 3, 4]
+    assert ref.drain() == [0, 1, 2, 3, 4]
     ref.tell("seen after all")
     seen = ref.ask("?", block=False)
     ref.stop_soon()
@@ -69,7 +69,7 @@ def test_an_actor_that_is_given_up_finds_only_its_stop(held):
 def test_nothing_is_ever_handled_in_the_callers_thread():
     threads = Threads()
     ref = threads.start(Slow, None, None)
-    assert not ref.tell_here("m")
+    assert not ref.tell_inline("m")
     ref.stop_within(5)
     ref.stop_soon()
     assert threads.join(5) == []

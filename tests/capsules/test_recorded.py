@@ -8,7 +8,7 @@ import pytest
 from loguru import logger
 
 from lightspeed.actors.logs import settle
-from lightspeed.actors.runtime import RuntimeOver
+from lightspeed.actors.runtime import RuntimeWrapper
 from lightspeed.actors.topics.actor import TopicActor
 from lightspeed.actors.topics.rules.topic import TopicState
 from lightspeed.capsules import file as capsule_file
@@ -363,11 +363,11 @@ def test_what_a_runtime_over_it_injects_is_seen(tmp_path):
     class Injects:
         def on_receive(self, mail):
             if getattr(getattr(mail, "request", None), "payload", "") == "inject":
-                self.post.in_hand[self.post] = mail  # as it does before it handles it
+                self.cell.in_flight[self.cell] = mail  # as it does before it handles it
                 raise LookupError("injected")
             super().on_receive(mail)
 
-    class Faulty(RuntimeOver):
+    class Faulty(RuntimeWrapper):
         def begin(self, start, role, args):
             return start(type(role.__name__, (Injects, role), {}) if issubclass(role, TopicActor) else role, *args)
 

@@ -74,7 +74,7 @@ def lived(kind, has_sink, folder, name):
     channel.handle(Join("a", "room:1", "u", 1))
     channel.handle(Leave("a", "room:1"))
     channel.tree()
-    watched = [channel, runtime, channel._door, channel._outlet, channel._dead_letters]
+    watched = [channel, runtime, channel._ingress, channel._outlet, channel._dead_letters]
     watched += [] if sink is None else [sink]
     watched += [runtime._pool] if kind is Pool else []
     return channel, [weakref.ref(what) for what in watched]

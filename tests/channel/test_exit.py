@@ -182,10 +182,10 @@ atexit.register(lambda: ref.tell(1))
 def test_with_warnings_as_errors_a_forgotten_channel_is_closed_all_the_same():
     code = f"""{CHANNEL.format(kind="Pool()")}
 import gc
-door, done = channel._door, channel._done
+ingress, done = channel._ingress, channel._done
 sys.unraisablehook = lambda _: None
 del channel
 gc.collect(); done.get(timeout=5)
-print(door.is_shut)
+print(ingress.is_shut)
 """
     assert ended(code, "-X", "dev", "-W", "error")[:3] == ("True", 0, "")

@@ -2,16 +2,16 @@
 
 import pytest
 
-from lightspeed.actors import RuntimeOver
+from lightspeed.actors import RuntimeWrapper
 from lightspeed.actors.topics import TopicActor
 from lightspeed.capsules import Capsules
 from lightspeed.channel import Behaviour, Channel, FaultPlan, InvalidOption, Join, Pool, Push
 from lightspeed.faults import Raise
 
 
-class Counting(RuntimeOver):
-    def __init__(self, under, seen, name):
-        super().__init__(under)
+class Counting(RuntimeWrapper):
+    def __init__(self, inner, seen, name):
+        super().__init__(inner)
         self.seen, self.name = seen, name
 
     def begin(self, start, role, args):

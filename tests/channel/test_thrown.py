@@ -100,7 +100,7 @@ def sweep(runtime, kind, call, stride, throw, *, keeps=False):
         if place is None:
             in_time(channel.close)
             return tried
-        is_closed = call == "close" or channel._door.is_shut
+        is_closed = call == "close" or channel._ingress.is_shut
         payloads = check_end(channel, () if is_closed else check_alive(channel))
         assert not keeps or "before" in payloads
     raise AssertionError

@@ -4,7 +4,7 @@ import pytest
 
 from lightspeed.channel import Broadcast, BroadcastMessage, DeadLetter, Join, Leave, Push, PushMessage, Reply
 from lightspeed.cli.storm_account import PUSHED, Accounts
-from lightspeed.faults import Delay, Drop, Duplicate, LoseReply, Poison
+from lightspeed.faults import Corrupt, Delay, Drop, Duplicate, LoseReply
 
 ONE, TWO = Broadcast("a", "x", "1"), Push("b", "x", PUSHED, "2")
 SENT, PUSH = BroadcastMessage("x", "1", ("a",)), PushMessage("b", "x", PUSHED, "2")
@@ -45,8 +45,8 @@ def account(sent, strikes, heard, late=0, letters=()):
         ([(Duplicate(), ONE), (Drop(), ONE)], [PUSH], 0),
         ([(LoseReply(), ONE)], [PUSH], 0),
         ([(LoseReply(), ONE)], [], 1),
-        ([(Poison("poisoned"), ONE)], [POISONED, PUSH], 0),
-        ([(Poison("poisoned"), ONE)], [POISONED, POISONED, PUSH], 1),
+        ([(Corrupt("poisoned"), ONE)], [POISONED, PUSH], 0),
+        ([(Corrupt("poisoned"), ONE)], [POISONED, POISONED, PUSH], 1),
         ([(Drop(), None)], [SENT, PUSH], 0),
     ],
 )

@@ -3,7 +3,7 @@ from functools import partial
 import pytest
 
 from lightspeed.channel import Broadcast, InvalidOption, Join, Push
-from lightspeed.faults import Drop, Hang, Poison, Raise
+from lightspeed.faults import Corrupt, Drop, Hang, Raise
 
 
 @pytest.mark.parametrize(
@@ -54,11 +54,11 @@ class Awaited:
         (lambda: Drop(match={"now_ms": None}), "match", "must give now_ms a value that an event can have"),
         (lambda: Drop(topic="room:*", match={"topic": "lobby"}), "match", "must name a topic that room:\\* fits"),
         (
-            lambda: Poison("bad", match={"type": "join"}),
+            lambda: Corrupt("bad", match={"type": "join"}),
             "match",
             "must fit one of broadcast, push, or the fault poison can never",
         ),
-        (lambda: Poison("bad", match={"user_id": "u"}), "match", "the fault poison can never act"),
+        (lambda: Corrupt("bad", match={"user_id": "u"}), "match", "the fault poison can never act"),
         *[
             (lambda when=when: Drop(when=when), "when", "must be a plain function")
             for when in (awaited, yielding, Awaited(), partial(awaited, 1))
@@ -76,7 +76,7 @@ def test_a_fault_that_may_act_is_not_refused():
     Drop(match={"user_id": "u", "now_ms": 3})
     Drop(match={"type": "push", "event": "", "payload": ""})
     Drop(topic="room:*", match={"topic": "room:1"})
-    Poison("bad", match={"client_id": "a"})
+    Corrupt("bad", match={"client_id": "a"})
     Raise(at=3, restart=1)
     Raise("on_stop", at=2, restart=0)  # one that was given up stops behind the next
 

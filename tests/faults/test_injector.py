@@ -3,7 +3,7 @@ import threading
 import pytest
 
 from lightspeed.channel import FaultPlan, InvalidOption, Push
-from lightspeed.faults import Drop, FailSupervisor, FaultsNotFired, Full, Hang, Poison, Raise
+from lightspeed.faults import Corrupt, Drop, FailSupervisor, FaultsNotFired, Full, Hang, Raise
 from lightspeed.faults.injector import Injector
 
 
@@ -110,7 +110,7 @@ def test_only_the_incarnation_that_is_meant_raises():
 
 
 def test_a_match_is_held_against_what_the_faults_before_have_made_of_the_event():
-    injector = Injector(FaultPlan((Poison("bad"), Full(match={"payload": "bad"}))))
+    injector = Injector(FaultPlan((Corrupt("bad"), Full(match={"payload": "bad"}))))
     event = [Push("a", "x", "e", "p")]
     acted = []
     for fault in injector.due("topic", "x", lambda: event[0], 0.0):

@@ -1,7 +1,7 @@
 import pytest
 
 from lightspeed.channel import Broadcast, InvalidOption, Join, Push
-from lightspeed.faults import Delay, DelayReply, FailSupervisor, Hang, Jump, Poison, Raise, Reorder, Slow
+from lightspeed.faults import Corrupt, Delay, DelayReply, FailSupervisor, Hang, Jump, Raise, Reorder, Slow
 
 
 @pytest.mark.parametrize(
@@ -18,8 +18,8 @@ from lightspeed.faults import Delay, DelayReply, FailSupervisor, Hang, Jump, Poi
             for kind in (Slow, Delay, DelayReply)
             for value in (-1, None, "1")
         ],
-        (lambda: Poison(1), "payload"),
-        (lambda: Poison("\ud800"), "payload"),
+        (lambda: Corrupt(1), "payload"),
+        (lambda: Corrupt("\ud800"), "payload"),
         (lambda: Reorder(0), "window"),
         (lambda: Reorder(None), "window"),
         (lambda: Reorder(1, -1), "within_s"),
@@ -56,7 +56,7 @@ def test_only_what_can_act_without_an_event_acts_at_a_time_alone():
 
 
 def test_only_what_has_a_payload_can_be_poisoned():
-    assert Poison("bad").fits(Push("a", "x", "e", "p"))
-    assert Poison("bad").fits(Broadcast("a", "x", "p"))
-    assert not Poison("bad").fits(Join("a", "x", "u", 1))
-    assert not Poison("bad", match={"type": "push"}).fits(Broadcast("a", "x", "p"))
+    assert Corrupt("bad").fits(Push("a", "x", "e", "p"))
+    assert Corrupt("bad").fits(Broadcast("a", "x", "p"))
+    assert not Corrupt("bad").fits(Join("a", "x", "u", 1))
+    assert not Corrupt("bad", match={"type": "push"}).fits(Broadcast("a", "x", "p"))

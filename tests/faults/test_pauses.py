@@ -1,7 +1,7 @@
 import threading
 
 from lightspeed.actors import Pool, Threads
-from lightspeed.actors.runtime import RuntimeOver
+from lightspeed.actors.runtime import RuntimeWrapper
 from lightspeed.channel import Channel, FaultPlan, Join, Push
 from lightspeed.faults import Hang, Slow
 from lightspeed.faults.harm import Waits, pauses_of
@@ -26,8 +26,8 @@ class OwnPauses(Threads):
 def test_a_runtime_that_holds_up_its_actors_itself_is_asked_to_wherever_it_stands():
     own = OwnPauses()
     assert pauses_of(own) is own
-    assert pauses_of(RuntimeOver(RuntimeOver(own))) is own
-    assert isinstance(pauses_of(RuntimeOver(Pool())), Waits)
+    assert pauses_of(RuntimeWrapper(RuntimeWrapper(own))) is own
+    assert isinstance(pauses_of(RuntimeWrapper(Pool())), Waits)
 
 
 def test_an_actor_that_returned_goes_on_where_it_was_when_its_message_comes_again():
@@ -40,7 +40,7 @@ def test_an_actor_that_returned_goes_on_where_it_was_when_its_message_comes_agai
             own.happened.clear()
             actor, mail, asked = own.paused[-1]
             assert asked == seconds
-            assert actor.post.in_hand[actor.post] is mail  # so that it can be given up
+            assert actor.cell.in_flight[actor.cell] is mail  # so that it can be given up
             actor.actor_ref.tell(mail)
         assert channel.flush_outbox()[-1].payload == "p"
         assert (len(own.paused), channel.faults.fired) == (2, (1, 1))
@@ -54,9 +54,9 @@ def test_a_message_that_comes_again_after_its_actor_was_given_up_is_not_handled(
         channel.tell(Push("a", "x", "e", "p"))
         assert own.happened.wait(10)
         actor, mail, _seconds = own.paused[0]
-        assert actor.post.in_hand.pop(actor.post) is mail  # as the supervisor does
+        assert actor.cell.in_flight.pop(actor.cell) is mail  # as the supervisor does
         actor.actor_ref.tell(mail)
-        actor.post.settled += 1
+        actor.cell.settled += 1
         assert [getattr(message, "payload", None) for message in channel.flush_outbox()] == ["joined", None]
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from lightspeed.actors.topics.rules.events import check_event
 from lightspeed.channel import FaultPlan, InvalidOption
 from lightspeed.faults import (
+    Corrupt,
     Delay,
     DelayReply,
     Drop,
@@ -17,7 +18,6 @@ from lightspeed.faults import (
     Hang,
     Jump,
     LoseReply,
-    Poison,
     Raise,
     Reorder,
     Slow,
@@ -40,7 +40,7 @@ TRIGGERS = {
 OWN = {
     Raise: {"hook": st.sampled_from(["before", "after"]), "text": texts, "restart": st.none() | st.integers(0, 9)},
     **{key: {"seconds": seconds} for key in (Slow, DelayReply, Delay)},
-    Poison: {"payload": texts},
+    Corrupt: {"payload": texts},
     Reorder: {"window": st.integers(1, 99), "within_s": seconds},
     FailSupervisor: {"text": texts},
     **{key: {} for key in (Hang, Full, LoseReply, Drop, Duplicate)},

@@ -21,7 +21,7 @@ from lightspeed.channel import (
     Restarts,
     System,
 )
-from lightspeed.faults import Duplicate, Full, Hang, InjectedFault, Poison, Raise, Slow
+from lightspeed.faults import Corrupt, Duplicate, Full, Hang, InjectedFault, Raise, Slow
 
 pytestmark = pytest.mark.usefixtures("runtime")
 
@@ -129,14 +129,14 @@ def test_a_topic_that_refuses_its_first_join_is_not_left_behind():
         assert out(channel) == [Reply("a", "x", "error", "unavailable"), JOINED]
 
 
-@pytest.mark.parametrize(("plan", "told"), both(Poison("bad")))
+@pytest.mark.parametrize(("plan", "told"), both(Corrupt("bad")))
 def test_a_poisoned_payload_is_what_the_topic_handles(plan, told):
     messages = outcome(plan, JOIN, PUSH, Broadcast("a", "x", "p"), told=told)
     assert [message.payload for message in messages] == ["joined", "bad", "bad"]
 
 
 def test_faults_that_are_due_at_once_all_act_in_the_plans_order():
-    plan = Poison("bad", at=2), Raise("after", match={"payload": "bad"}), Duplicate(at=2)
+    plan = Corrupt("bad", at=2), Raise("after", match={"payload": "bad"}), Duplicate(at=2)
     messages = outcome(plan, JOIN, PUSH)
     assert PushMessage("a", "x", "e", "bad") in messages
     assert Reply("a", "x", "error", "not_joined") in messages  # the double came to the next incarnation

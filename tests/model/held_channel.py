@@ -143,7 +143,7 @@ class HeldChannel(SimulatedChannel):
 
     def read_all(self) -> None:
         """All is at rest: what can be read is what was seen. Nothing is, where something may have to be waited for."""
-        if self._door.is_shut or self.witness.is_held or self.witness.has_failed:
+        if self._ingress.is_shut or self.witness.is_held or self.witness.has_failed:
             return
         self.crashed, self.membership_count, self.topics()
         for topic in list(self.witness.lives)[:_FEW]:
@@ -163,7 +163,7 @@ class HeldChannel(SimulatedChannel):
     def _check_tree(self, tree: Tree) -> None:
         shown = {child.id: (child.phase, child.incarnation, child.members) for child in tree.children}
         alive = {life.topic: life.now for life in self.witness.lives.values() if life.now is not None}
-        due = {topic: ("running", now.post.incarnation, len(now.members)) for topic, now in alive.items()}
+        due = {topic: ("running", now.cell.incarnation, len(now.members)) for topic, now in alive.items()}
         running = {topic: seen for topic, seen in shown.items() if seen[0] == "running"}
         if running != due:
             self.witness.break_rule("reads", f"tree: {running} run, where {due} do")

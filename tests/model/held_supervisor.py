@@ -56,7 +56,7 @@ class _Seen(PooledRef):
         self._supervisor = supervisor
 
     def tell(self, message: Any) -> None:
-        if message is STOP and here.spot.actor is self._supervisor:
+        if message is STOP and here.context.actor is self._supervisor:
             self._supervisor.witness.stopped(self)
         super().tell(message)
 
@@ -100,7 +100,7 @@ class HeldSupervisor(SimulatedSupervisor):
         if kind is Down:
             witness.hears_down(message.ref, message.reason)
         elif kind is Up:
-            witness.hears_up(message.ref, is_up=message.ref._actor._mortal_is_up() or not message.ref.is_alive())
+            witness.hears_up(message.ref, is_up=message.ref._actor._lifecycle_is_up() or not message.ref.is_alive())
         elif kind is Retry:
             witness.hears_retry(message.child.spec, message.tries)
         elif kind is AllUp:
@@ -115,7 +115,7 @@ class HeldSupervisor(SimulatedSupervisor):
         witness.step_over()
         return answer
 
-    def _mortal_answer(self, envelope: Envelope[Any]) -> None:
+    def _lifecycle_answer(self, envelope: Envelope[Any]) -> None:
         message = envelope.message
         reply: Any = envelope.reply_to
         if isinstance(message, type(STOP)) and reply is not None:
@@ -124,7 +124,7 @@ class HeldSupervisor(SimulatedSupervisor):
             message = replace(message, spec=self.see(message.spec)) if type(message) is StartChild else message
             ask = self.witness.hears_ask(message)
             reply = _SeenReply(reply, lambda error, value: self.witness.answered(ask, error, value))
-        super()._mortal_answer(Envelope(message, reply_to=reply))
+        super()._lifecycle_answer(Envelope(message, reply_to=reply))
         self.witness.step_over()
 
     def _stop(self) -> None:
@@ -156,7 +156,7 @@ class HeldSupervisor(SimulatedSupervisor):
         if seen is not None and (supervisor_of(seen._actor) is not None or _has_stopped(spec, seen)):
             self.witness.began(spec, None, InvalidOption("start", seen, "must start an actor for this child alone"), is_up=False)
             return seen
-        self.witness.began(spec, seen, error, is_up=seen is not None and seen._actor._mortal_is_up())
+        self.witness.began(spec, seen, error, is_up=seen is not None and seen._actor._lifecycle_is_up())
         return seen
 
     def actor_of(self, child_id: object) -> pykka.ActorRef[Any] | None:
@@ -181,4 +181,4 @@ class HeldSupervisor(SimulatedSupervisor):
 
 
 def _has_stopped(spec: ChildSpec, ref: PooledRef) -> bool:
-    return not isinstance(spec.start, tuple) and ref._actor._mortal_exit is NORMAL
+    return not isinstance(spec.start, tuple) and ref._actor._lifecycle_exit is NORMAL

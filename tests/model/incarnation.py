@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from lightspeed.actors.errors import InjectedFault, TopicStuck
 from lightspeed.actors.failures import text_of
-from lightspeed.actors.topics.mail import Delivery, Post
+from lightspeed.actors.topics.mail import Delivery, TopicCell
 from lightspeed.actors.topics.rules.behaved_topic import BehavedTopic
 from lightspeed.actors.topics.rules.events import Rejoin, TopicEvent
 from lightspeed.actors.topics.rules.outbound import BroadcastMessage, Outbound, PresenceDiff, Reply, unread
@@ -45,10 +45,10 @@ class Rules(Struct, frozen=True):
 class Incarnation:
     """For the witness. Each method says by `breach` what is wrong."""
 
-    def __init__(self, post: Post, actor: Any, rules: Rules, breach: Breach, now_s: float) -> None:
+    def __init__(self, cell: TopicCell, actor: Any, rules: Rules, breach: Breach, now_s: float) -> None:
         self._actor = actor
-        self.post, self._rules, self._breach, self.began_s = post, rules, breach, now_s
-        self.name = f"{post.topic}#{post.incarnation}"
+        self.cell, self._rules, self._breach, self.began_s = cell, rules, breach, now_s
+        self.name = f"{cell.topic}#{cell.incarnation}"
         self.is_alive = True
         self.leaves_since_s: float | None = None
         """When it was told to stop or to crash; None: it was not."""
@@ -59,9 +59,9 @@ class Incarnation:
         self.emptied_by: TopicEvent | None = None
         """The event by which the last of its members left."""
         self._twin: ReferenceRoom | None = None
-        if post.behaved is not None and post.behaved.make in rules.repeatable:
-            self._twin = ReferenceRoom(post.topic, post.behaved.make, post.behaved.restarted_by)
-        self.reference = ReferenceTopic(post.topic) if self._twin is None else self._twin
+        if cell.behaved is not None and cell.behaved.make in rules.repeatable:
+            self._twin = ReferenceRoom(cell.topic, cell.behaved.make, cell.behaved.restarted_by)
+        self.reference = ReferenceTopic(cell.topic) if self._twin is None else self._twin
 
     @property
     def members(self) -> tuple[str, ...]:
@@ -81,12 +81,12 @@ class Incarnation:
     @property
     def is_held(self) -> bool:
         """Whether something is in its hand, though nobody is ready."""
-        return self.post in self.post.in_hand
+        return self.cell in self.cell.in_flight
 
     def handle(self, delivery: Delivery, messages: Messages, faults: Set[type[Fault]], now_s: float) -> None:
         """It has handled an event, and gave this out."""
         event, had_members = delivery.request, bool(self.reference.members)
-        if self._twin is None and self.post.behaved is not None:
+        if self._twin is None and self.cell.behaved is not None:
             replies = [message for message in messages if isinstance(message, Reply)]
             if len(replies) > 1:
                 self._breach("accounted_for", f"{event} was answered twice: {replies}")
@@ -139,7 +139,7 @@ class Incarnation:
 
     def take_back(self, members: dict[str, tuple[str, int]], unsure: Set[str], messages: Messages, now_s: float) -> None:
         """It gave this out as members came back. `unsure`: of whom it is not known whether they do."""
-        rejoins = [Rejoin(client, self.post.topic, user, at_ms) for client, (user, at_ms) in members.items()]
+        rejoins = [Rejoin(client, self.cell.topic, user, at_ms) for client, (user, at_ms) in members.items()]
         self._check_told(members, messages)
         if self._twin is None or unsure:
             self._twin = None
@@ -148,13 +148,13 @@ class Incarnation:
         else:
             self._compare(messages, lambda twin: twin.replay(rejoins, now_s), "rejoin")
 
-    def fail(self, error: BaseException, in_hand: Any, comes_back: bool, now_s: float) -> None:
+    def fail(self, error: BaseException, in_flight: Any, comes_back: bool, now_s: float) -> None:
         """It died of this. `comes_back`: members were to be brought back, and have not been."""
-        if self._twin is None or isinstance(error, (InjectedFault, TopicStuck)) or in_hand is None or comes_back:
+        if self._twin is None or isinstance(error, (InjectedFault, TopicStuck)) or in_flight is None or comes_back:
             return
         try:
-            if type(in_hand) is Delivery:
-                self._twin.ask(in_hand.request, now_s)
+            if type(in_flight) is Delivery:
+                self._twin.ask(in_flight.request, now_s)
             else:
                 self._twin.ring(now_s)
         except HookFailed:
@@ -164,7 +164,7 @@ class Incarnation:
     def stop(self, now_s: float) -> int | None:
         """It was stopped. How many messages that gives out, to nobody; None: that can't be told."""
         if self._twin is None:
-            return 0 if self.post.behaved is None else None
+            return 0 if self.cell.behaved is None else None
         return len(self._twin.end(now_s))
 
     def check(self, now_s: float) -> None:
@@ -176,13 +176,13 @@ class Incarnation:
 
     def check_state(self) -> None:
         """It is at rest, or has ended as it was told: it holds what it was seen to have become."""
-        post, state = self.post, self.post.state
+        cell, state = self.cell, self.cell.state
         for recipients, members in self._unread:
             read = recipients.recipients if isinstance(recipients, PresenceDiff) else tuple(recipients)
             if read != members:
                 self._breach("model", f"recipients {read}, read later, where {members} were due")
         self._unread.clear()
-        if state is None or not post.settled:
+        if state is None or not cell.settled:
             return
         if isinstance(state, BehavedTopic) and not state.presences and not self.reference.members:
             return
@@ -214,12 +214,12 @@ class Incarnation:
     def _check_told(self, members: dict[str, tuple[str, int]], messages: Messages) -> None:
         """Nobody asked to come back: only who is refused has a reply, once."""
         replies = [message for message in messages if isinstance(message, Reply)]
-        told = [reply.client_id for reply in replies if reply == Reply(reply.client_id, self.post.topic, "error", reply.payload)]
+        told = [reply.client_id for reply in replies if reply == Reply(reply.client_id, self.cell.topic, "error", reply.payload)]
         if len(told) < len(replies) or len(set(told)) < len(told) or not members.keys() >= set(told):
             self._breach("rejoin", f"{self.name} gave {replies} as {list(members)} came back")
 
     def _check_comeback(self, rejoins: list[Rejoin], unsure: Set[str], messages: Messages) -> None:
-        if self.post.behaved is None and any(not isinstance(message, PresenceDiff) for message in messages):
+        if self.cell.behaved is None and any(not isinstance(message, PresenceDiff) for message in messages):
             self._breach("rejoin", f"{self.name} gave {messages} as members came back")
         diffs = [message.diff for message in messages if isinstance(message, PresenceDiff)]
         comers = [(entry.key, meta) for diff in diffs for entry in diff.joins for meta in entry.metas]

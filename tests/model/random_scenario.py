@@ -8,6 +8,7 @@ from model.random_tree import RandomActs, random_tree
 
 from lightspeed.channel import Backoff, Broadcast, Crash, Event, FaultPlan, Join, Leave, Push, Rejoin, Restart, Restarts
 from lightspeed.faults import (
+    Corrupt,
     Delay,
     DelayReply,
     Drop,
@@ -18,7 +19,6 @@ from lightspeed.faults import (
     Hang,
     Jump,
     LoseReply,
-    Poison,
     Raise,
     Reorder,
     Slow,
@@ -146,7 +146,7 @@ def _fault(rng: random.Random) -> Fault:
     trigger |= rng.choice(({"at": rng.randrange(1, 8)}, {"every": rng.randrange(2, 6)}, {"probability": rng.choice((0.1, 0.4))}))
     seconds = rng.choice((0.1, 1.0, 7.0))
     kind: Callable[..., Fault] = rng.choice(
-        (Raise, Raise, Raise, _in_hook, Slow, Hang, Full, Poison, LoseReply, DelayReply, Drop, Delay, Duplicate, Reorder, Jump)
+        (Raise, Raise, Raise, _in_hook, Slow, Hang, Full, Corrupt, LoseReply, DelayReply, Drop, Delay, Duplicate, Reorder, Jump)
     )
     if rng.random() < 0.02:
         return FailSupervisor(at=rng.randrange(1, 40))
@@ -158,7 +158,7 @@ def _fault(rng: random.Random) -> Fault:
         return Jump(by_s=rng.choice((-5.0, 3.0, 100.0)), at_s=rng.uniform(0, 20))
     own: dict[object, dict[str, object]] = {
         **{kind: {"seconds": seconds} for kind in (Slow, DelayReply, Delay)},
-        Poison: {"payload": "poisoned"},
+        Corrupt: {"payload": "poisoned"},
         Reorder: {"window": rng.randrange(1, 4)},
     }
     return kind(**own.get(kind, {}), **trigger)

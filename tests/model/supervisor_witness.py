@@ -371,7 +371,7 @@ def _left_of(ref: pykka.ActorRef[Any]) -> str | None:
     actor: Any = ref._actor_weakref()
     if ref.is_alive():
         return "it lives"
-    had_its_end = isinstance(actor._mortal_exit, ExitReason)  # of itself, just before: then what it was told is kept as ever
+    had_its_end = isinstance(actor._lifecycle_exit, ExitReason)  # of itself, just before: then what it was told is kept as ever
     if not had_its_end and any(message is not STOP for message in (*actor._pooled_taken, *actor._pooled_inbox)):
         return "what waits for it was not dropped"
     witness = getattr(actor, "witness", None)

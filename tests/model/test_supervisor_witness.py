@@ -19,16 +19,16 @@ from lightspeed.supervision.messages import DeleteChild, RestartChild, StartChil
 from lightspeed.supervision.requests import ChildRequests
 from lightspeed.supervision.steps import ChildSteps
 from lightspeed.testing import Case, play
-from lightspeed.testing.workers import LateStopping, SlowStart, SlowStop, Starting, Starts, StuckStart, StuckStop, Worker
+from lightspeed.testing.workers import LateStopping, SlowStart, SlowStop, Starting, Starts, StuckStart, StuckStop, TreeWorker
 
 JUMP = Backoff(floor_s=1.0, cap_s=4.0, jitter=0.0)
 
 
-def child(simulation, name, worker=Worker, **options):
+def child(simulation, name, worker=TreeWorker, **options):
     return ChildSpec(name, (worker, (Starts(),), {"pool": simulation.pool}), **options)
 
 
-def supervisor(simulation, worker=Worker, names="abc", *, kind="permanent", significant=False, shutdown_s=None, **options):
+def supervisor(simulation, worker=TreeWorker, names="abc", *, kind="permanent", significant=False, shutdown_s=None, **options):
     of_all = {"kind": kind, "significant": significant, "shutdown_s": shutdown_s}
     return simulation.supervisor([child(simulation, name, worker, **of_all) for name in names], **options)
 
@@ -113,7 +113,7 @@ def one_is_killed(simulation):
     simulation.run_for(1.0)
 
 
-class Weary(Worker):
+class Weary(TreeWorker):
     """It asks its supervisor for its own end."""
 
     def on_receive(self, message):
@@ -357,7 +357,7 @@ BROKEN = {
         "reverse_stop",
         "a stop was answered while it has not ended",
         one_is_stuck,
-        lambda: broken(Supervisor, "_mortal_answer", answers_at_once),
+        lambda: broken(Supervisor, "_lifecycle_answer", answers_at_once),
     ),
     "a termination in words": (
         "requests",
@@ -399,7 +399,7 @@ BROKEN = {
         "given_up",
         "'b' was given up, and what waits for it was not dropped",
         one_is_killed,
-        lambda: patch.object(PooledHandle, "left_over", lambda handle: []),
+        lambda: patch.object(PooledHandle, "drain", lambda handle: []),
     ),
     "a branch that is given up, and leaves somebody": (
         "given_up",

@@ -29,11 +29,11 @@ from lightspeed.channel import (
     Restarts,
     System,
 )
-from lightspeed.faults import Delay, DelayReply, Drop, Duplicate, FailSupervisor, Hang, Jump, LoseReply, Poison, Raise, Reorder
+from lightspeed.faults import Corrupt, Delay, DelayReply, Drop, Duplicate, FailSupervisor, Hang, Jump, LoseReply, Raise, Reorder
 from lightspeed.supervision.rules import RestartWindow
 from lightspeed.supervision.topics import transitions
 from lightspeed.supervision.topics.messages import Close
-from lightspeed.supervision.topics.outlet import Outbox, SinkLanes
+from lightspeed.supervision.topics.outlet import Outbox, SinkQueues
 from lightspeed.supervision.topics.topic import Incarnation, Leaving, Phase, Topic, Trouble
 from lightspeed.supervision.topics.transitions import TopicSupervisor
 from lightspeed.testing import Case, play
@@ -282,7 +282,7 @@ def left_out_of_the_line(leave):
     """Who is to go is not waited for."""
 
     def forget(supervisor, one, phase, *latches):
-        one.phase, one.leaving, supervisor._topics[one.post.topic].live = phase, Leaving(), None
+        one.phase, one.leaving, supervisor._topics[one.cell.topic].live = phase, Leaving(), None
 
     return forget
 
@@ -330,7 +330,7 @@ def counts_as_empty():
     """A topic that is being restarted counts as empty."""
     with (
         patch.object(Incarnation, "is_settled", property(lambda one: not one.is_busy)),
-        patch.object(Topic, "count", lambda topic: topic.live.post.members),
+        patch.object(Topic, "count", lambda topic: topic.live.cell.members),
     ):
         yield
 
@@ -522,7 +522,7 @@ BROKEN = {
         "sink",
         "another one's turn",
         chat_with_a_sink,
-        lambda: broken(SinkLanes, "put", backwards),
+        lambda: broken(SinkQueues, "put", backwards),
     ),
     "an actor that outlives its channel": (
         "close",
@@ -604,7 +604,7 @@ def test_without_a_bug_none_is_broken(scenario):
 
 FAULTS = [
     *(Drop(every=2), Duplicate(every=2), Delay(1.0, every=2), Reorder(2, every=2)),
-    *(LoseReply(every=2), DelayReply(1.0, every=2), Poison("spoilt", every=2), Hang(at=3), Jump(100.0, at_s=0.5)),
+    *(LoseReply(every=2), DelayReply(1.0, every=2), Corrupt("spoilt", every=2), Hang(at=3), Jump(100.0, at_s=0.5)),
     *(Raise("after", every=3), Raise("on_stop"), Raise("on_failure"), FailSupervisor(at=4)),
 ]
 

@@ -13,7 +13,7 @@ from model.incarnation import Breach, Incarnation, Rules
 
 from lightspeed.actors.errors import InjectedFault, TopicCrash, TopicStuck
 from lightspeed.actors.failures import text_of
-from lightspeed.actors.topics.mail import Delivery, Post
+from lightspeed.actors.topics.mail import Delivery, TopicCell
 from lightspeed.actors.topics.rules.events import Crash, Join, Leave, Rejoin, Restart, TopicEvent
 from lightspeed.actors.topics.rules.outbound import Outbound, PushMessage, Reply, System
 from lightspeed.faults import Fault, Full
@@ -61,7 +61,7 @@ class TopicLife:
     @property
     def is_awaited(self) -> bool:
         """Whether something must follow yet, so that it is to be looked at again though nothing happens to it."""
-        alive = self.now is not None and (not self.now.members or self.now.post.behaved is not None or self.now.is_held)
+        alive = self.now is not None and (not self.now.members or self.now.cell.behaved is not None or self.now.is_held)
         return self.healing.is_awaited or alive
 
     @property
@@ -71,31 +71,33 @@ class TopicLife:
 
     # Its actors
 
-    def begin(self, post: Post, actor: Any, now_s: float, by: TopicEvent | None) -> None:
+    def begin(self, cell: TopicCell, actor: Any, now_s: float, by: TopicEvent | None) -> None:
         """An actor of it was started. `by`: the event that the supervisor is routing, if any."""
         if self.now is not None:
-            self._breach("one_incarnation", f"{self.topic}#{post.incarnation} was started while {self.now.name} lived")
-        if post.members or post.settled:
-            self._breach("one_incarnation", f"{self.topic}#{post.incarnation} was started twice")
+            self._breach("one_incarnation", f"{self.topic}#{cell.incarnation} was started while {self.now.name} lived")
+        if cell.members or cell.settled:
+            self._breach("one_incarnation", f"{self.topic}#{cell.incarnation} was started twice")
         if by is not None and by.topic == self.topic and not isinstance(by, (Join, Rejoin)) and not self._to_come_back:
             self._breach("stops", f"{by} started an actor, and nobody is in {self.topic}")
-        self.now, self._is_taken = Incarnation(post, actor, self._rules, self._breach, now_s), False
-        told = None if post.behaved is None else post.behaved.restarted_by
-        if post.behaved is not None and self._knows_reason and told != self._reason:
+        self.now, self._is_taken = Incarnation(cell, actor, self._rules, self._breach, now_s), False
+        told = None if cell.behaved is None else cell.behaved.restarted_by
+        if cell.behaved is not None and self._knows_reason and told != self._reason:
             self._breach("model", f"{self.topic} ended by {self._reason}, and {self.now.name} is told that it did by {told}")
         self._reason, self._knows_reason = None, True
 
-    def leave(self, post: Post, now_s: float) -> None:
+    def leave(self, cell: TopicCell, now_s: float) -> None:
         """Its actor was told to crash, or to stop."""
-        if self.now is not None and self.now.post is post and not self.now.is_leaving:
+        if self.now is not None and self.now.cell is cell and not self.now.is_leaving:
             self.now.leaves_since_s = now_s
 
-    def end(self, error: BaseException | None, in_hand: Any, waiting: Set[int], now_s: float, open_seqs: Collection[int]) -> None:
+    def end(
+        self, error: BaseException | None, in_flight: Any, waiting: Set[int], now_s: float, open_seqs: Collection[int]
+    ) -> None:
         """The actor that lived has ended, or was given up.
 
         Args:
             error: what it died of; None: it was stopped.
-            in_hand: what it was at work on.
+            in_flight: what it was at work on.
             waiting: the numbers of what it had yet to handle.
             open_seqs: those of all the topic's events that have no answer yet.
         """
@@ -108,14 +110,14 @@ class TopicLife:
             letters = now.stop(now_s) if error is None else 0
             self.letters = None if self.letters is None or letters is None else self.letters + letters
         elif error is not None:
-            if now.post.behaved is None and not isinstance(error, (InjectedFault, TopicStuck, KeyboardInterrupt)):
+            if now.cell.behaved is None and not isinstance(error, (InjectedFault, TopicStuck, KeyboardInterrupt)):
                 self._breach("supervisor", f"{now.name}, a relay, failed of {text_of(error)}")
-            now.fail(error, in_hand, bool(self._to_come_back), now_s)
+            now.fail(error, in_flight, bool(self._to_come_back), now_s)
         self._note_reason(now, error)
         self._is_taken = isinstance(error, TopicCrash) and bool(now.members) and not self._downs.topic(self.topic, _NOW)
-        if in_hand is not None:
-            self._failed_on.add(in_hand.seq)
-            self._must_not_handle.add(in_hand.seq)
+        if in_flight is not None:
+            self._failed_on.add(in_flight.seq)
+            self._must_not_handle.add(in_flight.seq)
         self._left = waiting
         if error is not None and has_failed and now.is_leaving:  # it did not get there: what it left is refused
             self._may_be_refused.update(open_seqs)
@@ -131,23 +133,23 @@ class TopicLife:
         self._knows_reason = error is None or (isinstance(error, TopicCrash) and bool(now.members))
         self._reason = error.reason if isinstance(error, TopicCrash) else None if error is None else text_of(error)
 
-    def be_abandoned(self, in_hand: Any, now_s: float, open_seqs: Collection[int]) -> None:
+    def be_abandoned(self, in_flight: Any, now_s: float, open_seqs: Collection[int]) -> None:
         """The supervisor goes on without its actor, which is told to stop when it comes back."""
         assert self.now is not None
         now, rules = self.now, self._rules
-        is_stuck = now.post.behaved is not None and now_s - now.at_work_since_s >= rules.event_timeout_s - EPSILON_S
+        is_stuck = now.cell.behaved is not None and now_s - now.at_work_since_s >= rules.event_timeout_s - EPSILON_S
         since_s = now.at_work_since_s if now.leaves_since_s is None else min(now.at_work_since_s, now.leaves_since_s)
         is_overdue = now.is_leaving and now_s - since_s >= rules.crash_timeout_s - EPSILON_S
         if not (is_stuck or is_overdue or self._downs.is_closed) and rules.trusts_clock:
             self._breach("stuck", f"{now.name} was given up, and had its time")
         self._downs.given_up_s = now_s
-        self.end(TopicStuck(self.topic, self._rules.event_timeout_s), in_hand, frozenset(), now_s, open_seqs)
+        self.end(TopicStuck(self.topic, self._rules.event_timeout_s), in_flight, frozenset(), now_s, open_seqs)
 
     # What was given out
 
     def handled(
         self,
-        post: Post,
+        cell: TopicCell,
         delivery: Delivery,
         messages: Messages,
         faults: Set[type[Fault]],
@@ -155,7 +157,7 @@ class TopicLife:
         now_s: float,
     ) -> None:
         """By its actor, for an event. `leaving`: who has asked to leave, and has no answer yet."""
-        now = self._living(post, messages)
+        now = self._living(cell, messages)
         if now is None:
             return
         event, seq = delivery.request, delivery.seq
@@ -174,16 +176,16 @@ class TopicLife:
         if Full not in faults:
             now.handle(delivery, messages, faults, now_s)
 
-    def gave(self, post: Post, messages: Messages, leaving: Callable[[], Set[str]], now_s: float) -> None:
+    def gave(self, cell: TopicCell, messages: Messages, leaving: Callable[[], Set[str]], now_s: float) -> None:
         """By its actor, unasked: members who come back, or what a timer brought."""
-        now = self._living(post, messages)
+        now = self._living(cell, messages)
         if now is None:
             return
         if self._to_come_back:
             now.take_back(self._to_come_back, leaving(), messages, now_s)
             self._to_come_back = {}
             return
-        if post.behaved is None and messages:
+        if cell.behaved is None and messages:
             self._breach("rejoin", f"{now.name} gave {messages}, and nobody was to come back")
         now.ring(messages, now_s)
 
@@ -262,10 +264,10 @@ class TopicLife:
         if is_given_up or self._rules.restarts.waiting == "answer":
             self._failed_on.update(open_seqs)
 
-    def _living(self, post: Post, messages: Messages) -> Incarnation | None:
-        if self.now is not None and self.now.post is post:
+    def _living(self, cell: TopicCell, messages: Messages) -> Incarnation | None:
+        if self.now is not None and self.now.cell is cell:
             return self.now
-        self._breach("dead_incarnation", f"{post.topic}#{post.incarnation} gave out {messages} after its end")
+        self._breach("dead_incarnation", f"{cell.topic}#{cell.incarnation} gave out {messages} after its end")
         return None
 
     # At rest
@@ -302,7 +304,7 @@ class TopicLife:
         """It does not come back from something: it is given up in time, where it can be."""
         if not self._rules.trusts_clock:
             return
-        if now.post.behaved is not None and now_s - now.at_work_since_s > 1.25 * self._rules.event_timeout_s + EPSILON_S:
+        if now.cell.behaved is not None and now_s - now.at_work_since_s > 1.25 * self._rules.event_timeout_s + EPSILON_S:
             self._breach("stuck", f"{now.name} has been at work since {now.at_work_since_s:g} s, and is not given up")
         since_s = None if self._downs.is_closed else now.leaves_since_s
         if since_s is not None and now_s - max(since_s, self._downs.given_up_s) > 2 * self._rules.crash_timeout_s + EPSILON_S:

@@ -37,7 +37,7 @@ from model.topic_life import TopicLife
 
 from lightspeed.actors.errors import InvariantBroken, TopicCrash
 from lightspeed.actors.failures import text_of
-from lightspeed.actors.topics.mail import Delivery, Order, Post
+from lightspeed.actors.topics.mail import Delivery, Order, TopicCell
 from lightspeed.actors.topics.rules.events import Crash, Event, Leave, Restart
 from lightspeed.actors.topics.rules.outbound import Outbound, System
 from lightspeed.actors.topics.rules.topic import Messages
@@ -122,35 +122,35 @@ class Witness:
                 self.open[mail.seq] = mail
             self._check_sent(mail.request)
 
-    def started(self, post: Post, actor: Any) -> None:
+    def started(self, cell: TopicCell, actor: Any) -> None:
         """A topic actor."""
-        life = self.lives.get(post.topic)
+        life = self.lives.get(cell.topic)
         if life is None:
-            life = self.lives[post.topic] = TopicLife(post.topic, self._rules, self.downs, self.break_rule)
+            life = self.lives[cell.topic] = TopicLife(cell.topic, self._rules, self.downs, self.break_rule)
         routed = self._coming.request if type(self._coming) is Delivery else None
-        life.begin(post, actor, self._now_s, routed)
-        self._changed[post.topic] = life
+        life.begin(cell, actor, self._now_s, routed)
+        self._changed[cell.topic] = life
 
-    def works(self, post: Post) -> None:
+    def works(self, cell: TopicCell) -> None:
         """A topic actor has been given something."""
-        now = self.lives[post.topic].now
-        if now is not None and now.post is post:
+        now = self.lives[cell.topic].now
+        if now is not None and now.cell is cell:
             now.at_work_since_s = self._now_s
 
-    def told_to_end(self, post: Post) -> None:
+    def told_to_end(self, cell: TopicCell) -> None:
         """A topic actor was sent an order to crash, or to stop."""
-        self.lives[post.topic].leave(post, self._now_s)
+        self.lives[cell.topic].leave(cell, self._now_s)
         if self.census is not None:
-            self.census.see(post.topic, 0)  # to the supervisor it is gone
+            self.census.see(cell.topic, 0)  # to the supervisor it is gone
 
-    def ended(self, post: Post, error: BaseException | None, waiting: Set[int]) -> None:
+    def ended(self, cell: TopicCell, error: BaseException | None, waiting: Set[int]) -> None:
         """A topic actor, of this; None: it was stopped. `waiting`: the numbers of what it has not handled."""
-        life = self.lives[post.topic]
-        if life.now is None or life.now.post is not post:
+        life = self.lives[cell.topic]
+        if life.now is None or life.now.cell is not cell:
             return  # it had been given up
         if error is not None and not isinstance(error, TopicCrash):
             self.failures += 1
-        life.end(error, post.in_hand.get(post), waiting, self._now_s, self.open_of(post.topic))
+        life.end(error, cell.in_flight.get(cell), waiting, self._now_s, self.open_of(cell.topic))
         self._change(life)
 
     def abandoned(self, topic: str) -> None:
@@ -159,12 +159,12 @@ class Witness:
         self.given_up += 1
         if life is not None and life.now is not None:  # else it has ended, which the supervisor has yet to hear
             self.failures += 1
-            post = life.now.post
-            life.be_abandoned(post.in_hand.get(post), self._now_s, self.open_of(topic))
+            cell = life.now.cell
+            life.be_abandoned(cell.in_flight.get(cell), self._now_s, self.open_of(topic))
             self._change(life)
 
-    def put(self, post: Post | None, seq: int, topic: str | None, messages: Messages) -> None:
-        """These were given out, by the incarnation of this post or by the supervisor itself."""
+    def put(self, cell: TopicCell | None, seq: int, topic: str | None, messages: Messages) -> None:
+        """These were given out, by the incarnation of this cell or by the supervisor itself."""
         faults = self._faulted.get(seq, _NO_FAULTS)
         coming = self._coming
         is_coming = coming is not None and coming.seq == seq
@@ -180,19 +180,19 @@ class Witness:
         delivery = self.open.pop(seq, None)
         if delivery is None and is_coming and type(coming) is Delivery:
             delivery = coming
-        if post is None:
+        if cell is None:
             order = self.orders.carry_out(seq, self._now_s)
             if is_coming and type(coming) is Order:
                 order = coming.request
             self._put_by_supervisor(topic, seq, delivery, order, messages)
         else:
-            life = self.lives[post.topic]
+            life = self.lives[cell.topic]
             if delivery is None:
-                life.gave(post, messages, lambda: self._leaving(post.topic), self._now_s)
+                life.gave(cell, messages, lambda: self._leaving(cell.topic), self._now_s)
             else:
                 self.handled += 1
                 self.orders.move(self._now_s)
-                life.handled(post, delivery, messages, faults, lambda: self._leaving(post.topic), self._now_s)
+                life.handled(cell, delivery, messages, faults, lambda: self._leaving(cell.topic), self._now_s)
             self._change(life)
 
     def fired(self, index: int, topic: str) -> None:
@@ -200,7 +200,7 @@ class Witness:
         kind = self.kinds[index]
         self.has_failed = self.has_failed or kind is FailSupervisor
         life = self.lives.get(topic)
-        mail = None if life is None or life.now is None else life.now.post.in_hand.get(life.now.post)
+        mail = None if life is None or life.now is None else life.now.cell.in_flight.get(life.now.cell)
         if mail is not None:
             self._faulted.setdefault(mail.seq, set()).add(kind)
 

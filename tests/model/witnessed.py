@@ -8,9 +8,9 @@ import pykka
 from model.witness import Witness
 
 from lightspeed.actors.future import PooledFuture
-from lightspeed.actors.runtime import RefOver, Reply, Runtime, RuntimeOver, SupervisedRef
+from lightspeed.actors.runtime import RefWrapper, ReplyTo, Runtime, RuntimeWrapper, SupervisedRef
 from lightspeed.actors.topics.actor import TopicActor
-from lightspeed.actors.topics.mail import Delivery, Order, Outlet, Post
+from lightspeed.actors.topics.mail import Delivery, Order, Outlet, TopicCell
 from lightspeed.actors.topics.rules.presence import Roster
 from lightspeed.actors.topics.rules.topic import Messages, TopicState
 from lightspeed.supervision.topics import TopicSupervisor
@@ -22,11 +22,11 @@ else:
     _Topic = _Supervisor = object  # each is mixed into its role
 
 
-class WitnessedRuntime(RuntimeOver):
+class WitnessedRuntime(RuntimeWrapper):
     """Every topic actor and supervisor that it starts is seen by the witness, and what they give out."""
 
-    def __init__(self, under: Runtime, witness: Witness) -> None:
-        super().__init__(under)
+    def __init__(self, inner: Runtime, witness: Witness) -> None:
+        super().__init__(inner)
         self._witness = witness
         self._roles: dict[type, type] = {}
 
@@ -35,18 +35,18 @@ class WitnessedRuntime(RuntimeOver):
             runtime, outlet, *others = args
             return start(self._seen(role, _SeenSupervisor), runtime, self._outlet(outlet, None), *others)
         if issubclass(role, TopicActor):
-            post = args[0]
-            post.outlet = self._outlet(
-                post.outlet.inner.inner, post
+            cell = args[0]
+            cell.outlet = self._outlet(
+                cell.outlet.inner.inner, cell
             )  # before it stands that of the simulation, and the supervisor's
-            return _ToldRef(start(self._seen(role, _SeenTopic), *args), self._witness, post)
+            return _ToldRef(start(self._seen(role, _SeenTopic), *args), self._witness, cell)
         return start(role, *args)
 
     def future(self) -> pykka.Future[Any]:
-        return _Future(self.under.future().target)  # type: ignore[attr-defined]
+        return _Future(self.inner.future().target)  # type: ignore[attr-defined]
 
-    def _outlet(self, inner: Any, post: Post | None) -> "_SeenOutlet":
-        return _SeenOutlet(inner, post, self._witness)
+    def _outlet(self, inner: Any, cell: TopicCell | None) -> "_SeenOutlet":
+        return _SeenOutlet(inner, cell, self._witness)
 
     def _seen(self, role: type, mixin: type) -> type:
         if role not in self._roles:
@@ -54,27 +54,27 @@ class WitnessedRuntime(RuntimeOver):
         return self._roles[role]
 
 
-class _ToldRef(RefOver):
+class _ToldRef(RefWrapper):
     """The reference to a topic's actor: an order to crash or to stop is seen as it is sent."""
 
-    def __init__(self, under: SupervisedRef, witness: Witness, post: Post) -> None:
-        super().__init__(under)
-        self._witness, self._post = witness, post
+    def __init__(self, inner: SupervisedRef, witness: Witness, cell: TopicCell) -> None:
+        super().__init__(inner)
+        self._witness, self._cell = witness, cell
 
     def tell(self, message: Any) -> None:
         if type(message) is Order:
-            self._witness.told_to_end(self._post)
-        self.under.tell(message)
+            self._witness.told_to_end(self._cell)
+        self.inner.tell(message)
 
     def request(self, message: Any) -> None:
         if type(message) is Order:
-            self._witness.told_to_end(self._post)
-        self.under.request(message)
+            self._witness.told_to_end(self._cell)
+        self.inner.request(message)
 
     def stop_soon(self) -> None:
-        if self.under.is_alive():
-            self._witness.told_to_end(self._post)
-        self.under.stop_soon()
+        if self.inner.is_alive():
+            self._witness.told_to_end(self._cell)
+        self.inner.stop_soon()
 
 
 class _Future(PooledFuture):
@@ -109,27 +109,27 @@ class _SmallCrowd(TopicState, eq=False, gc=False):
 class _SeenTopic(_Topic):
     witness: ClassVar[Witness]
 
-    def __init__(self, post: Post, *others: Any) -> None:
-        self.witness.started(post, self)
+    def __init__(self, cell: TopicCell, *others: Any) -> None:
+        self.witness.started(cell, self)
         self._at_work_on: Any = None
-        super().__init__(post, *others)
+        super().__init__(cell, *others)
 
-    def make_state(self, post: Post) -> TopicState:
-        state = super().make_state(post)
+    def make_state(self, cell: TopicCell) -> TopicState:
+        state = super().make_state(cell)
         return (
-            _SmallCrowd(post.topic) if self.witness.has_crowds and type(state) is TopicState and post.incarnation % 2 else state
+            _SmallCrowd(cell.topic) if self.witness.has_crowds and type(state) is TopicState and cell.incarnation % 2 else state
         )
 
     def on_receive(self, mail: Any) -> None:
         if mail is not self._at_work_on:  # else it comes once more, to one that was held up
             self._at_work_on = mail
-            self.witness.works(self.post)
+            self.witness.works(self.cell)
         super().on_receive(mail)
 
     def on_end(self, error: BaseException | None) -> None:
         me: Any = self  # on a pool, where the simulation starts it
         waiting = {mail.seq for mail in (*me._pooled_taken, *me._pooled_inbox) if type(mail) is Delivery}
-        self.witness.ended(self.post, error, waiting)
+        self.witness.ended(self.cell, error, waiting)
         self._at_work_on = None
         super().on_end(error)
 
@@ -159,14 +159,14 @@ class _SeenSupervisor(_Supervisor):
 class _SeenOutlet:
     """All of the other's, and what is put in is shown to the witness first."""
 
-    def __init__(self, inner: Any, post: Post | None, witness: Witness) -> None:
-        self.inner, self._post, self._witness = inner, post, witness
+    def __init__(self, inner: Any, cell: TopicCell | None, witness: Witness) -> None:
+        self.inner, self._cell, self._witness = inner, cell, witness
         self.deliver, self.ring, self.settle, self.close = inner.deliver, inner.ring, inner.settle, inner.close
         self.is_at_work = inner.is_at_work
 
-    def put(self, seq: int, topic: str | None, messages: Messages, reply: Reply | None, value: Any = None) -> bool:
+    def put(self, seq: int, topic: str | None, messages: Messages, reply: ReplyTo | None, value: Any = None) -> bool:
         if messages or seq:  # a question gives nothing out, and has no number
-            self._witness.put(self._post, seq, topic, messages)
+            self._witness.put(self._cell, seq, topic, messages)
         return bool(self.inner.put(seq, topic, messages, reply, value))
 
     def abandon(self, topic: str) -> None:

@@ -19,7 +19,7 @@ class Echo(PooledActor):
 class Forgetful(Echo):
     """It handles what it is asked, and answers nobody."""
 
-    def _mortal_answer(self, envelope):
+    def _lifecycle_answer(self, envelope):
         self.on_receive(envelope.message)
 
 

@@ -116,13 +116,13 @@ def test_a_file_without_an_end_is_refused(tmp_path, monkeypatch):
 @pytest.mark.parametrize("value", ["NaN", "1e400", "[" * 100_000, '"\\ud83d"', '"\\udfff', "9" * 400 + ".5e", '{"a":' * 5_000])
 def test_a_recording_of_what_no_json_is_or_no_field_holds_is_refused(tmp_path, value):
     path = tmp_path / "x.trace"
-    path.write_text(f'{{"lightspeed_trace":1,"version":"0","hash":"","seed":{value},"choices":[],"error":null}}\n')
+    path.write_text(f'{{"lightspeed_trace":2,"version":"0","hash":"","seed":{value},"choices":[],"error":null}}\n')
     with pytest.raises(InvalidOption, match="must be a trace of a simulation"):
         read_recording(path)
 
 
 def test_in_a_recording_the_last_of_equal_keys_counts(tmp_path):
     path = tmp_path / "x.trace"
-    path.write_text('{"lightspeed_trace":1,"version":"0","hash":"","seed":"x","seed":7,"choices":[],"error":null}\na\n')
+    path.write_text('{"lightspeed_trace":2,"version":"0","hash":"","seed":"x","seed":7,"choices":[],"error":null}\na\n')
     header, lines = read_recording(path)
     assert (header.seed, lines) == (7, ["a"])

@@ -5,7 +5,7 @@ from model.random_scenario import random_scenario
 
 from lightspeed.actors.errors import InvalidEvent, InvalidOption
 from lightspeed.channel import Broadcast, Crash, FaultPlan, Join, Restart
-from lightspeed.faults import Poison
+from lightspeed.faults import Corrupt
 from lightspeed.testing import Scenario, Sending, Simulation
 from lightspeed.testing.scenario import OPERATOR, find, name_of
 
@@ -51,7 +51,7 @@ def test_crashes_are_sent_by_the_operator_and_events_by_their_client():
 def test_it_is_played_with_its_plan_and_options():
     scenario = Scenario.of(
         [Join("a", "x", "u", 1), Broadcast("a", "x", "p")],
-        FaultPlan((Poison("spoilt"),)),
+        FaultPlan((Corrupt("spoilt"),)),
         behaviours={"y": "lightspeed.channel:Behaviour"},
     )
     with Simulation(1) as simulation:

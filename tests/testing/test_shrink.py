@@ -5,7 +5,7 @@ from model.held_channel import witness_of
 
 from lightspeed.actors.errors import InvalidOption
 from lightspeed.channel import Behaviour, Broadcast, BroadcastMessage, FaultPlan, Join, Leave, Push, Restarts
-from lightspeed.faults import Full, Poison, Raise, Slow
+from lightspeed.faults import Corrupt, Full, Raise, Slow
 from lightspeed.testing import Case, Scenario, ScenarioOptions, Sending, play, search, shrink
 
 
@@ -45,7 +45,8 @@ class Poisoned(Scenario, frozen=True):
 
 
 def poisoned():
-    plan = FaultPlan((Slow(0.1, topic="y", times=2), Poison("spoilt", match={"payload": "p"}, topic="x"), Raise(topic="y", at=9)))
+    corrupt = Corrupt("spoilt", match={"payload": "p"}, topic="x")
+    plan = FaultPlan((Slow(0.1, topic="y", times=2), corrupt, Raise(topic="y", at=9)))
     events = [*NOISE[:5], Join("a", "x", "u", 1), *NOISE[5:], Broadcast("a", "x", "p"), *NOISE]
     sendings = tuple(Sending(event, number / 4) for number, event in enumerate(events))
     return Poisoned(sendings, plan, ScenarioOptions(rejoin="supervisor", restarts=Restarts(intensity=7), crash_timeout_s=9.0))
@@ -57,14 +58,14 @@ def test_of_a_scenario_events_faults_options_and_times_are_cut():
     scenario = small.case.scenario
     assert [sending.event for sending in scenario.sendings] == [Join("a", "x", "u", 1), Broadcast("a", "x", "p")]
     assert {sending.at_s for sending in scenario.sendings} == {scenario.rest_s} == {0.0}
-    assert [type(fault) for fault in scenario.plan.faults] == [Poison]
+    assert [type(fault) for fault in scenario.plan.faults] == [Corrupt]
     assert (scenario.options, small.case.plan, small.case.choices) == (ScenarioOptions(), FaultPlan(), ())
     assert small.failure == found.failure == "AssertionError in __call__"
 
 
 def test_a_plan_beside_the_scenario_keeps_what_it_takes():
     plain = Poisoned.of([Join("a", "x", "u", 1), Broadcast("a", "x", "p")], FaultPlan((Slow(0.1),)))
-    faults = (Slow(0.2), Poison("spoilt", match={"payload": "p"}), Slow(0.3))
+    faults = (Slow(0.2), Corrupt("spoilt", match={"payload": "p"}), Slow(0.3))
     small = shrink(play(Case(plain, plan=FaultPlan(faults, seed=4))))
     assert small.case.plan == FaultPlan(faults[1:2], seed=4)
     assert small.case.scenario.plan == FaultPlan()

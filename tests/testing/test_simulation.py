@@ -184,7 +184,7 @@ def test_what_is_put_off_by_no_time_again_and_again_is_not_waited_for(monkeypatc
 
 
 class Silent(Worker):
-    def _mortal_answer(self, envelope):
+    def _lifecycle_answer(self, envelope):
         """It answers nobody."""
 
 

@@ -3,7 +3,7 @@ import pytest
 from lightspeed.actors.process import WeakBag
 from lightspeed.actors.threaded import ThreadActor
 from lightspeed.channel import ChannelClosed
-from lightspeed.supervision.topics import Door
+from lightspeed.supervision.topics import Ingress
 
 
 class Listener(ThreadActor):
@@ -19,12 +19,12 @@ class Listener(ThreadActor):
 
 
 def test_the_last_message_goes_in_and_shuts_the_door():
-    listener, door = Listener.start(), Door()
-    door.tell(listener, "first")
-    assert not door.is_shut
-    door.tell_last(listener, "last")
-    assert door.is_shut
-    for tell in (door.tell, door.tell_last):
+    listener, ingress = Listener.start(), Ingress()
+    ingress.tell(listener, "first")
+    assert not ingress.is_shut
+    ingress.tell_last(listener, "last")
+    assert ingress.is_shut
+    for tell in (ingress.tell, ingress.tell_last):
         with pytest.raises(ChannelClosed):
             tell(listener, "too late")
     assert listener.ask("seen?") == ["first", "last", "seen?"]
@@ -32,10 +32,10 @@ def test_the_last_message_goes_in_and_shuts_the_door():
 
 
 def test_a_dead_supervisor_is_a_closed_channel():
-    listener, door = Listener.start(), Door()
+    listener, ingress = Listener.start(), Ingress()
     listener.stop()
     with pytest.raises(ChannelClosed):
-        door.tell(listener, "anybody?")
+        ingress.tell(listener, "anybody?")
     with pytest.raises(ChannelClosed):
-        door.tell_last(listener, "anybody?")
-    assert door.is_shut
+        ingress.tell_last(listener, "anybody?")
+    assert ingress.is_shut

@@ -533,7 +533,7 @@ def test_a_topic_that_only_has_much_to_do_is_waited_for_before_it_is_crashed(hel
         channel.tell(Crash("r", "x"))
         channel.subscribers("y")
         child = channel._supervisor.actor._topics["x"].live
-        child.sent, child.post.settled = child.sent + 1, child.post.settled + 1  # as if something had been handled
+        child.sent, child.cell.settled = child.sent + 1, child.cell.settled + 1  # as if something had been handled
         clock.run_for(6)
         channel.subscribers("y")
         held.go_on.set()

@@ -71,7 +71,7 @@ class Clock(Threads):
 
 def incarnations(channel):
     """Each topic actor's incarnation, asked of the actor itself."""
-    return sorted(ref.proxy().post.get().incarnation for ref in topic_actors())
+    return sorted(ref.proxy().cell.get().incarnation for ref in topic_actors())
 
 
 def test_a_crash_is_raised_inside_every_topic_actor(monkeypatch, runtime):
@@ -80,7 +80,7 @@ def test_a_crash_is_raised_inside_every_topic_actor(monkeypatch, runtime):
     died = []
 
     def spy(self, _kind, error, _traceback):
-        died.append((self.post.topic, error.reason, threading.current_thread().name))
+        died.append((self.cell.topic, error.reason, threading.current_thread().name))
         assert isinstance(error, TopicCrash)
 
     monkeypatch.setattr(TopicActor, "on_failure", spy, raising=False)
@@ -132,8 +132,8 @@ class Weak(TopicState, eq=False, gc=True, weakref=True):
 def test_a_dead_incarnation_is_let_go_at_once_and_not_when_its_window_closes(monkeypatch):
     states = []
 
-    def make_state(actor, post):
-        state = Weak(post.topic)
+    def make_state(actor, cell):
+        state = Weak(cell.topic)
         states.append(weakref.ref(state))
         return state
 
