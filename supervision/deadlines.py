@@ -4,12 +4,11 @@ import heapq
 from collections.abc import Callable
 from typing import Protocol
 
+from msgspec import Struct
+
 from lightspeed.actors.checks import YEAR_S
 from lightspeed.actors.logs import log
 from lightspeed.actors.runtime import Timer
-
-ROUNDING_S = 1e-6
-"""No wait for less: what is left may be a rounding error, by which a clock moves no further."""
 
 
 class Clock(Protocol):
@@ -67,16 +66,11 @@ class Deadlines:
         self._set_timer()
         return deadline
 
-    @property
-    def are_watched(self) -> bool:
-        """Whether it will ring; else no timer could be started, or nothing is to come."""
-        return self._rings_s < float("inf")
-
     def run_due(self) -> None:
         """Make the calls whose time has come. Call it when it has rung."""
         self._rings_s = float("inf")
         now_s = self._clock.monotonic_s()
-        while self._heap and (self._heap[0].is_off or self._heap[0].due_s <= now_s + ROUNDING_S):
+        while self._heap and (self._heap[0].is_off or self._heap[0].due_s <= now_s):
             heapq.heappop(self._heap).pass_by()
         self._set_timer()
 
@@ -101,6 +95,54 @@ class Deadlines:
         except Exception as failure:  # the world's: no more threads. Without its deadlines the rest still works.
             self._rings_s = float("inf")
             log("error", "no timer could be started for a supervisor's deadlines", error=failure)
+
+
+class Due(Struct, frozen=True, eq=False):
+    """A deadline of `Alarms`, which its owner is told when its time has come: it is to make the call."""
+
+    call: Callable[[], object]
+
+
+class Alarms:
+    """Deadlines with a timer each, for a clock that has all of them on one thread: where it jumps, none of these is moved.
+
+    For one owner's thread, but for `tell`.
+
+    Args:
+        tell: called on a thread of the clock's, with what is due.
+    """
+
+    def __init__(self, clock: Clock, tell: Callable[[Due], None]) -> None:
+        self._clock, self._tell = clock, tell
+        self._pending: dict[Due, Timer] = {}  # whichever have not rung; the clock's thread takes out its own
+
+    def add(self, delay_s: float, call: Callable[[], object]) -> Due:
+        """Have the owner told after so many seconds."""
+        due = Due(call)
+
+        def ring() -> None:
+            self._pending.pop(due, None)
+            self._tell(due)
+
+        try:
+            self._pending[due] = self._clock.call_later(delay_s, ring)
+        except Exception as failure:  # the world's: no more threads. Without its deadlines the rest still works.
+            log("error", "no timer could be started for a deadline of topics", error=failure)
+        return due
+
+    def is_pending(self, due: Due) -> bool:
+        """Whether it will ring; else it has, or was called off, or no timer could be started."""
+        return due in self._pending
+
+    def call_off(self, due: Due) -> None:
+        timer = self._pending.pop(due, None)
+        if timer is not None:
+            timer.cancel()
+
+    def clear(self) -> None:
+        """Call all of them off."""
+        for due in list(self._pending):
+            self.call_off(due)
 
 
 def _nothing() -> None:

@@ -15,7 +15,7 @@ from lightspeed.actors.runtime import ReplyTo, SupervisedRef
 from lightspeed.actors.topics.mail import Mail, RestoreMembers, TopicCell
 from lightspeed.actors.topics.rules.events import Leave, Rejoin, TopicEvent
 from lightspeed.actors.topics.rules.topic import Messages
-from lightspeed.supervision.deadlines import Deadline
+from lightspeed.supervision.deadlines import Due
 
 NONE: Any = ()  # stands for an empty list: most incarnations never need theirs
 
@@ -38,7 +38,7 @@ class Watch(Struct, eq=False):
 
     left: "dict[Incarnation, None]"
     last_end_s: float
-    deadline: Deadline | None = None
+    deadline: Due | None = None
 
 
 class Restore(Struct, gc=False):

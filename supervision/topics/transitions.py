@@ -34,13 +34,14 @@ from lightspeed.actors.topics.mail import (
 from lightspeed.actors.topics.rules.events import Crash, Restart
 from lightspeed.actors.topics.rules.outbound import System
 from lightspeed.actors.topics.rules.topic import crash_messages
-from lightspeed.supervision.deadlines import ROUNDING_S, Deadline, Deadlines
+from lightspeed.supervision.deadlines import Alarms, Due
 from lightspeed.supervision.latch import Latch, Told
-from lightspeed.supervision.messages import DeadlinePassed
 from lightspeed.supervision.topics.ingress import in_turn, kept, lose, tried
 from lightspeed.supervision.topics.messages import AskCensus, AskCrashed, AskTopic, AskTree, Close, Counted, Flush, StopAll
 from lightspeed.supervision.topics.router import BRING_MEMBERS, TopicRouter
 from lightspeed.supervision.topics.topic import Incarnation, Phase, Watch
+
+_LEAST_S = 0.001  # no wait for less: what is left may be a rounding error, by which a clock moves no further
 
 
 class TopicSupervisor(TopicRouter):
@@ -50,11 +51,11 @@ class TopicSupervisor(TopicRouter):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self._deadlines = Deadlines(self._runtime, self._ring)
-        self._windows: deque[Deadline] = deque()  # of rejoins, in the order of their ends
+        self._alarms = Alarms(self._runtime, self._ring)
+        self._windows: deque[Due] = deque()  # of rejoins, in the order of their ends
         self._at_work: dict[TopicCell, tuple[Mail, float]] = {}  # behaviours: on what, and since when
         if self._behaviours is not None:
-            self._deadlines.add(self._options.event_timeout_s / 4, self._give_up_the_stuck)
+            self._alarms.add(self._options.event_timeout_s / 4, self._give_up_the_stuck)
 
     def on_receive(self, message: Any) -> Any:
         try:
@@ -93,10 +94,10 @@ class TopicSupervisor(TopicRouter):
         log("error", "the supervisor failed", error=exception_value)
         self.on_stop()
 
-    def _ring(self) -> None:
+    def _ring(self, due: Due) -> None:
         """Called on a thread of the clock's."""
         try:
-            self.actor_ref.tell(DeadlinePassed())
+            self.actor_ref.tell(due)
         except pykka.ActorDeadError:
             pass  # its deadlines died with it
 
@@ -142,8 +143,7 @@ class TopicSupervisor(TopicRouter):
         self._deliver(one, Question(len, Told(self._report, Counted(name, order.seq))))
 
     def _wait_for_count(self, one: Incarnation, name: str, seq: int) -> None:
-        overdue = partial(self._count_overdue, name, seq, one.progress)
-        self._deadlines.add(self._options.crash_timeout_s, overdue)
+        self._alarms.add(self._options.crash_timeout_s, partial(self._count_overdue, name, seq, one.progress))
 
     def _on_counted(self, message: Counted) -> None:
         if self._is_counted_for(message.topic, message.seq):  # else its time was over before
@@ -225,7 +225,7 @@ class TopicSupervisor(TopicRouter):
     def _crash_all(self, seq: int, event: Crash, latch: Latch | None) -> None:
         log("info", "channel crashed: {}; topic actors: {}", event.reason, sum(1 for _one in self._each_live()))
         for window in self._windows:
-            window.call_off()
+            self._alarms.call_off(window)
         self._windows.clear()
         for topic, live in self._each_live():
             self._note_death(topic.name, event.reason)
@@ -295,7 +295,7 @@ class TopicSupervisor(TopicRouter):
             self._expect(watch, self._options.crash_timeout_s)
 
     def _expect(self, watch: Watch, within_s: float) -> None:
-        watch.deadline = self._deadlines.add(within_s, partial(self._overdue, watch))
+        watch.deadline = self._alarms.add(within_s, partial(self._overdue, watch))
 
     def _note_end(self, one: Incarnation) -> None:
         """It is down. Whoever stands behind it in its topic's line can start, and has its time from now."""
@@ -306,12 +306,12 @@ class TopicSupervisor(TopicRouter):
             watch, one.leaving.watch = one.leaving.watch, None
             del watch.left[one]
             if not watch.left and watch.deadline is not None:
-                watch.deadline.call_off()
+                self._alarms.call_off(watch.deadline)
 
     def _overdue(self, watch: Watch) -> None:
         """Its time is over, unless some of them came to their ends meanwhile: ten thousand take seconds."""
         rest_s = watch.last_end_s + self._options.crash_timeout_s - self._runtime.monotonic_s()
-        if rest_s <= ROUNDING_S:
+        if rest_s <= _LEAST_S:
             for one in [one for one in watch.left if one.ref is not None]:
                 self._abandon(one)  # whoever waited for it is started by this
             rest_s = self._options.crash_timeout_s
@@ -334,7 +334,7 @@ class TopicSupervisor(TopicRouter):
                     self._abandon(topic.live, TopicStuck(cell.topic, timeout_s))
                 elif topic.leaving is not None and topic.leaving.cell is cell:
                     self._abandon(topic.leaving)
-        self._deadlines.add(timeout_s / 4, self._give_up_the_stuck)
+        self._alarms.add(timeout_s / 4, self._give_up_the_stuck)
 
     def _abandon(self, one: Incarnation, stuck: TopicStuck | None = None) -> None:
         """Go on without one that does not end: from here on its reports count no more, and its cell gives it nothing.
@@ -482,8 +482,7 @@ class TopicSupervisor(TopicRouter):
         one = self._add(name, restores=True)
         one.phase = Phase.PUT_OFF
         self._go_on(name, left)
-        self._deadlines.add(delay_s, partial(self._come_up, one))
-        if not self._deadlines.are_watched:
+        if not self._alarms.is_pending(self._alarms.add(delay_s, partial(self._come_up, one))):
             self._come_up(one)
 
     def _come_up(self, one: Incarnation) -> None:
@@ -500,10 +499,11 @@ class TopicSupervisor(TopicRouter):
         cells = [one.cell for one in ones if one.phase is Phase.AWAITS_REJOIN]
         if cells:  # they are named: it comes late, and is to keep nobody who is dead
             close = partial(self._close_window, tuple((cell.topic, cell.incarnation) for cell in cells))
-            self._windows.append(self._deadlines.add(self._options.rejoin_window_s, close))
+            self._windows.append(self._alarms.add(self._options.rejoin_window_s, close))
 
     def _close_window(self, names: tuple[tuple[str, int], ...]) -> None:
-        self._windows.popleft()  # all are open equally long
+        if self._windows:  # else it was called off too late
+            self._windows.popleft()  # all are open equally long
         lives = [(self._live(name), number) for name, number in names]
         waiting = [one for one, number in lives if one and one.phase is Phase.AWAITS_REJOIN and one.cell.incarnation == number]
         started = [one for one in waiting if one.ref is not None]
@@ -525,7 +525,7 @@ class TopicSupervisor(TopicRouter):
 
     def _close(self, message: Close) -> None:
         self._ingress.shut()  # whoever told it may have been interrupted before he could
-        self._deadlines.add(message.timeout_s, self._close_overdue)
+        self._alarms.add(message.timeout_s, self._close_overdue)
         self.actor_ref.tell(StopAll())  # behind all that was accepted
 
     def _stop_all(self, _message: StopAll) -> None:
@@ -569,7 +569,7 @@ class TopicSupervisor(TopicRouter):
         while leaving := self._everyone_leaving():
             tried(self._wait_for_end, leaving[0], deadline_s)
             self._take_out(leaving[0].cell)
-        for end in (self._deadlines.clear, self._outlet.close, self._runtime.retire):
+        for end in (self._alarms.clear, self._outlet.close, self._runtime.retire):
             tried(end)
 
     def _wait_for_end(self, one: Incarnation, deadline_s: float) -> None:
@@ -599,5 +599,5 @@ _HANDLERS: dict[type, Callable[[TopicSupervisor, Any], object]] = {
     TimerFired: TopicSupervisor._on_timer,
     TopicDown: TopicSupervisor._down,
     StopAll: TopicSupervisor._stop_all,
-    DeadlinePassed: lambda supervisor, message: supervisor._deadlines.run_due(),
+    Due: lambda _supervisor, message: message.call(),
 }

@@ -1,7 +1,7 @@
 import pytest
 from stage import HandClock
 
-from lightspeed.supervision.deadlines import Deadlines
+from lightspeed.supervision.deadlines import Alarms, Deadlines
 
 
 @pytest.fixture
@@ -108,3 +108,23 @@ def test_what_is_further_off_than_any_timer_can_wait_is_set_on_the_clock_by_the_
     clock.now_s = 40_000_000.0
     deadlines.run_due()
     assert done == ["near", "far"]
+
+
+def test_an_alarm_rings_after_its_delay_unless_it_is_called_off(clock):
+    rung = []
+    alarms = Alarms(clock, rung.append)
+    dues = [alarms.add(delay_s, str) for delay_s in (2, 1)]
+    alarms.call_off(dues[0])
+    assert [alarms.is_pending(due) for due in dues] == [False, True]
+    clock.advance(3)
+    assert rung == [dues[1]]
+    assert not alarms.is_pending(dues[1])
+
+
+def test_alarms_that_are_cleared_do_not_ring(clock):
+    rung = []
+    alarms = Alarms(clock, rung.append)
+    alarms.add(1, str)
+    alarms.clear()
+    clock.advance(3)
+    assert rung == []
