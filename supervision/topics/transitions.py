@@ -9,7 +9,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
-from types import TracebackType
 from typing import Any, ClassVar
 
 import pykka
@@ -85,12 +84,7 @@ class TopicSupervisor(TopicRouter):
         finally:
             self._done.set()
 
-    def on_failure(
-        self,
-        exception_type: type[BaseException] | None,
-        exception_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def on_failure(self, exception_type: Any, exception_value: Any, traceback: Any) -> None:
         log("error", "the supervisor failed", error=exception_value)
         self.on_stop()
 
