@@ -14,8 +14,7 @@ from lightspeed.actors.errors import InvalidOption
 from lightspeed.actors.text import escaped, shown
 from lightspeed.channel import FaultPlan
 from lightspeed.cli.lines import say
-from lightspeed.cli.processes import processes
-from lightspeed.cli.seeds import Asked, Played, Player
+from lightspeed.cli.seeds import Asked, Played, Player, processes
 from lightspeed.cli.streams import read_file, tell
 from lightspeed.testing import Outcome, Scenario, pytest_file, shrink, write_recording
 

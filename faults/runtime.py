@@ -14,8 +14,7 @@ from lightspeed.faults.fault import Delay, Drop, Duplicate, FailSupervisor, Faul
 from lightspeed.faults.harm import Harm, Pauses, PutOff, pauses_of
 from lightspeed.faults.injector import Injector
 from lightspeed.faults.plan import FaultPlan
-from lightspeed.faults.supervisor import FaultySupervisor
-from lightspeed.faults.topic import FaultyTopic, Strike
+from lightspeed.faults.topic import FaultySupervisor, FaultyTopic, Strike
 from lightspeed.faults.way import FaultyWay
 from lightspeed.supervision.topics.ingress import Ingress
 from lightspeed.supervision.topics.transitions import TopicSupervisor

@@ -1,4 +1,4 @@
-"""A topic's actor in which things go wrong by plan, and answers that are lost or come late: mixins before its own class."""
+"""A topic's actor, and a supervisor, in which things go wrong by plan, and answers that are lost or late: mixins."""
 
 from collections.abc import Iterator
 from types import TracebackType
@@ -8,15 +8,16 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lightspeed.actors.errors import InjectedFault
-from lightspeed.actors.runtime import ReplyTo
+from lightspeed.actors.runtime import DECLINED, ReplyTo
 from lightspeed.actors.topics.actor import TopicActor
-from lightspeed.actors.topics.mail import Delivery, TopicCell, TopicEmpty
+from lightspeed.actors.topics.mail import Delivery, Order, TopicCell, TopicEmpty
 from lightspeed.actors.topics.rules.events import Broadcast, Push
 from lightspeed.actors.topics.rules.outbound import Reply as ReplyMessage
 from lightspeed.actors.topics.rules.outbound import error
 from lightspeed.actors.topics.rules.topic import Messages
-from lightspeed.faults.fault import Corrupt, DelayReply, Fault, Full, Hang, LoseReply, Place, Raise, Slow
+from lightspeed.faults.fault import Corrupt, DelayReply, FailSupervisor, Fault, Full, Hang, LoseReply, Place, Raise, Slow
 from lightspeed.faults.harm import Harm, PutOff
+from lightspeed.supervision.topics.transitions import TopicSupervisor
 
 
 class FaultyOutlet:
@@ -221,3 +222,46 @@ _ACTS: dict[type[Fault], Any] = {
     LoseReply: FaultyTopic._spoil_reply,
     DelayReply: FaultyTopic._spoil_reply,
 }
+
+
+if TYPE_CHECKING:
+    _Supervisor = TopicSupervisor
+else:
+    _Supervisor = object  # the faulty runtime mixes it into the role
+
+
+class FaultySupervisor(_Supervisor):
+    """It fails within its own handling of an event, where any bug of it would show, and once: its end is orderly."""
+
+    harm: ClassVar[Harm]
+    _doom: tuple[Delivery, Exception] | None = None
+    """At which event it fails, and of what."""
+
+    def receive_inline(self, delivery: Any) -> object:
+        return DECLINED  # a fault is no caller's
+
+    def on_receive(self, message: Any) -> Any:
+        if type(message) is Strike:
+            if self._doom is None and self.harm.injector.fire(message.index, ""):
+                raise InjectedFault(message.fault.text)
+            return None
+        if type(message) is Delivery and self._doom is None and not self._closing:
+            failure = self._judge(message)
+            if failure is not None:
+                self._doom, self._is_plain = (message, failure), False
+        return super().on_receive(message)
+
+    def _judge(self, delivery: Delivery) -> Exception | None:
+        request = delivery.request
+        try:
+            for fault in self.harm.injector.due("supervisor", request.topic, lambda: request, self.harm.elapsed_s()):
+                assert isinstance(fault, FailSupervisor)
+                return InjectedFault(fault.text)
+        except Exception as error:  # what a `when` of the user's raised
+            return error
+        return None
+
+    def _handle(self, mail: Delivery | Order) -> None:
+        if self._doom is not None and self._doom[0] is mail:
+            raise self._doom[1]
+        super()._handle(mail)

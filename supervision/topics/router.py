@@ -226,14 +226,14 @@ class TopicRouter(_Role):
     def _has_enough(self, one: Incarnation) -> bool:
         """Whether so many events wait for one that was put off that another one may not. Questions don't count."""
         most = self._options.restarts.max_waiting
-        if one.phase is not Phase.PUT_OFF or len(one.waiting) < most:
+        if one.phase is not Phase.BACKOFF or len(one.waiting) < most:
             return False
         return sum(type(mail) is Delivery for mail in one.waiting) >= most
 
     def _start(self, one: Incarnation) -> None:
         """Start the actor and send it all that waited, unless one of the topic is still leaving."""
         topic = self._topics[one.cell.topic]
-        if one.phase is Phase.PUT_OFF:
+        if one.phase is Phase.BACKOFF:
             return
         if topic.leaving is not None and topic.leaving is not one:
             if one.awaits_members and one.restore is not None and not one.restore.seq:
@@ -346,7 +346,7 @@ class TopicRouter(_Role):
     def _start_successor(self, topic: Topic, of: Incarnation) -> None:
         """Start who comes next in the topic. One that only awaits rejoins is not needed where nobody was a member."""
         one = topic.leaving or topic.live
-        if one is None or one.ref is not None or one.phase is Phase.PUT_OFF:
+        if one is None or one.ref is not None or one.phase is Phase.BACKOFF:
             return
         has_work = any(type(mail) is not Question for mail in one.waiting)
         if one.phase is not Phase.AWAITS_REJOIN or of.cell.members or topic.rejoins or has_work:
@@ -503,7 +503,7 @@ class TopicRouter(_Role):
         trees |= {name: self._tree(name, why) for name, why in self._life.down.items()}
         trees |= {name: self._tree(name, "stopping", topic.leaving) for name, topic in self._leaving.items()}
         for topic, live in self._each_live():
-            phase: TreePhase = "restarting" if live.phase is Phase.PUT_OFF else "starting" if live.ref is None else "running"
+            phase: TreePhase = "restarting" if live.phase is Phase.BACKOFF else "starting" if live.ref is None else "running"
             trees[topic.name] = self._tree(topic.name, phase, live, topic.count())
         message.reply.set(("crashed" if crashed else "running", trees))
 

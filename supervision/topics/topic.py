@@ -23,7 +23,7 @@ NONE: Any = ()  # stands for an empty list: most incarnations never need theirs
 class Phase(Enum):
     """Where an incarnation stands, as its supervisor sees it; drawn in docs/design.md."""
 
-    PUT_OFF = "put off"
+    BACKOFF = "backoff"
     """It comes up after its backoff. Until then it has no actor, and what it is sent waits."""
     AWAITS_REJOIN = "awaits rejoin"
     """It stands for one that ended, and nobody has come back yet: it is stopped when its rejoin window closes."""
@@ -93,7 +93,7 @@ class Incarnation(Struct, eq=False, gc=False):
     @property
     def awaits_members(self) -> bool:
         """Whether it can't be started yet, since one that may leave it members has not ended."""
-        return self.ref is None and self.restore is not None and self.restore.is_ours and self.phase is not Phase.PUT_OFF
+        return self.ref is None and self.restore is not None and self.restore.is_ours and self.phase is not Phase.BACKOFF
 
     @property
     def is_settled(self) -> bool:

@@ -124,7 +124,7 @@ class TopicSupervisor(TopicRouter):
             self._behind.append(order)
         elif name in self._counted:
             self._counted[name].append(order)
-        elif live is None or live.phase is Phase.PUT_OFF or live.is_settled or not isinstance(order.request, Crash):
+        elif live is None or live.phase is Phase.BACKOFF or live.is_settled or not isinstance(order.request, Crash):
             self._carry_out(order, order.request)
         else:
             self._count(live, order)
@@ -182,7 +182,7 @@ class TopicSupervisor(TopicRouter):
     def _carry_out(self, order: Order, event: Crash | Restart) -> None:
         name = event.topic
         live = None if name is None else self._live(name)
-        exists = live is not None and (live.phase is Phase.PUT_OFF or self._topics[live.cell.topic].count() > 0)
+        exists = live is not None and (live.phase is Phase.BACKOFF or self._topics[live.cell.topic].count() > 0)
         before = self._life.crashed, name in self._life.down
         answer = self._life.answer(event, topic_exists=exists)
         if answer is not None and (self._life.crashed, name in self._life.down) == before:
@@ -207,7 +207,7 @@ class TopicSupervisor(TopicRouter):
         self._note_death(name, event.reason)
         messages = crash_messages(name, self._topics[name].members(), event.reason)
         self._emit(seq, name, messages, latch.part() if latch is not None else None)
-        if one.phase is Phase.PUT_OFF:
+        if one.phase is Phase.BACKOFF:
             self._drop(one)
             return
         is_down = self._end_by_crash(one, seq, event)
@@ -223,7 +223,7 @@ class TopicSupervisor(TopicRouter):
         self._windows.clear()
         for topic, live in self._each_live():
             self._note_death(topic.name, event.reason)
-            if live.phase is Phase.PUT_OFF:
+            if live.phase is Phase.BACKOFF:
                 self._drop(live)
             else:
                 self._end_by_crash(live, seq, event)
@@ -458,7 +458,7 @@ class TopicSupervisor(TopicRouter):
                 self._answer(mail, "topic_crashed")
             else:
                 live = self._live(name)
-                if live is None or (live.phase is Phase.PUT_OFF and isinstance(mail.reply, Told)):
+                if live is None or (live.phase is Phase.BACKOFF and isinstance(mail.reply, Told)):
                     self._answer(mail, "")  # to count does not wait for a backoff
                 else:
                     self._deliver(live, mail)
@@ -474,13 +474,13 @@ class TopicSupervisor(TopicRouter):
 
     def _put_off(self, name: str, delay_s: float, left: deque[Mail]) -> None:
         one = self._add(name, restores=True)
-        one.phase = Phase.PUT_OFF
+        one.phase = Phase.BACKOFF
         self._go_on(name, left)
         if not self._alarms.is_pending(self._alarms.add(delay_s, partial(self._come_up, one))):
             self._come_up(one)
 
     def _come_up(self, one: Incarnation) -> None:
-        if self._live(one.cell.topic) is not one or one.phase is not Phase.PUT_OFF:
+        if self._live(one.cell.topic) is not one or one.phase is not Phase.BACKOFF:
             return
         is_awaited = any(type(mail) is Delivery and type(mail.request) in BRING_MEMBERS for mail in one.waiting)
         one.phase = Phase.RUNNING if is_awaited else Phase.AWAITS_REJOIN

@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from lightspeed.channel import FaultPlan
-from lightspeed.cli.processes import processes, without_interrupts
-from lightspeed.cli.seeds import Asked
+from lightspeed.cli.seeds import Asked, processes, without_interrupts
 
 PLAYS = """
 import os, sys, time

@@ -322,7 +322,7 @@ def gives_up_at_once(look):
 
 def but_for_put_off(nobody):
     """Where a topic waits for its backoff, nobody is in it."""
-    return lambda answer: lambda topic: nobody if topic.live.phase is Phase.PUT_OFF else answer(topic)
+    return lambda answer: lambda topic: nobody if topic.live.phase is Phase.BACKOFF else answer(topic)
 
 
 @contextmanager
