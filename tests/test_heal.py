@@ -219,13 +219,19 @@ def test_ctrl_c_leaves_the_terminal_as_it_was():
 SHELL = f"""
 import os, signal, subprocess, sys
 demo = subprocess.Popen([sys.executable, "{HEAL}"], process_group=0)
-signal.signal(signal.SIGUSR1, lambda *_: os.kill(demo.pid, signal.SIGTSTP))
-signal.signal(signal.SIGUSR2, lambda *_: os.kill(demo.pid, signal.SIGCONT))
-status = os.waitpid(demo.pid, os.WUNTRACED)[1]
-while os.WIFSTOPPED(status):
-    print("it is stopped", flush=True)
-    status = os.waitpid(demo.pid, os.WUNTRACED)[1]
-sys.exit(os.WEXITSTATUS(status))
+# They are taken, and not handled: a signal that came just before `waitpid` would be handled behind it.
+signals = {{signal.SIGUSR1, signal.SIGUSR2, signal.SIGCHLD}}
+signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+while True:
+    taken = signal.sigwait(signals)
+    if taken != signal.SIGCHLD:
+        os.kill(demo.pid, signal.SIGTSTP if taken == signal.SIGUSR1 else signal.SIGCONT)
+        continue
+    pid, status = os.waitpid(demo.pid, os.WUNTRACED | os.WNOHANG)
+    if pid and os.WIFSTOPPED(status):
+        print("it is stopped", flush=True)
+    elif pid:
+        sys.exit(os.WEXITSTATUS(status))
 """
 
 
