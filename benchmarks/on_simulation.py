@@ -1,8 +1,11 @@
 """Our simulation: how many steps it makes in a second, and how long a day of virtual time takes."""
 
-from model.random_scenario import random_scenario
+from collections.abc import Callable
+
 from stopwatch import Stopwatch, expect
 
+from lightspeed.channel import Crash, FaultPlan, Restart
+from lightspeed.faults import Hang, LoseReply, Raise, Slow
 from lightspeed.testing import Case, Client, Simulation, play
 
 TOPICS = ("room:1", "room:2", "room:3")
@@ -10,7 +13,7 @@ ALIVE_EACH_S = 30
 
 
 def steps(clients: int, events: int) -> dict[str, float]:
-    """Clients join, come again, leave, broadcast and push, drawn by lot; every invariant of a relay is looked at."""
+    """Clients join, come again, leave, broadcast and push, drawn by lot."""
     with Simulation(seed=1) as simulation:
         channel = simulation.channel()
         senders = [simulation.client(channel, f"client:{number}") for number in range(clients)]
@@ -37,22 +40,36 @@ def _send(simulation: Simulation, client: Client, topic: str) -> None:
 
 
 def random_with(runs: int, events: int) -> dict[str, float]:
-    """Random scenarios in which things go wrong, as `lightspeed simulate` plays them: each with its own channel."""
-    return _random(runs, events, faults=True)
+    """Random runs in which things go wrong, each with its own channel."""
+    return _random(runs, _play_of(events, FaultPlan((Raise(every=7), Slow(0.5, every=11), LoseReply(every=13), Hang(at=20)))))
 
 
 def random_without(runs: int, events: int) -> dict[str, float]:
     """The same with no faults but crashes and restarts."""
-    return _random(runs, events, faults=False)
+    return _random(runs, _play_of(events, None))
 
 
-def _random(runs: int, events: int, *, faults: bool) -> dict[str, float]:
-    cases = [Case(random_scenario(seed, events, faults=faults), seed) for seed in range(runs)]
+def _play_of(events: int, faults: FaultPlan | None) -> Callable[[Simulation], None]:
+    def drawn(simulation: Simulation) -> None:
+        channel = simulation.channel(faults=faults, rejoin="supervisor")
+        clients = [simulation.client(channel, f"client:{number}") for number in range(4)]
+        for number in range(events):
+            _send(simulation, simulation.random.choice(clients), simulation.random.choice(TOPICS))
+            if number % 10 == 9:
+                topic = simulation.random.choice((None, *TOPICS))
+                clients[0].send(Crash("drawn", topic))
+                clients[0].send(Restart(topic))
+        simulation.run_for(60)
+
+    return drawn
+
+
+def _random(runs: int, drawn: Callable[[Simulation], None]) -> dict[str, float]:
     made = 0
     with Stopwatch() as watch:
-        for case in cases:
-            outcome = play(case)
-            expect(outcome.error is None, f"seed {case.seed}: {outcome.error}")
+        for seed in range(runs):
+            outcome = play(Case(drawn, seed))
+            expect(outcome.error is None, f"seed {seed}: {outcome.error}")
             made += outcome.steps
     return {"step": watch.micros_each(made)}
 
