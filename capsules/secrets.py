@@ -23,7 +23,7 @@ _USES = (
 
 
 class Token:
-    """It can be held, compared and passed on. Whoever uses it gets a `TokenUsed` that says what it was."""
+    """A token can be held, compared and passed on. Whoever uses it gets a `TokenUsed` that says what it was."""
 
     __slots__ = ("_what",)
     _what: str
@@ -124,7 +124,7 @@ def _of_text(text: str) -> Iterable[str]:
 
 
 def _within(value: Any) -> Iterator[Any]:
-    """It and all that is in it, once each; so deep and so round as it may be."""
+    """A value and all that is in it, once each; so deep and so round as it may be."""
     waiting, seen = [value], set[int]()
     while waiting and len(seen) < _MOST:
         value = waiting.pop()

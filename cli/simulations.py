@@ -32,13 +32,13 @@ def _add_simulate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     simulate.add_argument("scenario", metavar="SCENARIO", nargs="?", help="what to play; see below")
     seeds = simulate.add_mutually_exclusive_group()
     seeds.add_argument("--seeds", type=_count, metavar="N", help="how many; default 100, with --sweep and --exhaust 1")
-    seeds.add_argument("--seed", type=_number, metavar="S", help="this one alone")
-    simulate.add_argument("--from", type=_number, default=0, dest="first", metavar="S", help="the first seed; default 0")
+    seeds.add_argument("--seed", type=whole_number, metavar="S", help="this one alone")
+    simulate.add_argument("--from", type=whole_number, default=0, dest="first", metavar="S", help="the first seed; default 0")
     simulate.add_argument("--scheduler", choices=["random", "priority", "round_robin"], default="random", help="default random")
     simulate.add_argument("--plan", metavar="FILE", help="faults for every channel: a FaultPlan as JSON")
     way = simulate.add_mutually_exclusive_group()
     way.add_argument("--sweep", action="store_true", help="with each seed once more for each message, with a crash there")
-    way.add_argument("--exhaust", type=_number, metavar="BOUND", help="every order with so many changes of turns")
+    way.add_argument("--exhaust", type=whole_number, metavar="BOUND", help="every order with so many changes of turns")
     most = "with --exhaust: no more than so many orders of a seed; default 10,000"
     simulate.add_argument("--most", type=_count, default=10_000, metavar="N", help=most)
     simulate.add_argument("--jobs", type=_count, default=1, metavar="N", help="so many processes at once; default 1")
@@ -61,14 +61,15 @@ def _add_replay(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     replay.set_defaults(run=_replay)
 
 
-def _number(text: str) -> int:
+def whole_number(text: str) -> int:
+    """An argument that is a whole number."""
     if not (text.isascii() and text.isdecimal() and len(text) <= 15):
         raise argparse.ArgumentTypeError(f"must be a whole number from 0 up, of at most 15 digits, got {text!r}")
     return int(text)
 
 
 def _count(text: str) -> int:
-    if _number(text) < 1:
+    if whole_number(text) < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number from 1 up, got {text!r}")
     return int(text)
 

@@ -15,6 +15,7 @@ from lightspeed.actors.errors import InvalidOption
 from lightspeed.actors.text import escaped
 from lightspeed.channel import Behaviour, FaultPlan
 from lightspeed.cli.lines import LineFile, OutputFailed, say
+from lightspeed.cli.simulations import whole_number
 from lightspeed.cli.streams import read_file, tell
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def add_storm(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     storm.add_argument("--topics", type=_count, default=500, metavar="N", help="how many topics; default 500")
     storm.add_argument("--clients", type=_count, default=2000, metavar="N", help="how many clients at once; default 2,000")
     storm.add_argument("--threads", type=_count, default=4, metavar="N", help="how many threads send for them; default 4")
-    storm.add_argument("--seed", type=_seed, default=1, metavar="N", help="of the events and of its own plan; default 1")
+    storm.add_argument("--seed", type=whole_number, default=1, metavar="N", help="of the events and of its own plan; default 1")
     storm.add_argument(
         "--plan", metavar="FILE", help="a fault plan as JSON; default: one of its own, with something of every kind"
     )
@@ -83,12 +84,6 @@ def _seconds(text: str) -> float:
 def _count(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and int(text[:8]) >= 1 and len(text) <= 7):
         raise argparse.ArgumentTypeError(f"must be a whole number from 1 to 9999999, got {text!r}")
-    return int(text)
-
-
-def _seed(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and len(text) <= 15):
-        raise argparse.ArgumentTypeError(f"must be a whole number from 0 up, of at most 15 digits, got {text!r}")
     return int(text)
 
 

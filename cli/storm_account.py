@@ -63,11 +63,11 @@ class Accounts:
         self._arrive(event)
 
     def refuse(self, event: TopicEvent) -> None:
-        """Its sender was told that the channel is closed. It may have been accepted, if the supervisor failed over it."""
+        """The event's sender was told that the channel is closed. It may have been accepted, if the supervisor failed over it."""
         self._excuses[event.client_id]["refused: the channel was closed"] += 1 + self._doubled[event]
 
     def strike(self, fault: Fault, event: TopicEvent | None) -> None:
-        """The fault has acted on it, or in a hook, where there is none."""
+        """The fault has acted on the event, or in a hook, where there is none."""
         if event is None:
             return
         if isinstance(fault, Drop):
@@ -87,7 +87,7 @@ class Accounts:
             self._excuses[event.client_id]["lost on purpose: lose_reply"] += 1
 
     def hear(self, message: Outbound, fate: str | None = None) -> None:
-        """It came out of the channel.
+        """The message came out of the channel.
 
         Args:
             fate: what became of its event. None, the default: what the message says.
@@ -100,7 +100,7 @@ class Accounts:
             self._come_out(message, fate or "handled: push")
 
     def bury(self, letter: DeadLetter) -> None:
-        """It is a dead letter. What came too late or from a stopping topic answers nothing: its event was answered."""
+        """Count a dead letter. What came too late or from a stopping topic answers nothing: its event was answered."""
         fate = f"dead letter: {letter.why}"
         if letter.why == "undelivered":
             self.hear(letter.what, fate)
@@ -108,7 +108,7 @@ class Accounts:
             self._answer(letter.what.client_id, fate)
 
     def balance(self, late: int) -> Account:
-        """Everything has come out that ever will.
+        """Settle the accounts: everything has come out that ever will.
 
         Args:
             late: so many events and replies the channel itself counts as delayed beyond its end.

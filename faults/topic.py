@@ -37,7 +37,7 @@ class FaultyOutlet:
             mail.reply = None if mail.reply is None else _LateReply(mail.reply, fault.seconds, self._put_off)
 
     def mend(self) -> None:
-        """It was handled."""
+        """The event was handled: lose and delay no more."""
         self._loses, self._delay_s = False, 0.0
 
     def put(self, seq: int, topic: str | None, messages: Messages, reply: ReplyTo | None, value: Any = None) -> bool:
@@ -231,7 +231,7 @@ else:
 
 
 class FaultySupervisor(_Supervisor):
-    """It fails within its own handling of an event, where any bug of it would show, and once: its end is orderly."""
+    """A supervisor that fails by plan within its handling of an event, where any bug would show, and once: its end is orderly."""
 
     harm: ClassVar[Harm]
     _doom: tuple[Delivery, Exception] | None = None

@@ -200,5 +200,5 @@ def is_supervisor(child: SupervisedChild) -> bool:
 
 
 def view_of(child: SupervisedChild) -> ChildView:
-    """It as others may see it."""
+    """A child as others may see it."""
     return ChildView(child.spec.id, child.ref, child.phase.value, child.spec.kind, is_supervisor(child), child.tries)

@@ -201,7 +201,7 @@ class SupervisorRef(PooledRef):
         return views
 
     def count_children(self, *, timeout_s: float | None = TIMEOUT_S) -> ChildCounts:
-        """How many there are. Answered at once, whatever else is under way."""
+        """The number of children, by kind. Answered at once, whatever else is under way."""
         counts: ChildCounts = self._call("count_children", CountChildren(), timeout_s)
         return counts
 

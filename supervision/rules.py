@@ -111,7 +111,7 @@ class BackoffState(Struct, frozen=True, gc=False):
     """When the child has come up since: its quiet time runs from then. None: it has not."""
 
     def up(self, now_s: float) -> "BackoffState":
-        """The same, of a child that is up now."""
+        """The state of the backoff of a child that is up now."""
         return BackoffState(self.base_s, now_s)
 
 

@@ -68,7 +68,7 @@ class ChildSteps:
         return ref
 
     def come_up(self, child: SupervisedChild) -> None:
-        """Its on_start has returned."""
+        """Note that a child is up: its on_start has returned."""
         child.phase = Phase.UP
         if child.backoff is not None:
             child.backoff = child.backoff.up(self._clock.monotonic_s())

@@ -242,7 +242,7 @@ class SimulatedPool(ActorPool):
             raise broken
 
     def _let_go(self, actor: Any) -> None:
-        """It has been run, and is idle or lines up again."""
+        """Take an actor that has been run out of the scheduled; it is idle, or lines up again."""
         del self.scheduled[id(actor)]
         if actor._pooled_inbox:
             self.schedule_rest(actor)

@@ -167,6 +167,6 @@ def first_failing(cases: Iterable[Case], found: Outcome) -> Outcome | None:
 
 
 def reseeded(case: Case, seeds: Iterable[int]) -> Iterator[Case]:
-    """The same with the choices of other seeds: what is left of it after a cut may fail by another order only."""
+    """A case with the choices of other seeds: what is left of it after a cut may fail by another order only."""
     for seed in seeds:
         yield replace(case, seed=seed, choices=None)

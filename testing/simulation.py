@@ -198,12 +198,12 @@ class Simulation:
 
     @property
     def now_ms(self) -> int:
-        """The same for events, in whole milliseconds."""
+        """Virtual time for events, in whole milliseconds since the simulation began."""
         return int(self.pool.clock.now_s * 1000)
 
     @property
     def steps(self) -> int:
-        """How many there were."""
+        """The number of steps that were made."""
         return self.pool.steps
 
     @property

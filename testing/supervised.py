@@ -69,7 +69,7 @@ class SimulatedSupervisor(Supervisor):
         return next((child.ref for child in self._table if child.spec.id == child_id), None)
 
     def looked_at(self, tree: Tree | None, error: Exception | None) -> None:
-        """Its tree was asked for, and was this; or the call has raised this. For a subclass that holds it against what is so."""
+        """The supervisor's tree was asked for, and was this, or the call has raised this: for a subclass that looks at it."""
 
     def see(self, spec: Any) -> Any:
         """The spec of a child that takes part."""

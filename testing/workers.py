@@ -19,7 +19,7 @@ class Starts:
 
 
 class TreeWorker(PooledActor):
-    """It does what it is told: `fail`, `end`, `shut down`, and whatever else is no matter."""
+    """A worker that does what it is told: `fail`, `end`, `shut down`, and whatever else is no matter."""
 
     def __init__(self, starts: Starts, *, pool: SimulatedPool) -> None:
         super().__init__(pool=pool)
@@ -34,20 +34,20 @@ class TreeWorker(PooledActor):
             self.stop()
 
     def hang(self, seconds: float, message: object) -> None:
-        """It is not run for so long; then it gets the message."""
+        """Hang: the actor is not run for so long, and then gets the message."""
         self.home.pause(self, message)
         self.home.call_later(seconds, lambda: self.home.resume(self))
 
 
 class Starting(TreeWorker):
-    """Its start is code of its own, so that it takes a turn."""
+    """A worker whose start is code of its own, so that it takes a turn."""
 
     def on_start(self) -> None:
         pass
 
 
 class LateStopping(TreeWorker):
-    """Its stop is."""
+    """A worker whose stop is code of its own, so that it takes a turn."""
 
     def on_stop(self) -> None:
         pass
@@ -89,7 +89,7 @@ class Fleeting(Starting):
 
 
 class SlowStart(TreeWorker):
-    """It is up, or would be, so much later; a stop that it is told waits as long."""
+    """A worker that is up, or would be, so much later; a stop that it is told waits as long."""
 
     for_s = _SLOW_S
 

@@ -16,7 +16,7 @@ _KEPT_BYTES = 10_000_000
 
 
 class DeadLetter(Struct, frozen=True):
-    """One of them."""
+    """A message or an event that was given out or accepted, and reaches nobody."""
 
     topic: str | None
     """None: it was about the channel itself."""
@@ -58,7 +58,7 @@ class DeadLetters:
 
     @property
     def count(self) -> int:
-        """How many there were in all."""
+        """The number of dead letters in all."""
         return self._count
 
     def read(self) -> tuple[DeadLetter, ...]:

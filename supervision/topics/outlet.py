@@ -1,6 +1,6 @@
 """Where what the topics emitted goes: the outbox, until it is flushed; or a sink, the user's code that gets each message.
 
-With a sink each topic has a lane, and so have the messages of the channel itself. Whoever puts into a lane that nobody empties
+With a sink each topic has a queue, and so have the messages of the channel itself. Whoever puts into a queue that nobody empties
 empties it: each topic's messages come in order and one at a time, and a sink that is slow with what a topic actor gave out holds
 up that topic only. The supervisor never runs a sink: for what it answers itself (refusals, `System`) it rings the one
 `SinkActor`, where a sink that is slow with one such answer holds up the others.
@@ -93,7 +93,7 @@ _Call = tuple[Outbound, None, None] | tuple[None, ReplyTo, Any]
 """A message for the sink, or a reply that is given the value when it comes to it."""
 
 
-class _Lane:
+class _Queue:
     __slots__ = ("busy", "calls", "is_in_sink")
 
     def __init__(self) -> None:
@@ -103,49 +103,49 @@ class _Lane:
 
 
 class SinkQueues:
-    """One lock guards the table of lanes and what is in them; no user code runs under it."""
+    """One lock guards the table of queues and what is in them; no user code runs under it."""
 
     def __init__(self, sink: Sink, runtime: Runtime, dead_letters: DeadLetters) -> None:
         self._sink = sink.tell if isinstance(sink, pykka.ActorRef) else sink
         self._runtime, self._dead_letters = runtime, dead_letters
         self._lock = threading.Lock()
-        self._lanes: dict[str | None, _Lane] = {}
+        self._queues: dict[str | None, _Queue] = {}
         self._actor = runtime.start(SinkActor, self)
 
     def put(self, seq: int, topic: str | None, messages: Messages, reply: ReplyTo | None, value: Any = None) -> bool:
         with self._lock:
-            lane = self._lanes.setdefault(topic, _Lane())
+            queue = self._queues.setdefault(topic, _Queue())
             for message in messages:
-                lane.calls.append((message, None, None))
+                queue.calls.append((message, None, None))
             if reply is not None:
-                lane.calls.append((None, reply, value))
-            return not lane.busy
+                queue.calls.append((None, reply, value))
+            return not queue.busy
 
     def deliver(self, topic: str | None) -> None:
         with self._lock:
-            lane = self._lanes.get(topic)
-            if lane is None or lane.busy:
+            queue = self._queues.get(topic)
+            if queue is None or queue.busy:
                 return
-            lane.busy = True
+            queue.busy = True
         while True:
             with self._lock:
-                if self._lanes.get(topic) is not lane:
+                if self._queues.get(topic) is not queue:
                     return  # abandoned while the sink was at work
-                if not lane.calls:
-                    del self._lanes[topic]
+                if not queue.calls:
+                    del self._queues[topic]
                     return
-                message, reply, value = lane.calls.popleft()
+                message, reply, value = queue.calls.popleft()
             if message is not None:
-                lane.is_in_sink = True
+                queue.is_in_sink = True
                 self._hand_over(topic, message)
-                lane.is_in_sink = False
+                queue.is_in_sink = False
             elif reply is not None:
                 reply.set(value)
 
     def is_at_work(self, topic: str) -> bool:
         """Whether the sink has been given something of the topic's and has not returned."""
-        lane = self._lanes.get(topic)
-        return lane is not None and lane.is_in_sink
+        queue = self._queues.get(topic)
+        return queue is not None and queue.is_in_sink
 
     def ring(self, topic: str | None) -> None:
         """Have the sink actor deliver: this does not block. Only where that actor was stopped from outside, deliver here."""
@@ -155,19 +155,19 @@ class SinkQueues:
             self.deliver(topic)
 
     def settle(self, latch: Latch) -> None:
-        """Have the latch wait for all that is in the lanes now."""
+        """Have the latch wait for all that is in the queues now."""
         with self._lock:
-            for lane in self._lanes.values():
-                lane.calls.append((None, latch.part(), None))
+            for queue in self._queues.values():
+                queue.calls.append((None, latch.part(), None))
 
     def abandon(self, topic: str) -> None:
-        """Leave the call that does not return to itself; what waited behind it goes on in a lane of its own."""
+        """Leave the call that does not return to itself; what waited behind it goes on in a queue of its own."""
         with self._lock:
-            stuck = self._lanes.pop(topic, None)
+            stuck = self._queues.pop(topic, None)
             if stuck is None:
                 return
-            lane = self._lanes[topic] = _Lane()
-            lane.calls = stuck.calls
+            queue = self._queues[topic] = _Queue()
+            queue.calls = stuck.calls
         self.ring(topic)
 
     def close(self) -> None:
@@ -177,9 +177,9 @@ class SinkQueues:
     def give_up(self) -> None:
         """The channel is closed, and somebody has not come back from the sink: what waits behind that goes nowhere."""
         with self._lock:
-            lanes, self._lanes = self._lanes, {}
-        for topic, lane in lanes.items():
-            for message, reply, value in lane.calls:
+            queues, self._queues = self._queues, {}
+        for topic, queue in queues.items():
+            for message, reply, value in queue.calls:
                 if message is not None:
                     self._dead_letters.add(DeadLetter(topic, 0, "undelivered", message))
                 elif reply is not None:
@@ -198,9 +198,9 @@ class SinkQueues:
 class SinkActor(_Role):
     """Runs the sink for what the supervisor answers itself."""
 
-    def __init__(self, lanes: SinkQueues) -> None:
+    def __init__(self, queues: SinkQueues) -> None:
         super().__init__()
-        self._lanes = lanes
+        self._queues = queues
 
     def on_receive(self, message: Any) -> None:
-        self._lanes.deliver(message)
+        self._queues.deliver(message)

@@ -74,7 +74,7 @@ class TopicRouter(_Role):
         self._brings_back = options.rejoin == "supervisor"
         # With a sink, to let a topic handle something is to run the user's code, and that is no caller's business.
         self._is_ours_alone = isinstance(outlet, Outbox)
-        self._handles_here = self._is_ours_alone and getattr(runtime, "handles_inline", False)
+        self._handles_inline = self._is_ours_alone and getattr(runtime, "handles_inline", False)
         self._behaviours, self._own_thread = options.behaviours or None, options.own_thread or None
         self._noted = 0  # topics' members, so often
         self._reports_to = self._report  # one for all of them
@@ -101,19 +101,19 @@ class TopicRouter(_Role):
             return DECLINED
         topic = self._topics.get(delivery.request.topic)
         if topic is None:
-            return self._begin_here(delivery)
+            return self._begin_inline(delivery)
         live = topic.live
-        if live is None or live.phase is not _RUNNING or not live.runs_here or live.ref is None:
+        if live is None or live.phase is not _RUNNING or not live.runs_inline or live.ref is None:
             return DECLINED
         delivery.seq = self._seq = self._seq + 1
         return None if live.ref.handle_inline(delivery) else DECLINED
 
-    def _begin_here(self, delivery: Delivery) -> object:
+    def _begin_inline(self, delivery: Delivery) -> object:
         """Nothing is known of the topic. If it gets an actor, it keeps it only with a member."""
         name, topics = delivery.request.topic, self._topics
         if name in self._life.down or type(delivery.request) not in BRING_MEMBERS:
             return DECLINED
-        live = self._make_here(name)
+        live = self._make_inline(name)
         if live is None:
             return DECLINED
         assert live.ref is not None
@@ -126,12 +126,12 @@ class TopicRouter(_Role):
             if not live.cell.members:
                 del topics[name]
 
-    def _make_here(self, name: str) -> Incarnation | None:
+    def _make_inline(self, name: str) -> Incarnation | None:
         """An incarnation, with its actor, in nobody's table yet; None where it is not for a caller's thread.
 
         Only what runs no code of the user's, and needs no thread, is.
         """
-        if not self._handles_here or (self._own_thread is not None and self._own_thread.find(name)):
+        if not self._handles_inline or (self._own_thread is not None and self._own_thread.find(name)):
             return None
         if self._behaviours is not None and self._behaviours.find(name) is not None:
             return None
@@ -163,7 +163,7 @@ class TopicRouter(_Role):
         self._deliver(live, delivery)
 
     def _strike(self, delivery: Delivery, incarnation: int) -> None:
-        """It is refused, since its topic is down: whoever wanted to leave does not come back with it."""
+        """Strike off who wanted to leave a topic that is down, and is refused: it does not come back with the topic."""
         topic = self._topics.get(delivery.request.topic)
         if self._brings_back and topic is not None and topic.trouble is not None:
             topic.trouble.strike(delivery.request, incarnation)
@@ -187,14 +187,16 @@ class TopicRouter(_Role):
         """
         self._incarnation += 1
         topic = self._topics.pop(name, None) or Topic(name)
-        cell = TopicCell(name, self._incarnation, self._outlet, self._reports_to, self._in_flight, behaved=self._behaved(topic))
+        cell = TopicCell(
+            name, self._incarnation, self._outlet, self._reports_to, self._in_flight, behaved=self._make_behaved(topic)
+        )
         phase = Phase.AWAITS_REJOIN if restores else _RUNNING
         live = topic.live = Incarnation(cell, phase, self._is_ours_alone and cell.behaved is None)
         live.restore = Restore(self._brings_back) if restores else None
         self._topics[name] = topic
         return live
 
-    def _behaved(self, topic: Topic) -> Behaved | None:
+    def _make_behaved(self, topic: Topic) -> Behaved | None:
         make = None if self._behaviours is None else self._behaviours.find(topic.name)
         if make is None:
             return None
@@ -220,7 +222,7 @@ class TopicRouter(_Role):
             one.keep(mail)
             self._touched[one] = None
             self._start(one)
-        elif not (one.runs_here and ref.tell_inline(mail)):
+        elif not (one.runs_inline and ref.tell_inline(mail)):
             self._tell(one, ref, mail)
 
     def _has_enough(self, one: Incarnation) -> bool:
@@ -250,7 +252,7 @@ class TopicRouter(_Role):
         one.ref = ref
         waiting, one.waiting = one.waiting, NONE
         for mail in waiting:
-            if not (one.runs_here and ref.tell_inline(mail)):
+            if not (one.runs_inline and ref.tell_inline(mail)):
                 self._tell(one, ref, mail)
         if one.phase is Phase.STOPPING:
             ref.stop_soon()
@@ -275,7 +277,7 @@ class TopicRouter(_Role):
         topic.tidy()
 
     def _put_back(self, name: str, rejoins: tuple[Rejoin, ...]) -> None:
-        """Its actor has ended, and had these members, or was to take them back."""
+        """Keep the members that a topic's ended actor had, or was to take back."""
         topic = self._topics[name]
         if self._brings_back and (rejoins or topic.rejoins):
             self._noted += 1
@@ -330,7 +332,7 @@ class TopicRouter(_Role):
         return [mail for mail in left if type(mail) in _MAIL]
 
     def _make_way(self, one: Incarnation) -> None:
-        """It is down: what waited for that is given out, who comes next in the topic starts, and who waited is told."""
+        """Go on after an end: what waited for it is given out, who comes next in the topic starts, and who waited is told."""
         name, leaving = one.cell.topic, one.leaving
         for seq, messages, reply in () if leaving is None else leaving.held:
             self._put_out(seq, name, messages, reply)
@@ -379,8 +381,8 @@ class TopicRouter(_Role):
                 one = one.behind
         return everyone
 
-    def _missed(self) -> list[str]:
-        """The topics that a restart of the channel starts again."""
+    def _take_missed(self) -> list[str]:
+        """Take the topics that a restart of the channel starts again: they are missed no more."""
         troubled = [(topic.name, topic.trouble) for topic in self._topics.values() if topic.trouble is not None]
         lost = sorted((trouble.lost, name) for name, trouble in troubled if trouble.lost)
         noted = sorted((trouble.noted, name) for name, trouble in troubled if trouble.rejoins)

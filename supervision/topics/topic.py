@@ -75,7 +75,7 @@ class Incarnation(Struct, eq=False, gc=False):
 
     cell: TopicCell
     phase: Phase
-    runs_here: bool
+    runs_inline: bool
     """It runs no code of the user's, and so may be run by whoever tells it something."""
     ref: SupervisedRef | None = None
     """None: not started yet."""
@@ -101,8 +101,14 @@ class Incarnation(Struct, eq=False, gc=False):
         return not (self.is_busy or self.awaits_members)
 
     @property
+    def size(self) -> int:
+        """The number of members, as of the last message that was handled; before the first, of those that it takes back."""
+        cell, restore = self.cell, self.restore
+        return cell.members if restore is None or cell.settled or cell.members else restore.to_come
+
+    @property
     def progress(self) -> int:
-        """It grows with each that it has handled; it is less before the start."""
+        """The progress grows with each message that was handled; it is less before the start."""
         return -1 if self.ref is None else self.cell.settled
 
     @property
@@ -216,20 +222,14 @@ class Topic(Struct, eq=False, gc=False):
 
     def count(self) -> int:
         """How many are in it, as of the last that it is done with; where it has yet to come up, how many will be."""
-        assert self.live is not None
-        cell, restore = self.live.cell, self.live.restore
-        if cell.settled or cell.members or restore is None:
-            return cell.members
-        if self.live.ref is not None:
-            return restore.to_come
-        before = self.leaving if restore.is_ours else None
-        if before is None:
-            return len(self.trouble.due(cell.incarnation)) if self.trouble is not None else 0
-        return (
-            before.cell.members
-            if before.cell.settled or before.cell.members or before.restore is None
-            else before.restore.to_come
-        )
+        live = self.live
+        assert live is not None
+        if live.ref is not None or live.restore is None or live.cell.settled or live.cell.members:
+            return live.size
+        before = self.leaving if live.restore.is_ours else None
+        if before is not None:
+            return before.size
+        return 0 if self.trouble is None else len(self.trouble.due(live.cell.incarnation))
 
     def members(self) -> tuple[str, ...]:
         """Those whom `count` counts."""

@@ -130,7 +130,7 @@ class TopicSupervisor(TopicRouter):
             self._count(live, order)
 
     def _count(self, one: Incarnation, order: Order) -> None:
-        """It has yet to handle what it was sent: only then it is known who is in it."""
+        """Count a busy topic: it is known who is in it when it has handled what it was sent."""
         name = one.cell.topic
         self._counted[name] = [order]
         self._wait_for_count(one, name, order.seq)
@@ -236,7 +236,7 @@ class TopicSupervisor(TopicRouter):
         if latch is not None:
             self._wait_for_leaving(latch, name)
         if name is None:
-            self._start_again(self._missed())
+            self._start_again(self._take_missed())
         elif not self._life.crashed:  # else it comes up with the channel
             self._start_again([name])
 
@@ -256,7 +256,7 @@ class TopicSupervisor(TopicRouter):
             self._start(one)
             return False
         self._ends_here = one.cell, threading.get_ident()
-        if not (one.runs_here and one.ref.tell_inline(STOP)):
+        if not (one.runs_inline and one.ref.tell_inline(STOP)):
             one.ref.stop_soon()
         return self._bury_here(one)
 
@@ -268,7 +268,7 @@ class TopicSupervisor(TopicRouter):
         return is_down
 
     def _drop(self, one: Incarnation) -> None:
-        """It was put off, and is not wanted any more."""
+        """Drop an incarnation that waits for its backoff, and is not wanted any more."""
         name = one.cell.topic
         self._take_out(one.cell)
         for mail in self._take_left(one):
@@ -292,7 +292,7 @@ class TopicSupervisor(TopicRouter):
         watch.deadline = self._alarms.add(within_s, partial(self._overdue, watch))
 
     def _note_end(self, one: Incarnation) -> None:
-        """It is down. Whoever stands behind it in its topic's line can start, and has its time from now."""
+        """Note an end. Whoever stands behind it in its topic's line can start, and has its time from now."""
         for other in (one, one.behind):
             if other is not None and other.leaving is not None and other.leaving.watch is not None:
                 other.leaving.watch.last_end_s = self._runtime.monotonic_s()
@@ -303,7 +303,7 @@ class TopicSupervisor(TopicRouter):
                 self._alarms.call_off(watch.deadline)
 
     def _overdue(self, watch: Watch) -> None:
-        """Its time is over, unless some of them came to their ends meanwhile: ten thousand take seconds."""
+        """Abandon those whose time is over, unless some of them came to their ends meanwhile: ten thousand take seconds."""
         rest_s = watch.last_end_s + self._options.crash_timeout_s - self._runtime.monotonic_s()
         if rest_s <= _LEAST_S:
             for one in [one for one in watch.left if one.ref is not None]:
@@ -399,13 +399,13 @@ class TopicSupervisor(TopicRouter):
             self._refuse(cell, mail)
 
     def _refuse(self, cell: TopicCell, mail: Mail) -> None:
-        """The topic is down."""
+        """Refuse what was sent to a topic that is down."""
         if type(mail) is Delivery:
             self._strike(mail, cell.incarnation)
         self._answer(mail, "crashed")
 
     def _replace(self, cell: TopicCell, left: deque[Mail]) -> None:
-        """It was stopped from outside."""
+        """Go on after a topic's actor that was stopped from outside."""
         log("error", "topic {} ended unasked", cell.topic, topic=cell.topic, incarnation=cell.incarnation)
         if self._topics[cell.topic].rejoins:
             self._start_again([cell.topic])

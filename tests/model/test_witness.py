@@ -570,7 +570,7 @@ BROKEN = {
         "model",
         "is told that it did by it was so once",
         behaved_chat,
-        lambda: broken(TopicSupervisor, "_behaved", with_an_old_reason),
+        lambda: broken(TopicSupervisor, "_make_behaved", with_an_old_reason),
     ),
     "who is refused as he is brought back, and is not told": (
         "rejoin",
