@@ -323,7 +323,10 @@ class PooledActor(Lifecycle):
         del self._pooled_inbox[:count]
         return waiting
 
-    # Its kind's way to be dead
+    # Its kind's own
+
+    def _lifecycle_call_later(self, delay_s: float, call: Callable[[], None]) -> Any:
+        return self._pooled_pool.call_later(delay_s, call)
 
     def _lifecycle_is_dead(self) -> bool:
         return self._pooled_dead

@@ -2,14 +2,21 @@
 
 import logging
 import sys
+from collections.abc import Callable, Hashable
+from functools import partial
 from typing import Any, ClassVar
 
 import pykka
+from pykka.messages import ProxyCall
 
-from lightspeed.actors.errors import ExitReason, Ignore, Shutdown, reason_of
+from lightspeed.actors.checks import check_seconds
+from lightspeed.actors.errors import ExitReason, Ignore, InvalidOption, PoolClosed, Shutdown, reason_of
 from lightspeed.actors.logs import log_as_pykka
 from lightspeed.actors.pykka_inside import Envelope, refuse
+from lightspeed.actors.timers import OwnTimer
 from lightspeed.actors.watching import Place, Up, end_watch
+
+_NO_TIMERS: dict[Hashable, OwnTimer] = {}  # shared, and never added to
 
 
 class Lifecycle(pykka.Actor):
@@ -27,6 +34,9 @@ class Lifecycle(pykka.Actor):
     _lifecycle_waits_for: Any
     """The actor of which it waits for an answer; None where it does not."""
 
+    _lifecycle_timers = _NO_TIMERS
+    """The timers that it started and that are neither over nor cancelled, by name."""
+
     def on_end(self, error: BaseException | None) -> None:
         """The last of its hooks, called once, however the actor ended; also when it failed in on_start or on_stop.
 
@@ -34,7 +44,59 @@ class Lifecycle(pykka.Actor):
             error: what it died of; None where it was stopped.
         """
 
+    def start_timer(self, name: Hashable, message: Any, delay_s: float, every: bool = False) -> None:
+        """Have the actor told a message by itself, later. For the actor's own code, from on_start on.
+
+        A timer of the same name is cancelled first. All of an actor's timers end with it, however it ends.
+
+        Args:
+            delay_s: after how many seconds, above 0 and at most a year, by the clock of the actor's pool.
+            every: True: again and again, each time so long after the last one was taken from the inbox. Default False.
+
+        Raises:
+            InvalidOption: the delay is none, or `every` is not True or False.
+            RuntimeError: Python's own: no thread can be started for it.
+        """
+        check_seconds("delay_s", delay_s)
+        if type(every) is not bool:
+            raise InvalidOption("every", every, "must be True or False")
+        self.cancel_timer(name)
+        timer = OwnTimer(name, message, delay_s, every)
+        self._lifecycle_put_off(timer)
+        if self._lifecycle_timers is _NO_TIMERS:
+            self._lifecycle_timers = {}
+        self._lifecycle_timers[name] = timer
+
+    def cancel_timer(self, name: Hashable) -> None:
+        """Make sure that a timer's message does not come, not even out of the inbox. Harmless where there is no such timer."""
+        timer = self._lifecycle_timers.pop(name, None)
+        if timer is not None:
+            timer.call.cancel()
+
+    def _lifecycle_put_off(self, timer: OwnTimer) -> None:
+        timer.call = self._lifecycle_call_later(timer.delay_s, partial(self._lifecycle_ring, timer))
+
+    def _lifecycle_ring(self, timer: OwnTimer) -> None:
+        """Called on a thread of the clock's."""
+        try:
+            self.actor_ref.tell(ProxyCall(attr_path=("_lifecycle_timer_due",), args=(timer,), kwargs={}))
+        except (pykka.ActorDeadError, PoolClosed):
+            pass  # it will handle nothing any more
+
+    def _lifecycle_timer_due(self, timer: OwnTimer) -> None:
+        if self._lifecycle_timers.get(timer.name) is not timer:
+            return  # cancelled or started anew, when it was in the inbox already
+        if timer.every:
+            self._lifecycle_put_off(timer)
+        else:
+            del self._lifecycle_timers[timer.name]
+        self._handle_receive(timer.message)
+
     # The kind's own
+
+    def _lifecycle_call_later(self, delay_s: float, call: Callable[[], None]) -> Any:
+        """Make the call after the delay, by the clock of this kind of actor; what is returned can be cancelled."""
+        raise NotImplementedError
 
     def _lifecycle_is_dead(self) -> bool:
         raise NotImplementedError
@@ -143,6 +205,8 @@ class Lifecycle(pykka.Actor):
             self.on_end(error)
         except BaseException as raised:  # the actor's edge
             log_as_pykka(logging.ERROR, "Unhandled exception in on_end of", self, raised)
+        for name in list(self._lifecycle_timers):
+            self.cancel_timer(name)
         if error is not None and issubclass(type(error), self.ordered_failures):
             error.__traceback__ = None  # it leads back to the actor: many that die at once would wait for the collector
         end_watch(self._lifecycle_place(), self, reason_of(error, in_start=in_start))

@@ -16,15 +16,20 @@ import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from lightspeed.actors.context import ThreadContext, here
 from lightspeed.actors.errors import InForkedChild, InvalidOption, PoolClosed
 from lightspeed.actors.logs import log
 from lightspeed.actors.process import WeakBag, in_forked_child
 from lightspeed.actors.text import named
+from lightspeed.actors.timers import call_later
 from lightspeed.actors.workers import Worker, Workers, wait_for
+
+if TYPE_CHECKING:
+    from lightspeed.actors.runtime import Timer
 
 _END_S = 5.0  # so long the interpreter's end waits for what pooled actors were told
 
@@ -174,6 +179,18 @@ class ActorPool:
     def is_held_here(self) -> bool:
         """Whether the calling thread holds the pool's lock: then a finalizer or a signal handler asks, and must not wait."""
         return self.lock._is_owned()  # type: ignore[attr-defined,no-any-return]
+
+    def call_later(self, delay_s: float, call: Callable[[], None]) -> "Timer":
+        """Call once, after the delay, on a thread that must not be blocked.
+
+        Raises:
+            RuntimeError: Python's own, where no thread can be started.
+        """
+        return call_later(delay_s, call)
+
+    def monotonic_s(self) -> float:
+        """The clock by which `wait_for` and `call_later` go, in seconds."""
+        return time.monotonic()
 
     def retire(self) -> None:
         """From now on a worker that has nothing to do ends. Never waits; actors may still be told, and get a worker."""

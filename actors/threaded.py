@@ -18,6 +18,7 @@ from lightspeed.actors.lifecycle import Lifecycle
 from lightspeed.actors.process import WeakBag, in_forked_child
 from lightspeed.actors.pykka_inside import ACTOR_LOOPS, STOP, Envelope, refuse
 from lightspeed.actors.text import named
+from lightspeed.actors.timers import call_later
 from lightspeed.actors.watching import Watcher
 
 _NOTHING: Envelope[Any] = Envelope(STOP)
@@ -168,7 +169,10 @@ class Supervisable(Lifecycle, _Threaded):
         self._lifecycle_end_of_given_up(was_up=begins)
         inbox.empty()  # answers those who wait
 
-    # Its kind's way to be dead
+    # Its kind's own
+
+    def _lifecycle_call_later(self, delay_s: float, call: Callable[[], None]) -> Any:
+        return call_later(delay_s, call)
 
     def _lifecycle_is_dead(self) -> bool:
         return self.actor_stopped.is_set()

@@ -4,9 +4,11 @@ import heapq
 import itertools
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from typing import Any
 
 from lightspeed.actors.logs import log
+from lightspeed.actors.process import in_forked_child
 
 # Cancelled calls stay in the heap until so many have gathered and they are half of it: then it is built anew.
 _WORTH_COMPACTING = 64
@@ -106,3 +108,28 @@ class _Timer:
     def cancel(self) -> None:
         """Make sure that the call is not under way and will not come. Harmless when it has been."""
         self._timers._cancel(self)
+
+
+class OwnTimer:
+    """A message that an actor is to get from itself."""
+
+    __slots__ = ("call", "delay_s", "every", "message", "name")
+
+    def __init__(self, name: Hashable, message: Any, delay_s: float, every: bool) -> None:
+        self.name, self.message, self.delay_s, self.every = name, message, delay_s, every
+        self.call: Any = None
+        """The call that was put off."""
+
+
+_of_actors = Timers()
+
+
+def call_later(delay_s: float, call: Callable[[], None]) -> _Timer:
+    """As of `Timers`, of which all actors of the process share one."""
+    return _of_actors.call_later(delay_s, call)
+
+
+@in_forked_child
+def _after_fork() -> None:
+    global _of_actors
+    _of_actors = Timers()

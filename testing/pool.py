@@ -132,6 +132,9 @@ class SimulatedPool(ActorPool):
         self._entries.append(("later", timer.name, repr(delay_s)))
         return timer
 
+    def monotonic_s(self) -> float:
+        return self.clock.now_s
+
     # For actors
 
     def schedule(self, actor: Any) -> None:
