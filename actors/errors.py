@@ -14,7 +14,8 @@ LightspeedError
 │   ├── ChildAlreadyStarted
 │   ├── ChildAlreadyPresent
 │   ├── ChildRunning
-│   └── ChildRestarting
+│   ├── ChildRestarting
+│   └── ChildStopped
 ├── SupervisorStopped the caller's: a call to a supervisor that is stopping or gone
 ├── RoomMisused       the caller's: a behaviour did what a topic's behaviour can't do
 ├── FaultsNotFired    the caller's: a plan with faults that never came about
@@ -250,6 +251,12 @@ class ChildRestarting(ChildError):
     """The child is between two tries of a restart; `terminate_child` ends them."""
 
     text = "child {} is about to be restarted"
+
+
+class ChildStopped(ChildError):
+    """The child has no actor, and nothing is under way that would start one; `restart_child` does."""
+
+    text = "child {} is stopped, and is not about to be started"
 
 
 class SupervisorStopped(LightspeedError, RuntimeError):

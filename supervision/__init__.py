@@ -7,6 +7,7 @@ from lightspeed.actors.errors import (
     ChildNotFound,
     ChildRestarting,
     ChildRunning,
+    ChildStopped,
     RestartsExceeded,
     StartFailed,
     StartTimeout,
@@ -14,7 +15,7 @@ from lightspeed.actors.errors import (
     SupervisorTimeout,
 )
 from lightspeed.supervision.children import ChildCounts, ChildView
-from lightspeed.supervision.ref import SupervisorRef
+from lightspeed.supervision.ref import ChildAddress, SupervisorRef
 from lightspeed.supervision.rules import Backoff, RestartWindow
 from lightspeed.supervision.spec import ChildSpec
 from lightspeed.supervision.supervisor import Supervisor
@@ -22,6 +23,7 @@ from lightspeed.supervision.tree import Tree
 
 __all__ = [
     "Backoff",
+    "ChildAddress",
     "ChildAlreadyPresent",
     "ChildAlreadyStarted",
     "ChildCounts",
@@ -30,6 +32,7 @@ __all__ = [
     "ChildRestarting",
     "ChildRunning",
     "ChildSpec",
+    "ChildStopped",
     "ChildView",
     "RestartWindow",
     "RestartsExceeded",

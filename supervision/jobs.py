@@ -56,6 +56,7 @@ class Lanes:
     def __init__(self, home: Callable[[Any], SupervisedChild | None]) -> None:
         self._home = home
         self._jobs: dict[Hashable, list[Job]] = {}
+        self._beside: dict[Hashable, dict[Hashable, Job]] = {}  # those that attend, by lane and key
         self._inside: dict[Job, None] = {}  # those that some actor waits for
 
     def run(self, lane: Hashable, job: Job) -> None:
@@ -78,19 +79,49 @@ class Lanes:
         while jobs:
             if not _advance(jobs[0], lane):
                 self._break_rings(jobs[0].waits_for)
-                return
+                break
             self._inside.pop(jobs.pop(0), None)
-        self._jobs.pop(lane, None)
+        else:
+            self._jobs.pop(lane, None)
+        for key, job in list(self._beside.get(lane, {}).items()):
+            if _advance(job, lane):
+                self.leave(lane, key)
+
+    def attend(self, lane: Hashable, job: Job, key: Hashable) -> None:
+        """Do it beside the lane's jobs, which do not wait for it: it goes on whenever the lane has."""
+        job.lane = lane
+        if _advance(job, lane):
+            return
+        self._beside.setdefault(lane, {})[key] = job
+        if job.caller is not None:
+            self._inside[job] = None
+            self._break_rings(self._home(job.caller))
+
+    def leave(self, lane: Hashable, key: Hashable) -> Job | None:
+        """Forget what attends under this key, and return it; None where nothing does."""
+        beside = self._beside.get(lane, {})
+        job = beside.pop(key, None)
+        if job is not None:
+            self._inside.pop(job, None)
+            if not beside:
+                del self._beside[lane]
+        return job
 
     @property
     def are_free(self) -> bool:
-        """Whether no job is left."""
+        """Whether no job is left, but for what attends."""
         return not self._jobs
+
+    def is_free(self, lane: Hashable) -> bool:
+        """Whether no job is left in this lane, but for what attends."""
+        return lane not in self._jobs
 
     def drop(self, error: LightspeedError) -> None:
         """End all jobs where they stand. Whoever waits for one gets the error."""
         dropped = [job for jobs in self._jobs.values() for job in jobs]
+        dropped += [job for beside in self._beside.values() for job in beside.values()]
         self._jobs.clear()
+        self._beside.clear()
         self._inside.clear()
         for job in dropped:
             job.steps.close()
@@ -107,11 +138,12 @@ class Lanes:
                 fail(job.reply, job.refusal)
                 job.reply = _Nobody()
                 del self._inside[job]
-                if self._jobs[job.lane][0] is not job:
+                if job in self._jobs[job.lane][1:]:
                     self._jobs[job.lane].remove(job)
 
     def _leads_to(self, child: SupervisedChild | None, job: Job, seen: set[Job]) -> bool:
-        waits_for = self._jobs[job.lane][0].waits_for
+        jobs = self._jobs.get(job.lane)
+        waits_for = jobs[0].waits_for if jobs else None
         if waits_for is child:
             return True
         further = [other for other in self._inside if other not in seen and self._home(other.caller) is waits_for]

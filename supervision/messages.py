@@ -3,6 +3,7 @@
 from collections.abc import Hashable
 from typing import Any
 
+import pykka
 from msgspec import Struct
 
 from lightspeed.actors.pykka_inside import STOP
@@ -42,6 +43,19 @@ class RestartChild(_OfChild, frozen=True):
 
 class DeleteChild(_OfChild, frozen=True):
     pass
+
+
+class WaitUp(_OfChild, frozen=True, eq=False):
+    """Answered when the child is up."""
+
+    past: pykka.ActorRef[Any] | None = None
+    """An actor of the child's that is known to be of no use: the next one is waited for."""
+
+
+class NoLonger(Struct, frozen=True):
+    """Whoever asked this does not wait for the answer any more."""
+
+    request: WaitUp
 
 
 class WhichChild(_OfChild, frozen=True):

@@ -12,26 +12,36 @@ import pykka
 
 from lightspeed.actors.checks import are_seconds
 from lightspeed.actors.context import current_actor
-from lightspeed.actors.errors import InForkedChild, InvalidOption, PoolClosed, SupervisorStopped, SupervisorTimeout
+from lightspeed.actors.errors import (
+    ChildNotFound,
+    InForkedChild,
+    InvalidOption,
+    PoolClosed,
+    SupervisorStopped,
+    SupervisorTimeout,
+)
 from lightspeed.actors.future import PooledFuture
 from lightspeed.actors.pool import has_no_thread
 from lightspeed.actors.pykka_inside import Envelope
 from lightspeed.actors.ref import PooledRef
+from lightspeed.actors.text import shown
 from lightspeed.supervision.children import Branch, ChildCounts, ChildView, Phase
 from lightspeed.supervision.latch import Latch
 from lightspeed.supervision.messages import (
     CountChildren,
     DeleteChild,
+    NoLonger,
     RestartChild,
     StartChild,
     StopInside,
     TerminateChild,
+    WaitUp,
     WhichBranch,
     WhichChild,
     WhichChildren,
 )
 from lightspeed.supervision.spec import ChildSpec
-from lightspeed.supervision.tree import Tree
+from lightspeed.supervision.tree import ChildPhase, Tree
 
 
 class Gathering:
@@ -205,6 +215,35 @@ class SupervisorRef(PooledRef):
         counts: ChildCounts = self._call("count_children", CountChildren(), timeout_s)
         return counts
 
+    def wait_up(self, child_id: Hashable, *, timeout_s: float | None = TIMEOUT_S) -> pykka.ActorRef[Any]:
+        """A child's actor: at once if it is up, else when its start, or its restart with the backoff before it, is done.
+
+        Raises:
+            ChildNotFound: there is none of that id, or not any more.
+            ChildStopped: it has no actor, and nothing is under way that would start one.
+        """
+        return self._wait_up(child_id, None, timeout_s)
+
+    def child(self, path: Hashable) -> "ChildAddress":
+        """A child's address, which stays good when the child is restarted. Nobody is asked: the child need not be there yet.
+
+        Args:
+            path: the child's id. A str goes down a tree: `"web/1"` is child `"1"` of the supervisor that is child `"web"`. So
+                does a tuple of ids, of whatever kind, slashes included.
+
+        Raises:
+            InvalidOption: it is an empty tuple.
+        """
+        return ChildAddress(self, path)
+
+    def tell_all(self, message: Any, *, timeout_s: float | None = TIMEOUT_S) -> int:
+        """Tell each child that lives a message, in the order of their start, and return how many were told.
+
+        Supervisors among them are left out, and so is what is below those.
+        """
+        refs = [view.ref for view in self.which_children(timeout_s=timeout_s) if not view.is_supervisor]
+        return sum(_told(ref, message) for ref in refs if ref is not None)
+
     def tree(self, *, timeout_s: float | None = TIMEOUT_S) -> Tree:
         """All that it supervises, down into supervisors; `str` of it is a text. Answered at once, whatever else is under way.
 
@@ -226,6 +265,24 @@ class SupervisorRef(PooledRef):
         request.caller = caller
         return self._await_stop(request, timeout)
 
+    def _wait_up(self, child_id: Hashable, past: pykka.ActorRef[Any] | None, timeout_s: float | None) -> pykka.ActorRef[Any]:
+        supervisor: Any = self._actor
+        supervisor._pooled_pool.check_process()
+        request = WaitUp(child_id, name=supervisor._names.find(child_id), caller=current_actor(), past=past)
+        try:
+            ref: pykka.ActorRef[Any] = self._call("wait_up", request, timeout_s)
+        except BaseException:  # a signal handler's too
+            if self.is_alive():
+                self._leave(request)
+            raise
+        return ref
+
+    def _leave(self, request: WaitUp) -> None:
+        try:
+            self._actor._pooled_put(NoLonger(request), helps=True)
+        except PoolClosed:
+            pass  # it keeps nothing that anybody will come to
+
     def _ask_of(self, what: str, request: Any, child_id: Hashable, timeout_s: float | None) -> Any:
         supervisor: Any = self._actor
         supervisor._pooled_pool.check_process()
@@ -245,6 +302,163 @@ class SupervisorRef(PooledRef):
         except pykka.Timeout:
             assert timeout_s is not None
             raise SupervisorTimeout(what, timeout_s) from None
+
+
+class ChildAddress:
+    """A child by its place under a supervisor: it leads to whichever actor the child has now. Any thread may use it.
+
+    The supervisors are asked when no living actor is known, and no oftener. Any call may raise what `SupervisorRef` does.
+    """
+
+    def __init__(self, supervisor: SupervisorRef, path: Hashable) -> None:
+        hash(path)  # raises here, where else it would at the first use
+        self._supervisor, self._ids = supervisor, _ids_of(path)
+        self._known: pykka.ActorRef[Any] | None = None
+
+    @property
+    def ref(self) -> pykka.ActorRef[Any] | None:
+        """The child's living actor, in its on_start too; None where it has none now.
+
+        Raises:
+            ChildNotFound: there is no such child.
+        """
+        return self._living() or self._find()
+
+    def tell(self, message: Any) -> None:
+        """Tell the child's living actor, which may end before it comes to it. Waits for nobody but the supervisors' word.
+
+        Raises:
+            pykka.ActorDeadError: it has none now.
+            ChildNotFound: there is no such child.
+        """
+        ref = self.ref
+        if ref is None:
+            raise pykka.ActorDeadError(f"child {shown(self._ids[-1])} has no living actor")
+        ref.tell(message)
+
+    def ask(self, message: Any, *, timeout_s: float | None = TIMEOUT_S) -> Any:
+        """Wait until the child is up, ask it, once, and wait for the answer.
+
+        Args:
+            timeout_s: for both together.
+
+        Raises:
+            SupervisorTimeout, ChildNotFound, ChildStopped: as of `wait_up`; it was not asked.
+            pykka.Timeout: it was up, and did not answer in time.
+            pykka.ActorDeadError: it ended before it answered. It may have handled the message.
+        """
+        patience = _Patience(self._supervisor, timeout_s)
+        ref = self._wait_up(patience)
+        return ref.ask(message, timeout=patience.left_s())
+
+    def wait_up(self, *, timeout_s: float | None = TIMEOUT_S) -> pykka.ActorRef[Any]:
+        """The child's actor, once it and the supervisors above it are up; as of `SupervisorRef.wait_up`.
+
+        Raises:
+            SupervisorTimeout: that took longer.
+            ChildNotFound: there is no such child, or no such supervisor on the way.
+            ChildStopped: it, or one on the way, has no actor, and nothing is under way that would start one.
+        """
+        return self._wait_up(_Patience(self._supervisor, timeout_s))
+
+    def _living(self) -> pykka.ActorRef[Any] | None:
+        """The last actor that was known to be up, if it lives: then it is the child's yet."""
+        known = self._known
+        return known if known is not None and known.is_alive() else None
+
+    def _find(self) -> pykka.ActorRef[Any] | None:
+        ref: pykka.ActorRef[Any] | None = self._supervisor
+        phase: ChildPhase = "running"
+        for child_id in self._ids:
+            if ref is None:
+                return None
+            supervisor = _supervisor(ref, child_id)
+            try:
+                view = supervisor.which_child(child_id)
+            except (SupervisorStopped, ChildNotFound) as error:
+                if supervisor is self._supervisor or (phase != "starting" and isinstance(error, ChildNotFound)):
+                    raise
+                return None  # the one above is about to restart the supervisor, or that has yet to come to the child
+            ref, phase = view.ref, view.phase
+        if phase == "running":
+            self._known = ref
+        return ref if ref is not None and ref.is_alive() else None
+
+    def _wait_up(self, patience: "_Patience") -> pykka.ActorRef[Any]:
+        try:
+            ref = self._known = self._living() or self._await(len(self._ids) - 1, None, patience)
+        except SupervisorTimeout:
+            raise patience.error from None
+        return ref
+
+    def _await(self, depth: int, past: pykka.ActorRef[Any] | None, patience: "_Patience") -> pykka.ActorRef[Any]:
+        """The actor of the id at this depth, once it is up and is not the one that is known to be of no use."""
+        above: pykka.ActorRef[Any] | None = None
+        while True:
+            above = self._supervisor if depth == 0 else self._await(depth - 1, above, patience)
+            child_id = self._ids[depth]
+            try:
+                return _supervisor(above, child_id)._wait_up(child_id, past, patience.left_s())
+            except SupervisorStopped:
+                if depth == 0:
+                    raise
+
+
+class _Patience:
+    """How long all that one call waits for may take together, by the clock of the supervisor's pool."""
+
+    def __init__(self, supervisor: SupervisorRef, timeout_s: float | None) -> None:
+        _check_timeout(timeout_s)
+        self._timeout_s, self._now_s = timeout_s, supervisor._actor._pooled_pool.monotonic_s
+        self._since_s = self._now_s()
+
+    def left_s(self) -> float | None:
+        """
+        Raises:
+            SupervisorTimeout: nothing is left.
+        """
+        if self._timeout_s is None:
+            return None
+        left_s = self._timeout_s - (self._now_s() - self._since_s)
+        if left_s <= 0:
+            raise self.error
+        return left_s
+
+    @property
+    def error(self) -> SupervisorTimeout:
+        """The error of a call that has taken longer."""
+        assert self._timeout_s is not None
+        return SupervisorTimeout("wait_up", self._timeout_s)
+
+
+def _ids_of(path: Hashable) -> tuple[Hashable, ...]:
+    if isinstance(path, str):
+        return tuple(path.split("/"))
+    if not isinstance(path, tuple):
+        return (path,)
+    if not path:
+        raise InvalidOption("path", path, "must name a child")
+    return path
+
+
+def _supervisor(ref: pykka.ActorRef[Any], child_id: Hashable) -> SupervisorRef:
+    """The one that is to know the child.
+
+    Raises:
+        ChildNotFound: it is no supervisor, and has no children.
+    """
+    if not isinstance(ref, SupervisorRef):
+        raise ChildNotFound(child_id)
+    return ref
+
+
+def _told(ref: pykka.ActorRef[Any], message: Any) -> bool:
+    """Whether the actor lived, and so was told the message."""
+    try:
+        ref.tell(message)
+    except (pykka.ActorDeadError, PoolClosed):
+        return False
+    return True
 
 
 def _check_timeout(timeout_s: object) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import pykka
 from msgspec.structs import replace
 
 from lightspeed.actors.errors import (
@@ -11,19 +12,26 @@ from lightspeed.actors.errors import (
     ChildNotFound,
     ChildRestarting,
     ChildRunning,
+    ChildStopped,
     StartFailed,
 )
 from lightspeed.supervision.children import ChildNames, ChildTable, Phase, SupervisedChild
 from lightspeed.supervision.jobs import Steps
-from lightspeed.supervision.messages import DeleteChild, RestartChild, StartChild, TerminateChild
+from lightspeed.supervision.messages import DeleteChild, RestartChild, StartChild, TerminateChild, WaitUp
 from lightspeed.supervision.steps import ChildSteps
 
 
 class ChildRequests:
-    """For the supervisor's own thread."""
+    """For the supervisor's own thread.
 
-    def __init__(self, table: ChildTable, names: ChildNames, steps: ChildSteps) -> None:
-        self._table, self._names, self._steps = table, names, steps
+    Args:
+        is_left: whether a child is stopped, and nothing is under way that could start it.
+    """
+
+    def __init__(
+        self, table: ChildTable, names: ChildNames, steps: ChildSteps, is_left: Callable[[SupervisedChild], bool]
+    ) -> None:
+        self._table, self._names, self._steps, self._is_left = table, names, steps, is_left
 
     def named(self, message: Any) -> Any:
         """The request with the child's name: one that was made by hand, and not by a call of the reference, has none."""
@@ -78,6 +86,21 @@ class ChildRequests:
         return
         yield  # a job like the others
 
+    def wait_up(self, message: WaitUp) -> Steps:
+        while (ref := self.up(message)) is None:
+            child = self.find(message)
+            if self._is_left(child):
+                raise ChildStopped(child.spec.id)
+            yield child
+        return ref
+
+    def up(self, message: WaitUp) -> pykka.ActorRef[Any] | None:
+        """The actor that is waited for, if it is up. One that has just died is not, though nothing was heard of that yet."""
+        assert message.name is not None
+        child = self._table.get(message.name)
+        ref = None if child is None or child.phase is not Phase.UP else child.ref
+        return ref if ref is not None and ref != message.past and ref.is_alive() else None
+
 
 def _refuse_active(child: SupervisedChild) -> None:
     if child.phase is Phase.RESTARTING:
@@ -91,6 +114,7 @@ JOBS: dict[type, Callable[[ChildRequests, Any], Steps]] = {
     TerminateChild: ChildRequests.terminate,
     RestartChild: ChildRequests.restart,
     DeleteChild: ChildRequests.delete,
+    WaitUp: ChildRequests.wait_up,
 }
 
 CALLS = {
@@ -98,4 +122,5 @@ CALLS = {
     TerminateChild: "terminate_child",
     RestartChild: "restart_child",
     DeleteChild: "delete_child",
+    WaitUp: "wait_up",
 }

@@ -34,9 +34,11 @@ from lightspeed.supervision.messages import (
     AllUp,
     CountChildren,
     DeadlinePassed,
+    NoLonger,
     Retry,
     StopInside,
     TerminateChild,
+    WaitUp,
     WhichBranch,
     WhichChild,
     WhichChildren,
@@ -115,7 +117,7 @@ class Supervisor(PooledActor):
         self._table = ChildTable(self._names)
         deadlines = self._deadlines = Deadlines(clock, self._ring)
         self._steps = ChildSteps(self, self._options, self._table, deadlines, clock)
-        self._requests = ChildRequests(self._table, self._names, self._steps)
+        self._requests = ChildRequests(self._table, self._names, self._steps, self._is_left)
         self._restarts = RestartJobs(self._me, self._options, self._table, self._steps, deadlines, clock, randomness)
         self._first_start = PooledFuture(self)
         """Set when all children have started, or none is left."""
@@ -206,19 +208,36 @@ class Supervisor(PooledActor):
         message = self._requests.named(message)
         job = Job(self._requests.steps_of(message), reply, CALLS[type(message)], message.caller)
         above = self._child_above(message.caller)
+        is_wait = type(message) is WaitUp
+        ref = self._requests.up(message) if is_wait else None
         if self._is_ending:
             fail(reply, SupervisorStopped())
+        elif ref is not None:
+            reply.set(ref)
         elif above is not None and self._waits_for(above, message):
             fail(reply, job.refusal)
         elif not self._is_up:
             self._early.append((message, reply))
+        elif is_wait:
+            self._advance(self._lanes.attend, self._lane(message.name), job, message)
         else:
             self._advance(self._lanes.run, self._lane(message.name), job)
 
     def _waits_for(self, child: SupervisedChild, message: Any) -> bool:
         """Whether the answer to what is asked inside the child waits for that child's end, or for the end of its start."""
-        ends_it = type(message) is TerminateChild and message.name is child.name and child.ref is not None
+        ends_it = type(message) in (TerminateChild, WaitUp) and message.name is child.name and child.ref is not None
         return ends_it or (child.phase is Phase.STARTING and not self._is_up)
+
+    def _no_longer(self, message: NoLonger) -> None:
+        job = self._lanes.leave(self._lane(message.request.name), message.request)
+        if job is not None:
+            job.reply.set()
+
+    def _is_left(self, child: SupervisedChild) -> bool:
+        lane = self._lane(child.name)
+        if child.phase is not Phase.STOPPED or not self._lanes.is_free(lane):
+            return False
+        return lane is not _ALL or all(other.phase is not Phase.RESTARTING for other in self._table)
 
     def _child_above(self, actor: Any) -> SupervisedChild | None:
         """The child that the actor is, or that it is below."""
@@ -362,6 +381,7 @@ _HANDLERS: dict[type, Callable[[Supervisor, Any], object]] = {
     WhichChildren: Supervisor._which_children,
     WhichBranch: Supervisor._which_branch,
     CountChildren: Supervisor._count_children,
+    NoLonger: Supervisor._no_longer,
     Up: Supervisor._up,
     Down: Supervisor._down,
     Retry: Supervisor._retry,
