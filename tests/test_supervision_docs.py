@@ -13,15 +13,18 @@ ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "supervision.md").read_text(encoding="utf-8")
 
 
-def block(language):
-    found, *_ = re.findall(rf"^```{language}\n(.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL)
-    return found
+PROGRAMS = re.findall(r"^```python\n(.*?)^```\n\nprints\n\n```text\n(.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL)
+
+
+def test_every_program_says_what_it_prints():
+    assert len(PROGRAMS) == PAGE.count("```python\n") == 2
 
 
 @pytest.mark.slow
-def test_the_program_prints_what_is_shown():
-    done = subprocess.run([sys.executable, "-c", block("python")], capture_output=True, encoding="utf-8", timeout=30, check=False)
-    assert (done.returncode, done.stdout) == (0, block("text")), done.stderr
+@pytest.mark.parametrize(("program", "prints"), PROGRAMS, ids=["restart", "addresses"])
+def test_the_program_prints_what_is_shown(program, prints):
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, encoding="utf-8", timeout=30, check=False)
+    assert (done.returncode, done.stdout) == (0, prints), done.stderr
 
 
 def test_the_tests_that_it_names_exist():
