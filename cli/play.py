@@ -1,5 +1,6 @@
 """`lightspeed play`: a trace goes through a channel, and what the channel gives out is written down."""
 
+import argparse
 import os
 import stat
 import sys
@@ -34,13 +35,13 @@ _EVENTS = ("join", "rejoin", "leave", "broadcast", "push", "crash", "restart")
 _MESSAGES = ("reply", "push_message", "broadcast_message", "presence_diff", "system")
 
 
-def play(trace: str, output: str | None, *, summary: bool) -> int:
+def play(options: argparse.Namespace) -> int:
     """Play the trace, a path or `-`, into the output, a path or None for standard output; returns the exit status.
 
     Raises:
         OSError: the trace can't be read, or the output can't be opened.
     """
-    tally = Tally()
+    trace, output, tally = options.trace, options.output, Tally()
     with _open_trace(trace) as source, _open_output(output, source) as out, Channel() as channel:
         started_s = time.monotonic()
         try:
@@ -50,7 +51,7 @@ def play(trace: str, output: str | None, *, summary: bool) -> int:
         except OutputFailed as error:
             tell(f"lightspeed: cannot write {output or 'standard output'}: {error}")
             return 1
-        if summary:
+        if options.summary:
             elapsed_s = time.monotonic() - started_s
             tell(*tally.rows(channel.membership_count, len(channel.topics()), elapsed_s))
         return status
