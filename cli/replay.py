@@ -14,8 +14,9 @@ from lightspeed.cli.lines import printable, say
 from lightspeed.cli.seeds import load
 from lightspeed.cli.streams import tell
 from lightspeed.testing import replay as play_again
-from lightspeed.testing.recording import Divergence, Recording, divergence_of, hash_of, read_recording
+from lightspeed.testing.recording import Divergence, Recording, divergence_of, read_recording
 from lightspeed.testing.scenario import Scenario
+from lightspeed.testing.trace import hash_of
 
 
 def replay(options: argparse.Namespace) -> int:

@@ -310,20 +310,27 @@ class SimulatedPool(ActorPool):
         return [actor._pooled_inbox.name for actor in self.ready]
 
 
-class _Due:
-    """A timer that is due, in the line of those who are ready."""
+class Bystander:
+    """What takes turns as an actor does, and is none."""
 
     _pooled_begun = True
     _pooled_taken = ()
     _lifecycle_exit = ()
 
-    def __init__(self, timer: VirtualTimer, inbox: Inbox) -> None:
-        self._timer = timer
-        self._pooled_inbox: list[Any] = inbox
-        list.append(inbox, "due")  # past the trace: there it stands when it runs
+    def __init__(self, inbox: list[Any]) -> None:
+        self._pooled_inbox = inbox
 
     def _pooled_has_work(self) -> bool:
         return bool(self._pooled_inbox)
+
+
+class _Due(Bystander):
+    """A timer that is due, in the line of those who are ready."""
+
+    def __init__(self, timer: VirtualTimer, inbox: Inbox) -> None:
+        super().__init__(inbox)
+        self._timer = timer
+        list.append(inbox, "due")  # past the trace: there it stands when it runs
 
     def _pooled_run(self, _limit: int, _context: ThreadContext) -> bool:
         self._pooled_inbox.clear()

@@ -4,7 +4,8 @@ Each cut is tried with the choices that are left, with whoever has waited longes
 stands where the case still fails in the same way.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import combinations
 from typing import Any
 
@@ -12,9 +13,8 @@ from msgspec import structs
 
 from lightspeed.actors.errors import InvalidOption
 from lightspeed.channel import FaultPlan
-from lightspeed.testing.case import Case, Outcome, Play, without
+from lightspeed.testing.case import Case, Outcome, Play, play, without
 from lightspeed.testing.scenario import Scenario, ScenarioOptions
-from lightspeed.testing.search import first_failing, reseeded
 
 # So many other orders are tried after each cut: of bugs that need one change of turns more than half show within these.
 _SEEDS = range(8)
@@ -49,7 +49,7 @@ class _Shrinking:
         self._best, self._found, self._progress = found, found, progress
 
     def smallest(self) -> Outcome:
-        self._try(found for found in [self._best.exact])
+        self._try([self._best.exact])
         left = None
         while left != (left := self._left()):
             self._cut_events()
@@ -97,7 +97,7 @@ class _Shrinking:
 
     def _cut_times(self) -> None:
         """All at once, and no longer than that."""
-        for cut in (_at_once, _without_waits, _without_rest):
+        for cut in (partial(_each_sending, at_s=0.0), partial(_each_sending, waits=False), partial(structs.replace, rest_s=0.0)):
             scenario = self._best.case.scenario
             if isinstance(scenario, Scenario) and cut(scenario) != scenario:
                 self._try(_orders(structs.replace(self._best.case, scenario=cut(scenario))))
@@ -161,8 +161,9 @@ class _Shrinking:
             choices.pop()
         self._try([structs.replace(self._best.case, choices=tuple(choices))])
 
-    def _try(self, cases: Any) -> bool:
-        outcome = first_failing(cases, self._found)
+    def _try(self, cases: Iterable[Case]) -> bool:
+        outcomes = (play(case, asks_for_sometimes=False) for case in cases)
+        outcome = next((outcome for outcome in outcomes if outcome.is_as(self._found)), None)
         if outcome is None:
             return False
         self._best = outcome
@@ -175,7 +176,8 @@ def _orders(case: Case) -> Iterator[Case]:
     """The case with the choices that it has, with none, and with those of seeds."""
     yield case
     yield structs.replace(case, choices=())
-    yield from reseeded(case, _SEEDS)
+    for seed in _SEEDS:  # what is left of it may fail by another order only
+        yield structs.replace(case, seed=seed, choices=None)
 
 
 def _skipping(case: Case, numbers: frozenset[int]) -> Case:
@@ -185,20 +187,8 @@ def _skipping(case: Case, numbers: frozenset[int]) -> Case:
     return structs.replace(case, skip=case.skip | numbers)
 
 
-def _at_once(scenario: Scenario) -> Scenario:
-    return _each_sending(scenario, at_s=0.0)
-
-
-def _without_waits(scenario: Scenario) -> Scenario:
-    return _each_sending(scenario, waits=False)
-
-
 def _each_sending(scenario: Scenario, **fields: Any) -> Scenario:
     return structs.replace(scenario, sendings=tuple(structs.replace(sending, **fields) for sending in scenario.sendings))
-
-
-def _without_rest(scenario: Scenario) -> Scenario:
-    return structs.replace(scenario, rest_s=0.0)
 
 
 def _faults_of(case: Case) -> Sequence[Any]:
