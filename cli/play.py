@@ -7,7 +7,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from io import BufferedIOBase
 from typing import NoReturn, cast
 
@@ -84,13 +84,8 @@ def _write(channel: Channel, out: LineFile | LineStream, tally: "Tally") -> None
     out.write([encode(message) for message in messages])
 
 
-@contextmanager
-def _open_trace(trace: str) -> Iterator[BufferedIOBase]:
-    if trace == "-":
-        yield cast(BufferedIOBase, sys.stdin.buffer)
-    else:
-        with open(trace, "rb") as file:
-            yield file
+def _open_trace(trace: str) -> AbstractContextManager[BufferedIOBase]:
+    return nullcontext(cast(BufferedIOBase, sys.stdin.buffer)) if trace == "-" else open(trace, "rb")
 
 
 @contextmanager

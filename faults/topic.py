@@ -21,7 +21,7 @@ from lightspeed.supervision.topics.transitions import TopicSupervisor
 
 
 class FaultyOutlet:
-    """As the channel's outlet, for one actor and its thread; of the event in hand the replies can be spoilt."""
+    """As the channel's outlet, for one actor and its thread; of the event in hand the replies can be lost or late."""
 
     def __init__(self, outlet: Any, delayed: DelayedCalls) -> None:
         self._outlet, self._delayed = outlet, delayed

@@ -284,9 +284,15 @@ class SimulatedPool(ActorPool):
             check()
         self.raise_broken()
 
-    def pause(self, actor: Any, message: Any) -> None:
-        """From here on it is not run, until `resume`; then it gets the message once more, before all others. None: no message."""
+    def pause(self, actor: Any, message: Any, seconds: float | None = None) -> None:
+        """From here on it is not run, until `resume`; then it gets the message once more, before all others. None: no message.
+
+        Args:
+            seconds: so much later it is resumed. None, the default: only by `resume`.
+        """
         self._paused[id(actor)] = actor, message
+        if seconds is not None:
+            self.call_later(seconds, lambda: self.resume(actor))
 
     def resume(self, actor: Any) -> None:
         """Harmless where it is not paused."""

@@ -144,7 +144,7 @@ class Scenario(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=Tr
 
     def __call__(self, simulation: "Simulation") -> None:
         """Play it: all clients send, and then it rests."""
-        tree = None if self.tree is None else self.tree.grow(simulation)
+        tree = None if self.tree is None else GrownTree(self.tree, simulation)
         options = {name: getattr(self.options, name) for name in ScenarioOptions.__struct_fields__}
         options["on_outbound"] = _Sink() if options.pop("has_sink") else None
         options["behaviours"] = {pattern: find(path) for pattern, path in self.options.behaviours.items()}
