@@ -12,6 +12,7 @@ from traceback import walk_stack
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lightspeed.actors.failures import text_of
 from lightspeed.actors.logs import log
@@ -43,13 +44,9 @@ class StuckPlace(Struct, frozen=True):
 class FailedTopic(Struct, frozen=True):
     """What is known of one failure, when nothing more will be."""
 
-    cell: TopicCell
+    journal: "Journal"
+    """As it stood then. What was in flight is what it failed on."""
     behaviour: str | None
-    snapshot: Pickled | None
-    why_none: str
-    since: tuple[Step, ...]
-    failed_on: Step | None
-    handled: int
     failure: StuckPlace | BaseException
     """What was raised; or where an actor is that does not come back."""
     waiting: tuple[Step, ...]
@@ -105,13 +102,8 @@ class Journal(Struct, eq=False):
         """All of it, and what the supervisor found in the inbox."""
         nothing = TopicState("")
         return FailedTopic(
-            cell=self.cell,
+            journal=replace(self, since=[*self.since]),
             behaviour=self.behaviour,
-            snapshot=self.snapshot,
-            why_none=self.why_none,
-            since=tuple(self.since),
-            failed_on=self.in_flight,
-            handled=self.handled,
             failure=self.where_it_is() if self.error is None else self.error,
             waiting=tuple(step_of(mail, nothing) for mail in left if type(mail) in _CHANGING),
             at=datetime.now(UTC),

@@ -9,7 +9,6 @@ from importlib.metadata import version
 from pathlib import Path
 from traceback import FrameSummary, StackSummary
 
-import msgspec
 from msgspec import Struct
 
 from lightspeed.actors.logs import log
@@ -46,7 +45,7 @@ class CapsuleWriter:
             self._failures.append(failed)
             if len(self._failures) > self._options.max_files:
                 dropped = self._failures.popleft()
-                log("warning", "a crash capsule of {} is not written: too many topics fail at once", dropped.cell.topic)
+                log("warning", "a crash capsule of {} is not written: too many topics fail at once", dropped.journal.cell.topic)
             if self._thread is None:
                 self._start()
 
@@ -76,11 +75,11 @@ class CapsuleWriter:
             try:
                 self._write(failed)
             except BaseException as error:  # the world's, or the user's values: a capsule is a gift, and its lack hurts nobody
-                log("warning", "no crash capsule of {} is written: {}", failed.cell.topic, error)
+                log("warning", "no crash capsule of {} is written: {}", failed.journal.cell.topic, error)
 
     def _write(self, failed: FailedTopic) -> None:
-        key = capsule_file.key_of_environment()
-        failed = self._without_what_can_not_be_loaded(failed)
+        key, cell = capsule_file.key_of_environment(), failed.journal.cell
+        self._drop_what_can_not_be_loaded(failed)
         told = _told(failed)
         limit = self._options.max_bytes
         for with_waiting in (True, False):
@@ -88,29 +87,29 @@ class CapsuleWriter:
             if len(content) <= limit:
                 break
         else:
-            log("warning", "no crash capsule of {} is written: it would be larger than {} bytes", failed.cell.topic, limit)
+            log("warning", "no crash capsule of {} is written: it would be larger than {} bytes", cell.topic, limit)
             return
         self._written += 1
-        topic = _NOT_IN_A_NAME.sub("_", told.censor.clean(failed.cell.topic))[:60]
+        topic = _NOT_IN_A_NAME.sub("_", told.censor.clean(cell.topic))[:60]
         stamp = f"{failed.at:%Y%m%dT%H%M%S%fZ}"
-        name = f"{stamp}-{topic}-{failed.cell.incarnation}-{os.getpid()}-{self._written}{capsule_file.SUFFIX}"
+        name = f"{stamp}-{topic}-{cell.incarnation}-{os.getpid()}-{self._written}{capsule_file.SUFFIX}"
         path = capsule_file.write(self._directory, name, content)
-        log("info", "crash capsule: {}", str(path), topic=failed.cell.topic, incarnation=failed.cell.incarnation)
+        log("info", "crash capsule: {}", str(path), topic=cell.topic, incarnation=cell.incarnation)
         try:
             capsule_file.prune(self._directory, self._options.max_files)
         except OSError as error:  # the world's: it may be written, but not be read
             log("warning", "old crash capsules are not deleted: {}", error)
 
-    def _without_what_can_not_be_loaded(self, failed: FailedTopic) -> FailedTopic:
+    def _drop_what_can_not_be_loaded(self, failed: FailedTopic) -> None:
         """The state's own classes may have their say when it is loaded: whether that goes well is tried, once for each."""
-        made = failed.snapshot
+        made = failed.journal.snapshot
         if made is None or not made.runs or (kind := (failed.behaviour, made.runs)) in self._tried:
-            return failed
+            return
         why = why_not_loaded(made.data, _TRIAL_S)
-        if not why:
+        if why:
+            failed.journal.snapshot, failed.journal.why_none = None, f"it can't be loaded again: {why}"
+        else:
             self._tried.add(kind)
-            return failed
-        return msgspec.structs.replace(failed, snapshot=None, why_none=f"it can't be loaded again: {why}")
 
 
 class ToldFailure(Struct, frozen=True):
@@ -123,10 +122,11 @@ class ToldFailure(Struct, frozen=True):
 
 def _told(failed: FailedTopic) -> ToldFailure:
     """The exception may speak of what the state held when it failed, and the variables of the functions that it came through."""
+    journal = failed.journal
     raised = None if isinstance(failed.failure, StuckPlace) else Raised(failed.failure)
     came_through = [] if raised is None else raised.locals()
-    secrets = frozenset(secrets_in([failed.cell.state, failed.since, failed.failed_on, *came_through]))
-    secrets |= frozenset() if failed.snapshot is None else failed.snapshot.secrets
+    secrets = frozenset(secrets_in([journal.cell.state, journal.since, journal.in_flight, *came_through]))
+    secrets |= frozenset() if journal.snapshot is None else journal.snapshot.secrets
     censor = Censor(secrets)
     if raised is not None:
         return ToldFailure(raised.failure(censor), secrets, censor)
@@ -143,25 +143,25 @@ def capsule_of(failed: FailedTopic, told: ToldFailure, key: bytes | None, *, wit
     Raises:
         Exception: a step can't be pickled.
     """
-    empty = Pickled(b"")
-    state = empty if failed.snapshot is None else failed.snapshot
-    steps = pickled((failed.cell.topic, failed.since, failed.failed_on), known=told.secrets)
+    journal, cell, empty = failed.journal, failed.journal.cell, Pickled(b"")
+    state = empty if journal.snapshot is None else journal.snapshot
+    steps = pickled((cell.topic, tuple(journal.since), journal.in_flight), known=told.secrets)
     waiting = pickled(failed.waiting, known=told.secrets) if with_waiting and failed.waiting else empty
     parts, clean = (state, steps, waiting), told.censor.clean
-    start = "start" if failed.cell.behaved is None or failed.handled == len(failed.since) else "state"
+    start = "start" if cell.behaved is None or journal.handled == len(journal.since) else "state"
     header = Header(
         library=version("lightspeed-channels"),
         python=platform.python_version(),
         time=failed.at.isoformat(timespec="milliseconds"),
-        topic=clean(failed.cell.topic),
-        incarnation=failed.cell.incarnation,
+        topic=clean(cell.topic),
+        incarnation=cell.incarnation,
         behaviour=None if failed.behaviour is None else clean(failed.behaviour),
-        handled=failed.handled,
-        since=len(failed.since),
+        handled=journal.handled,
+        since=len(journal.since),
         waiting=len(failed.waiting),
-        failed_on=clean(label_of(failed.failed_on)),
+        failed_on=clean(label_of(journal.in_flight)),
         failure=told.failure,
-        snapshot=f"none: {clean(failed.why_none)}" if failed.why_none else start,
+        snapshot=f"none: {clean(journal.why_none)}" if journal.why_none else start,
         tokens=tuple(dict.fromkeys(clean(token) for part in parts for token in part.tokens)),
         redactions=tuple(dict.fromkeys(clean(name) for part in parts for name in part.redactions)),
         cut=("waiting",) if failed.waiting and not with_waiting else (),

@@ -53,7 +53,8 @@ def whole_number(text: str, least: int = 0, most: int = 10**15 - 1) -> int:
 
 
 _count = partial(whole_number, least=1)
-_size = partial(whole_number, least=1, most=9_999_999)
+size = partial(whole_number, least=1, most=9_999_999)
+"""An argument that says of how many something is made."""
 
 
 def _seconds(text: str) -> float:
@@ -151,9 +152,9 @@ def _add_storm(commands: Any) -> None:
     description = "Have many topics fail by plan while many clients send to them, and account for every event."
     storm = _add(commands, "storm", "lightspeed.cli.storm:storm", summary, description, _STORM_EPILOG)
     storm.add_argument("--seconds", type=_seconds, default=10.0, help="how long it lasts; default 10")
-    storm.add_argument("--topics", type=_size, default=500, metavar="N", help="how many topics; default 500")
-    storm.add_argument("--clients", type=_size, default=2000, metavar="N", help="how many clients at once; default 2,000")
-    storm.add_argument("--threads", type=_size, default=4, metavar="N", help="how many threads send for them; default 4")
+    storm.add_argument("--topics", type=size, default=500, metavar="N", help="how many topics; default 500")
+    storm.add_argument("--clients", type=size, default=2000, metavar="N", help="how many clients at once; default 2,000")
+    storm.add_argument("--threads", type=size, default=4, metavar="N", help="how many threads send for them; default 4")
     storm.add_argument("--seed", type=whole_number, default=1, metavar="N", help="of the events and of its own plan; default 1")
     storm.add_argument(
         "--plan", metavar="FILE", help="a fault plan as JSON; default: one of its own, with something of every kind"
