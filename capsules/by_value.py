@@ -117,10 +117,6 @@ def is_tied(kind: type) -> bool:
     return isinstance(module, str) and module.startswith("lightspeed.") and module not in _OUR_VALUES
 
 
-def _code(code: types.CodeType) -> Any:
-    return marshal.loads, (marshal.dumps(code),)  # a capsule is read by the Python that wrote it
-
-
 def _cached_property(cached: "functools.cached_property[Any]") -> Any:
     return _make_cached_property, (cached.func, cached.attrname)  # it holds a lock until Python 3.12
 
@@ -129,27 +125,6 @@ def _lru_cache(cached: Any) -> Any:
     if not is_users_name(cached.__module__):
         return cached.__reduce__()
     return _make_lru_cache, (cached.__wrapped__, cached.cache_parameters())
-
-
-def _new_type(new_type: Any) -> Any:
-    return typing.NewType, (new_type.__name__, new_type.__supertype__)
-
-
-def _fresh_lock(lock: Any) -> Any:
-    """A fresh one: whoever held it is not there in a replay."""
-    return threading.Lock, ()
-
-
-def _rlock(lock: Any) -> Any:
-    return threading.RLock, ()
-
-
-def _condition(condition: threading.Condition) -> Any:
-    return threading.Condition, (condition._lock,)  # type: ignore[attr-defined]
-
-
-def _logger(_logger: Any) -> Any:
-    return _loguru, ()
 
 
 def _make_cached_property(function: Any, name: str | None) -> "functools.cached_property[Any]":
@@ -167,13 +142,13 @@ def _loguru() -> Any:
 
 
 OWN_WAYS: dict[type, Callable[[Any], Any]] = {
-    types.CodeType: _code,
-    type(threading.Lock()): _fresh_lock,
-    type(threading.RLock()): _rlock,
-    threading.Condition: _condition,
-    type(user_logger): _logger,
+    types.CodeType: lambda code: (marshal.loads, (marshal.dumps(code),)),  # a capsule is read by the Python that wrote it
+    type(threading.Lock()): lambda _lock: (threading.Lock, ()),  # a fresh one: whoever held it is not there in a replay
+    type(threading.RLock()): lambda _lock: (threading.RLock, ()),
+    threading.Condition: lambda condition: (threading.Condition, (condition._lock,)),
+    type(user_logger): lambda _logger: (_loguru, ()),
     functools.cached_property: _cached_property,
     type(lru_cache(lambda: None)): _lru_cache,
-    typing.NewType: _new_type,
+    typing.NewType: lambda new_type: (typing.NewType, (new_type.__name__, new_type.__supertype__)),
 }
 """What stands for one of such a class, as `__reduce_ex__` gives it."""

@@ -13,7 +13,7 @@ from lightspeed.actors.text import class_name, shown
 from lightspeed.capsules.redaction import REDACTED
 
 FORMAT = "lightspeed capsule"
-VERSION = 2
+VERSION = 3
 
 # What a header holds at most of a text, and of a list; so it stays below what a reader takes for one.
 _TEXT, _LONG_TEXT, _LINES = 4_000, 100_000, 500

@@ -21,7 +21,6 @@ from lightspeed.actors.topics.rules.presence import Presence, Roster
 from lightspeed.actors.topics.rules.room import Behaviour
 from lightspeed.actors.topics.rules.topic import TopicState
 from lightspeed.capsules import rebuilt
-from lightspeed.capsules import rebuilt as rebuilt_class
 from lightspeed.capsules.by_value import OWN_WAYS, ByValue, is_tied, is_users_name
 from lightspeed.capsules.capsule import name_of
 from lightspeed.capsules.redaction import REDACTED, Censor, looks_secret, may_speak, redact_json, without_spoken
@@ -191,9 +190,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             if issubclass(kind, type) and len(reduced) == 6:
                 if rebuilt.runs_code_to_be_made(obj):
                     self.runs.append(class_name(obj))
-                reduced = (
-                    rebuilt_class.of_struct(obj, reduced) if issubclass(obj, msgspec.Struct) else rebuilt_class.apart(reduced)
-                )
+                is_struct = issubclass(obj, msgspec.Struct)
+                reduced = rebuilt.of_struct(obj, reduced) if is_struct else rebuilt.apart(reduced)
         return self._owned(obj.__name__, reduced)
 
     def _struct(self, obj: msgspec.Struct, kind: type[msgspec.Struct]) -> Any:

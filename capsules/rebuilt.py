@@ -46,19 +46,14 @@ def of_struct(kind: type[msgspec.Struct], reduced: Any) -> Any:
     config |= {"tag": kind.__struct_config__.tag, "tag_field": kind.__struct_config__.tag_field}
     defaults = _defaults_of(kind)
     annotations = attributes.get("__annotations__", {})
-    fields = [
-        (field, annotation, *defaults.get(field, ())) for field, annotation in annotations.items() if _is_field(kind, field)
-    ]
+    own = [field for field in annotations if field in kind.__struct_fields__]  # no ClassVar
+    fields = [(field, annotations[field], *defaults.get(field, ())) for field in own]
     held = {key: value for key, value in attributes.items() if key not in _MADE and not key.startswith("__struct")}
     held = {key: value for key, value in held.items() if key not in kind.__struct_fields__}
     return (_make_struct_class, (name, kind.__module__, bases, fields, config), (held, slots), *rest)
 
 
 _MADE = ("__annotations__", "__match_args__", "__slots__", "__weakref__", "__dict__", "__rename__")
-
-
-def _is_field(kind: type[msgspec.Struct], name: str) -> bool:
-    return name in kind.__struct_fields__  # no ClassVar
 
 
 def _defaults_of(kind: type[msgspec.Struct]) -> dict[str, tuple[bool, Any]]:

@@ -5,61 +5,56 @@ takes what is left in the inbox: then nothing more will come of the actor, and t
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lightspeed.actors.errors import Shutdown, TopicCrash
 from lightspeed.actors.runtime import Runtime, RuntimeWrapper, SupervisedRef
 from lightspeed.actors.topics.actor import TopicActor
+from lightspeed.capsules.journal import Journal
 from lightspeed.capsules.options import Capsules
-from lightspeed.capsules.record import Record
-from lightspeed.capsules.writer import CapsuleWriter, find_of
-
-if TYPE_CHECKING:
-    _Role = TopicActor
-else:
-    _Role = object
+from lightspeed.capsules.writer import CapsuleWriter
 
 _IN_GOOD_ORDER = (TopicCrash, Shutdown)
 
 
-class RecordedTopic(_Role):
-    """A mixin for a topic's actor. It sees what any class below it raises."""
+class RecordedTopic(TopicActor):
+    """A mixin for a topic's actor, before its role. It sees what any class below it raises."""
 
-    record: Record
+    journal: Journal
     is_recorded = True
 
     def __init__(self, *args: Any) -> None:
-        *others, self.record = args
+        *others, self.journal = args
         super().__init__(*others)
 
     def on_receive(self, mail: Any) -> None:
         try:
-            goes_on = self.record.begin(mail, self.state)
+            goes_on = self.journal.begin(mail, self.state)
         except BaseException:  # what hit the calling thread: whoever waits for the mail is answered
             self.cell.in_flight[self.cell] = mail
             raise
         if not goes_on:
             return
         super().on_receive(mail)
-        self.record.finish()
+        self.journal.finish()
 
     def on_stop(self) -> None:
-        self.record.begin_stop()
+        self.journal.begin_stop()
         super().on_stop()
 
     def on_end(self, error: BaseException | None) -> None:
-        self.record.error = error
-        self.record.has_ended = True
+        self.journal.error = error
+        self.journal.has_ended = True
         super().on_end(error)
 
 
 class RecordedRef:
     """As the reference that it stands for. What it takes over costs no call more than it did."""
 
-    __slots__ = ("_ref", "_write", "is_alive", "record", "request", "stop_soon", "stop_within", "tell", "tell_inline")
+    __slots__ = ("_ref", "_write", "is_alive", "journal", "request", "stop_soon", "stop_within", "tell", "tell_inline")
 
-    def __init__(self, ref: SupervisedRef, record: Record, write: Callable[[Record, list[Any]], None]) -> None:
-        self._ref, self.record, self._write = ref, record, write
+    def __init__(self, ref: SupervisedRef, journal: Journal, write: Callable[[Journal, list[Any]], None]) -> None:
+        self._ref, self.journal, self._write = ref, journal, write
         self.tell, self.request, self.tell_inline, self.is_alive = ref.tell, ref.request, ref.tell_inline, ref.is_alive
         self.stop_soon, self.stop_within = ref.stop_soon, ref.stop_within
 
@@ -70,9 +65,9 @@ class RecordedRef:
     def drain(self) -> list[Any]:
         """As the other's. The supervisor asks it once, when the actor is dead or was given up."""
         left = self._ref.drain()
-        if not self.record.is_closed:
-            self.record.is_closed = True
-            self._write(self.record, left)
+        if not self.journal.is_closed:
+            self.journal.is_closed = True
+            self._write(self.journal, left)
         return left
 
 
@@ -90,15 +85,15 @@ class Recorded(RuntimeWrapper):
             return start(role, *args)
         if role not in self._classes:
             self._classes[role] = type(role.__name__, (RecordedTopic, role), {"__module__": role.__module__})
-        record = Record(args[0], self._options.every, self._options.max_bytes)
-        return RecordedRef(start(self._classes[role], *args, record), record, self._write)
+        journal = Journal(args[0], self._options.every, self._options.max_bytes)
+        return RecordedRef(start(self._classes[role], *args, journal), journal, self._write)
 
     def join(self, timeout_s: float) -> list[str]:
         deadline_s = self.monotonic_s() + timeout_s
         return super().join(timeout_s) + self._writer.join(max(0.0, deadline_s - self.monotonic_s()))
 
-    def _write(self, record: Record, left: list[Any]) -> None:
+    def _write(self, journal: Journal, left: list[Any]) -> None:
         # By its type: an object may say of itself that it is of another class, and that is code of the program's.
-        has_failed = record.error is not None and not issubclass(type(record.error), _IN_GOOD_ORDER)
-        if has_failed or (not record.has_ended and record.in_flight is not None):
-            self._writer.put(find_of(record, left))
+        has_failed = journal.error is not None and not issubclass(type(journal.error), _IN_GOOD_ORDER)
+        if has_failed or (not journal.has_ended and journal.in_flight is not None):
+            self._writer.put(journal.failed(left))

@@ -28,7 +28,7 @@ from lightspeed.capsules.redaction import Censor
 from lightspeed.capsules.told import Raised
 
 
-class Ring(Struct, frozen=True):
+class TimerStep(Struct, frozen=True):
     """A timer was due."""
 
     name: str
@@ -36,23 +36,23 @@ class Ring(Struct, frozen=True):
     """Whether it was the one that counted: it had not been started anew meanwhile."""
 
 
-class Return(Struct, frozen=True):
+class RejoinStep(Struct, frozen=True):
     """Members were brought back."""
 
     rejoins: tuple[Rejoin, ...]
 
 
-class Stop(Struct, frozen=True):
+class StopStep(Struct, frozen=True):
     """The topic was stopped."""
 
 
-class Other(Struct, frozen=True):
+class OtherStep(Struct, frozen=True):
     """Something that changes no state: a question, an order, or what no topic knows."""
 
     name: str
 
 
-Step = TopicEvent | Ring | Return | Stop | Other
+Step = TopicEvent | TimerStep | RejoinStep | StopStep | OtherStep
 
 
 def step_of(mail: Mail | Any, state: TopicState) -> Step:
@@ -60,10 +60,10 @@ def step_of(mail: Mail | Any, state: TopicState) -> Step:
     if type(mail) is Delivery:
         return mail.request
     if type(mail) is RestoreMembers:
-        return Return(mail.rejoins)
+        return RejoinStep(mail.rejoins)
     if type(mail) is TimerDue:
-        return Ring(mail.name, isinstance(state, BehavedTopic) and state._timers.get(mail.name) is mail.key)
-    return Other(type(mail).__name__.lower())
+        return TimerStep(mail.name, isinstance(state, BehavedTopic) and state._timers.get(mail.name) is mail.key)
+    return OtherStep(type(mail).__name__.lower())
 
 
 def label_of(step: Step | None) -> str:
@@ -71,13 +71,13 @@ def label_of(step: Step | None) -> str:
     match step:
         case None:
             return "nothing yet"
-        case Ring():
+        case TimerStep():
             return f"timer {step.name if type(step.name) is str else shown(step.name)}"
-        case Return():
+        case RejoinStep():
             return "return of members"
-        case Stop():
+        case StopStep():
             return "stop"
-        case Other():
+        case OtherStep():
             return step.name
     return event_label(step)
 
@@ -89,15 +89,15 @@ def do(state: TopicState, step: Step) -> None:
         BaseException: whatever the behaviour's code raises.
     """
     match step:
-        case Ring():
+        case TimerStep():
             assert isinstance(state, BehavedTopic)
             state.ring(step.name, state._timers.get(step.name) if step.counts else object())
-        case Return():
+        case RejoinStep():
             state.replay(step.rejoins)
-        case Stop():
+        case StopStep():
             assert isinstance(state, BehavedTopic)
             state.end()
-        case Other():
+        case OtherStep():
             pass
         case _:
             state.handle(step)

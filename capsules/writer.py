@@ -5,26 +5,20 @@ import platform
 import re
 import threading
 from collections import deque
-from collections.abc import Callable
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from traceback import FrameSummary, StackSummary
-from typing import Any
 
-import msgspec
 from msgspec import Struct
 
 from lightspeed.actors.logs import log
-from lightspeed.actors.topics.mail import Delivery, RestoreMembers, TimerDue, TopicCell
-from lightspeed.actors.topics.rules.topic import TopicState
 from lightspeed.capsules import file as capsule_file
 from lightspeed.capsules.capsule import Failure, Header, Sizes
+from lightspeed.capsules.journal import FailedTopic, StuckPlace
 from lightspeed.capsules.options import Capsules
 from lightspeed.capsules.pickler import Pickled, pickled
-from lightspeed.capsules.record import StuckPlace
 from lightspeed.capsules.redaction import Censor
-from lightspeed.capsules.replay import Step, label_of, step_of, why_not_loaded
+from lightspeed.capsules.replay import label_of, why_not_loaded
 from lightspeed.capsules.secrets import secrets_in
 from lightspeed.capsules.told import Raised
 
@@ -34,40 +28,24 @@ _TRIAL_S = 10.0
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
-class Find(Struct, frozen=True):
-    """What is known of one failure, when nothing more will be."""
-
-    cell: TopicCell
-    behaviour: str | None
-    snapshot: Pickled | None
-    why_none: str
-    since: tuple[Step, ...]
-    failed_on: Step | None
-    handled: int
-    failure: StuckPlace | BaseException
-    """What was raised; or where an actor is that does not come back."""
-    waiting: tuple[Any, ...]
-    at: datetime
-
-
 class CapsuleWriter:
     """Any thread may call it, and none waits for it but in `join`."""
 
     def __init__(self, options: Capsules) -> None:
         self._options, self._directory = options, Path(options.directory).absolute()
         self._lock = threading.Lock()
-        self._finds: deque[Find] = deque()
+        self._failures: deque[FailedTopic] = deque()
         self._thread: threading.Thread | None = None
         self._written = 0
         self._tried: set[tuple[str | None, tuple[str, ...]]] = set()  # behaviours and classes whose code has loaded before
 
-    def put(self, find: Find) -> None:
+    def put(self, failed: FailedTopic) -> None:
         """Have it written. Where more wait than there may be files, the oldest is dropped: its file would be deleted anyway."""
         with self._lock:
-            self._finds.append(find)
-            if len(self._finds) > self._options.max_files:
-                dropped = self._finds.popleft()
-                log("warning", "a crash capsule of {} is not written: too many topics fail at once", dropped.cell.topic)
+            self._failures.append(failed)
+            if len(self._failures) > self._options.max_files:
+                dropped = self._failures.popleft()
+                log("warning", "a crash capsule of {} is not written: too many topics fail at once", dropped.journal.cell.topic)
             if self._thread is None:
                 self._start()
 
@@ -90,52 +68,48 @@ class CapsuleWriter:
     def _work(self) -> None:
         while True:
             with self._lock:
-                if not self._finds:
+                if not self._failures:
                     self._thread = None
                     return
-                find = self._finds.popleft()
+                failed = self._failures.popleft()
             try:
-                self._write(find)
+                self._write(failed)
             except BaseException as error:  # the world's, or the user's values: a capsule is a gift, and its lack hurts nobody
-                log("warning", "no crash capsule of {} is written: {}", find.cell.topic, error)
+                log("warning", "no crash capsule of {} is written: {}", failed.journal.cell.topic, error)
 
-    def _write(self, find: Find) -> None:
-        key = capsule_file.key_of_environment()
-        find = self._without_what_can_not_be_loaded(find)
-        told = _told(find)
-        content = self._fit(lambda with_waiting: capsule_of(find, told, key, with_waiting=with_waiting))
-        if content is None:
-            limit = self._options.max_bytes
-            log("warning", "no crash capsule of {} is written: it would be larger than {} bytes", find.cell.topic, limit)
+    def _write(self, failed: FailedTopic) -> None:
+        key, cell = capsule_file.key_of_environment(), failed.journal.cell
+        self._drop_what_can_not_be_loaded(failed)
+        told = _told(failed)
+        limit = self._options.max_bytes
+        for with_waiting in (True, False):
+            content = capsule_of(failed, told, key, with_waiting=with_waiting)
+            if len(content) <= limit:
+                break
+        else:
+            log("warning", "no crash capsule of {} is written: it would be larger than {} bytes", cell.topic, limit)
             return
         self._written += 1
-        topic = _NOT_IN_A_NAME.sub("_", told.censor.clean(find.cell.topic))[:60]
-        stamp = f"{find.at:%Y%m%dT%H%M%S%fZ}"
-        name = f"{stamp}-{topic}-{find.cell.incarnation}-{os.getpid()}-{self._written}{capsule_file.SUFFIX}"
+        topic = _NOT_IN_A_NAME.sub("_", told.censor.clean(cell.topic))[:60]
+        stamp = f"{failed.at:%Y%m%dT%H%M%S%fZ}"
+        name = f"{stamp}-{topic}-{cell.incarnation}-{os.getpid()}-{self._written}{capsule_file.SUFFIX}"
         path = capsule_file.write(self._directory, name, content)
-        log("info", "crash capsule: {}", str(path), topic=find.cell.topic, incarnation=find.cell.incarnation)
+        log("info", "crash capsule: {}", str(path), topic=cell.topic, incarnation=cell.incarnation)
         try:
             capsule_file.prune(self._directory, self._options.max_files)
         except OSError as error:  # the world's: it may be written, but not be read
             log("warning", "old crash capsules are not deleted: {}", error)
 
-    def _without_what_can_not_be_loaded(self, find: Find) -> Find:
+    def _drop_what_can_not_be_loaded(self, failed: FailedTopic) -> None:
         """The state's own classes may have their say when it is loaded: whether that goes well is tried, once for each."""
-        made = find.snapshot
-        if made is None or not made.runs or (kind := (find.behaviour, made.runs)) in self._tried:
-            return find
+        made = failed.journal.snapshot
+        if made is None or not made.runs or (kind := (failed.behaviour, made.runs)) in self._tried:
+            return
         why = why_not_loaded(made.data, _TRIAL_S)
-        if not why:
+        if why:
+            failed.journal.snapshot, failed.journal.why_none = None, f"it can't be loaded again: {why}"
+        else:
             self._tried.add(kind)
-            return find
-        return msgspec.structs.replace(find, snapshot=None, why_none=f"it can't be loaded again: {why}")
-
-    def _fit(self, make: Callable[[bool], bytes]) -> bytes | None:
-        for with_waiting in (True, False):
-            content = make(with_waiting)
-            if len(content) <= self._options.max_bytes:
-                return content
-        return None
 
 
 class ToldFailure(Struct, frozen=True):
@@ -146,68 +120,53 @@ class ToldFailure(Struct, frozen=True):
     censor: Censor
 
 
-def _told(find: Find) -> ToldFailure:
+def _told(failed: FailedTopic) -> ToldFailure:
     """The exception may speak of what the state held when it failed, and the variables of the functions that it came through."""
-    raised = None if isinstance(find.failure, StuckPlace) else Raised(find.failure)
-    secrets = frozenset(secrets_in([find.cell.state, find.since, find.failed_on, *([] if raised is None else raised.locals())]))
-    secrets |= frozenset() if find.snapshot is None else find.snapshot.secrets
+    journal = failed.journal
+    raised = None if isinstance(failed.failure, StuckPlace) else Raised(failed.failure)
+    came_through = [] if raised is None else raised.locals()
+    secrets = frozenset(secrets_in([journal.cell.state, journal.since, journal.in_flight, *came_through]))
+    secrets |= frozenset() if journal.snapshot is None else journal.snapshot.secrets
     censor = Censor(secrets)
     if raised is not None:
         return ToldFailure(raised.failure(censor), secrets, censor)
-    assert isinstance(find.failure, StuckPlace)
-    stack = StackSummary.from_list([FrameSummary(*frame) for frame in find.failure.frames])
+    assert isinstance(failed.failure, StuckPlace)
+    stack = StackSummary.from_list([FrameSummary(*frame) for frame in failed.failure.frames])
     lines = censor.clean("".join(stack.format()))
     why = "it did not come back, and was given up"
     return ToldFailure(Failure("lightspeed.actors.errors.TopicStuck", why, lines, stuck=True), secrets, censor)
 
 
-def capsule_of(find: Find, told: ToldFailure, key: bytes | None, *, with_waiting: bool) -> bytes:
+def capsule_of(failed: FailedTopic, told: ToldFailure, key: bytes | None, *, with_waiting: bool) -> bytes:
     """The content of its file.
 
     Raises:
         Exception: a step can't be pickled.
     """
-    empty = Pickled(b"")
-    state = empty if find.snapshot is None else find.snapshot
-    steps = pickled((find.cell.topic, find.since, find.failed_on), known=told.secrets)
-    waiting = pickled(find.waiting, known=told.secrets) if with_waiting and find.waiting else empty
+    journal, cell, empty = failed.journal, failed.journal.cell, Pickled(b"")
+    state = empty if journal.snapshot is None else journal.snapshot
+    steps = pickled((cell.topic, tuple(journal.since), journal.in_flight), known=told.secrets)
+    waiting = pickled(failed.waiting, known=told.secrets) if with_waiting and failed.waiting else empty
     parts, clean = (state, steps, waiting), told.censor.clean
-    start = "start" if find.cell.behaved is None or find.handled == len(find.since) else "state"
+    start = "start" if cell.behaved is None or journal.handled == len(journal.since) else "state"
     header = Header(
         library=version("lightspeed-channels"),
         python=platform.python_version(),
-        time=find.at.isoformat(timespec="milliseconds"),
-        topic=clean(find.cell.topic),
-        incarnation=find.cell.incarnation,
-        behaviour=None if find.behaviour is None else clean(find.behaviour),
-        handled=find.handled,
-        since=len(find.since),
-        waiting=len(find.waiting),
-        failed_on=clean(label_of(find.failed_on)),
+        time=failed.at.isoformat(timespec="milliseconds"),
+        topic=clean(cell.topic),
+        incarnation=cell.incarnation,
+        behaviour=None if failed.behaviour is None else clean(failed.behaviour),
+        handled=journal.handled,
+        since=len(journal.since),
+        waiting=len(failed.waiting),
+        failed_on=clean(label_of(journal.in_flight)),
         failure=told.failure,
-        snapshot=f"none: {clean(find.why_none)}" if find.why_none else start,
+        snapshot=f"none: {clean(journal.why_none)}" if journal.why_none else start,
         tokens=tuple(dict.fromkeys(clean(token) for part in parts for token in part.tokens)),
         redactions=tuple(dict.fromkeys(clean(name) for part in parts for name in part.redactions)),
-        cut=("waiting",) if find.waiting and not with_waiting else (),
+        cut=("waiting",) if failed.waiting and not with_waiting else (),
         sizes=Sizes(len(state.data), len(steps.data), len(waiting.data)),
         signed=key is not None,
         key_id=capsule_file.key_id(key),
     )
     return capsule_file.encode(header, b"".join(part.data for part in parts), key)
-
-
-def find_of(record: Any, left: list[Any]) -> Find:
-    """What the record has, and what the supervisor found in the inbox."""
-    nothing = TopicState("")
-    return Find(
-        cell=record.cell,
-        behaviour=record.behaviour,
-        snapshot=record.snapshot,
-        why_none=record.why_none,
-        since=tuple(record.since),
-        failed_on=record.in_flight,
-        handled=record.handled,
-        failure=record.where_it_is() if record.error is None else record.error,
-        waiting=tuple(step_of(mail, nothing) for mail in left if type(mail) in (Delivery, RestoreMembers, TimerDue)),
-        at=datetime.now(UTC),
-    )

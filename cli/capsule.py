@@ -1,5 +1,6 @@
 """`lightspeed capsule`: look into a crash capsule without running any of it, or repeat its failure in a process of its own."""
 
+import argparse
 from importlib.metadata import version
 
 from lightspeed.actors.checks import check_seconds
@@ -20,39 +21,39 @@ _SIGNATURES = {
 }
 
 
-def show(path: str, *, as_json: bool) -> int:
+def show(options: argparse.Namespace) -> int:
     """Print the header of the capsule; returns the exit status.
 
     Raises:
         InvalidCapsule: it is none.
         OSError: it can't be read.
     """
-    capsule = capsule_file.read(path)
-    if as_json:
+    capsule = capsule_file.read(options.file)
+    if options.json:
         return 0 if say(capsule.line.decode().removesuffix("\n")) else 1
     rows = [f"{name:<12}{escaped(value, None)}" for name, value in _rows(capsule.header, _SIGNATURES[capsule.signature])]
     return 0 if say(*rows, "", printable(capsule.header.failure.traceback.rstrip("\n"))) else 1
 
 
-def replay(path: str, timeout_s: float, *, run_untrusted_code: bool) -> int:
+def replay(options: argparse.Namespace) -> int:
     """Repeat it; returns the exit status.
 
     Raises:
-        CapsuleRefused: nobody vouches for it, and `run_untrusted_code` is not given.
+        CapsuleRefused: nobody vouches for it, and `--run-untrusted-code` is not given.
         InvalidCapsule: it is no capsule, or can't be replayed here.
         InvalidOption: a timeout that can't be.
         OSError: it can't be read.
     """
-    check_seconds("--timeout", timeout_s)
-    capsule = capsule_file.read(path)
-    if not run_untrusted_code:
+    check_seconds("--timeout", options.timeout)
+    capsule = capsule_file.read(options.file)
+    if not options.run_untrusted_code:
         capsule.check_signature()
     header, here = capsule.header, version("lightspeed-channels")
     if header.library != here:
         tell(f"lightspeed: the capsule was written by lightspeed {escaped(header.library)}, and this is {here}")
-    outcome = capsule_replay.replay(capsule, timeout_s)
+    outcome = capsule_replay.replay(capsule, options.timeout)
     if outcome.broken:
-        raise InvalidCapsule(path, f"what is in it can't be loaded: {escaped(outcome.broken, None)}")
+        raise InvalidCapsule(options.file, f"what is in it can't be loaded: {escaped(outcome.broken, None)}")
     differs = capsule_replay.difference(capsule, outcome)
     lines = []
     if outcome.failure is not None and outcome.failure.traceback:

@@ -1,12 +1,13 @@
 """`lightspeed play`: a trace goes through a channel, and what the channel gives out is written down."""
 
+import argparse
 import os
 import stat
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from io import BufferedIOBase
 from typing import NoReturn, cast
 
@@ -34,13 +35,13 @@ _EVENTS = ("join", "rejoin", "leave", "broadcast", "push", "crash", "restart")
 _MESSAGES = ("reply", "push_message", "broadcast_message", "presence_diff", "system")
 
 
-def play(trace: str, output: str | None, *, summary: bool) -> int:
+def play(options: argparse.Namespace) -> int:
     """Play the trace, a path or `-`, into the output, a path or None for standard output; returns the exit status.
 
     Raises:
         OSError: the trace can't be read, or the output can't be opened.
     """
-    tally = Tally()
+    trace, output, tally = options.trace, options.output, Tally()
     with _open_trace(trace) as source, _open_output(output, source) as out, Channel() as channel:
         started_s = time.monotonic()
         try:
@@ -50,7 +51,7 @@ def play(trace: str, output: str | None, *, summary: bool) -> int:
         except OutputFailed as error:
             tell(f"lightspeed: cannot write {output or 'standard output'}: {error}")
             return 1
-        if summary:
+        if options.summary:
             elapsed_s = time.monotonic() - started_s
             tell(*tally.rows(channel.membership_count, len(channel.topics()), elapsed_s))
         return status
@@ -83,13 +84,8 @@ def _write(channel: Channel, out: LineFile | LineStream, tally: "Tally") -> None
     out.write([encode(message) for message in messages])
 
 
-@contextmanager
-def _open_trace(trace: str) -> Iterator[BufferedIOBase]:
-    if trace == "-":
-        yield cast(BufferedIOBase, sys.stdin.buffer)
-    else:
-        with open(trace, "rb") as file:
-            yield file
+def _open_trace(trace: str) -> AbstractContextManager[BufferedIOBase]:
+    return nullcontext(cast(BufferedIOBase, sys.stdin.buffer)) if trace == "-" else open(trace, "rb")
 
 
 @contextmanager

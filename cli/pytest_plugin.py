@@ -1,7 +1,7 @@
 """The plugin of pytest: the fixture `lightspeed_simulation`, its options and its marker.
 
-Every run of pytest in the environment loads it, so all that it brings has a name of its own, and nothing of ours is imported
-before a test asks for a simulation.
+Every run of pytest in the environment loads it, so all that it brings has a name of its own, and but for what checks its
+options nothing of ours is imported before a test asks for a simulation.
 """
 
 import argparse
@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from lightspeed.cli.arguments import size
 
 if TYPE_CHECKING:
     from lightspeed.testing.simulation import Simulation
@@ -30,7 +32,7 @@ _MARKER = (
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("lightspeed", "simulation by lightspeed")
     group.addoption(
-        "--lightspeed-seeds", type=_count, metavar="N", help=f"run each test that asks for `{_NAME}` with N seeds; default 1"
+        "--lightspeed-seeds", type=size, metavar="N", help=f"run each test that asks for `{_NAME}` with N seeds; default 1"
     )
     group.addoption("--lightspeed-seed", type=_seed, metavar="S", help="run each with this seed alone")
     group.addoption(
@@ -39,12 +41,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--lightspeed-replay", metavar="TRACE", help="run the test that wrote this trace once more, and say where it diverges"
     )
-
-
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and int(text[:8]) >= 1 and len(text) <= 7):
-        raise argparse.ArgumentTypeError(f"must be a whole number from 1 to 9999999, got {text!r}")
-    return int(text)
 
 
 def _seed(text: str) -> int:

@@ -1,5 +1,6 @@
 """`lightspeed replay`: the trace of a simulation is played again, and held beside what happens now."""
 
+import argparse
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,17 +14,19 @@ from lightspeed.cli.lines import printable, say
 from lightspeed.cli.seeds import load
 from lightspeed.cli.streams import tell
 from lightspeed.testing import replay as play_again
-from lightspeed.testing.recording import Divergence, Recording, divergence_of, hash_of, read_recording
+from lightspeed.testing.recording import Divergence, Recording, divergence_of, read_recording
 from lightspeed.testing.scenario import Scenario
+from lightspeed.testing.trace import hash_of
 
 
-def replay(trace: str, scenario: str | None) -> int:
-    """Play it, and say how it went; returns the exit status. `scenario`: the function's name now; None: as in the trace.
+def replay(options: argparse.Namespace) -> int:
+    """Play the trace, and say how it went; returns the exit status. Without a scenario its name is as in the trace.
 
     Raises:
         InvalidOption: the trace is none, or what was played is not to be found.
         OSError: it can't be read.
     """
+    trace, scenario = options.trace, options.scenario
     header, lines = read_recording(trace)
     if scenario is None and "::" in (header.play or ""):
         divergence, error = _by_pytest(trace, header, lines)

@@ -47,11 +47,7 @@ class Played(Struct):
     """Of each rule of `Simulation.sometimes`, whether it held with any."""
 
     def count(self, outcome: Outcome) -> None:
-        self.runs += 1
-        self.steps += outcome.steps
-        self.fired += outcome.fired
-        for name, held in outcome.seen.items():
-            self.seen[name] = self.seen.get(name, False) or held
+        self.add(Played(runs=1, steps=outcome.steps, fired=outcome.fired, seen=outcome.seen))
 
     def add(self, other: "Played") -> None:
         self.seeds += other.seeds

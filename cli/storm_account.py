@@ -9,23 +9,10 @@ from collections import Counter, defaultdict
 
 from msgspec import Struct
 
-from lightspeed.channel import (
-    Broadcast,
-    BroadcastMessage,
-    DeadLetter,
-    Join,
-    Leave,
-    Outbound,
-    Push,
-    PushMessage,
-    Rejoin,
-    Reply,
-    System,
-)
+from lightspeed.actors.topics.rules.events import TopicEvent
+from lightspeed.channel import Broadcast, BroadcastMessage, DeadLetter, Outbound, Push, PushMessage, Reply, System
 from lightspeed.faults import Corrupt, Delay, DelayReply, Drop, Duplicate, LoseReply, Reorder
 from lightspeed.faults.fault import Fault
-
-TopicEvent = Join | Rejoin | Leave | Broadcast | Push
 
 PUSHED = "storm"  # the name of every push, so that a topic's own are not taken for one
 

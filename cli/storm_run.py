@@ -12,6 +12,7 @@ from typing import Any, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from lightspeed.actors.topics.rules.events import TopicEvent
 from lightspeed.actors.topics.rules.room import Behaviour
 from lightspeed.channel import (
     Backoff,
@@ -30,7 +31,7 @@ from lightspeed.channel import (
     Restart,
     Restarts,
 )
-from lightspeed.cli.storm_account import PUSHED, Account, Accounts, Heals, Pulse, TopicEvent
+from lightspeed.cli.storm_account import PUSHED, Account, Accounts, Heals, Pulse
 from lightspeed.faults import Corrupt, Delay, DelayReply, Drop, Duplicate, Full, Hang, Jump, LoseReply, Raise, Reorder, Slow
 from lightspeed.faults.fault import Fault
 from lightspeed.faults.injector import Injector

@@ -8,6 +8,9 @@ from typing import TextIO
 from lightspeed.actors.errors import InvalidOption
 from lightspeed.actors.text import escaped
 
+INTERRUPTED = 130
+"""The exit status: 128 and the number of SIGINT, as shells have it."""
+
 LARGEST = 16 * 1024 * 1024
 """So many bytes a plan or a scenario may have: a file without an end is not to fill the memory."""
 

@@ -119,11 +119,12 @@ class Fault(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="do
         return self.ends_all and self.acts_always and is_covered and not is_reached
 
     def fits(self, event: TopicEvent | None) -> bool:
-        """Whether the event has all that `match` wants; None, as in a hook, has nothing."""
-        if self.match is None:
-            return True
-        return event is not None and all(
-            (event_label(event) if name == "type" else getattr(event, name, None)) == value for name, value in self.match.items()
+        """Whether it can act at the event, which has all that `match` wants; None, as in a hook, has nothing."""
+        if event is None:
+            return self.match is None
+        return event_label(event) in self.concerns and all(
+            (event_label(event) if name == "type" else getattr(event, name, None)) == value
+            for name, value in (self.match or {}).items()
         )
 
 
@@ -188,6 +189,14 @@ class _OnEvent(Fault, frozen=True, kw_only=True, omit_defaults=True):
         return True
 
 
+class _ForSeconds(_OnEvent, frozen=True, omit_defaults=True):
+    seconds: float
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_seconds("seconds", self.seconds)
+
+
 class _OnWay(_OnEvent, frozen=True, kw_only=True, omit_defaults=True):
     place: ClassVar[Place] = "way"
 
@@ -228,14 +237,8 @@ class Raise(Fault, frozen=True, omit_defaults=True, tag="raise"):
         return self.acts_at != "topic" or super().needs_event
 
 
-class Slow(_OnEvent, frozen=True, omit_defaults=True, tag="slow"):
+class Slow(_ForSeconds, frozen=True, omit_defaults=True, tag="slow"):
     """The topic takes so long before it handles the event."""
-
-    seconds: float
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_seconds("seconds", self.seconds)
 
 
 class Hang(_OnEvent, frozen=True, omit_defaults=True, tag="hang"):
@@ -258,23 +261,14 @@ class Corrupt(_OnEvent, frozen=True, omit_defaults=True, tag="poison"):
         super().__post_init__()
         check_text("payload", self.payload)
 
-    def fits(self, event: TopicEvent | None) -> bool:
-        return isinstance(event, (Broadcast, Push)) and super().fits(event)
-
 
 class LoseReply(_OnEvent, frozen=True, omit_defaults=True, tag="lose_reply"):
     """The event takes effect, but its `Reply` is lost, and a `handle` of it ends in `ChannelTimeout`."""
 
 
-class DelayReply(_OnEvent, frozen=True, omit_defaults=True, tag="delay_reply"):
+class DelayReply(_ForSeconds, frozen=True, omit_defaults=True, tag="delay_reply"):
     """The event takes effect, but its `Reply`, and the answer to a `handle`, come so much later, under the event's number. No
     flush waits for them."""
-
-    seconds: float
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_seconds("seconds", self.seconds)
 
 
 class Drop(_OnWay, frozen=True, omit_defaults=True, tag="drop"):
@@ -285,14 +279,10 @@ class Drop(_OnWay, frozen=True, omit_defaults=True, tag="drop"):
         return True
 
 
-class Delay(_OnWay, frozen=True, omit_defaults=True, tag="delay"):
+class Delay(_ForSeconds, frozen=True, omit_defaults=True, tag="delay"):
     """The event reaches the supervisor so much later, and is accepted then. Once the channel is closed it is lost."""
 
-    seconds: float
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_seconds("seconds", self.seconds)
+    place: ClassVar[Place] = "way"
 
 
 class Duplicate(_OnWay, frozen=True, omit_defaults=True, tag="duplicate"):

@@ -1,6 +1,6 @@
 """Which faults of a plan are due, and what has fired."""
 
-import importlib
+import pkgutil
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -10,8 +10,6 @@ from lightspeed.actors.errors import FaultsNotFired, InvalidOption
 from lightspeed.actors.topics.rules.events import Patterns, TopicEvent
 from lightspeed.faults.fault import Fault, Place, Predicate, check_plain
 from lightspeed.faults.plan import FaultPlan
-
-_PLACES_OF_ALL = ("supervisor",)  # where all topics' events come in one line, and are counted so
 
 
 class Injector:
@@ -100,7 +98,8 @@ class Injector:
                 continue
             if fault.at_s is not None and now_s < fault.at_s:
                 continue
-            if self._holds(index, event(), members) and self.fire(index, topic):
+            holds = self._predicates[index]
+            if (holds is None or holds(event(), members)) and self.fire(index, topic):
                 yield fault
 
     def fire(self, index: int, topic: str) -> bool:
@@ -131,18 +130,14 @@ class Injector:
     def _number(self, index: int, own: int) -> int:
         """What the fault's `at` and `every` are held against; the lock is held."""
         fault = self.plan.faults[index]
-        if fault.per == "topic" and fault.acts_at not in _PLACES_OF_ALL:
-            return own
+        if fault.per == "topic" and fault.acts_at != "supervisor":
+            return own  # at the supervisor all topics' events come in one line, and are counted so
         self._numbers_of_all[index] += 1
         return self._numbers_of_all[index]
 
     def _is_drawn(self, index: int, topic: str, own: int) -> bool:
         probability = self.plan.faults[index].probability
         return probability is None or self.plan.chance(index, topic, own) < probability
-
-    def _holds(self, index: int, event: TopicEvent | None, members: int) -> bool:
-        predicate = self._predicates[index]
-        return predicate is None or bool(predicate(event, members))
 
 
 def _is_number_due(fault: Fault, number: int) -> bool:
@@ -152,15 +147,11 @@ def _is_number_due(fault: Fault, number: int) -> bool:
 def _predicate(when: str | Predicate | None) -> Predicate | None:
     if not isinstance(when, str):
         return when
-    module, _, name = when.partition(":")
     try:
-        found: Any = importlib.import_module(module)
-        for part in name.split("."):
-            found = getattr(found, part)
+        found: Any = pkgutil.resolve_name(when)
     except Exception as error:  # what an import runs is the user's code, and may raise anything
         raise InvalidOption("when", when, f"must name a function that can be imported ({error})") from error
     if not callable(found):
         raise InvalidOption("when", when, "must name a function")
     check_plain("when", found)
-    predicate: Any = found
-    return predicate  # type: ignore[no-any-return]
+    return found  # type: ignore[no-any-return]

@@ -10,43 +10,37 @@ from lightspeed.actors.errors import PoolClosed
 from lightspeed.actors.runtime import RefWrapper, Runtime, RuntimeWrapper, SupervisedRef
 from lightspeed.actors.topics.actor import TopicActor
 from lightspeed.actors.topics.mail import TopicCell
+from lightspeed.faults.context import DelayedCalls, FaultContext, pauses_of
 from lightspeed.faults.fault import Delay, Drop, Duplicate, FailSupervisor, Fault, Hang, Jump, Raise, Reorder, Slow
-from lightspeed.faults.harm import Harm, Pauses, PutOff, pauses_of
 from lightspeed.faults.injector import Injector
 from lightspeed.faults.plan import FaultPlan
-from lightspeed.faults.topic import FaultySupervisor, FaultyTopic, Strike
-from lightspeed.faults.way import FaultyWay
-from lightspeed.supervision.topics.ingress import Ingress
+from lightspeed.faults.topic import FaultySupervisor, FaultyTopic, TimedFault
+from lightspeed.faults.way import UnreliableRef
 from lightspeed.supervision.topics.transitions import TopicSupervisor
 
 
 class FaultyRuntime(RuntimeWrapper):
-    """The runtime of one channel on which a plan acts.
+    """The runtime of one channel on which a plan acts."""
 
-    Args:
-        plan: what is to go wrong.
-        pauses: how an actor is held up. None, the default: as the runtime under it does it, or else its thread waits.
-    """
-
-    def __init__(self, inner: Runtime, plan: FaultPlan, pauses: Pauses | None = None) -> None:
+    def __init__(self, inner: Runtime, plan: FaultPlan) -> None:
         super().__init__(inner)
         self.injector = injector = Injector(plan)
-        self._pauses = pauses_of(inner) if pauses is None else pauses
-        self._put_off = PutOff(inner, injector.lose)
-        self._alive: dict[TopicCell, pykka.ActorRef[Any]] = {}
+        self._delayed = DelayedCalls(inner, injector.lose)
+        self._context = FaultContext(injector, pauses_of(inner), self._delayed, self._elapsed_s, {})
         self._began_s, self._jumped_s = inner.monotonic_s(), 0.0
         self._roles: dict[type, type] = {}
-        self._harm: Harm | None = None
-        self._way: FaultyWay | None = None
+        self._way: UnreliableRef | None = None
         self._pausing = [index for index, _fault in injector.of(Slow, Hang)]
 
     def begin(self, start: Callable[..., SupervisedRef], role: type, args: tuple[Any, ...]) -> SupervisedRef:
         if issubclass(role, TopicSupervisor):
-            _runtime, outlet, ingress, *_rest = args
-            self._harm = Harm(self.injector, self._pauses, self._put_off, self._elapsed_s, outlet, self._alive)
+            _runtime, _outlet, ingress, *_rest = args
             ref = start(self._faulty(FaultySupervisor, role), *args)
             self._set_times(ref)
-            return self._lead_to(ref, ingress)
+            if not self.injector.of(Drop, Delay, Duplicate, Reorder):
+                return ref
+            self._way = UnreliableRef(ref, ingress, self._context)
+            return self._way
         if issubclass(role, TopicActor):
             return self._begin_topic(start, role, args[0])
         return start(role, *args)
@@ -58,29 +52,23 @@ class FaultyRuntime(RuntimeWrapper):
         """The end: whoever is held up goes on, and what is put off is lost."""
         if self._way is not None:
             self._way.end()
-        self._put_off.end()
-        self._pauses.end_pauses()
+        self._delayed.end()
+        self._context.pauses.end_pauses()
         super().retire()
 
     def _begin_topic(self, start: Callable[..., SupervisedRef], role: type, cell: TopicCell) -> SupervisedRef:
         try:
             ref = start(self._faulty(FaultyTopic, role), cell)
         except BaseException:
-            self._alive.pop(cell, None)
+            self._context.alive.pop(cell, None)
             raise
         waits = any(self.injector.is_for(index, cell.topic) for index in self._pausing)
         return RefWrapper(ref) if waits else ref  # one that is held up must not hold up whoever tells it something
 
     def _faulty(self, mixin: type, role: type) -> type:
         if role not in self._roles:
-            self._roles[role] = type(role.__name__, (mixin, role), {"harm": self._harm})
+            self._roles[role] = type(role.__name__, (mixin, role), {"faults": self._context})
         return self._roles[role]
-
-    def _lead_to(self, ref: SupervisedRef, ingress: Ingress) -> SupervisedRef:
-        if not self.injector.of(Drop, Delay, Duplicate, Reorder):
-            return ref
-        self._way = FaultyWay(ref, ingress, self.injector, self._put_off, self._elapsed_s)
-        return self._way
 
     def _elapsed_s(self) -> float:
         return self.inner.monotonic_s() - self._began_s
@@ -89,18 +77,18 @@ class FaultyRuntime(RuntimeWrapper):
 
     def _set_times(self, supervisor: SupervisedRef) -> None:
         acts: dict[type[Fault], Callable[[int, Fault], None]] = {
-            Raise: self._strike_topics,
+            Raise: self._tell_topics,
             Jump: self._jump,
-            FailSupervisor: partial(_strike, supervisor),
+            FailSupervisor: partial(_tell_due, supervisor),
         }
         for index, fault in self.injector.of(*acts):
             if fault.at_s is not None and not fault.needs_event:
-                self._put_off.later(fault.at_s, partial(acts[type(fault)], index, fault), counts=False)
+                self._delayed.later(fault.at_s, partial(acts[type(fault)], index, fault), counts=False)
 
-    def _strike_topics(self, index: int, fault: Fault) -> None:
-        for cell, ref in self._alive.copy().items():
+    def _tell_topics(self, index: int, fault: Fault) -> None:
+        for cell, ref in self._context.alive.copy().items():
             if self.injector.is_for(index, cell.topic):
-                _strike(ref, index, fault)
+                _tell_due(ref, index, fault)
 
     def _jump(self, index: int, fault: Fault) -> None:
         assert isinstance(fault, Jump)
@@ -108,8 +96,8 @@ class FaultyRuntime(RuntimeWrapper):
             self._jumped_s += fault.by_s
 
 
-def _strike(ref: Any, index: int, fault: Fault) -> None:
+def _tell_due(ref: Any, index: int, fault: Fault) -> None:
     try:
-        ref.tell(Strike(index, fault))
+        ref.tell(TimedFault(index, fault))
     except (pykka.ActorDeadError, PoolClosed):
         pass  # it is past that

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -15,28 +15,28 @@ from lightspeed.actors.topics.rules.events import Broadcast, Push
 from lightspeed.actors.topics.rules.outbound import Reply as ReplyMessage
 from lightspeed.actors.topics.rules.outbound import error
 from lightspeed.actors.topics.rules.topic import Messages
+from lightspeed.faults.context import DelayedCalls, FaultContext
 from lightspeed.faults.fault import Corrupt, DelayReply, FailSupervisor, Fault, Full, Hang, LoseReply, Place, Raise, Slow
-from lightspeed.faults.harm import Harm, PutOff
 from lightspeed.supervision.topics.transitions import TopicSupervisor
 
 
 class FaultyOutlet:
-    """As the channel's outlet, for one actor and its thread; of the event in hand the replies can be spoilt."""
+    """As the channel's outlet, for one actor and its thread; of the event in hand the replies can be lost or late."""
 
-    def __init__(self, outlet: Any, put_off: PutOff) -> None:
-        self._outlet, self._put_off = outlet, put_off
+    def __init__(self, outlet: Any, delayed: DelayedCalls) -> None:
+        self._outlet, self._delayed = outlet, delayed
         self._loses, self._delay_s = False, 0.0
 
-    def spoil(self, mail: Delivery, fault: LoseReply | DelayReply) -> None:
+    def affect_replies(self, mail: Delivery, fault: LoseReply | DelayReply) -> None:
         """Lose or delay what answers this mail, the next that is handled."""
         if isinstance(fault, LoseReply):
             self._loses = True
             mail.reply = None
         else:
             self._delay_s += fault.seconds
-            mail.reply = None if mail.reply is None else _LateReply(mail.reply, fault.seconds, self._put_off)
+            mail.reply = None if mail.reply is None else _LateReply(mail.reply, fault.seconds, self._delayed)
 
-    def mend(self) -> None:
+    def reset(self) -> None:
         """The event was handled: lose and delay no more."""
         self._loses, self._delay_s = False, 0.0
 
@@ -45,7 +45,7 @@ class FaultyOutlet:
             replies = tuple(message for message in messages if isinstance(message, ReplyMessage))
             messages = tuple(message for message in messages if not isinstance(message, ReplyMessage))
             if replies and not self._loses:
-                self._put_off.later(self._delay_s, lambda: self._put_late(seq, topic, replies))
+                self._delayed.later(self._delay_s, lambda: self._put_late(seq, topic, replies))
         return bool(self._outlet.put(seq, topic, messages, reply, value))
 
     def deliver(self, topic: str | None) -> None:
@@ -59,27 +59,21 @@ class FaultyOutlet:
 class _LateReply:
     """Comes so much later than it is told."""
 
-    def __init__(self, reply: ReplyTo, delay_s: float, put_off: PutOff) -> None:
-        self._reply, self._delay_s, self._put_off = reply, delay_s, put_off
+    def __init__(self, reply: ReplyTo, delay_s: float, delayed: DelayedCalls) -> None:
+        self._reply, self._delay_s, self._delayed = reply, delay_s, delayed
 
     def set(self, value: Any = None) -> None:
-        self._put_off.later(self._delay_s, lambda: self._reply.set(value), counts=False)
+        self._delayed.later(self._delay_s, lambda: self._reply.set(value), counts=False)
 
 
-if TYPE_CHECKING:
-    _Topic = TopicActor
-else:
-    _Topic = object  # the faulty runtime mixes it into each role
-
-
-class Strike(Struct, frozen=True):
+class TimedFault(Struct, frozen=True):
     """The time of a fault has come: for an actor to raise."""
 
     index: int
     fault: Any
 
 
-class _Trial(Struct, eq=False):
+class _Injection(Struct, eq=False):
     """One event, and what has yet to be done to it."""
 
     mail: Delivery
@@ -89,20 +83,20 @@ class _Trial(Struct, eq=False):
     is_refused: bool = False
 
 
-class FaultyTopic(_Topic):
-    """The hooks of a topic's actor, each of which may fail.
+class FaultyTopic(TopicActor):
+    """A mixin for a topic's actor, each of whose hooks may fail. The faulty runtime puts it before the role.
 
     An event is entered into `in_flight` before anything is done to it, so that the supervisor can give the actor up meanwhile.
     """
 
-    harm: ClassVar[Harm]
+    faults: ClassVar[FaultContext]
 
     def __init__(self, cell: TopicCell) -> None:
         super().__init__(cell)
-        self._incarnation = self.harm.injector.begin(cell.topic)
-        self._trial: _Trial | None = None
-        self._outlet = cell.outlet = FaultyOutlet(cell.outlet, self.harm.put_off)
-        self.harm.alive[cell] = self.actor_ref
+        self._incarnation = self.faults.injector.begin(cell.topic)
+        self._injection: _Injection | None = None
+        self._outlet = cell.outlet = FaultyOutlet(cell.outlet, self.faults.delayed)
+        self.faults.alive[cell] = self.actor_ref
 
     def on_start(self) -> None:
         self._fail_in("on_start")
@@ -122,35 +116,35 @@ class FaultyTopic(_Topic):
         self._fail_in("on_failure")
 
     def on_end(self, error: BaseException | None) -> None:
-        self.harm.alive.pop(self.cell, None)
+        self.faults.alive.pop(self.cell, None)
         super().on_end(error)
 
     def on_receive(self, mail: Any) -> None:
         if type(mail) is Delivery:
             self._try(mail)
-        elif type(mail) is Strike:
-            if mail.fault.restart in (None, self._incarnation) and self.harm.injector.fire(mail.index, self.cell.topic):
+        elif type(mail) is TimedFault:
+            if mail.fault.restart in (None, self._incarnation) and self.faults.injector.fire(mail.index, self.cell.topic):
                 raise InjectedFault(mail.fault.text)
         else:
             super().on_receive(mail)
 
     def _try(self, mail: Delivery) -> None:
-        cell, trial = self.cell, self._trial
-        if trial is None or trial.mail is not mail:
+        cell, injection = self.cell, self._injection
+        if injection is None or injection.mail is not mail:
             cell.in_flight[cell] = mail
-            trial = self._trial = _Trial(mail, self._due("topic", mail))
-        for fault in trial.faults if self._is_in_hand(mail) else ():
-            if not _ACTS[type(fault)](self, fault, trial):
+            injection = self._injection = _Injection(mail, self._due("topic", mail))
+        for fault in injection.faults if self._is_in_hand(mail) else ():
+            if not self._act(fault, injection):
                 return  # it comes again
             if not self._is_in_hand(mail):
                 break
-        self._trial = None
+        self._injection = None
         if cell.in_flight.pop(cell, None) is mail:  # else it was given up meanwhile, and is answered
-            self._handle(trial)
+            self._handle(injection)
 
-    def _handle(self, trial: _Trial) -> None:
-        mail, cell = trial.mail, self.cell
-        if trial.is_refused:
+    def _handle(self, injection: _Injection) -> None:
+        mail, cell = injection.mail, self.cell
+        if injection.is_refused:
             must_deliver = cell.outlet.put(mail.seq, cell.topic, _unavailable(mail), mail.reply)
             cell.settled += 1
             if must_deliver:
@@ -159,9 +153,9 @@ class FaultyTopic(_Topic):
                 cell.report(TopicEmpty(cell, None))
         else:
             super().on_receive(mail)
-        self._outlet.mend()
-        if trial.raises is not None:
-            raise InjectedFault(trial.raises.text)
+        self._outlet.reset()
+        if injection.raises is not None:
+            raise InjectedFault(injection.raises.text)
 
     def _is_in_hand(self, mail: Delivery) -> bool:
         return self.cell.in_flight.get(self.cell) is mail
@@ -172,40 +166,34 @@ class FaultyTopic(_Topic):
             raise InjectedFault(fault.text)
 
     def _due(self, place: Place, mail: Delivery | None) -> Iterator[Fault]:
-        return self.harm.injector.due(
+        return self.faults.injector.due(
             place,
             self.cell.topic,
             lambda: None if mail is None else mail.request,
-            self.harm.elapsed_s(),
+            self.faults.elapsed_s(),
             members=self.cell.members,
             incarnation=self._incarnation,
         )
 
-    # What each kind does: whether it is done, else the event comes again
-
-    def _raise(self, fault: Raise, trial: _Trial) -> bool:
-        if fault.hook == "before":
-            raise InjectedFault(fault.text)
-        trial.raises = fault
-        return True
-
-    def _slow(self, fault: Slow, trial: _Trial) -> bool:
-        return self.harm.pauses.pause(self, trial.mail, fault.seconds)
-
-    def _hang(self, _fault: Hang, trial: _Trial) -> bool:
-        return self.harm.pauses.pause(self, trial.mail, None)
-
-    def _refuse(self, _fault: Full, trial: _Trial) -> bool:
-        trial.is_refused = True
-        return True
-
-    def _poison(self, fault: Corrupt, trial: _Trial) -> bool:
-        assert isinstance(trial.mail.request, (Broadcast, Push))
-        trial.mail.request = replace(trial.mail.request, payload=fault.payload)
-        return True
-
-    def _spoil_reply(self, fault: LoseReply | DelayReply, trial: _Trial) -> bool:
-        self._outlet.spoil(trial.mail, fault)
+    def _act(self, fault: Fault, injection: _Injection) -> bool:
+        """Do what the fault does to the event. False: the actor is to return, and the event comes again."""
+        mail = injection.mail
+        match fault:
+            case Raise(hook="before"):
+                raise InjectedFault(fault.text)
+            case Raise():
+                injection.raises = fault
+            case Slow():
+                return self.faults.pauses.pause(self, mail, fault.seconds)
+            case Hang():
+                return self.faults.pauses.pause(self, mail, None)
+            case Full():
+                injection.is_refused = True
+            case Corrupt():
+                assert isinstance(mail.request, (Broadcast, Push))
+                mail.request = replace(mail.request, payload=fault.payload)
+            case LoseReply() | DelayReply():
+                self._outlet.affect_replies(mail, fault)
         return True
 
 
@@ -213,27 +201,11 @@ def _unavailable(mail: Delivery) -> Messages:
     return (error(mail.request.client_id, mail.request.topic, "unavailable"),)
 
 
-_ACTS: dict[type[Fault], Any] = {
-    Raise: FaultyTopic._raise,
-    Slow: FaultyTopic._slow,
-    Hang: FaultyTopic._hang,
-    Full: FaultyTopic._refuse,
-    Corrupt: FaultyTopic._poison,
-    LoseReply: FaultyTopic._spoil_reply,
-    DelayReply: FaultyTopic._spoil_reply,
-}
+class FaultySupervisor(TopicSupervisor):
+    """A mixin for a supervisor. It fails by plan within its handling of an event, where any bug would show, and once: its end is
+    orderly."""
 
-
-if TYPE_CHECKING:
-    _Supervisor = TopicSupervisor
-else:
-    _Supervisor = object  # the faulty runtime mixes it into the role
-
-
-class FaultySupervisor(_Supervisor):
-    """A supervisor that fails by plan within its handling of an event, where any bug would show, and once: its end is orderly."""
-
-    harm: ClassVar[Harm]
+    faults: ClassVar[FaultContext]
     _doom: tuple[Delivery, Exception] | None = None
     """At which event it fails, and of what."""
 
@@ -241,8 +213,8 @@ class FaultySupervisor(_Supervisor):
         return DECLINED  # a fault is no caller's
 
     def on_receive(self, message: Any) -> Any:
-        if type(message) is Strike:
-            if self._doom is None and self.harm.injector.fire(message.index, ""):
+        if type(message) is TimedFault:
+            if self._doom is None and self.faults.injector.fire(message.index, ""):
                 raise InjectedFault(message.fault.text)
             return None
         if type(message) is Delivery and self._doom is None and not self._closing:
@@ -254,7 +226,7 @@ class FaultySupervisor(_Supervisor):
     def _judge(self, delivery: Delivery) -> Exception | None:
         request = delivery.request
         try:
-            for fault in self.harm.injector.due("supervisor", request.topic, lambda: request, self.harm.elapsed_s()):
+            for fault in self.faults.injector.due("supervisor", request.topic, lambda: request, self.faults.elapsed_s()):
                 assert isinstance(fault, FailSupervisor)
                 return InjectedFault(fault.text)
         except Exception as error:  # what a `when` of the user's raised

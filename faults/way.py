@@ -1,6 +1,5 @@
 """The way of an event to the supervisor, as a network would be: it drops, delays, doubles and reorders."""
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -9,9 +8,8 @@ from msgspec import Struct
 from lightspeed.actors.errors import ChannelClosed
 from lightspeed.actors.runtime import RefWrapper, SupervisedRef
 from lightspeed.actors.topics.mail import Delivery
+from lightspeed.faults.context import FaultContext
 from lightspeed.faults.fault import Delay, Drop, Duplicate, Reorder
-from lightspeed.faults.harm import PutOff
-from lightspeed.faults.injector import Injector
 from lightspeed.supervision.topics.ingress import Ingress
 
 
@@ -31,18 +29,16 @@ class _Arrival(Struct, eq=False):
     within_s: float
 
 
-class FaultyWay(RefWrapper):
+class UnreliableRef(RefWrapper):
     """The reference to the supervisor, which stands at its end.
 
     All that is told goes through the ingress, and what comes later too: its lock guards what is held back. Nothing is handled in
     the caller's thread: what is declined there comes to `tell` as well, and would be counted twice.
     """
 
-    def __init__(
-        self, ref: SupervisedRef, ingress: Ingress, injector: Injector, put_off: PutOff, elapsed_s: Callable[[], float]
-    ) -> None:
+    def __init__(self, ref: SupervisedRef, ingress: Ingress, faults: FaultContext) -> None:
         super().__init__(ref)
-        self._ingress, self._injector, self._put_off, self._elapsed_s = ingress, injector, put_off, elapsed_s
+        self._ingress, self._faults = ingress, faults
         self._held: dict[str, list[_Held]] = {}
 
     def request(self, message: Any) -> None:
@@ -63,12 +59,12 @@ class FaultyWay(RefWrapper):
 
     def end(self) -> None:
         """The ingress is shut: what is held is lost."""
-        self._injector.lose(sum(map(len, self._held.values())))
+        self._faults.injector.lose(sum(map(len, self._held.values())))
         self._held.clear()
 
     def _set_out(self, delivery: Delivery) -> None:
         request, copies, delay_s, window, within_s = delivery.request, [delivery], 0.0, 0, 0.0
-        for fault in self._injector.due("way", request.topic, lambda: request, self._elapsed_s()):
+        for fault in self._faults.injector.due("way", request.topic, lambda: request, self._faults.elapsed_s()):
             if isinstance(fault, Drop):
                 return
             if isinstance(fault, Duplicate):
@@ -80,7 +76,7 @@ class FaultyWay(RefWrapper):
         for copy in copies:
             arrival = _Arrival(copy, window, within_s)
             if delay_s:
-                self._put_off.later(delay_s, partial(self._come_in, arrival))
+                self._faults.delayed.later(delay_s, partial(self._come_in, arrival))
             else:
                 self._arrive(arrival)
 
@@ -90,14 +86,14 @@ class FaultyWay(RefWrapper):
             self._ingress.tell(self, message)
         except ChannelClosed:
             if type(message) is _Arrival:
-                self._injector.lose()
+                self._faults.injector.lose()
 
     def _arrive(self, arrival: _Arrival) -> None:
         topic = arrival.delivery.request.topic
         if arrival.window:
             held = _Held(arrival.delivery, arrival.window)
             self._held.setdefault(topic, []).append(held)
-            self._put_off.later(arrival.within_s, partial(self._come_in, held), counts=False)
+            self._faults.delayed.later(arrival.within_s, partial(self._come_in, held), counts=False)
         else:
             self.inner.tell(arrival.delivery)
             self._pass(topic)

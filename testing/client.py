@@ -10,24 +10,22 @@ from lightspeed.actors.text import escaped
 from lightspeed.actors.topics.rules.events import Broadcast, Event, Join, Leave, Push, Rejoin, check_event
 from lightspeed.actors.topics.rules.outbound import Outbound
 from lightspeed.channel import Channel, encode
+from lightspeed.testing.pool import Bystander
 from lightspeed.testing.trace import Act
 
 if TYPE_CHECKING:
     from lightspeed.testing.simulation import Simulation
 
 
-class Client:
+class Client(Bystander):
     """One client of one channel. What it is told to send goes out in order, one event at a time, among what all others do.
 
     What is put off goes out when its time has come, and what is put off to the same moment in order too. Times in its events are
     the simulation's. Made by `Simulation.client`.
     """
 
-    _pooled_begun = True
-    _pooled_taken = ()
-    _lifecycle_exit = ()
-
     def __init__(self, simulation: "Simulation", channel: Any, client_id: str, user_id: str) -> None:
+        super().__init__([])
         self.client_id, self.user_id = client_id, user_id
         self.received: list[Outbound] = []
         """Replies, pushes and broadcasts for it, in the order in which they were given out."""
@@ -35,7 +33,6 @@ class Client:
         """Called with each of them when it comes: for a client that reacts. It may send, and must not wait. Default: none."""
         self._simulation, self._channel = simulation, channel
         self._later: dict[float, list[Event | Act]] = {}  # by the moment at which they are to be sent
-        self._pooled_inbox: list[Any] = []
         simulation.pool.adopt(self, simulation.pool.name(f"client {client_id}"))
 
     def join(self, topic: str) -> None:
@@ -106,9 +103,6 @@ class Client:
         for what in whats:
             self._pooled_inbox.append(what)
         self._simulation.pool.schedule(self)
-
-    def _pooled_has_work(self) -> bool:
-        return bool(self._pooled_inbox)
 
     def _pooled_run(self, _limit: int, _context: ThreadContext) -> bool:
         what = self._pooled_inbox.pop(0)

@@ -287,9 +287,15 @@ class SimulatedPool(ActorPool):
             check()
         self.raise_broken()
 
-    def pause(self, actor: Any, message: Any) -> None:
-        """From here on it is not run, until `resume`; then it gets the message once more, before all others. None: no message."""
+    def pause(self, actor: Any, message: Any, seconds: float | None = None) -> None:
+        """From here on it is not run, until `resume`; then it gets the message once more, before all others. None: no message.
+
+        Args:
+            seconds: so much later it is resumed. None, the default: only by `resume`.
+        """
         self._paused[id(actor)] = actor, message
+        if seconds is not None:
+            self.call_later(seconds, lambda: self.resume(actor))
 
     def resume(self, actor: Any) -> None:
         """Harmless where it is not paused."""
@@ -313,20 +319,27 @@ class SimulatedPool(ActorPool):
         return [actor._pooled_inbox.name for actor in self.ready]
 
 
-class _Due:
-    """A timer that is due, in the line of those who are ready."""
+class Bystander:
+    """What takes turns as an actor does, and is none."""
 
     _pooled_begun = True
     _pooled_taken = ()
     _lifecycle_exit = ()
 
-    def __init__(self, timer: VirtualTimer, inbox: Inbox) -> None:
-        self._timer = timer
-        self._pooled_inbox: list[Any] = inbox
-        list.append(inbox, "due")  # past the trace: there it stands when it runs
+    def __init__(self, inbox: list[Any]) -> None:
+        self._pooled_inbox = inbox
 
     def _pooled_has_work(self) -> bool:
         return bool(self._pooled_inbox)
+
+
+class _Due(Bystander):
+    """A timer that is due, in the line of those who are ready."""
+
+    def __init__(self, timer: VirtualTimer, inbox: Inbox) -> None:
+        super().__init__(inbox)
+        self._timer = timer
+        list.append(inbox, "due")  # past the trace: there it stands when it runs
 
     def _pooled_run(self, _limit: int, _context: ThreadContext) -> bool:
         self._pooled_inbox.clear()

@@ -1,6 +1,5 @@
 """A run as a file: a line of JSON with all that it hung on, and then its trace, line by line. It can be played again."""
 
-import hashlib
 from collections.abc import Callable
 from importlib.metadata import version
 from itertools import zip_longest
@@ -105,11 +104,6 @@ def write_recording(outcome: Outcome, path: str | Path, *, play_name: str | None
 def lines_of(trace: Trace) -> list[str]:
     """As they come back from a file, where a name with the end of a line in it makes two of one."""
     return [part for line in trace for part in line.split("\n")]
-
-
-def hash_of(lines: list[str]) -> str:
-    """What the header says of them, if they are all there and as they were written."""
-    return hashlib.sha256("\n".join(lines).encode(errors="surrogatepass")).hexdigest()
 
 
 def _shown(line: str) -> str:

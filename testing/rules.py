@@ -31,10 +31,9 @@ class Rule(Struct, eq=False):
         except Exception as error:  # the rule is the user's
             note(error, f"in the rule {self.name}")
             raise
-        if is_put_off(held):
-            raise SimulationMisused(f"the rule {self.name} returned a coroutine or generator: it must return whether it holds")
-        if held is None:
-            raise SimulationMisused(f"the rule {self.name} returned None: it must return whether it holds")
+        if held is None or is_put_off(held):
+            what = "None" if held is None else "a coroutine or generator"
+            raise SimulationMisused(f"the rule {self.name} returned {what}: it must return whether it holds")
         return bool(held)
 
 

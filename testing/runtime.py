@@ -57,9 +57,7 @@ class SimulatedRuntime:
 
     def pause(self, actor: Any, message: Any, seconds: float | None) -> bool:
         """As of `Pauses`: the actor is not run until then, and others are."""
-        self._pool.pause(actor, message)
-        if seconds is not None:
-            self._pool.call_later(seconds, lambda: self._pool.resume(actor))
+        self._pool.pause(actor, message, seconds)
         return False
 
     def end_pauses(self) -> None:

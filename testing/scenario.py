@@ -2,11 +2,11 @@
 
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from itertools import count
+from operator import attrgetter
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -144,7 +144,7 @@ class Scenario(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=Tr
 
     def __call__(self, simulation: "Simulation") -> None:
         """Play it: all clients send, and then it rests."""
-        tree = None if self.tree is None else self.tree.grow(simulation)
+        tree = None if self.tree is None else GrownTree(self.tree, simulation)
         options = {name: getattr(self.options, name) for name in ScenarioOptions.__struct_fields__}
         options["on_outbound"] = _Sink() if options.pop("has_sink") else None
         options["behaviours"] = {pattern: find(path) for pattern, path in self.options.behaviours.items()}
@@ -192,9 +192,7 @@ def find(path: str) -> Callable[..., Any]:
     """
     module, _, name = path.rpartition(":")
     try:
-        found: Any = _load(module) if module.endswith(".py") else import_module(module)
-        for part in name.split("."):
-            found = getattr(found, part)
+        found = attrgetter(name)(_load(module) if module.endswith(".py") else import_module(module))
     except (Exception, SystemExit) as error:  # a module runs the user's code
         raise InvalidOption("name", path, f"must name something as module:name ({text_of(error)})") from error
     return found  # type: ignore[no-any-return]
@@ -219,20 +217,14 @@ def _load(path: str) -> ModuleType:
     spec = spec_from_file_location(name, file)
     assert spec is not None  # it ends in .py
     assert spec.loader is not None
-    with _registered(module_from_spec(spec)) as module:
+    module = sys.modules[name] = module_from_spec(spec)
+    try:
         spec.loader.exec_module(module)
+    except BaseException:  # as the import system does it
+        del sys.modules[name]
+        raise
     _stamps[name] = stamp
     return module
-
-
-@contextmanager
-def _registered(module: ModuleType) -> Iterator[ModuleType]:
-    sys.modules[module.__name__] = module
-    try:
-        yield module
-    except BaseException:  # as the import system does it
-        del sys.modules[module.__name__]
-        raise
 
 
 def _module_name(file: Path) -> str:

@@ -190,9 +190,6 @@ class ScenarioTree(Struct, frozen=True, omit_defaults=True, forbid_unknown_field
         kept = (replace(child, **plain) if child.id == child_id else child for child in self.children)
         return replace(self, children=tuple(child for child in kept if fields or child.id != child_id))
 
-    def grow(self, simulation: "Simulation") -> "GrownTree":
-        return GrownTree(self, simulation)
-
 
 class GrownTree:
     """A scenario's tree in a simulation."""

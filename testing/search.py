@@ -1,7 +1,7 @@
 """Looking for a failure: by seeds, by a crash at each message, by each schedule."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 from msgspec.structs import replace
 
@@ -56,9 +56,7 @@ def search_drawn(
 def _search(cases: Iterable[Case], within_s: float | None, progress: Callable[[Outcome], object] | None) -> Outcome | None:
     started_s, seen = time.monotonic(), dict[str, bool]()
     for case in cases:
-        outcome = play(case, asks_for_sometimes=False)
-        if progress is not None:
-            progress(outcome)
+        outcome = _played(case, progress)
         if outcome.error is not None:
             return outcome
         for name, held in outcome.seen.items():
@@ -94,14 +92,12 @@ def sweep_crashes(
         raise InvalidOption("hook", hook, "must be before or after")
     plan = FaultPlan() if plan is None else plan
     whole = Case(scenario, seed, scheduler, plan=plan)
-    first = play(whole)
-    if progress is not None:
-        progress(first)
+    first = _played(whole, progress, asks_for_sometimes=True)
     if first.error is not None:
         return first
     crashes = (Raise(hook=hook, at=number, per="all", times=1) for number in range(1, first.handled + 1))  # type: ignore[arg-type]
     cases = (replace(whole, plan=FaultPlan((*plan.faults, crash), plan.seed)) for crash in crashes)
-    return _first(cases, progress)
+    return next((outcome for case in cases if (outcome := _played(case, progress)).error is not None), None)
 
 
 def every_schedule(
@@ -127,9 +123,7 @@ def every_schedule(
     choices: tuple[int, ...] | None = ()
     plan = FaultPlan() if plan is None else plan
     for _ in range(most):
-        outcome = play(Case(scenario, seed, choices=choices, plan=plan), asks_for_sometimes=False)
-        if progress is not None:
-            progress(outcome)
+        outcome = _played(Case(scenario, seed, choices=choices, plan=plan), progress)
         if outcome.error is not None:
             return outcome
         choices = _next_order(outcome.trace.choices, outcome.trace.widths, bound)
@@ -138,14 +132,11 @@ def every_schedule(
     return None
 
 
-def _first(cases: Iterable[Case], progress: Callable[[Outcome], object] | None) -> Outcome | None:
-    for case in cases:
-        outcome = play(case, asks_for_sometimes=False)
-        if progress is not None:
-            progress(outcome)
-        if outcome.error is not None:
-            return outcome
-    return None
+def _played(case: Case, progress: Callable[[Outcome], object] | None, *, asks_for_sometimes: bool = False) -> Outcome:
+    outcome = play(case, asks_for_sometimes=asks_for_sometimes)
+    if progress is not None:
+        progress(outcome)
+    return outcome
 
 
 def _next_order(choices: list[int], widths: list[int], bound: int) -> tuple[int, ...] | None:
@@ -155,18 +146,3 @@ def _next_order(choices: list[int], widths: list[int], bound: int) -> tuple[int,
         if choices[index] + 1 < widths[index] and turns < bound:
             return (*choices[:index], choices[index] + 1)
     return None
-
-
-def first_failing(cases: Iterable[Case], found: Outcome) -> Outcome | None:
-    """The outcome of the first of them that fails as this one did."""
-    for case in cases:
-        outcome = play(case, asks_for_sometimes=False)
-        if outcome.is_as(found):
-            return outcome
-    return None
-
-
-def reseeded(case: Case, seeds: Iterable[int]) -> Iterator[Case]:
-    """A case with the choices of other seeds: what is left of it after a cut may fail by another order only."""
-    for seed in seeds:
-        yield replace(case, seed=seed, choices=None)

@@ -4,7 +4,7 @@ Each cut is tried with the choices that are left, with whoever has waited longes
 stands where the case still fails in the same way.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -12,9 +12,8 @@ from msgspec import structs
 
 from lightspeed.actors.errors import InvalidOption
 from lightspeed.channel import FaultPlan
-from lightspeed.testing.case import Case, Outcome, Play, without
+from lightspeed.testing.case import Case, Outcome, Play, play, without
 from lightspeed.testing.scenario import Scenario, ScenarioOptions
-from lightspeed.testing.search import first_failing, reseeded
 
 # So many other orders are tried after each cut: of bugs that need one change of turns more than half show within these.
 _SEEDS = range(8)
@@ -49,15 +48,16 @@ class _Shrinking:
         self._best, self._found, self._progress = found, found, progress
 
     def smallest(self) -> Outcome:
-        self._try(found for found in [self._best.exact])
+        self._try([self._best.exact])
         left = None
         while left != (left := self._left()):
             self._cut_events()
             self._cut_faults()
             self._cut_triggers()
-            self._cut_options()
-            self._cut_tree()
-            self._cut_times()
+            if isinstance(self._best.case.scenario, Scenario):
+                self._cut_options()
+                self._cut_tree()
+                self._cut_times()
             if left == self._left():
                 self._cut_pairs()
         self._cut_turns()
@@ -97,10 +97,10 @@ class _Shrinking:
 
     def _cut_times(self) -> None:
         """All at once, and no longer than that."""
-        for cut in (_at_once, _without_waits, _without_rest):
-            scenario = self._best.case.scenario
-            if isinstance(scenario, Scenario) and cut(scenario) != scenario:
-                self._try(_orders(structs.replace(self._best.case, scenario=cut(scenario))))
+        for fields in ({"at_s": 0.0}, {"waits": False}):
+            sendings = tuple(structs.replace(sending, **fields) for sending in self._scenario.sendings)
+            self._try_scenario(structs.replace(self._scenario, sendings=sendings))
+        self._try_scenario(structs.replace(self._scenario, rest_s=0.0))
 
     def _cut_faults(self) -> None:
         case = self._best.case
@@ -109,7 +109,7 @@ class _Shrinking:
             counted = [index for index, fault in enumerate(faults) if _is_counted(fault)]
             any(self._try(_orders(_alone(case, index, at))) for index in counted for at in _SOON)
         for index in reversed(range(len(_faults_of(self._best.case)))):
-            self._try(_orders(_less_faulty(self._best.case, index)))
+            self._try(_orders(_with_fault(self._best.case, index, None)))
 
     def _cut_triggers(self) -> None:
         """A fault that is drawn by lot, or comes again and again, to one that comes once: no event more or less changes that."""
@@ -121,26 +121,21 @@ class _Shrinking:
                 any(self._try([case]) for case in cases)
 
     def _cut_options(self) -> None:
-        scenario = self._best.case.scenario
-        if isinstance(scenario, Scenario):
-            for option in _changed(scenario):
-                current = self._best.case.scenario
-                assert isinstance(current, Scenario)
-                plain = structs.replace(current.options, **{option: getattr(ScenarioOptions(), option)})
-                self._try(_orders(structs.replace(self._best.case, scenario=structs.replace(current, options=plain))))
+        for option in _changed(self._scenario):
+            plain = structs.replace(self._scenario.options, **{option: getattr(ScenarioOptions(), option)})
+            self._try_scenario(structs.replace(self._scenario, options=plain))
 
     def _cut_tree(self) -> None:
         """All of it, or its children, their options and its own."""
-        for part in _parts_of(self._best.case.scenario):
-            scenario = self._best.case.scenario
-            assert isinstance(scenario, Scenario)
-            if scenario.tree is None:
+        for part in _parts_of(self._scenario):
+            tree = self._scenario.tree
+            if tree is None:
                 return
             try:
-                less = structs.replace(scenario, tree=scenario.tree.without(part) if part else None)
+                less = structs.replace(self._scenario, tree=tree.without(part) if part else None)
             except InvalidOption:
                 continue  # the rest does not go together without it, or something is done to it
-            self._try(_orders(structs.replace(self._best.case, scenario=less)))
+            self._try_scenario(less)
 
     def _cut_turns(self) -> None:
         """To where whoever has waited longest comes next, as often as can be."""
@@ -161,8 +156,19 @@ class _Shrinking:
             choices.pop()
         self._try([structs.replace(self._best.case, choices=tuple(choices))])
 
-    def _try(self, cases: Any) -> bool:
-        outcome = first_failing(cases, self._found)
+    @property
+    def _scenario(self) -> Scenario:
+        """What is left of it, where it is data."""
+        assert isinstance(self._best.case.scenario, Scenario)
+        return self._best.case.scenario
+
+    def _try_scenario(self, less: Scenario) -> None:
+        if less != self._scenario:
+            self._try(_orders(structs.replace(self._best.case, scenario=less)))
+
+    def _try(self, cases: Iterable[Case]) -> bool:
+        outcomes = (play(case, asks_for_sometimes=False) for case in cases)
+        outcome = next((outcome for outcome in outcomes if outcome.is_as(self._found)), None)
         if outcome is None:
             return False
         self._best = outcome
@@ -175,7 +181,8 @@ def _orders(case: Case) -> Iterator[Case]:
     """The case with the choices that it has, with none, and with those of seeds."""
     yield case
     yield structs.replace(case, choices=())
-    yield from reseeded(case, _SEEDS)
+    for seed in _SEEDS:  # what is left of it may fail by another order only
+        yield structs.replace(case, seed=seed, choices=None)
 
 
 def _skipping(case: Case, numbers: frozenset[int]) -> Case:
@@ -183,22 +190,6 @@ def _skipping(case: Case, numbers: frozenset[int]) -> Case:
         left = without(case.scenario.sendings, numbers)
         return structs.replace(case, scenario=structs.replace(case.scenario, sendings=left))
     return structs.replace(case, skip=case.skip | numbers)
-
-
-def _at_once(scenario: Scenario) -> Scenario:
-    return _each_sending(scenario, at_s=0.0)
-
-
-def _without_waits(scenario: Scenario) -> Scenario:
-    return _each_sending(scenario, waits=False)
-
-
-def _each_sending(scenario: Scenario, **fields: Any) -> Scenario:
-    return structs.replace(scenario, sendings=tuple(structs.replace(sending, **fields) for sending in scenario.sendings))
-
-
-def _without_rest(scenario: Scenario) -> Scenario:
-    return structs.replace(scenario, rest_s=0.0)
 
 
 def _faults_of(case: Case) -> Sequence[Any]:
@@ -223,11 +214,8 @@ def _changed_to(fault: Any, **fields: object) -> Any:
         return fault
 
 
-def _less_faulty(case: Case, index: int) -> Case:
-    return _each_fault(case, lambda number, fault: None if number == index else fault)
-
-
 def _with_fault(case: Case, index: int, other: Any) -> Case:
+    """With another in its place, or with none."""
     return _each_fault(case, lambda number, fault: other if number == index else fault)
 
 

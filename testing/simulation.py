@@ -291,18 +291,15 @@ class Simulation:
     def _look(self) -> None:
         self.pool.may_wait = False
         try:
-            self._look_at_rules()
+            for rule in self._always:
+                if not rule.look():
+                    raise InvariantBroken(rule.name, f"it did not hold at step {self.steps}, after {self.now_s:g} s")
+            for rule in self._later:
+                rule.has_held = rule.has_held or rule.look()
+                if not rule.has_held and rule.due_s is not None and self.now_s > rule.due_s:
+                    raise InvariantBroken(rule.name, f"it had not held by {rule.due_s:g} s")
         finally:
             self.pool.may_wait = True
-
-    def _look_at_rules(self) -> None:
-        for rule in self._always:
-            if not rule.look():
-                raise InvariantBroken(rule.name, f"it did not hold at step {self.steps}, after {self.now_s:g} s")
-        for rule in self._later:
-            rule.has_held = rule.has_held or rule.look()
-            if not rule.has_held and rule.due_s is not None and self.now_s > rule.due_s:
-                raise InvariantBroken(rule.name, f"it had not held by {rule.due_s:g} s")
 
     # The end
 

@@ -7,7 +7,7 @@ from machine to machine.
 import hashlib
 import json
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -66,7 +66,12 @@ class Trace:
     @property
     def hash(self) -> str:
         """Equal for equal runs, on any machine."""
-        return hashlib.sha256("\n".join(self).encode("utf-8", "surrogatepass")).hexdigest()
+        return hash_of(self)
+
+
+def hash_of(lines: Iterable[str]) -> str:
+    """What tells these lines from others."""
+    return hashlib.sha256("\n".join(lines).encode(errors="surrogatepass")).hexdigest()
 
 
 def _line(entry: tuple[Any, ...]) -> str:

@@ -33,11 +33,6 @@ class TreeWorker(PooledActor):
         if message == "end":
             self.stop()
 
-    def hang(self, seconds: float, message: object) -> None:
-        """Hang: the actor is not run for so long, and then gets the message."""
-        self.home.pause(self, message)
-        self.home.call_later(seconds, lambda: self.home.resume(self))
-
 
 class Starting(TreeWorker):
     """A worker whose start is code of its own, so that it takes a turn."""
@@ -94,7 +89,7 @@ class SlowStart(TreeWorker):
     for_s = _SLOW_S
 
     def on_start(self) -> None:
-        self.hang(self.for_s, None)
+        self.home.pause(self, None, self.for_s)
 
 
 class StuckStart(SlowStart):
@@ -110,7 +105,7 @@ class SlowStop(TreeWorker):
             super()._stop()
         else:
             self.is_stopping = True
-            self.hang(self.for_s, STOP)
+            self.home.pause(self, STOP, self.for_s)
 
 
 class StuckStop(SlowStop):

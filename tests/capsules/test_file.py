@@ -70,7 +70,7 @@ def test_what_nobody_vouches_for_is_refused_and_said_why(put, content, key, why)
         (b'{"format":"other"}\n', "does not begin with a header"),
         (b"[]\n", "does not begin with a header"),
         (b'{"format":"lightspeed capsule","version":1}\n', "a capsule of version 1"),
-        (b'{"format":"lightspeed capsule","version":2}\n', "its header is not whole"),
+        (b'{"format":"lightspeed capsule","version":3}\n', "its header is not whole"),
         (content_of(sizes=Sizes(-5, 6, 17)), "below 0"),
         (content_of().splitlines()[0], "ends in its header"),
         (content_of().splitlines()[0] + b"\n", "cut short: 18 bytes should follow"),

@@ -14,7 +14,7 @@ from lightspeed.actors.topics.rules.topic import TopicState
 from lightspeed.capsules import file as capsule_file
 from lightspeed.capsules.pickler import unpickled
 from lightspeed.capsules.recorded import Recorded
-from lightspeed.capsules.replay import Return, Ring, Stop, difference, run
+from lightspeed.capsules.replay import RejoinStep, StopStep, TimerStep, difference, run
 from lightspeed.channel import (
     Behaviour,
     Broadcast,
@@ -144,7 +144,7 @@ def test_a_failure_on_the_way_back_is_repeated_with_the_members_who_were_brought
     first, *later = capsules_in(tmp_path)
     assert first.header.failure.text == "planted at 1 with 1"
     assert {capsule.header.failure.text for capsule in later} == {"in on_restart"}
-    assert unpickled(later[0].steps)[2] == Return((Rejoin("a", "bad:restart", "u", 1),))
+    assert unpickled(later[0].steps)[2] == RejoinStep((Rejoin("a", "bad:restart", "u", 1),))
     assert {replayed(capsule) for capsule in later} == {""}
 
 
@@ -268,7 +268,7 @@ def test_a_state_that_can_not_be_pickled_works_as_ever_and_all_steps_are_kept(tm
 
 
 def test_steps_without_a_snapshot_are_bounded(tmp_path, monkeypatch):
-    monkeypatch.setattr("lightspeed.capsules.record.MOST_STEPS", 5)
+    monkeypatch.setattr("lightspeed.capsules.journal.MOST_STEPS", 5)
     with Channel(behaviours={"*": Stubborn}, capsules=Capsules(tmp_path, every=2)) as channel:
         channel.handle(Join("a", "x", "u", 1))
         push(channel, *"eeeeeeee", "fail")
@@ -387,7 +387,7 @@ def test_an_interrupt_while_a_relays_snapshot_is_taken_is_the_callers_and_nobody
 
     with Channel(capsules=Capsules(tmp_path, every=1)) as channel, monkeypatch.context() as patch:
         channel.handle(Join("a", "x", "u", 1))
-        patch.setattr("lightspeed.capsules.record.pickled", interrupted)
+        patch.setattr("lightspeed.capsules.journal.pickled", interrupted)
         try:
             channel.handle(Broadcast("a", "x", "p"))
         except KeyboardInterrupt:
@@ -564,8 +564,8 @@ def test_steps_are_kept_as_values(tmp_path):
         channel.handle(Join("a", "bad:stop", "u", 1))
         channel.handle(Leave("a", "bad:stop"))
     (capsule,) = capsules_in(tmp_path)
-    assert unpickled(capsule.steps) == ("bad:stop", (Join("a", "bad:stop", "u", 1), Leave("a", "bad:stop")), Stop())
-    assert Ring("n", True) != Ring("n", False)
+    assert unpickled(capsule.steps) == ("bad:stop", (Join("a", "bad:stop", "u", 1), Leave("a", "bad:stop")), StopStep())
+    assert TimerStep("n", True) != TimerStep("n", False)
 
 
 @pytest.mark.parametrize(

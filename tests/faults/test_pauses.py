@@ -4,7 +4,7 @@ from lightspeed.actors import Pool, Threads
 from lightspeed.actors.runtime import RuntimeWrapper
 from lightspeed.channel import Channel, FaultPlan, Join, Push
 from lightspeed.faults import Hang, Slow
-from lightspeed.faults.harm import Waits, pauses_of
+from lightspeed.faults.context import Waits, pauses_of
 
 
 class OwnPauses(Threads):

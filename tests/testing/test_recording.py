@@ -6,7 +6,8 @@ from lightspeed.actors.errors import InvalidOption
 from lightspeed.channel import FaultPlan, Join
 from lightspeed.faults import Raise
 from lightspeed.testing import Case, play, recording, replay, search_drawn, write_recording
-from lightspeed.testing.recording import Divergence, hash_of, read_recording
+from lightspeed.testing.recording import Divergence, read_recording
+from lightspeed.testing.trace import hash_of
 
 
 def join_twice(simulation):

@@ -10,10 +10,9 @@ from msgspec import Struct
 from lightspeed.actors.runtime import Runtime, RuntimeWrapper, Timer
 from lightspeed.actors.topics.mail import TopicCell
 from lightspeed.faults.injector import Injector
-from lightspeed.supervision.topics.outlet import Outbox, SinkQueues
 
 
-class PutOff:
+class DelayedCalls:
     """Any thread may use it. One lock guards the table; no call is made, and no timer cancelled, under it."""
 
     def __init__(self, runtime: Runtime, lose: Callable[[], None]) -> None:
@@ -111,14 +110,13 @@ def pauses_of(runtime: Runtime) -> Pauses:
     return inner if isinstance(inner, Pauses) else Waits(runtime)
 
 
-class Harm(Struct, frozen=True, eq=False):
+class FaultContext(Struct, frozen=True, eq=False):
     """Shared by all of them."""
 
     injector: Injector
     pauses: Pauses
-    put_off: PutOff
+    delayed: DelayedCalls
     elapsed_s: Callable[[], float]
     """Since the channel began, by a clock that does not jump."""
-    outlet: Outbox | SinkQueues
     alive: dict[TopicCell, pykka.ActorRef[Any]]
     """The topics' actors. Each enters itself at its birth and takes itself out at its end."""

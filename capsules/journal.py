@@ -7,10 +7,12 @@ import sys
 import threading
 import types
 from contextlib import nullcontext
+from datetime import UTC, datetime
 from traceback import walk_stack
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lightspeed.actors.failures import text_of
 from lightspeed.actors.logs import log
@@ -19,7 +21,7 @@ from lightspeed.actors.topics.rules.behaved_topic import BehavedTopic
 from lightspeed.actors.topics.rules.topic import TopicState
 from lightspeed.capsules.capsule import name_of
 from lightspeed.capsules.pickler import Pickled, TooDeep, TooLarge, pickled
-from lightspeed.capsules.replay import Other, Step, Stop, step_of
+from lightspeed.capsules.replay import OtherStep, Step, StopStep, step_of
 
 _CHANGING = (Delivery, RestoreMembers, TimerDue)  # what may change a state
 
@@ -39,48 +41,51 @@ class StuckPlace(Struct, frozen=True):
     """File, line and function, the outermost first."""
 
 
-class Record:
+class FailedTopic(Struct, frozen=True):
+    """What is known of one failure, when nothing more will be."""
+
+    journal: "Journal"
+    """As it stood then. What was in flight is what it failed on."""
+    behaviour: str | None
+    failure: StuckPlace | BaseException
+    """What was raised; or where an actor is that does not come back."""
+    waiting: tuple[Step, ...]
+    at: datetime
+
+
+class Journal(Struct, eq=False):
     """Of one incarnation."""
 
-    __slots__ = (
-        "_due",
-        "_every",
-        "_limit",
-        "cell",
-        "error",
-        "handled",
-        "has_ended",
-        "in_flight",
-        "is_closed",
-        "since",
-        "snapshot",
-        "thread",
-        "why_none",
-    )
+    cell: TopicCell
+    every: int
+    """After so many steps a snapshot is taken."""
+    limit: int | None = None
+    """Of a snapshot, in bytes."""
+    snapshot: Pickled | None = None
+    """The state before `since`. None: it is a relay's at its start, or `why_none` says why there is none."""
+    why_none: str = ""
+    since: list[Step] = []
+    """What was handled after it."""
+    in_flight: Step | None = None
+    handled: int = 0
+    thread: int = 0
+    """Where it was at work last."""
+    error: BaseException | None = None
+    """What it died of; None as long as it has not failed."""
+    has_ended: bool = False
+    is_closed: bool = False
+    """What there is to be known of it was asked for."""
+    due: int = 0
+    """The next snapshot is taken when there are so many steps."""
 
-    def __init__(self, cell: TopicCell, every: int, limit: int | None = None) -> None:
-        self.cell, self._every, self._limit = cell, every, limit
-        self._due = 0 if cell.behaved is not None else every  # a relay's start is known
-        self.snapshot: Pickled | None = None
-        """The state before `since`. None: it is a relay's at its start, or `why_none` says why there is none."""
-        self.why_none = ""
-        self.since: list[Step] = []
-        """What was handled after it."""
-        self.in_flight: Step | None = None
-        self.handled = 0
-        self.thread = 0
-        """Where it was at work last."""
-        self.error: BaseException | None = None
-        """What it died of; None as long as it has not failed."""
-        self.has_ended = False
-        self.is_closed = False
-        """What there is to be known of it was asked for."""
+    def __post_init__(self) -> None:
+        self.due = 0 if self.cell.behaved is not None else self.every  # a relay's start is known
 
     def begin(self, mail: Any, state: TopicState) -> bool:
         """The actor is about to handle it. Whether it still may: while a snapshot was taken, it may have been given up."""
         self.thread = threading.get_ident()
         self.in_flight = step_of(mail, state)
-        if len(self.since) < self._due or type(mail) not in _CHANGING:
+        if len(self.since) < self.due or type(mail) not in _CHANGING:
             return True
         self.cell.in_flight[self.cell] = mail  # so that it is seen if the program's code does not come back
         self._take_snapshot(state)
@@ -88,14 +93,25 @@ class Record:
 
     def finish(self) -> None:
         """The actor has handled it."""
-        if type(self.in_flight) is not Other and self.in_flight is not None:
+        if type(self.in_flight) is not OtherStep and self.in_flight is not None:
             self.since.append(self.in_flight)
             self.handled += 1
         self.in_flight = None
 
+    def failed(self, left: list[Any]) -> FailedTopic:
+        """All of it, and what the supervisor found in the inbox."""
+        nothing = TopicState("")
+        return FailedTopic(
+            journal=replace(self, since=[*self.since]),
+            behaviour=self.behaviour,
+            failure=self.where_it_is() if self.error is None else self.error,
+            waiting=tuple(step_of(mail, nothing) for mail in left if type(mail) in _CHANGING),
+            at=datetime.now(UTC),
+        )
+
     def begin_stop(self) -> None:
         self.thread = threading.get_ident()
-        self.in_flight = Stop()
+        self.in_flight = StopStep()
 
     def where_it_is(self) -> StuckPlace:
         """For one that does not come back. It reads no file: the supervisor asks."""
@@ -121,14 +137,14 @@ class Record:
             with (
                 nullcontext() if behaved is None else behaved.blocking()
             ):  # values of the user's may be pickled by their own code
-                self.snapshot = pickled(state, self._limit)
+                self.snapshot = pickled(state, self.limit)
         except BaseException as error:  # the user's values, which may have a way of their own to be pickled
             if self._is_the_callers(error):
                 raise
             self._go_on_without(error)
         else:
             self.since, self.why_none = [], ""
-        self._due = len(self.since) + self._every
+        self.due = len(self.since) + self.every
 
     def _is_the_callers(self, error: BaseException) -> bool:
         """Whether no value of the user's raised it: a signal's handler did, in the thread that called the channel."""
