@@ -5,6 +5,10 @@ LightspeedError
 ├── InvalidOption     the caller's: an option of a value that it can't have
 ├── InsideActor       the caller's: a wait from where it could wait for itself
 ├── ChannelClosed     the caller's: a call after `close`
+├── OutboxOff         the caller's: a flush of a channel that keeps nothing
+├── ClientExists      the caller's: a second living client of one id
+├── ClientClosed      the caller's: a call of a client that is closed
+├── Refused           the caller's: a client's event that was answered by an error
 ├── PoolClosed        the caller's: an actor whose pool was closed
 │   └── InForkedChild the caller's: what belongs to the process that this one was forked from
 ├── AskRing           the caller's: actors that would wait for one another in a ring
@@ -22,6 +26,8 @@ LightspeedError
 ├── InvalidTrace      the peer's: a line of a trace that is no valid event
 ├── InvalidCapsule    the peer's: a file that is no whole crash capsule, or of another version
 ├── CapsuleRefused    the peer's: a capsule that nobody vouches for, and that is not run
+├── Overloaded        the world's: more waits for a channel than it takes
+├── InboxEmpty        the world's: nothing came for a client in time
 ├── ChannelTimeout    the world's: an answer that did not come in time
 ├── SupervisorTimeout the world's: a supervisor's answer that did not come in time
 ├── StartTimeout      the world's: an actor whose on_start did not return in time
@@ -81,6 +87,55 @@ class ChannelClosed(LightspeedError, RuntimeError):
 
     def __init__(self) -> None:
         super().__init__("the channel is closed")
+
+
+class OutboxOff(LightspeedError, RuntimeError):
+    """A flush of a channel that keeps nothing for it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the outbox keeps nothing: what comes out goes to the channel's clients. Channel(outbox=True) keeps it too"
+        )
+
+
+class ClientExists(LightspeedError, ValueError):
+    """A channel has a living client of this id."""
+
+    def __init__(self, client_id: str) -> None:
+        self.client_id = client_id
+        super().__init__(f"there is a living client {escaped(client_id)}: close it, or give take_over=True")
+
+
+class ClientClosed(LightspeedError, RuntimeError):
+    """A client is closed. `why` says by what."""
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+        super().__init__(f"the client is closed: {why}")
+
+
+class Refused(LightspeedError, RuntimeError):
+    """A client's event was answered by an error: `status` and `payload` are the reply's."""
+
+    def __init__(self, status: str, payload: str) -> None:
+        self.status, self.payload = status, payload
+        super().__init__(f"{escaped(status)}: {escaped(payload)}")
+
+
+class Overloaded(LightspeedError, RuntimeError):
+    """More events wait for the channel's supervisor than it takes from whoever does not wait. Nothing was accepted."""
+
+    def __init__(self, waiting: int) -> None:
+        self.waiting = waiting
+        super().__init__(f"{waiting:,} events wait for the channel: use handle, which waits, or tell it later")
+
+
+class InboxEmpty(LightspeedError, LookupError, TimeoutError):
+    """Nothing came for a client in time."""
+
+    def __init__(self, timeout_s: float) -> None:
+        self.timeout_s = timeout_s
+        super().__init__(f"nothing came within {timeout_s:g} s")
 
 
 class PoolClosed(LightspeedError, RuntimeError):

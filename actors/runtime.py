@@ -99,12 +99,20 @@ class Runtime(Protocol):
         """An empty future, of the kind that a thread outside the actors can wait on."""
         ...
 
+    def wait(self, lock: threading.Lock, timeout_s: float | None) -> bool:
+        """Wait, outside of actors, until somebody releases the lock, which is taken; False after so many seconds."""
+        ...
+
     def call_later(self, delay_s: float, call: Callable[[], None]) -> Timer:
         """Call once, after the delay. The call must not block."""
         ...
 
     def monotonic_s(self) -> float:
         """A clock for deadlines, in seconds."""
+        ...
+
+    def now_ms(self) -> int:
+        """The time of day, in milliseconds since the Unix epoch."""
         ...
 
     def random(self) -> float:
@@ -148,11 +156,17 @@ class Threads:
     def future(self) -> pykka.Future[Any]:
         return PooledFuture()  # Pykka's waits in a queue, whose lock stays taken if a Ctrl-C comes as it is taken
 
+    def wait(self, lock: threading.Lock, timeout_s: float | None) -> bool:
+        return lock.acquire(timeout=-1 if timeout_s is None else timeout_s)
+
     def call_later(self, delay_s: float, call: Callable[[], None]) -> Timer:
         return self._timers.call_later(delay_s, call)
 
     def monotonic_s(self) -> float:
         return time.monotonic()
+
+    def now_ms(self) -> int:
+        return time.time_ns() // 1_000_000
 
     def random(self) -> float:
         return random.random()
@@ -259,11 +273,17 @@ class RuntimeWrapper:
     def future(self) -> pykka.Future[Any]:
         return self.inner.future()
 
+    def wait(self, lock: threading.Lock, timeout_s: float | None) -> bool:
+        return self.inner.wait(lock, timeout_s)
+
     def call_later(self, delay_s: float, call: Callable[[], None]) -> Timer:
         return self.inner.call_later(delay_s, call)
 
     def monotonic_s(self) -> float:
         return self.inner.monotonic_s()
+
+    def now_ms(self) -> int:
+        return self.inner.now_ms()
 
     def random(self) -> float:
         return self.inner.random()

@@ -135,7 +135,7 @@ class Journal(Struct, eq=False):
         behaved = self.cell.behaved
         try:
             with (
-                nullcontext() if behaved is None else behaved.blocking()
+                nullcontext() if behaved is None else behaved.runtime.blocking()
             ):  # values of the user's may be pickled by their own code
                 self.snapshot = pickled(state, self.limit)
         except BaseException as error:  # the user's values, which may have a way of their own to be pickled

@@ -15,7 +15,7 @@ import cloudpickle  # type: ignore[import-untyped]
 import msgspec
 
 from lightspeed.actors.text import class_name, shown
-from lightspeed.actors.topics.rules.behaved_topic import BehavedTopic
+from lightspeed.actors.topics.rules.behaved_topic import BehavedTopic, StoppedClock
 from lightspeed.actors.topics.rules.events import Push
 from lightspeed.actors.topics.rules.presence import Presence, Roster
 from lightspeed.actors.topics.rules.room import Behaviour
@@ -248,6 +248,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         self._plain.update((id(state.users), id(state._recipients)))
         if isinstance(state, BehavedTopic):
             self._plain.add(id(state._timers))
+            clock = state.clock  # what runs the actor stays here; the topic finds the time of its snapshot
+            fields["clock"] = StoppedClock(clock.monotonic_s(), clock.now_ms(), clock.random())
             if state._behaviour is not None:
                 fields["make"] = Behaviour  # it has been made
         return type(state), (state.topic,), fields, None, None, _fill

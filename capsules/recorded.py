@@ -28,6 +28,7 @@ class RecordedTopic(TopicActor):
         super().__init__(*others)
 
     def on_receive(self, mail: Any) -> None:
+        mail = self.opened(mail)
         try:
             goes_on = self.journal.begin(mail, self.state)
         except BaseException:  # what hit the calling thread: whoever waits for the mail is answered

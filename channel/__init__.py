@@ -8,15 +8,34 @@ from lightspeed.actors import Pool, Threads
 from lightspeed.actors.errors import (
     ChannelClosed,
     ChannelTimeout,
+    ClientClosed,
+    ClientExists,
+    InboxEmpty,
     InForkedChild,
     InsideActor,
     InvalidEvent,
     InvalidOption,
     InvalidTrace,
     LightspeedError,
+    OutboxOff,
+    Overloaded,
+    Refused,
     RoomMisused,
 )
-from lightspeed.actors.topics.rules.events import Broadcast, Crash, Event, Join, Leave, Push, Rejoin, Restart, event_label
+from lightspeed.actors.topics.rules.events import (
+    Broadcast,
+    Crash,
+    Disconnect,
+    Event,
+    Join,
+    Leave,
+    Publish,
+    Push,
+    Rejoin,
+    Restart,
+    Send,
+    event_label,
+)
 from lightspeed.actors.topics.rules.outbound import (
     BroadcastMessage,
     Outbound,
@@ -29,12 +48,14 @@ from lightspeed.actors.topics.rules.outbound import (
 from lightspeed.actors.topics.rules.presence import Diff, Entry, Meta
 from lightspeed.actors.topics.rules.room import Behaviour, Room
 from lightspeed.capsules import Capsules
-from lightspeed.channel.channel import Channel, ClusterReady, SingleNode, new_cluster_ready, new_single_node
+from lightspeed.channel.channel import Channel, new_cluster_ready, new_single_node
 from lightspeed.channel.codec import decode_event, encode
+from lightspeed.channel.options import ClusterReady, SingleNode
 from lightspeed.channel.trace import read_trace
+from lightspeed.clients import Client, Inbox, Lagged, Removed, TopicDown, TopicUp
 from lightspeed.faults import FaultPlan
 from lightspeed.supervision import Backoff, Tree
-from lightspeed.supervision.topics import DeadLetter, Restarts
+from lightspeed.supervision.topics import DeadLetter, Mailbox, Restarts
 
 __all__ = [
     "Backoff",
@@ -45,36 +66,52 @@ __all__ = [
     "Channel",
     "ChannelClosed",
     "ChannelTimeout",
+    "Client",
+    "ClientClosed",
+    "ClientExists",
     "ClusterReady",
     "Crash",
     "DeadLetter",
     "Diff",
+    "Disconnect",
     "Entry",
     "Event",
     "FaultPlan",
     "InForkedChild",
+    "Inbox",
+    "InboxEmpty",
     "InsideActor",
     "InvalidEvent",
     "InvalidOption",
     "InvalidTrace",
     "Join",
+    "Lagged",
     "Leave",
     "LightspeedError",
+    "Mailbox",
     "Meta",
     "Outbound",
+    "OutboxOff",
+    "Overloaded",
     "Pool",
     "PresenceDiff",
+    "Publish",
     "Push",
     "PushMessage",
+    "Refused",
     "Rejoin",
+    "Removed",
     "Reply",
     "Restart",
     "Restarts",
     "Room",
     "RoomMisused",
+    "Send",
     "SingleNode",
     "System",
     "Threads",
+    "TopicDown",
+    "TopicUp",
     "Tree",
     "decode_event",
     "encode",

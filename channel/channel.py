@@ -1,32 +1,58 @@
 """The channel as an embedder holds it, and where its messages are carried."""
 
 import sys
+import threading
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from operator import attrgetter
 from types import TracebackType
-from typing import Any, Literal, Self, TypedDict, Unpack
+from typing import Any, Literal, Self, Unpack
 from warnings import warn
 
 import pykka
-from msgspec import Struct
 
-from lightspeed.actors.checks import YEAR_S
 from lightspeed.actors.context import current_actor, here
-from lightspeed.actors.errors import ChannelClosed, ChannelTimeout, InsideActor, InvalidEvent, InvalidOption
+from lightspeed.actors.errors import (
+    ChannelClosed,
+    ChannelTimeout,
+    ClientExists,
+    InsideActor,
+    InvalidEvent,
+    InvalidOption,
+    OutboxOff,
+)
 from lightspeed.actors.logs import settle
-from lightspeed.actors.process import WeakBag, in_forked_child
 from lightspeed.actors.runtime import Layer, Pool, Runtime, SupervisedRef
 from lightspeed.actors.topics.actor import TopicActor
-from lightspeed.actors.topics.mail import Delivery, Order
-from lightspeed.actors.topics.rules.events import Crash, Event, Patterns, Restart, check_event
+from lightspeed.actors.topics.mail import Collected, Delivery, Disconnection, Order
+from lightspeed.actors.topics.rules.events import Crash, Disconnect, Event, Join, Patterns, Restart, check_event
 from lightspeed.actors.topics.rules.outbound import Outbound
 from lightspeed.actors.topics.rules.presence import Entry
 from lightspeed.actors.topics.rules.room import Behaviour
 from lightspeed.actors.topics.rules.topic import Messages
 from lightspeed.actors.workers import Worker
 from lightspeed.capsules import Capsules
+from lightspeed.channel.options import (
+    Adapter,
+    ChannelOptions,
+    ClusterReady,
+    SingleNode,
+    check_adapter,
+    check_behaviours,
+    check_layers,
+    check_mailboxes,
+    check_most,
+    check_rejoin,
+    check_restarts,
+    check_seconds,
+    check_several,
+    check_shorthands,
+    check_sink,
+    take_runtime,
+)
+from lightspeed.clients import Client, Inbox
+from lightspeed.clients.hub import Hub
+from lightspeed.clients.session import Session
 from lightspeed.faults import FaultPlan
 from lightspeed.faults.injector import Injector
 from lightspeed.faults.runtime import FaultyRuntime
@@ -35,6 +61,7 @@ from lightspeed.supervision.topics import (
     DeadLetter,
     DeadLetters,
     Ingress,
+    Mailbox,
     Options,
     Outbox,
     Restarts,
@@ -43,54 +70,21 @@ from lightspeed.supervision.topics import (
     SinkQueues,
     TopicSupervisor,
 )
-from lightspeed.supervision.topics.messages import AskCensus, AskCrashed, AskTopic, AskTree, Close, Flush
-
-
-class SingleNode(Struct, frozen=True):
-    """Everybody is in this process."""
-
-    @property
-    def label(self) -> str:
-        return "single_node"
-
-
-class ClusterReady(Struct, frozen=True):
-    """This node of a cluster. For now it delivers within this process, as `SingleNode` does; its identity is carried along."""
-
-    node_id: str
-    """Not empty."""
-    cluster: str
-    """Not empty."""
-
-    @property
-    def label(self) -> str:
-        return f"cluster_ready:{self.cluster}/{self.node_id}"
-
-
-Adapter = SingleNode | ClusterReady
-
-
-class ChannelOptions(TypedDict, total=False):
-    """The keyword arguments of `Channel`, for those who hand them on: editors and type checkers know them there too."""
-
-    on_outbound: Sink | None
-    timeout_s: float
-    rejoin_window_s: float
-    crash_timeout_s: float
-    own_thread: Iterable[str]
-    behaviours: Mapping[str, Callable[[], Behaviour]] | None
-    event_timeout_s: float
-    restarts: Restarts | None
-    rejoin: Literal["client", "supervisor"]
-    faults: FaultPlan | None
-    capsules: Capsules | None
-    layers: Sequence[Layer]
-    runtime: Runtime | None
-
+from lightspeed.supervision.topics.messages import (
+    AskCensus,
+    AskCrashed,
+    AskTopic,
+    AskTopicsOf,
+    AskTree,
+    Close,
+    Flush,
+    Follow,
+)
 
 DEFAULT_RUNTIME: type[Runtime] = Pool
 
-_ORDERS = frozenset((Crash, Restart))
+_MAILS: dict[type, Any] = {Crash: Order, Restart: Order, Disconnect: Disconnection}
+"""What an event that is of no one topic is told the supervisor as; all others are a `Delivery`."""
 
 # After its own deadline a supervisor abandons who is left and ends at once; this is for its answer to arrive.
 _GRACE_S = 1.0
@@ -120,6 +114,12 @@ class Channel:
         faults: what is to go wrong in this channel, on purpose. None, the default: nothing.
         rejoin: who brings the members of a topic back after its end: `client`, the default, they do by `Rejoin`; `supervisor`, it
             replays who was in it when it ended, which gives presence diffs and no replies.
+        mailboxes: how much may wait for a topic, and what becomes of more: for a name, or a prefix as `room:*`; or one `Mailbox`
+            for all. Where nothing fits, and by default, `Mailbox()`.
+        outbox: whether what comes out is kept for `flush_outbox`. None, the default: until the first client is made.
+        max_outbox: so many messages are kept; beyond, the oldest go, and are counted. Default 1,000,000; None: any number.
+        max_topics: so many topics there are; a join to one more is refused `too_many_topics`. None, the default: any number.
+        max_members: so many members a topic takes; a join of one more is refused `too_many_members`. None: any number.
         capsules: where a topic that fails leaves a file by which the failure can be repeated. None, the default: nowhere.
         layers: what else changes this channel's runtime, the first innermost; `capsules` and `faults` come over them. A layer
             is what has `over(runtime)`. Default: none.
@@ -144,37 +144,52 @@ class Channel:
         event_timeout_s: float = 5.0,
         restarts: Restarts | None = None,
         rejoin: Literal["client", "supervisor"] = "client",
+        mailboxes: Mapping[str, Mailbox] | Mailbox | None = None,
+        outbox: bool | None = None,
+        max_outbox: int | None = 1_000_000,
+        max_topics: int | None = None,
+        max_members: int | None = None,
         faults: FaultPlan | None = None,
         capsules: Capsules | None = None,
         layers: Sequence[Layer] = (),
         runtime: Runtime | None = None,
     ) -> None:
-        self._adapter = _check_adapter(SingleNode() if adapter is None else adapter)
-        self._timeout_s = _check_seconds("timeout_s", timeout_s)
+        self._adapter = check_adapter(SingleNode() if adapter is None else adapter)
+        self._timeout_s = check_seconds("timeout_s", timeout_s)
         options = Options(
-            rejoin_window_s=_check_seconds("rejoin_window_s", rejoin_window_s),
-            crash_timeout_s=_check_seconds("crash_timeout_s", crash_timeout_s),
-            behaviours=Patterns("behaviours", _check_behaviours({} if behaviours is None else behaviours)),
-            event_timeout_s=_check_seconds("event_timeout_s", event_timeout_s),
-            restarts=_check_restarts(restarts),
-            rejoin=_check_rejoin(rejoin),
-            own_thread=Patterns("own_thread", dict.fromkeys(_check_several("own_thread", own_thread), True)),
+            rejoin_window_s=check_seconds("rejoin_window_s", rejoin_window_s),
+            crash_timeout_s=check_seconds("crash_timeout_s", crash_timeout_s),
+            behaviours=Patterns("behaviours", check_behaviours({} if behaviours is None else behaviours)),
+            event_timeout_s=check_seconds("event_timeout_s", event_timeout_s),
+            restarts=check_restarts(restarts),
+            rejoin=check_rejoin(rejoin),
+            own_thread=Patterns("own_thread", dict.fromkeys(check_several("own_thread", own_thread), True)),
+            mailboxes=Patterns("mailboxes", check_mailboxes(mailboxes)),
+            max_topics=check_most("max_topics", max_topics),
+            max_members=check_most("max_members", max_members),
         )
-        _check_sink(on_outbound)
-        layers = (*_check_layers(layers), *_check_shorthands(capsules, faults))
-        runtimes: list[Runtime] = [DEFAULT_RUNTIME() if runtime is None else _check_untaken(runtime)]
+        if not (outbox is None or isinstance(outbox, bool)):
+            raise InvalidOption("outbox", outbox, "must be a bool or None")
+        self._keeps_outbox, self._is_brought_back = outbox, rejoin == "supervisor"
+        check_sink(on_outbound)
+        layers = (*check_layers(layers), *check_shorthands(capsules, faults))
+        most_outbox = check_most("max_outbox", max_outbox)
+        runtimes = [take_runtime(DEFAULT_RUNTIME() if runtime is None else runtime)]
         for layer in layers:
             runtimes.append(layer.over(runtimes[-1]))
         self._faults: Injector | None = next((over.injector for over in runtimes if isinstance(over, FaultyRuntime)), None)
         self._runtime = runtimes[-1]
-        _taken.add(runtimes[0])
-        self._outbox = Outbox()
+        self._outbox = Outbox(most_outbox)
+        if outbox is False:
+            self._outbox.keep_nothing()
         self._dead_letters = DeadLetters()
         outlet: Outbox | SinkQueues = self._outbox
         if on_outbound is not None:
             outlet = SinkQueues(on_outbound, self._runtime, self._dead_letters)
         self._outlet = outlet
         self._ingress = Ingress()
+        self._hub: Hub | None = None
+        self._hub_lock = threading.RLock()  # a finalizer may disconnect within a call
         self._done = self._runtime.future()
         try:
             self._supervisor = self._runtime.start(
@@ -202,13 +217,42 @@ class Channel:
         if actor is not None:
             raise InsideActor("handle", actor)
         check_event(event)
-        is_order = type(event) in _ORDERS
-        if not is_order and self._supervisor.handle_inline(Delivery(event)):  # type: ignore[arg-type]
+        mail: Any = _MAILS.get(type(event), Delivery)
+        if mail is Delivery and self._supervisor.handle_inline(Delivery(event)):  # type: ignore[arg-type]
             return
         self._refuse_inside("handle")
         reply = self._runtime.future()
-        self._ingress.tell(self._supervisor, (Order if is_order else Delivery)(event, reply), waits=True)  # type: ignore[arg-type]
+        self._put_in(mail(event, reply), waits=True)
         self._await("handle", reply)
+
+    def call(self, event: Event, timeout_s: float | None = None) -> tuple[Outbound, ...]:
+        """As `handle`, and returns what was numbered with this event, in order: its reply, and what it gave out to others.
+
+        Never what heals, is brought back or rings later. Of an event that fails its topic it is the reply `topic_crashed` alone.
+
+        Args:
+            timeout_s: the longest that it waits. None, the default: the channel's own.
+        """
+        actor = current_actor()
+        if actor is not None:
+            raise InsideActor("call", actor)
+        if timeout_s is not None:
+            check_seconds("timeout_s", timeout_s)
+        return self._call(event, timeout_s, is_clients=False)
+
+    def _call(self, event: Event, timeout_s: float | None, *, is_clients: bool) -> Messages:
+        check_event(event)
+        self._refuse_inside("call")
+        future = self._runtime.future()
+        collected = Collected(future, is_clients=is_clients)
+        self._put_in(_MAILS.get(type(event), Delivery)(event, collected), waits=True)
+        self._await("call", future, timeout_s)
+        return (*collected.messages, *(message for part in collected.parts for message in part.messages))
+
+    def _put_in(self, mail: Delivery | Order | Disconnection, *, waits: bool = False) -> None:
+        if type(mail) is Disconnection and self._hub is None:
+            self._begin_to_follow(None)
+        self._ingress.tell(self._supervisor, mail, waits=waits)
 
     def tell(self, event: Event) -> None:
         """Hand the event over and return; an idle topic may have handled it then, in this thread. Events of one thread to one
@@ -218,13 +262,95 @@ class Channel:
 
         Raises:
             InvalidEvent: it is no event or breaks a rule; nothing was changed.
+            Overloaded: a million events, or 256 MiB of them, wait already. It was not told.
             RuntimeError: Python's own: no thread can be started. It was not told.
         """
         check_event(event)
-        if type(event) in _ORDERS:  # as long as there are topics: a worker's time, not the caller's
-            self._ingress.tell(self._supervisor, Order(event))  # type: ignore[arg-type]
+        if type(event) in _MAILS:  # as long as there are topics: a worker's time, not the caller's
+            self._put_in(_MAILS[type(event)](event))
         elif not self._supervisor.handle_inline(delivery := Delivery(event)):  # type: ignore[arg-type]
             self._ingress.tell(self._supervisor, delivery)
+
+    # Clients
+
+    def client(
+        self,
+        client_id: str,
+        user_id: str,
+        *,
+        meta: str = "",
+        inbox: Inbox | None = None,
+        auto_rejoin: bool = True,
+        take_over: bool = False,
+    ) -> Client:
+        """A client of this channel, which is in no topic yet, but where its id is already: it follows what is given out.
+
+        Args:
+            client_id: one living client has it.
+            user_id: the presence key of its joins.
+            meta: the text of its presences, where a join gives no other. Default: none.
+            inbox: what waits for its reader, and what becomes of more. None, the default: `Inbox()`.
+            auto_rejoin: whether it comes back by itself to a topic that ended by a failure or a crash. Default True.
+            take_over: whether a living client of this id is closed, and this one takes its place. Default False.
+
+        Raises:
+            ClientExists: there is a living client of this id.
+            InvalidEvent: an id, the user or the meta breaks the rule of a join's.
+        """
+        check_event(Join(client_id, "-", user_id, 0, meta))
+        if not (inbox is None or isinstance(inbox, Inbox)):
+            raise InvalidOption("inbox", inbox, "must be an Inbox or None")
+        self._refuse_inside("client")
+        hub, line = self._begin_to_follow(None), _Line(self)
+        while True:
+            with self._hub_lock:
+                before: Any = hub.clients.get(client_id)
+                if before is None:
+                    session = hub.clients[client_id] = Session(
+                        hub,
+                        self._runtime,
+                        _Teller(self),
+                        client_id,
+                        user_id,
+                        inbox=inbox or Inbox(),
+                        wait=self._runtime.wait,
+                        auto_rejoin=auto_rejoin,
+                        is_brought_back=self._is_brought_back,
+                    )
+                    break
+            if not take_over:
+                raise ClientExists(client_id)
+            if before.begin_end("another client took over"):
+                self._call(before.farewell(), None, is_clients=True)
+        try:
+            if self._keeps_outbox is None and self._outbox.keeps:
+                self._outbox.keep_nothing()
+            self._ask("client", lambda reply: Follow(hub, reply, client_id))
+        except BaseException:
+            session.leave_all("it could not be made")
+            raise
+        return Client(line, hub, session, meta)
+
+    def topics_of(self, client_id: str) -> tuple[str, ...]:
+        """The topics that the client is in, sorted. It waits, and raises, as `crashed` does; what it costs grows with them.
+
+        From its first use on, or a client's, or a `Disconnect`'s, an index is kept, of at most 120 bytes a membership.
+        """
+        if type(client_id) is not str:
+            raise InvalidEvent("client_id", client_id, "must be a str")
+        self._refuse_inside("topics_of")
+        self._begin_to_follow(None)
+        found: dict[str, bool] = self._ask("topics_of", lambda reply: AskTopicsOf(client_id, reply))
+        return tuple(sorted(topic for topic, is_in in found.items() if is_in))
+
+    def _begin_to_follow(self, reply: Any) -> Hub:
+        """Have an index kept, if there is none yet; it does not wait for what is in it."""
+        with self._hub_lock:
+            if self._hub is None:
+                hub = Hub()
+                self._ingress.tell(self._supervisor, Follow(hub, reply))
+                self._hub = hub
+            return self._hub
 
     def flush_outbox(self) -> list[Outbound]:
         """Take every outbound message of the events accepted before the call, in the order of acceptance.
@@ -232,8 +358,13 @@ class Channel:
         With a sink the list is empty, and the sink has been given them. After `close` it is what was left. Where a Ctrl-C or a
         signal handler's exception ends the call, the next one gets them; where it comes between the return and your assignment,
         they are lost.
+
+        Raises:
+            OutboxOff: nothing is kept, since the channel has clients, or was made with `outbox=False`.
         """
         self._refuse_inside("flush_outbox")
+        if not self._outbox.keeps:
+            raise OutboxOff
         try:
             last_seq: float = self._ask("flush_outbox", Flush)
         except ChannelClosed:
@@ -340,7 +471,7 @@ class Channel:
         interrupts = self._interrupts
         if not interrupts:
             self._refuse_inside("close")
-        timeout_s = self._timeout_s if timeout_s is None else _check_seconds("timeout_s", timeout_s)
+        timeout_s = self._timeout_s if timeout_s is None else check_seconds("timeout_s", timeout_s)
         try:
             self._ingress.tell_last(self._supervisor, Close(timeout_s))
         except ChannelClosed:
@@ -378,11 +509,12 @@ class Channel:
         self._ingress.tell(self._supervisor, message(reply), waits=True)
         return self._await(call, reply)
 
-    def _await(self, call: str, reply: pykka.Future[Any]) -> Any:
+    def _await(self, call: str, reply: pykka.Future[Any], timeout_s: float | None = None) -> Any:
+        timeout_s = self._timeout_s if timeout_s is None else timeout_s
         try:
-            return reply.get(timeout=self._timeout_s)
+            return reply.get(timeout=timeout_s)
         except pykka.Timeout:
-            raise ChannelTimeout(call, self._timeout_s) from None
+            raise ChannelTimeout(call, timeout_s) from None
 
     def _ask_topic(self, call: str, topic: str) -> Any:
         if type(topic) is not str:
@@ -410,6 +542,42 @@ class Channel:
             raise ChannelTimeout(f"{call}, which abandoned {', '.join(busy)},", timeout_s)
 
 
+class _Line:
+    """What a client needs of its channel."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    def call_for(self, event: Event) -> Messages:
+        if current_actor() is not None and type(event) is Disconnect:  # a close inside an actor waits for nobody
+            self._channel.tell(event)
+            return ()
+        self.check_may_wait("a client's verb")
+        return self._channel._call(event, None, is_clients=True)
+
+    def tell(self, event: Event) -> None:
+        self._channel.tell(event)
+
+    def check_may_wait(self, call: str) -> None:
+        actor = current_actor()
+        if actor is not None:
+            raise InsideActor(call, actor)
+        self._channel._refuse_inside(call)
+
+
+class _Teller:
+    """How a session tells its channel something; it does not keep it alive."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = weakref.ref(channel)
+
+    def __call__(self, event: Event, reply: Any) -> None:
+        channel = self._channel()
+        if channel is None:
+            raise ChannelClosed
+        channel._put_in(_MAILS.get(type(event), Delivery)(event, reply))
+
+
 def new_single_node(**options: Unpack[ChannelOptions]) -> Channel:
     """A running, empty channel within this process. Options as of `Channel`."""
     return Channel(SingleNode(), **options)
@@ -427,86 +595,3 @@ def _unclosed(ingress: Ingress, supervisor: SupervisedRef, label: str) -> None:
             warn(f"unclosed channel {label}: close() it, or use it in a with statement", ResourceWarning, stacklevel=2)
         finally:  # a warning may be an error
             ingress.tell_last(supervisor, Close(_GRACE_S))
-
-
-_taken: WeakBag[Runtime] = WeakBag()
-in_forked_child(_taken.renew_lock)
-
-
-def _check_untaken(runtime: Runtime) -> Runtime:
-    """A runtime ends with its channel, and so is that one's alone."""
-    if any(runtime is other for other in _taken):
-        raise InvalidOption("runtime", runtime, "must be the channel's own: this one was another channel's")
-    return runtime
-
-
-def _check_layers(layers: Sequence[Layer]) -> list[Layer]:
-    if not isinstance(layers, (tuple, list)):
-        raise InvalidOption("layers", layers, "must be several layers, as a tuple or a list")
-    for layer in layers:
-        if isinstance(layer, type) or not isinstance(layer, Layer):
-            raise InvalidOption("layers", layer, "must be a layer: what has over(runtime)")
-    return list(layers)
-
-
-def _check_shorthands(capsules: Capsules | None, faults: FaultPlan | None) -> list[Layer]:
-    for option, layer, kind in (("capsules", capsules, Capsules), ("faults", faults, FaultPlan)):
-        if not (layer is None or isinstance(layer, kind)):
-            raise InvalidOption(option, layer, f"must be a {kind.__name__} or None")
-    return [layer for layer in (capsules, faults) if layer is not None]
-
-
-def _check_sink(sink: Sink | None) -> None:
-    if not (sink is None or callable(sink) or isinstance(sink, pykka.ActorRef)):
-        raise InvalidOption("on_outbound", sink, "must be a callable, an ActorRef or None")
-    for code in (sink, getattr(type(sink), "__call__", None)):  # noqa: B004 - what a call of the object runs
-        if iscoroutinefunction(code) or isgeneratorfunction(code) or isasyncgenfunction(code):
-            raise InvalidOption(
-                "on_outbound", sink, "must be a plain function: nobody would run the coroutine or generator of this one"
-            )
-
-
-def _check_adapter(adapter: Adapter) -> Adapter:
-    if isinstance(adapter, ClusterReady):
-        for option, value in (("node_id", adapter.node_id), ("cluster", adapter.cluster)):
-            if type(value) is not str or not value:
-                raise InvalidOption(option, value, "must be a str that is not empty")
-    elif not isinstance(adapter, SingleNode):
-        raise InvalidOption("adapter", adapter, "must be a SingleNode or a ClusterReady")
-    return adapter
-
-
-def _check_several(option: str, values: Iterable[str]) -> Iterable[str]:
-    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):  # one name would be taken for its letters
-        raise InvalidOption(option, values, "must be several names, as a tuple or a list")
-    return values
-
-
-def _check_behaviours(behaviours: Mapping[str, Callable[[], Behaviour]]) -> Mapping[str, Callable[[], Behaviour]]:
-    if not isinstance(behaviours, Mapping):
-        raise InvalidOption("behaviours", behaviours, "must map patterns to Behaviour classes")
-    for make in behaviours.values():
-        if not callable(make):
-            raise InvalidOption("behaviours", make, "must be a Behaviour class, or a function that makes one")
-    return behaviours
-
-
-def _check_restarts(restarts: Restarts | None) -> Restarts:
-    if restarts is None:
-        return Restarts()
-    if not isinstance(restarts, Restarts):
-        raise InvalidOption("restarts", restarts, "must be a Restarts or None")
-    return restarts
-
-
-def _check_rejoin(rejoin: Literal["client", "supervisor"]) -> Literal["client", "supervisor"]:
-    if rejoin not in ("client", "supervisor"):
-        raise InvalidOption("rejoin", rejoin, "must be client or supervisor")
-    return rejoin
-
-
-def _check_seconds(option: str, value: float) -> float:
-    # Not `check_seconds`: here numbers of other kinds, such as numpy's, are taken too. nan compares to nothing.
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= YEAR_S:
-        raise InvalidOption(option, value, "must be a number of seconds above 0 and at most a year")
-    return value

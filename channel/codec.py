@@ -6,26 +6,13 @@ from typing import Any
 import msgspec
 
 from lightspeed.actors.errors import InvalidEvent
-from lightspeed.actors.topics.rules.events import (
-    Broadcast,
-    Crash,
-    Event,
-    Join,
-    Leave,
-    Push,
-    Rejoin,
-    Restart,
-    check_event,
-    event_label,
-)
+from lightspeed.actors.topics.rules.events import EVENTS, Event, check_event, event_label
 from lightspeed.actors.topics.rules.outbound import Outbound
 from lightspeed.actors.topics.rules.presence import Entry
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
-_CLASSES: dict[str, type] = {
-    str(event.__struct_config__.tag): event for event in (Join, Rejoin, Leave, Broadcast, Push, Crash, Restart)
-}
+_CLASSES: dict[str, type] = {str(event.__struct_config__.tag): event for event in EVENTS}  # type: ignore[attr-defined]
 
 
 def encode(value: Event | Outbound | Entry) -> bytes:

@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 
 from msgspec import Struct
 
-from lightspeed.actors.topics.rules.events import TopicEvent
+from lightspeed.actors.topics.rules.events import ClientEvent
 from lightspeed.channel import Broadcast, BroadcastMessage, DeadLetter, Outbound, Push, PushMessage, Reply, System
 from lightspeed.faults import Corrupt, Delay, DelayReply, Drop, Duplicate, LoseReply, Reorder
 from lightspeed.faults.fault import Fault
@@ -40,20 +40,20 @@ class Accounts:
         self.became: Counter[str] = Counter()
         self._due: Counter[str] = Counter()  # answers of each client that are still to come; below 0: too many came
         self._payloads: defaultdict[tuple[str, str], list[str]] = defaultdict(list)  # by topic: whose each copy is
-        self._doubled: Counter[TopicEvent] = Counter()
+        self._doubled: Counter[ClientEvent] = Counter()
         self._excuses: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._strange: list[str] = []
         self._doublings = 0
 
-    def send(self, event: TopicEvent) -> None:
+    def send(self, event: ClientEvent) -> None:
         self.sent += 1
         self._arrive(event)
 
-    def refuse(self, event: TopicEvent) -> None:
+    def refuse(self, event: ClientEvent) -> None:
         """The event's sender was told that the channel is closed. It may have been accepted, if the supervisor failed over it."""
         self._excuses[event.client_id]["refused: the channel was closed"] += 1 + self._doubled[event]
 
-    def strike(self, fault: Fault, event: TopicEvent | None) -> None:
+    def strike(self, fault: Fault, event: ClientEvent | None) -> None:
         """The fault has acted on the event, or in a hook, where there is none."""
         if event is None:
             return
@@ -91,7 +91,7 @@ class Accounts:
         fate = f"dead letter: {letter.why}"
         if letter.why == "undelivered":
             self.hear(letter.what, fate)
-        elif letter.why == "unhandled" and isinstance(letter.what, TopicEvent):
+        elif letter.why in ("unhandled", "overloaded") and isinstance(letter.what, ClientEvent):
             self._answer(letter.what.client_id, fate)
 
     def balance(self, late: int) -> Account:
@@ -111,7 +111,7 @@ class Accounts:
         fates = {fate: count for fate, count in sorted(became.items()) if count}
         return Account(self.sent, self._doublings, fates, len(wrong), wrong[:10])
 
-    def _arrive(self, event: TopicEvent) -> None:
+    def _arrive(self, event: ClientEvent) -> None:
         self._due[event.client_id] += 1
         if isinstance(event, (Broadcast, Push)):
             self._payloads[event.topic, event.payload].append(event.client_id)

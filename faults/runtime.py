@@ -16,7 +16,7 @@ from lightspeed.faults.injector import Injector
 from lightspeed.faults.plan import FaultPlan
 from lightspeed.faults.topic import FaultySupervisor, FaultyTopic, TimedFault
 from lightspeed.faults.way import UnreliableRef
-from lightspeed.supervision.topics.transitions import TopicSupervisor
+from lightspeed.supervision.topics.supervisor import TopicSupervisor
 
 
 class FaultyRuntime(RuntimeWrapper):
@@ -47,6 +47,9 @@ class FaultyRuntime(RuntimeWrapper):
 
     def monotonic_s(self) -> float:
         return self.inner.monotonic_s() + self._jumped_s
+
+    def now_ms(self) -> int:
+        return max(0, self.inner.now_ms() + int(self._jumped_s * 1000))
 
     def retire(self) -> None:
         """The end: whoever is held up goes on, and what is put off is lost."""

@@ -10,14 +10,13 @@ from msgspec.structs import replace
 from lightspeed.actors.errors import InjectedFault
 from lightspeed.actors.runtime import DECLINED, ReplyTo
 from lightspeed.actors.topics.actor import TopicActor
-from lightspeed.actors.topics.mail import Delivery, Order, TopicCell, TopicEmpty
+from lightspeed.actors.topics.mail import Collected, Delivery, Disconnection, Order, TopicCell, TopicEmpty
 from lightspeed.actors.topics.rules.events import Broadcast, Push
 from lightspeed.actors.topics.rules.outbound import Reply as ReplyMessage
-from lightspeed.actors.topics.rules.outbound import error
-from lightspeed.actors.topics.rules.topic import Messages
+from lightspeed.actors.topics.rules.topic import Messages, TopicState, refused
 from lightspeed.faults.context import DelayedCalls, FaultContext
 from lightspeed.faults.fault import Corrupt, DelayReply, FailSupervisor, Fault, Full, Hang, LoseReply, Place, Raise, Slow
-from lightspeed.supervision.topics.transitions import TopicSupervisor
+from lightspeed.supervision.topics.supervisor import TopicSupervisor
 
 
 class FaultyOutlet:
@@ -40,13 +39,21 @@ class FaultyOutlet:
         """The event was handled: lose and delay no more."""
         self._loses, self._delay_s = False, 0.0
 
-    def put(self, seq: int, topic: str | None, messages: Messages, reply: ReplyTo | None, value: Any = None) -> bool:
+    def put(
+        self,
+        seq: int,
+        topic: str | None,
+        messages: Messages,
+        reply: ReplyTo | None,
+        value: Any = None,
+        state: TopicState | None = None,
+    ) -> bool:
         if self._loses or self._delay_s:
             replies = tuple(message for message in messages if isinstance(message, ReplyMessage))
             messages = tuple(message for message in messages if not isinstance(message, ReplyMessage))
             if replies and not self._loses:
                 self._delayed.later(self._delay_s, lambda: self._put_late(seq, topic, replies))
-        return bool(self._outlet.put(seq, topic, messages, reply, value))
+        return bool(self._outlet.put(seq, topic, messages, reply, value, state))
 
     def deliver(self, topic: str | None) -> None:
         self._outlet.deliver(topic)
@@ -56,14 +63,17 @@ class FaultyOutlet:
             self._outlet.ring(topic)  # this is the clock's thread: the user's code must not run here
 
 
-class _LateReply:
+class _LateReply(Collected):
     """Comes so much later than it is told."""
 
     def __init__(self, reply: ReplyTo, delay_s: float, delayed: DelayedCalls) -> None:
-        self._reply, self._delay_s, self._delayed = reply, delay_s, delayed
+        super().__init__(reply, is_clients=isinstance(reply, Collected) and reply.is_clients)
+        self._delay_s, self._delayed = delay_s, delayed
 
     def set(self, value: Any = None) -> None:
-        self._delayed.later(self._delay_s, lambda: self._reply.set(value), counts=False)
+        if isinstance(self.future, Collected):
+            self.future.messages = self.messages
+        self._delayed.later(self._delay_s, lambda: self.future.set(value), counts=False)
 
 
 class TimedFault(Struct, frozen=True):
@@ -120,6 +130,7 @@ class FaultyTopic(TopicActor):
         super().on_end(error)
 
     def on_receive(self, mail: Any) -> None:
+        mail = self.opened(mail)
         if type(mail) is Delivery:
             self._try(mail)
         elif type(mail) is TimedFault:
@@ -198,7 +209,7 @@ class FaultyTopic(TopicActor):
 
 
 def _unavailable(mail: Delivery) -> Messages:
-    return (error(mail.request.client_id, mail.request.topic, "unavailable"),)
+    return refused(mail.request, "unavailable")
 
 
 class FaultySupervisor(TopicSupervisor):
@@ -233,7 +244,7 @@ class FaultySupervisor(TopicSupervisor):
             return error
         return None
 
-    def _handle(self, mail: Delivery | Order) -> None:
+    def _handle(self, mail: Delivery | Order | Disconnection) -> None:
         if self._doom is not None and self._doom[0] is mail:
             raise self._doom[1]
         super()._handle(mail)

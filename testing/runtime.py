@@ -1,5 +1,6 @@
 """The runtime of a simulation's channel: the same roles as anywhere, on the simulation's pool and clock."""
 
+import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
@@ -43,11 +44,17 @@ class SimulatedRuntime:
     def future(self) -> pykka.Future[Any]:
         return PooledFuture(self._desk)
 
+    def wait(self, lock: threading.Lock, timeout_s: float | None) -> bool:
+        return self._pool.wait_for(lock, timeout_s)
+
     def call_later(self, delay_s: float, call: Callable[[], None]) -> Timer:
         return self._pool.call_later(delay_s, call)
 
     def monotonic_s(self) -> float:
         return self._pool.clock.now_s
+
+    def now_ms(self) -> int:
+        return int(self._pool.clock.now_s * 1000)
 
     def random(self) -> float:
         return self._draw()

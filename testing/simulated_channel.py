@@ -7,9 +7,9 @@ from lightspeed.actors.topics.mail import Outlet, TopicCell
 from lightspeed.actors.topics.rules.outbound import BroadcastMessage, Outbound, PushMessage, unread
 from lightspeed.actors.topics.rules.outbound import Reply as ReplyMessage
 from lightspeed.actors.topics.rules.presence import ids_in
-from lightspeed.actors.topics.rules.topic import Messages
+from lightspeed.actors.topics.rules.topic import Messages, TopicState
 from lightspeed.channel import Channel, Event
-from lightspeed.channel.channel import Adapter
+from lightspeed.channel.options import Adapter
 from lightspeed.testing.trace import Trace, printable
 
 if TYPE_CHECKING:
@@ -77,14 +77,22 @@ class _Traced:
     def __init__(self, inner: Any, cell: TopicCell | None, gives: Gives, name: str) -> None:
         self.inner, self._cell, self._gives, self._name = inner, cell, gives, name
         self.deliver, self.ring, self.settle, self.close = inner.deliver, inner.ring, inner.settle, inner.close
-        self.is_at_work, self.abandon = inner.is_at_work, inner.abandon
+        self.is_at_work, self.abandon, self.follow, self.trim = inner.is_at_work, inner.abandon, inner.follow, inner.trim
 
-    def put(self, seq: int, topic: str | None, messages: Messages, reply: ReplyTo | None, value: Any = None) -> bool:
+    def put(
+        self,
+        seq: int,
+        topic: str | None,
+        messages: Messages,
+        reply: ReplyTo | None,
+        value: Any = None,
+        state: TopicState | None = None,
+    ) -> bool:
         if messages:
             self._gives.give(self._name, messages)
         if seq and self._cell is not None:  # a question gives nothing out, and has no number
             self._gives.handled += 1
-        return bool(self.inner.put(seq, topic, messages, reply, value))
+        return bool(self.inner.put(seq, topic, messages, reply, value, state))
 
     def let_go(self) -> None:
         """A cell is out of the collector's sight, and leads back here by more than one way."""

@@ -13,7 +13,7 @@ from lightspeed.actors.ref import PooledRef
 from lightspeed.actors.stopping import stop_soon
 from lightspeed.actors.text import escaped, named, shown
 from lightspeed.channel import Channel, Event, FaultPlan
-from lightspeed.channel.channel import Adapter, ChannelOptions
+from lightspeed.channel.options import Adapter, ChannelOptions
 from lightspeed.supervision import ChildSpec, Supervisor, SupervisorRef
 from lightspeed.testing.client import Client
 from lightspeed.testing.observer import Observer

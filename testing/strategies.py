@@ -9,7 +9,20 @@ try:
 except ImportError as error:
     raise ImportError('strategies need Hypothesis: pip install "lightspeed-channels[testing]"') from error
 
-from lightspeed.channel import Broadcast, Crash, Event, FaultPlan, Join, Leave, Push, Rejoin, Restart
+from lightspeed.channel import (
+    Broadcast,
+    Crash,
+    Disconnect,
+    Event,
+    FaultPlan,
+    Join,
+    Leave,
+    Publish,
+    Push,
+    Rejoin,
+    Restart,
+    Send,
+)
 from lightspeed.faults import (
     Corrupt,
     Delay,
@@ -42,20 +55,22 @@ def topic_events(
     most_ms: int = 5,
     longest: int = 3,
 ) -> Events:
-    """A join, rejoin, leave, broadcast or push, of these clients to these topics.
+    """A join, rejoin, leave, broadcast or push of these clients, or a publish or send to them, in these topics.
 
     Args:
-        most_ms: the latest time in joins and rejoins, from 0. Few times make for many that are equal. Default 5.
+        most_ms: the latest time in events, from 0. Few times make for many that are equal. Default 5.
         longest: so many letters may a payload have, of whatever letters UTF-8 has. Default 3.
     """
     client, topic, user = st.sampled_from(clients), st.sampled_from(topics), st.sampled_from(users)
     time_ms, text = st.integers(0, most_ms), st.text(max_size=longest)
     return st.one_of(
-        st.builds(Join, client, topic, user, time_ms),
-        st.builds(Rejoin, client, topic, user, time_ms),
-        st.builds(Leave, client, topic),
-        st.builds(Broadcast, client, topic, text),
+        st.builds(Join, client, topic, user, time_ms, text),
+        st.builds(Rejoin, client, topic, user, time_ms, st.none() | text),
+        st.builds(Leave, client, topic, st.none() | time_ms),
+        st.builds(Broadcast, client, topic, text, text),
         st.builds(Push, client, topic, text, text),
+        st.builds(Publish, topic, text, text),
+        st.builds(Send, client, topic, text, text),
     )
 
 
@@ -68,9 +83,10 @@ def operator_events(topics: Sequence[str] = _TOPICS, *, longest: int = 3) -> Eve
 def events(
     clients: Sequence[str] = _CLIENTS, topics: Sequence[str] = _TOPICS, users: Sequence[str] = _USERS, **options: Any
 ) -> Events:
-    """Any event; two of three are a client's. Options as of `topic_events`."""
+    """Any event; half of them are of one topic. Options as of `topic_events`."""
     of_clients = topic_events(clients, topics, users, **options)
-    return st.one_of(of_clients, of_clients, operator_events(topics))
+    leaving_all = st.builds(Disconnect, st.sampled_from(clients), st.none() | st.integers(0, options.get("most_ms", 5)))
+    return st.one_of(of_clients, of_clients, operator_events(topics), leaving_all)
 
 
 def faults(topics: Sequence[str] = _TOPICS) -> st.SearchStrategy[Fault]:

@@ -7,22 +7,26 @@ from lightspeed.channel import (
     BroadcastMessage,
     Crash,
     Diff,
+    Disconnect,
     Entry,
     Join,
+    Leave,
     Meta,
     PresenceDiff,
+    Publish,
     Push,
     PushMessage,
     Rejoin,
     Reply,
     Restart,
+    Send,
     System,
 )
 from lightspeed.testing import strategies
 
 
 class NaiveChannel:
-    """Members stand in one list of [topic, client, user, time] and are searched for; presence is lists in dicts."""
+    """Members stand in one list of [topic, client, user, time, text] and are searched for; presence is lists in dicts."""
 
     def __init__(self):
         self.crashed = False
@@ -42,13 +46,13 @@ class NaiveChannel:
     def presences(self, topic):
         return tuple(Entry(key, tuple(metas)) for key, metas in self.keys.get(topic, {}).items())
 
-    def appear(self, topic, client, user, now_ms):
-        meta = Meta(f"{client}:{now_ms}", now_ms)
+    def appear(self, topic, client, user, now_ms, text):
+        meta = Meta(f"{client}:{now_ms}", now_ms, text)
         self.keys.setdefault(topic, {}).setdefault(user, []).append(meta)
         return (Entry(user, (meta,)),)
 
-    def vanish(self, topic, client, user, now_ms):
-        meta = Meta(f"{client}:{now_ms}", now_ms)
+    def vanish(self, topic, client, user, now_ms, text):
+        meta = Meta(f"{client}:{now_ms}", now_ms, text)
         self.keys[topic][user].remove(meta)
         if not self.keys[topic][user]:
             del self.keys[topic][user]
@@ -72,32 +76,43 @@ class NaiveChannel:
                 return [System("already_running")]
             self.crashed, self.down = False, []
             return [System("restarted")]
+        if isinstance(event, Disconnect):
+            topics = [] if self.crashed else sorted(m[0] for m in self.members if m[1] == event.client_id)
+            return self.run(Leave(event.client_id, topic, event.now_ms) for topic in topics)
+        if isinstance(event, Publish):
+            clients = self.subscribers(event.topic)
+            return [BroadcastMessage(event.topic, event.payload, clients, event.event)] if clients else []
         client, topic = event.client_id, event.topic
+        if isinstance(event, Send):
+            is_in = self.find(topic, client) is not None
+            return [PushMessage(client, topic, event.event, event.payload)] if is_in else []
         if self.crashed or topic in self.down:
             return [Reply(client, topic, "error", "crashed")]
         member = self.find(topic, client)
         if isinstance(event, (Join, Rejoin)):
             done = "joined" if isinstance(event, Join) else "rejoined"
             if member is None:
-                self.members.append([topic, client, event.user_id, event.now_ms])
-                joins = self.appear(topic, client, event.user_id, event.now_ms)
+                self.members.append([topic, client, event.user_id, event.now_ms, event.meta or ""])
+                joins = self.appear(topic, *self.members[-1][1:])
                 return [Reply(client, topic, "ok", done), PresenceDiff(topic, Diff(topic, joins, ()))]
             if isinstance(event, Join):
                 return [Reply(client, topic, "error", "already_joined")]
             if event.now_ms <= member[3]:
                 return [Reply(client, topic, "ok", done)]
-            leaves = self.vanish(topic, client, member[2], member[3])
-            member[2:] = [event.user_id, event.now_ms]
-            joins = self.appear(topic, client, event.user_id, event.now_ms)
+            leaves = self.vanish(*member)
+            member[2:] = [event.user_id, event.now_ms, member[4] if event.meta is None else event.meta]
+            joins = self.appear(*member)
             return [Reply(client, topic, "ok", done), PresenceDiff(topic, Diff(topic, joins, leaves))]
         if member is None:
             return [Reply(client, topic, "error", "not_joined")]
         if isinstance(event, Broadcast):
-            return [BroadcastMessage(topic, event.payload, self.subscribers(topic))]
+            return [BroadcastMessage(topic, event.payload, self.subscribers(topic), event.event)]
         if isinstance(event, Push):
             return [PushMessage(client, topic, event.event, event.payload)]
+        if event.now_ms is not None and event.now_ms < member[3]:
+            return [Reply(client, topic, "ok", "left")]
         self.members.remove(member)
-        leaves = self.vanish(topic, client, member[2], member[3])
+        leaves = self.vanish(*member)
         return [Reply(client, topic, "ok", "left"), PresenceDiff(topic, Diff(topic, (), leaves))]
 
     def crash_one(self, topic, reason):

@@ -9,8 +9,8 @@ from lightspeed.actors.topics.rules.events import Rejoin
 from lightspeed.actors.topics.rules.outbound import Reply
 from lightspeed.actors.topics.rules.presence import Entry, Meta, Presence, Roster
 from lightspeed.actors.topics.rules.topic import TopicState
+from lightspeed.supervision.topics.supervisor import TopicSupervisor
 from lightspeed.supervision.topics.topic import Incarnation, Topic, Trouble
-from lightspeed.supervision.topics.transitions import TopicSupervisor
 
 
 @contextmanager

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.usefixtures("runtime")
 
 SCENARIOS = [
     json.loads(line)
-    for name in ("scenarios", "random")
+    for name in ("scenarios", "random", "embedding")
     for line in (Path(__file__).parent / "conformance" / f"{name}.jsonl").read_bytes().splitlines()
 ]
 

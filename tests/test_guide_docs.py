@@ -25,8 +25,8 @@ full
 ann is typing
 1. ann: hello
 topic_crashed
-ValueError: could not convert string to float: 'soon'
-ValueError: could not convert string to float: 'soon'
+error
+error
 left
 new price list
 2. bob: good to be back

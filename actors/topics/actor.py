@@ -17,16 +17,19 @@ from lightspeed.actors.topics.mail import (
     Order,
     Question,
     RestoreMembers,
+    Taken,
     TimerDue,
     TimerFired,
     TopicCell,
     TopicDown,
     TopicEmpty,
     TopicLate,
+    TopicVain,
+    collect,
     failure_of,
 )
 from lightspeed.actors.topics.rules.behaved_topic import BehavedTopic
-from lightspeed.actors.topics.rules.events import Crash, Leave
+from lightspeed.actors.topics.rules.events import Crash, Leave, Send
 from lightspeed.actors.topics.rules.topic import Messages, TopicState
 
 if TYPE_CHECKING:
@@ -47,7 +50,7 @@ class TopicActor(_Role):
         self.state = cell.state = self.make_state(cell)
 
     def make_state(self, cell: TopicCell) -> TopicState:
-        return TopicState(cell.topic)
+        return TopicState(cell.topic, max_members=cell.max_members)
 
     @property
     def log_fields(self) -> dict[str, object]:
@@ -56,9 +59,10 @@ class TopicActor(_Role):
     def on_receive(self, mail: object) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]  # by position only
         cell, state = self.cell, self.state
         messages: Messages = ()
+        mail = self.opened(mail)
         if type(mail) is Delivery:
             cell.in_flight[cell] = mail
-            messages, value = state.handle(mail.request), None
+            messages, value = self._carry_out(mail), None
         elif type(mail) is Question:
             cell.in_flight[cell] = mail
             value = mail.request(state)
@@ -82,17 +86,32 @@ class TopicActor(_Role):
         members = cell.members = len(state.users)
         # Of an event that leaves the topic empty the supervisor tells the reply, when the actor is down.
         held = mail.reply if not members and type(mail) is Delivery else None
-        must_deliver = cell.outlet.put(mail.seq, cell.topic, messages, mail.reply if held is None else None, value)
+        must_deliver = cell.outlet.put(mail.seq, cell.topic, messages, None if held is not None else mail.reply, value, state)
         cell.settled += 1
         if must_deliver:
             cell.outlet.deliver(cell.topic)
         if not members:
             cell.report(TopicEmpty(cell, held))
 
+    def opened(self, mail: object) -> object:
+        """What is to be handled: of a mailbox that drops the oldest, the next that it still has."""
+        return self.cell.box.take() if type(mail) is Taken and self.cell.box is not None else mail
+
+    def _carry_out(self, delivery: Delivery) -> Messages:
+        event, state = delivery.request, self.state
+        self.cell.settled_bytes += delivery.size
+        if delivery.is_quiet and event.client_id not in state.users:  # type: ignore[union-attr]
+            return ()
+        messages = state.handle(event)
+        collect(delivery.reply, messages)
+        if type(event) is Send and event.client_id not in state.users:
+            self.cell.report(TopicVain(self.cell, event))
+        return messages
+
     def receive_inline(self, delivery: Delivery) -> object:
         """Handle it in the thread that tells it, whole or not at all. It declines where its own end would follow."""
         cell, state, event = self.cell, self.state, delivery.request
-        if type(event) is Leave and cell.members < 2:
+        if (type(event) is Leave and cell.members < 2) or (type(event) is Send and event.client_id not in state.users):
             return DECLINED
         outbox: Any = cell.outlet  # with a sink nobody comes here
         try:
@@ -119,18 +138,25 @@ class BehavedTopicActor(TopicActor):
 
     def make_state(self, cell: TopicCell) -> TopicState:
         assert cell.behaved is not None
-        return BehavedTopic(cell.topic, make=cell.behaved.make, restarted_by=cell.behaved.restarted_by)
+        behaved = cell.behaved
+        return BehavedTopic(
+            cell.topic,
+            max_members=cell.max_members,
+            make=behaved.make,
+            clock=behaved.runtime,
+            restarted_by=behaved.restarted_by,
+        )
 
     def on_receive(self, mail: Any) -> None:
         assert self.cell.behaved is not None
-        with self.cell.behaved.blocking():
+        with self.cell.behaved.runtime.blocking():
             super().on_receive(mail)
         self._set_timers()
 
     def on_stop(self) -> None:
         assert self.cell.behaved is not None
         if not self.cell.behaved.is_given_up:
-            with self.cell.behaved.blocking():
+            with self.cell.behaved.runtime.blocking():
                 self._end()
 
     def on_end(self, error: BaseException | None) -> None:
@@ -145,7 +171,7 @@ class BehavedTopicActor(TopicActor):
         # What the program's objects do as they go, in a `__del__` say, they do here, and not in the supervisor's turn.
         behaviour = self.state.let_go()
         super().on_end(error)
-        with self.cell.behaved.blocking():
+        with self.cell.behaved.runtime.blocking():
             let_go_of_calls(error)
             del behaviour
 
@@ -166,4 +192,4 @@ class BehavedTopicActor(TopicActor):
                 self.timers.pop(name).cancel()
             if delay_s is not None:
                 fired = TimerFired(self.cell, name, key)
-                self.timers[name] = self.cell.behaved.call_later(delay_s, lambda fired=fired: self.cell.report(fired))  # type: ignore[misc]
+                self.timers[name] = self.cell.behaved.runtime.call_later(delay_s, lambda fired=fired: self.cell.report(fired))  # type: ignore[misc]

@@ -6,17 +6,51 @@ only, so each delivery is handled or answered exactly once. `members` and `settl
 the supervisor when the actor has settled all that it was sent, or is dead.
 """
 
+import threading
+from collections import deque
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
 from lightspeed.actors.failures import text_of, traceback_of
 from lightspeed.actors.logs import is_on
-from lightspeed.actors.runtime import ReplyTo, Timer
-from lightspeed.actors.topics.rules.events import Crash, Rejoin, Restart, TopicEvent
+from lightspeed.actors.runtime import ReplyTo, Runtime
+from lightspeed.actors.topics.rules.events import (
+    Broadcast,
+    Crash,
+    Disconnect,
+    Publish,
+    Push,
+    Rejoin,
+    Restart,
+    Send,
+    TopicEvent,
+)
 from lightspeed.actors.topics.rules.topic import Messages, TopicState
+
+
+class Collected:
+    """Who waits for an event, and wants what was numbered with it: `messages`, there when the future is set."""
+
+    __slots__ = ("future", "is_clients", "messages", "parts")
+
+    def __init__(self, future: ReplyTo, *, is_clients: bool = False) -> None:
+        self.future = future
+        self.is_clients = is_clients
+        """Whether a client waits, who finds its reply here and not in its inbox."""
+        self.messages: Messages = ()
+        self.parts: list[Collected] = []
+        """Of a `Disconnect`: one for each topic, in the order of their numbers."""
+
+    def set(self, value: Any = None) -> None:
+        self.future.set(value)
+
+
+def collect(reply: ReplyTo | None, messages: Messages) -> None:
+    """Note what was given out under an event's number for who waits for it, if he wants it."""
+    if reply is not None and isinstance(reply, Collected):
+        reply.messages += messages
 
 
 class Delivery(Struct, gc=False):
@@ -27,6 +61,10 @@ class Delivery(Struct, gc=False):
     """Told when it has taken full effect; None where nobody waits."""
     seq: int = 0
     """The number under which the supervisor has accepted it; 0 until then."""
+    size: int = 0
+    """What it counts in a mailbox, in bytes, as of `size_of`; 0 where it is never shed."""
+    is_quiet: bool = False
+    """It is one of a `Disconnect`: where its client is no member, it gives nothing out."""
 
 
 class Order(Struct, gc=False):
@@ -37,6 +75,18 @@ class Order(Struct, gc=False):
     """As of a `Delivery`."""
     seq: int = 0
     """As of a `Delivery`."""
+
+
+class Disconnection(Struct, gc=False):
+    """A `Disconnect`, for a supervisor to make a `Delivery` for each topic of."""
+
+    request: Disconnect
+    reply: ReplyTo | None = None
+    """As of a `Delivery`."""
+    seq: int = 0
+    """As of a `Delivery`: that of the first topic; each has one of its own."""
+    topics: tuple[str, ...] = ()
+    """Those that it may be in, in the order of their numbers; known when it is accepted."""
 
 
 class Question(Struct, gc=False):
@@ -76,15 +126,60 @@ class Ending(Struct, gc=False):
     seq: int = 0
 
 
-Mail = Delivery | Order | Question | RestoreMembers | TimerDue | Ending
+class Taken(Struct, gc=False):
+    """The next delivery of the topic's `DroppingBox`, which may drop some: this stands in the inbox for whichever it will be."""
+
+    seq: int = 0
+    reply: None = None
+
+
+Mail = Delivery | Order | Question | RestoreMembers | TimerDue | Ending | Taken
 """What a topic's actor is sent."""
+
+_DROPPABLE = frozenset((Broadcast, Push, Publish, Send))
+
+
+class DroppingBox:
+    """What waits for a topic whose mailbox drops the oldest. The supervisor puts, the actor takes, under one lock."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._deliveries: deque[Delivery] = deque()
+
+    def put(self, delivery: Delivery) -> None:
+        with self._lock:
+            self._deliveries.append(delivery)
+
+    def take(self) -> Delivery:
+        with self._lock:
+            return self._deliveries.popleft()
+
+    def drop_oldest(self) -> Delivery | None:
+        """Take out the oldest that may be dropped; None: there is none."""
+        with self._lock:
+            for delivery in self._deliveries:
+                if type(delivery.request) in _DROPPABLE:
+                    self._deliveries.remove(delivery)
+                    return delivery
+        return None
 
 
 class Outlet(Protocol):
     """Where a topic's messages go."""
 
-    def put(self, seq: int, topic: str | None, messages: Messages, reply: ReplyTo | None, value: Any = None) -> bool:
-        """Take the messages of one event, then give `value` to the reply. Never blocks. Whether `deliver` has to be called."""
+    def put(
+        self,
+        seq: int,
+        topic: str | None,
+        messages: Messages,
+        reply: ReplyTo | None,
+        value: Any = None,
+        state: TopicState | None = None,
+    ) -> bool:
+        """Take the messages of one event, then give `value` to the reply. Never blocks. Whether `deliver` has to be called.
+
+        `state` is that of the topic whose actor puts it; None: the supervisor does.
+        """
         ...
 
     def deliver(self, topic: str | None) -> None:
@@ -128,6 +223,13 @@ class TopicLate(Struct, frozen=True, gc=False):
     """As of a `DeadLetter`."""
 
 
+class TopicVain(Struct, frozen=True, gc=False):
+    """An event of the program's that a topic could not carry out: a dead letter."""
+
+    cell: "TopicCell"
+    event: TopicEvent
+
+
 class TimerFired(Struct, frozen=True):
     """A timer of a behaviour is due."""
 
@@ -143,9 +245,7 @@ class Behaved(Struct):
     """Makes the behaviour."""
     restarted_by: str | None
     """What the incarnation before it died of."""
-    call_later: Callable[[float, Callable[[], None]], Timer]
-    blocking: Callable[[], AbstractContextManager[None]]
-    """As of the runtime."""
+    runtime: Runtime
     is_given_up: bool = False
     """Another one has its place: when it comes back it must not end as if it still were the topic."""
 
@@ -171,3 +271,8 @@ class TopicCell(Struct, eq=False, gc=False):
     members: int = 0
     settled: int = 0
     """How many deliveries the actor has handled and handed to the outlet."""
+    settled_bytes: int = 0
+    """What they counted in the mailbox."""
+    max_members: int | None = None
+    box: DroppingBox | None = None
+    """None: what waits stands in the actor's inbox itself."""

@@ -2,14 +2,15 @@
 
 from lightspeed.supervision.topics.dead_letters import DeadLetter, DeadLetters
 from lightspeed.supervision.topics.ingress import Ingress
-from lightspeed.supervision.topics.options import Options, Restarts
+from lightspeed.supervision.topics.options import Mailbox, Options, Restarts
 from lightspeed.supervision.topics.outlet import Outbox, Sink, SinkActor, SinkQueues
-from lightspeed.supervision.topics.transitions import TopicSupervisor
+from lightspeed.supervision.topics.supervisor import TopicSupervisor
 
 __all__ = [
     "DeadLetter",
     "DeadLetters",
     "Ingress",
+    "Mailbox",
     "Options",
     "Outbox",
     "Restarts",

@@ -1,6 +1,5 @@
 """What was accepted or given out and reaches nobody: kept for a look, counted and logged."""
 
-import sys
 import threading
 from collections import deque
 from typing import Any, Literal
@@ -10,9 +9,9 @@ from msgspec import Struct
 from lightspeed.actors.logs import log
 from lightspeed.actors.topics.mail import TopicLate
 
-# The last so many are kept, as far as their texts have together no more than so many bytes; all are counted.
+# The last so many are kept, as far as they have together no more than so many bytes; all are counted.
 _KEPT = 1_000
-_KEPT_BYTES = 10_000_000
+_KEPT_BYTES = 16 * 1024 * 1024
 
 
 class DeadLetter(Struct, frozen=True):
@@ -22,12 +21,14 @@ class DeadLetter(Struct, frozen=True):
     """None: it was about the channel itself."""
     incarnation: int
     """Of the topic's actor that gave it out; 0: none did, or it is not known."""
-    why: Literal["late", "stopped", "undelivered", "unhandled"]
+    why: Literal["late", "stopped", "undelivered", "unhandled", "refused", "overloaded"]
     """`late`: an actor that had been given up gave it out. `stopped`: a behaviour gave it out in `on_stop`. `undelivered`: the
     sink raised, is an actor that is dead, or had not returned when the channel was closed. `unhandled`: the supervisor failed
-    while it had this event in hand, and what came of that is not known."""
+    while it had this event in hand, and what came of that is not known. `refused`: an event of the program's (`Publish`, `Send`),
+    who gets no reply, to a topic that is down or failed over it, or to no member. `overloaded`: an event for which the topic's
+    mailbox had no room."""
     what: Any
-    """The message; where it is `unhandled`, the event."""
+    """The message; where it is `unhandled`, `refused` or `overloaded`, the event."""
 
 
 class DeadLetters:
@@ -40,6 +41,8 @@ class DeadLetters:
         self._count = 0
         self.abandoned = 0
         """How many topic actors were given up; the supervisor counts."""
+        self.shed = 0
+        """How many times a mailbox had no room; the supervisor counts."""
 
     def add(self, letter: DeadLetter) -> None:
         size = _size_of(letter.what)
@@ -62,12 +65,12 @@ class DeadLetters:
         return self._count
 
     def read(self) -> tuple[DeadLetter, ...]:
-        """The last 1,000, the oldest first, or those of them whose texts are no more than 10 MB. They stay."""
+        """The last 1,000, the oldest first, or those of them that have no more than 16 MiB together. They stay."""
         with self._lock:
             return tuple(letter for letter, _size in self._letters)
 
 
 def _size_of(what: Any) -> int:
-    """The bytes of the texts that an event or a message leads to; what a presence diff or recipients lead to is the topic's."""
+    """The characters of the texts of an event or a message, and 100; what a diff or recipients lead to is the topic's."""
     fields = (getattr(what, field) for field in what.__struct_fields__ if field != "recipients")
-    return sum(sys.getsizeof(value) for value in fields if type(value) is str)
+    return 100 + sum(len(value) for value in fields if type(value) is str)

@@ -14,14 +14,14 @@ class Verdict(Struct, frozen=True):
 
     delay_s: float | None
     """When it comes up; None: it stays down."""
-    restarts_left: int
-    """How many more are allowed now."""
+    restarts_left: int | None
+    """How many more are allowed now; None: any number."""
     channel_fails: bool
     """Whether the whole channel has had too many."""
 
 
 class _History(Struct):
-    window: RestartWindow
+    window: RestartWindow | None
     failed_s: float = 0.0
     backoff: BackoffState | None = None
     restarts: int = 0
@@ -41,10 +41,12 @@ class Histories:
         """Count a failure, and say what becomes of the topic."""
         if topic not in self._topics:
             self._sweep(now_s)
-            self._topics[topic] = _History(RestartWindow(self._restarts.intensity, self._restarts.period_s))
+            intensity = self._restarts.intensity
+            window = None if intensity is None else RestartWindow(intensity, self._restarts.period_s)
+            self._topics[topic] = _History(window)
         history = self._topics[topic]
         history.failed_s = now_s
-        if not history.window.allow(now_s):
+        if history.window is not None and not history.window.allow(now_s):
             del self._topics[topic]  # a restart by order begins afresh
             return Verdict(None, 0, channel_fails=False)
         history.restarts += 1
@@ -53,7 +55,8 @@ class Histories:
         if self._restarts.backoff is not None:
             delay_s, state = self._restarts.backoff.next(history.backoff, now_s, self._randomness)
             history.backoff = state.up(now_s + delay_s)  # a topic is up when it can be sent something
-        return Verdict(delay_s, history.window.left(now_s), channel_fails)
+        left = None if history.window is None else history.window.left(now_s)
+        return Verdict(delay_s, left, channel_fails)
 
     def restarts(self, topic: str) -> int:
         """How often it was to come up again, since it was given up last; 0 where its failures are forgotten."""

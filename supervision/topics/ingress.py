@@ -12,11 +12,12 @@ from typing import Any
 
 import pykka
 
-from lightspeed.actors.errors import ChannelClosed, InForkedChild
+from lightspeed.actors.errors import ChannelClosed, InForkedChild, Overloaded
 from lightspeed.actors.logs import log
 from lightspeed.actors.process import WeakBag, in_forked_child
 from lightspeed.actors.runtime import SupervisedRef
-from lightspeed.actors.topics.mail import Delivery, Order
+from lightspeed.actors.topics.mail import Collected, Delivery, Disconnection, Order
+from lightspeed.actors.topics.rules.events import Leave, size_of
 from lightspeed.supervision.topics.dead_letters import DeadLetter, DeadLetters
 
 
@@ -31,6 +32,10 @@ class Ingress:
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
+        self._put = self._put_bytes = 0
+        """Events, and what they count in bytes. Under the lock."""
+        self._taken = self._taken_bytes = 0
+        """As the supervisor takes them; it alone counts."""
         self._shut = False
         self._is_of_parent = False
         _all.add(self)
@@ -47,6 +52,17 @@ class Ingress:
         if self._is_of_parent:
             raise InForkedChild
 
+    @property
+    def length(self) -> int:
+        """So many events wait for the supervisor."""
+        return self._put - self._taken
+
+    def note_taken(self, delivery: Delivery) -> None:
+        """The supervisor takes it in hand."""
+        if delivery.size:
+            self._taken += 1
+            self._taken_bytes += delivery.size
+
     def shut(self) -> None:
         with self._lock:
             self._shut = True
@@ -59,6 +75,7 @@ class Ingress:
 
         Raises:
             ChannelClosed: the ingress is shut, or the supervisor is dead.
+            Overloaded: so much waits for the supervisor that one who does not wait may not add to it.
             InForkedChild: this process was forked from the supervisor's.
             RuntimeError: Python's own: no thread can be started. It was not told.
         """
@@ -80,12 +97,24 @@ class Ingress:
         self.check_process()
         if self._shut:
             raise ChannelClosed
+        if type(message) is Delivery and not message.seq:
+            message.size = size = 0 if type(message.request) is Leave else size_of(message.request)
+            is_full = self._put - self._taken >= MOST_MESSAGES or self._put_bytes - self._taken_bytes + size > MOST_BYTES
+            if is_full and size and not waits:
+                raise Overloaded(self._put - self._taken)
+            if size:
+                self._put += 1
+                self._put_bytes += size
         try:
             (supervisor.request if waits else supervisor.tell)(message)
         except pykka.ActorDeadError:
             self._shut = True
             raise ChannelClosed from None
 
+
+# What waits for a supervisor, from whoever does not wait for what comes of it.
+MOST_MESSAGES = 1_000_000
+MOST_BYTES = 256 * 1024 * 1024
 
 _all: WeakBag[Ingress] = WeakBag()
 
@@ -99,9 +128,11 @@ def _after_fork() -> None:
 
 def lose(message: Any, dead_letters: DeadLetters) -> None:
     """Give up a message that the supervisor had in hand when it failed: whoever waits gets `ChannelClosed`."""
-    if isinstance(message, (Delivery, Order)):
-        dead_letters.add(DeadLetter(message.request.topic, 0, "unhandled", message.request))
+    if isinstance(message, (Delivery, Order, Disconnection)):
+        dead_letters.add(DeadLetter(getattr(message.request, "topic", None), 0, "unhandled", message.request))
     reply = getattr(message, "reply", None)
+    if isinstance(reply, Collected):
+        reply = reply.future
     if isinstance(reply, pykka.Future):
         try:
             reply.set_exception((ChannelClosed, ChannelClosed(), None))

@@ -43,6 +43,30 @@ class AskTree(Struct, frozen=True):
     reply: ReplyTo
 
 
+class AskTopicsOf(Struct, frozen=True):
+    """Reply with the topics that the client is in, sorted, as of the events accepted before."""
+
+    client_id: str
+    reply: ReplyTo
+
+
+class Follow(Struct, frozen=True):
+    """From here on the follower learns of all that is given out. Reply when it knows who is in the topics.
+
+    With a client: it knows the topics; what it needs of those that this one is in, they tell it anew.
+    """
+
+    follower: Any
+    reply: ReplyTo | None
+    client_id: str | None = None
+
+
+class Recovered(Struct, frozen=True):
+    """A topic that shed events has handled all that it was sent before."""
+
+    topic: str
+
+
 class Close(Struct, frozen=True):
     """Handle what was accepted, stop every topic actor, then stop. Whoever is busy after the timeout is abandoned."""
 

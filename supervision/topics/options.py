@@ -19,8 +19,9 @@ class Restarts(Struct, frozen=True, kw_only=True):
         InvalidOption: an option has a value that it can't have.
     """
 
-    intensity: int = 3
-    """So many restarts of one topic are allowed in `period_s`; one more, and it stays down until `Restart(topic)`. Default 3."""
+    intensity: int | None = 3
+    """So many restarts of one topic are allowed in `period_s`; one more, and it stays down until `Restart(topic)`. Default 3.
+    None: it is never given up; then a `backoff` must be given."""
     period_s: float = 5.0
     """In seconds; a channel takes a year at most. Default 5."""
     backoff: Backoff | None = None
@@ -35,9 +36,14 @@ class Restarts(Struct, frozen=True, kw_only=True):
     are answered `topic_crashed`."""
     max_waiting: int = 1000
     """So many events wait for a topic that is coming up; one more is answered `unavailable`. From 0 up. Default 1,000."""
+    tell_reason: bool = False
+    """Whether members are told the text of the exception that their topic failed of. False, the default: they are told `error`,
+    since that text may hold what is not for them; it is logged."""
 
     def __post_init__(self) -> None:
-        check_intensity("intensity", self.intensity)
+        if self.intensity is None and self.backoff is None:
+            raise InvalidOption("intensity", None, "must be a number where there is no backoff: nothing would hold it up")
+        check_intensity("intensity", 0 if self.intensity is None else self.intensity)
         check_intensity("channel_intensity", 0 if self.channel_intensity is None else self.channel_intensity)
         for option in ("period_s", "channel_period_s"):
             check_above_0(option, getattr(self, option))
@@ -45,9 +51,41 @@ class Restarts(Struct, frozen=True, kw_only=True):
             ("backoff", self.backoff is None or isinstance(self.backoff, Backoff), "must be a Backoff or None"),
             ("waiting", type(self.waiting) is str and self.waiting in ("redeliver", "answer"), "must be redeliver or answer"),
             ("max_waiting", type(self.max_waiting) is int and self.max_waiting >= 0, "must be an int from 0 up"),
+            ("tell_reason", type(self.tell_reason) is bool, "must be a bool"),
         ):
             if not fits:
                 raise InvalidOption(option, getattr(self, option), rule)
+
+
+class Mailbox(Struct, frozen=True):
+    """What waits for one topic, and what becomes of more: a topic that falls behind takes no memory without end.
+
+    Never shed are leaves, disconnects, crashes, restarts, reads and timers. A topic that starts and stops shedding says so by
+    `System("topic_overloaded:<topic>")` and `System("topic_recovered:<topic>")`.
+
+    Raises:
+        InvalidOption: an option has a value that it can't have.
+    """
+
+    max_messages: int = 10_000
+    """So many messages wait. From 1 up. Default 10,000."""
+    max_bytes: int = 64 * 1024 * 1024
+    """So much they have together: the characters of their texts, and 100 each. Default 64 MiB."""
+    overflow: Literal["refuse", "drop_oldest", "drop_newest", "wait"] = "refuse"
+    """`refuse`, the default: the event is answered `overloaded`. `drop_oldest`: the oldest broadcast, push, publish or send that
+    waits is a dead letter. `drop_newest`: the event itself is. `wait`: who waits for an event's effect (`handle`, `call`, a
+    client's verbs) waits longer, up to its timeout, and what is told is refused. A join that can't be taken is always refused."""
+
+    def __post_init__(self) -> None:
+        for option in ("max_messages", "max_bytes"):
+            value = getattr(self, option)
+            if type(value) is not int or value < 1:
+                raise InvalidOption(option, value, "must be an int from 1 up")
+        if type(self.overflow) is not str or self.overflow not in ("refuse", "drop_oldest", "drop_newest", "wait"):
+            raise InvalidOption("overflow", self.overflow, "must be refuse, drop_oldest, drop_newest or wait")
+
+
+DEFAULT_MAILBOX = Mailbox()
 
 
 class Options(Struct, frozen=True):
@@ -71,6 +109,12 @@ class Options(Struct, frozen=True):
     """How long a behaviour may take over one event before its actor is given up."""
     rejoin: Literal["client", "supervisor"] = "client"
     """Who brings members back: the clients, or the supervisor, from what it saw of the topic's state when it went down."""
+    mailboxes: Patterns[Mailbox] = Patterns("mailboxes", {})
+    """What waits for a topic; where no pattern fits, `DEFAULT_MAILBOX`."""
+    max_topics: int | None = None
+    """So many topics there are; a join to one more is refused. None: any number."""
+    max_members: int | None = None
+    """So many members a topic takes; a join of one more is refused. None: any number."""
 
     def __post_init__(self) -> None:
         for option in ("period_s", "channel_period_s"):

@@ -1,5 +1,7 @@
 """Where what the topics emitted goes: the outbox, until it is flushed; or a sink, the user's code that gets each message.
 
+Before either, what is in this process and wants to know gets it: a `Follower`, such as the channel's clients.
+
 With a sink each topic has a queue, and so have the messages of the channel itself. Whoever puts into a queue that nobody empties
 empties it: each topic's messages come in order and one at a time, and a sink that is slow with what a topic actor gave out holds
 up that topic only. The supervisor never runs a sink: for what it answers itself (refusals, `System`) it rings the one
@@ -9,20 +11,63 @@ up that topic only. The supervisor never runs a sink: for what it answers itself
 import threading
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from math import inf
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import pykka
 
 from lightspeed.actors.logs import log
 from lightspeed.actors.runtime import ReplyTo, Runtime
 from lightspeed.actors.topics.rules.outbound import Outbound
-from lightspeed.actors.topics.rules.topic import Messages
+from lightspeed.actors.topics.rules.topic import Messages, TopicState
 from lightspeed.supervision.latch import Latch
 from lightspeed.supervision.topics.dead_letters import DeadLetter, DeadLetters
 
 _seq = itemgetter(0)
+
+
+class Follower(Protocol):
+    """Who learns of all that a channel gives out, in each topic's order, and of what has no message."""
+
+    is_complete: bool
+    """Whether it knows who is in the topics that there were before it."""
+
+    def put(self, seq: int, topic: str | None, messages: Messages, reply: ReplyTo | None, state: TopicState | None) -> None:
+        """Take what one event gave out; `state` is the topic's, where its actor calls. On the thread of whoever gives it out."""
+        ...
+
+    def adopt(self, topic: str, state: TopicState) -> None:
+        """Take over who is in a topic that there was before. In the topic's turn."""
+        ...
+
+    def expect(self, client_id: str, topic: str, seq: int) -> None:
+        """The supervisor has accepted a join under this number, and is about to send it to the topic."""
+        ...
+
+    def gone(self, topic: str, members: Iterable[str], reason: str) -> None:
+        """These members are gone with an incarnation of the topic: all that it gave out was given out before."""
+        ...
+
+    def up(self, topic: str) -> None:
+        """The topic came up again after such an end."""
+        ...
+
+    def find_topics(self, client_id: str) -> set[str]:
+        """The topics that the client is in, or that it is about to join."""
+        ...
+
+    def close(self) -> None:
+        """Nothing more will be given out."""
+        ...
+
+
+class _Nowhere(list[tuple[int, Messages]]):
+    """What is put here is gone."""
+
+    def __iadd__(self, _more: Any) -> Self:  # type: ignore[misc,override]
+        return self
 
 
 class Outbox:
@@ -30,19 +75,76 @@ class Outbox:
 
     A put only appends, and a flusher takes what it has copied from the front: neither needs the other's lock. What a flush took
     and may not give out yet, since it was accepted later than the flush was called, is kept in `_held`, under the flushers' lock.
+
+    Args:
+        most: so many messages are kept; beyond, the oldest go. None: any number.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most: int | None = None) -> None:
         self.emitted: list[tuple[int, Messages]] = []
+        self.follower: Follower | None = None
+        self.keeps = True
+        """Whether anything is kept: not where the program reads by clients."""
+        self.dropped = 0
+        """How many messages went since nobody flushed."""
+        self._most = inf if most is None else most
+        self._trim_at = self._most
+        self._is_full = False  # in an episode of dropping, of which one line is logged
         self._lock = threading.RLock()
         self._held: list[tuple[int, Messages]] = []
 
-    def put(self, seq: int, topic: str | None, messages: Messages, reply: ReplyTo | None, value: Any = None) -> bool:
-        if messages:
+    def follow(self, follower: Follower) -> None:
+        """Have it learn of all that is put from here on."""
+        self.follower = follower
+
+    def put(
+        self,
+        seq: int,
+        topic: str | None,
+        messages: Messages,
+        reply: ReplyTo | None,
+        value: Any = None,
+        state: TopicState | None = None,
+    ) -> bool:
+        if self.follower is not None:
+            self.follower.put(seq, topic, messages, reply, state)
+        if messages and self.keeps:
             self.emitted += ((seq, messages),)
+            if len(self.emitted) > self._trim_at:
+                self.trim()
         if reply is not None:
             reply.set(value)
         return False
+
+    def trim(self) -> None:
+        """Drop the oldest messages beyond the most, and some more, since it looks at each entry."""
+        with self._lock:
+            if len(self.emitted) <= self._trim_at:
+                return
+            entries = self._held + self.emitted
+            over = sum(len(messages) for _seq, messages in entries) - self._most
+            if over <= 0:
+                self._trim_at = len(self.emitted) + max(1, -over // 4)
+                return
+            if not self._is_full:
+                log("warning", "the outbox holds {} messages that nobody flushes: the oldest are dropped", self._most)
+            self._is_full = True
+            over += self._most // 10
+            count = 0
+            while over > 0:
+                over -= len(entries[count][1])
+                self.dropped += len(entries[count][1])
+                count += 1
+            from_held = min(count, len(self._held))
+            del self._held[:from_held]
+            del self.emitted[: count - from_held]
+            self._trim_at = len(self.emitted) + self._most // 20
+
+    def keep_nothing(self) -> None:
+        """From here on, and of what is there."""
+        with self._lock:
+            self.keeps, self.emitted = False, _Nowhere()
+            self._held.clear()
 
     def take(self, last_seq: float, taken: list[tuple[int, Messages]]) -> None:
         """Move all messages of events up to the number (`inf`: all) from here to the list, in the order of acceptance.
@@ -57,11 +159,17 @@ class Outbox:
             given, kept = entries[:end], entries[end:]
             del emitted[:count]  # from here on nothing is called
             self._held = kept
+            self._is_full, self._trim_at = False, self._most
             taken += given
 
     def give_back(self, taken: list[tuple[int, Messages]]) -> None:
         """What was taken, and could not be handed over, is taken again by the next flush."""
         self.emitted += taken
+
+    @property
+    def length(self) -> int:
+        """So many entries wait for a flush, each what one event gave out."""
+        return len(self.emitted) + len(self._held)
 
     # An outbox runs no user code: there is nothing to deliver, to wait for, to give up or to stop.
 
@@ -76,7 +184,9 @@ class Outbox:
     def is_at_work(self, topic: str) -> bool:
         return False
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        if self.follower is not None:
+            self.follower.close()
 
     def give_up(self) -> None: ...
 
@@ -110,9 +220,24 @@ class SinkQueues:
         self._runtime, self._dead_letters = runtime, dead_letters
         self._lock = threading.Lock()
         self._queues: dict[str | None, _Queue] = {}
+        self.follower: Follower | None = None
         self._actor = runtime.start(SinkActor, self)
 
-    def put(self, seq: int, topic: str | None, messages: Messages, reply: ReplyTo | None, value: Any = None) -> bool:
+    def follow(self, follower: Follower) -> None:
+        """As of an outbox."""
+        self.follower = follower
+
+    def put(
+        self,
+        seq: int,
+        topic: str | None,
+        messages: Messages,
+        reply: ReplyTo | None,
+        value: Any = None,
+        state: TopicState | None = None,
+    ) -> bool:
+        if self.follower is not None:
+            self.follower.put(seq, topic, messages, reply, state)
         with self._lock:
             queue = self._queues.setdefault(topic, _Queue())
             for message in messages:
@@ -141,6 +266,8 @@ class SinkQueues:
                 queue.is_in_sink = False
             elif reply is not None:
                 reply.set(value)
+
+    def trim(self) -> None: ...
 
     def is_at_work(self, topic: str) -> bool:
         """Whether the sink has been given something of the topic's and has not returned."""
@@ -173,6 +300,14 @@ class SinkQueues:
     def close(self) -> None:
         """Stop the sink actor when it has delivered what it was rung for."""
         self._actor.stop_soon()
+        if self.follower is not None:
+            self.follower.close()
+
+    @property
+    def length(self) -> int:
+        """So many messages wait for the sink."""
+        with self._lock:
+            return sum(len(queue.calls) for queue in self._queues.values())
 
     def give_up(self) -> None:
         """The channel is closed, and somebody has not come back from the sink: what waits behind that goes nowhere."""

@@ -17,28 +17,31 @@ from lightspeed.actors.topics.actor import BehavedTopicActor, TopicActor
 from lightspeed.actors.topics.mail import (
     Behaved,
     Delivery,
+    DroppingBox,
     Mail,
     Order,
     Question,
     RestoreMembers,
+    Taken,
     TimerDue,
     TimerFired,
     TopicCell,
     TopicDown,
     TopicEmpty,
     TopicLate,
+    TopicVain,
+    collect,
 )
-from lightspeed.actors.topics.rules.events import Join, Rejoin
+from lightspeed.actors.topics.rules.events import Join, Publish, Rejoin, Send, TopicEvent
 from lightspeed.actors.topics.rules.life import ChannelLife
-from lightspeed.actors.topics.rules.outbound import error
-from lightspeed.actors.topics.rules.topic import Messages, TopicState
+from lightspeed.actors.topics.rules.topic import Messages, TopicState, refused
 from lightspeed.supervision.latch import Census, Latch
-from lightspeed.supervision.topics.dead_letters import DeadLetters
+from lightspeed.supervision.topics.dead_letters import DeadLetter, DeadLetters
 from lightspeed.supervision.topics.histories import Histories
 from lightspeed.supervision.topics.ingress import Ingress
 from lightspeed.supervision.topics.messages import AskCensus, AskCrashed, AskTopic, AskTree, Flush
-from lightspeed.supervision.topics.options import Options
-from lightspeed.supervision.topics.outlet import Outbox, SinkQueues
+from lightspeed.supervision.topics.options import DEFAULT_MAILBOX, Mailbox, Options
+from lightspeed.supervision.topics.outlet import Follower, Outbox, SinkQueues
 from lightspeed.supervision.topics.topic import NONE, Incarnation, Leaving, Phase, Restore, Topic
 from lightspeed.supervision.tree import Tree, TreePhase
 
@@ -89,9 +92,18 @@ class TopicRouter(_Role):
         """Topics that are to crash, and of which it is asked who is in them: what waits for that, the order to crash first."""
         self._behind: list[Any] = []
         """What concerns all topics waits for all that are counted, and whatever comes then, behind it."""
+        self._follower: Follower | None = None
+        self._ledger: dict[str, Topic] = {}
+        """Topics that have, or had, members to take back."""
+        self._overloaded: set[str] = set()
+        """Topics that shed events, and have not caught up."""
+        self._mailboxes = options.mailboxes or None
+        boxes = [DEFAULT_MAILBOX, *options.mailboxes.values()]
+        self._few, self._small = min(box.max_messages for box in boxes), min(box.max_bytes for box in boxes)
+        """A topic for which less waits is within its bounds, whichever these are."""
         self._closing = False
         self._is_plain = True
-        """Neither crashed nor closing, and nothing waits: then an event goes straight to its topic."""
+        """Neither crashed nor closing, nothing waits, and nobody follows: then an event goes straight to its topic."""
 
     # Events
 
@@ -106,6 +118,8 @@ class TopicRouter(_Role):
         if live is None or live.phase is not _RUNNING or not live.runs_inline or live.ref is None:
             return DECLINED
         delivery.seq = self._seq = self._seq + 1
+        if not self._seq & 1023:  # what is handled here passes by its `put`
+            self._outlet.trim()
         return None if live.ref.handle_inline(delivery) else DECLINED
 
     def _begin_inline(self, delivery: Delivery) -> object:
@@ -113,7 +127,7 @@ class TopicRouter(_Role):
         name, topics = delivery.request.topic, self._topics
         if name in self._life.down or type(delivery.request) not in BRING_MEMBERS:
             return DECLINED
-        live = self._make_inline(name)
+        live = None if self._is_full else self._make_inline(name)
         if live is None:
             return DECLINED
         assert live.ref is not None
@@ -136,7 +150,8 @@ class TopicRouter(_Role):
         if self._behaviours is not None and self._behaviours.find(name) is not None:
             return None
         self._incarnation += 1
-        cell = TopicCell(name, self._incarnation, self._outlet, self._reports_to, self._in_flight)
+        most = self._options.max_members
+        cell = TopicCell(name, self._incarnation, self._outlet, self._reports_to, self._in_flight, max_members=most)
         return Incarnation(cell, _RUNNING, True, self._runtime.start(TopicActor, cell))
 
     def _route(self, delivery: Delivery) -> None:
@@ -148,19 +163,33 @@ class TopicRouter(_Role):
 
     def _route_now(self, delivery: Delivery) -> None:
         """Ahead of all that waits until the topic has been counted."""
-        name = delivery.request.topic
+        event = delivery.request
+        name = event.topic
         topic = self._topics.get(name)
         live = None if topic is None or self._life.crashed else topic.live
         if live is None:
-            answer = self._life.answer(delivery.request, topic_exists=False)
+            answer = self._life.answer(event, topic_exists=False)
+            if answer is None and topic is None and self._is_full:
+                answer = refused(event, "too_many_topics")
             if answer is not None:
                 self._strike(delivery, self._incarnation)
-                self._emit(delivery.seq, name, answer, delivery.reply)
+                self._refuse_program(event, is_down=self._life.crashed or name in self._life.down)
+                self._emit(delivery.seq, name, () if delivery.is_quiet else answer, delivery.reply)
                 return
             live = self._add(name, restores=topic is not None and bool(topic.rejoins))  # no actor could be started before
         if live.phase is Phase.AWAITS_REJOIN and type(delivery.request) in BRING_MEMBERS:
             live.phase = _RUNNING
         self._deliver(live, delivery)
+
+    @property
+    def _is_full(self) -> bool:
+        most = self._options.max_topics
+        return most is not None and len(self._topics) >= most
+
+    def _refuse_program(self, event: TopicEvent, *, is_down: bool = True) -> None:
+        """The program gets no reply: what it sends in vain is a dead letter, but for a `Publish` where nobody is."""
+        if type(event) is Send or (type(event) is Publish and is_down):
+            self._dead_letters.add(DeadLetter(event.topic, 0, "refused", event))
 
     def _strike(self, delivery: Delivery, incarnation: int) -> None:
         """Strike off who wanted to leave a topic that is down, and is refused: it does not come back with the topic."""
@@ -188,7 +217,14 @@ class TopicRouter(_Role):
         self._incarnation += 1
         topic = self._topics.pop(name, None) or Topic(name)
         cell = TopicCell(
-            name, self._incarnation, self._outlet, self._reports_to, self._in_flight, behaved=self._make_behaved(topic)
+            name,
+            self._incarnation,
+            self._outlet,
+            self._reports_to,
+            self._in_flight,
+            behaved=self._make_behaved(topic),
+            max_members=self._options.max_members,
+            box=DroppingBox() if self._mailbox(name).overflow == "drop_oldest" else None,
         )
         phase = Phase.AWAITS_REJOIN if restores else _RUNNING
         live = topic.live = Incarnation(cell, phase, self._is_ours_alone and cell.behaved is None)
@@ -203,7 +239,7 @@ class TopicRouter(_Role):
         reason = None
         if topic.trouble is not None:
             reason, topic.trouble.died_of = topic.trouble.died_of, None
-        return Behaved(make, reason, self._runtime.call_later, self._runtime.blocking)
+        return Behaved(make, reason, self._runtime)
 
     def _note_death(self, name: str, reason: str) -> None:
         """For the behaviour of its next incarnation: the topic has failed of this, or crashes of it by order."""
@@ -212,25 +248,45 @@ class TopicRouter(_Role):
 
     def _deliver(self, one: Incarnation, mail: Mail) -> None:
         """Have it handled in its turn; where the actor can't be started, answer it."""
+        if type(mail) is Delivery and mail.size:
+            waiting, size = one.sent - one.cell.settled, one.sent_bytes - one.cell.settled_bytes
+            if (waiting >= self._few or size + mail.size > self._small) and self._sheds(one, mail, waiting, size):
+                return
+            one.sent_bytes += mail.size
         one.sent += 1
         ref = one.ref
         if ref is None:
-            if type(mail) is Delivery and self._has_enough(one):
+            if type(mail) is Delivery and not mail.is_quiet and self._has_enough(one):
                 one.sent -= 1
+                one.sent_bytes -= mail.size
                 self._answer(mail, "unavailable")
                 return
-            one.keep(mail)
+            one.keep(self._put_into_box(one, mail))
             self._touched[one] = None
             self._start(one)
         elif not (one.runs_inline and ref.tell_inline(mail)):
-            self._tell(one, ref, mail)
+            self._tell(one, ref, self._put_into_box(one, mail))
+
+    def _put_into_box(self, one: Incarnation, mail: Mail) -> Mail:
+        """What is put into its actor's inbox, where it has a box of its own for deliveries."""
+        if one.cell.box is None or type(mail) is not Delivery:
+            return mail
+        one.cell.box.put(mail)
+        return Taken()
+
+    def _mailbox(self, name: str) -> Mailbox:
+        return DEFAULT_MAILBOX if self._mailboxes is None else self._mailboxes.find(name) or DEFAULT_MAILBOX
+
+    def _sheds(self, one: Incarnation, mail: Delivery, waiting: int, size: int) -> bool:
+        """Whether its mailbox, in which so much waits, has no room for the event, and it was seen to."""
+        raise NotImplementedError
 
     def _has_enough(self, one: Incarnation) -> bool:
         """Whether so many events wait for one that was put off that another one may not. Questions don't count."""
         most = self._options.restarts.max_waiting
         if one.phase is not Phase.BACKOFF or len(one.waiting) < most:
             return False
-        return sum(type(mail) is Delivery for mail in one.waiting) >= most
+        return sum((type(mail) is Delivery and not mail.is_quiet) or type(mail) is Taken for mail in one.waiting) >= most
 
     def _start(self, one: Incarnation) -> None:
         """Start the actor and send it all that waited, unless one of the topic is still leaving."""
@@ -250,6 +306,8 @@ class TopicRouter(_Role):
             self._give_up_start(one, failure)
             return
         one.ref = ref
+        if self._follower is not None and one.restore is not None:
+            self._follower.up(topic.name)
         waiting, one.waiting = one.waiting, NONE
         for mail in waiting:
             if not (one.runs_inline and ref.tell_inline(mail)):
@@ -282,6 +340,7 @@ class TopicRouter(_Role):
         if self._brings_back and (rejoins or topic.rejoins):
             self._noted += 1
             topic.have_trouble().put_back(rejoins, self._noted)
+            self._ledger[name] = topic
 
     def _give_up_start(self, one: Incarnation, failure: Exception) -> None:
         cell = one.cell
@@ -329,7 +388,8 @@ class TopicRouter(_Role):
         left: list[Any] = [] if one.ref is None else one.ref.drain()
         left += one.waiting
         one.waiting = NONE
-        return [mail for mail in left if type(mail) in _MAIL]
+        box = one.cell.box
+        return [box.take() if box is not None and type(mail) is Taken else mail for mail in left if type(mail) in _MAIL]
 
     def _make_way(self, one: Incarnation) -> None:
         """Go on after an end: what waited for it is given out, who comes next in the topic starts, and who waited is told."""
@@ -398,10 +458,13 @@ class TopicRouter(_Role):
         if live is not None and live.cell is message.cell:
             self._deliver(live, TimerDue(message.name, message.key, self._next_number()))
 
-    def _report(self, what: TopicEmpty | TopicDown | TopicLate) -> None:
+    def _report(self, what: Any) -> None:
         """Called on the topic actors' threads."""
         if type(what) is TopicLate:
             self._dead_letters.take(what)
+            return
+        if type(what) is TopicVain:
+            self._dead_letters.add(DeadLetter(what.cell.topic, what.cell.incarnation, "refused", what.event))
             return
         if type(what) is TopicDown and self._ends_here == (what.cell, threading.get_ident()):
             self._ends_here = None  # within a call of ours: whoever ordered it looks here
@@ -409,7 +472,7 @@ class TopicRouter(_Role):
         try:
             self.actor_ref.tell(what)
         except pykka.ActorDeadError:
-            if isinstance(what, TopicEmpty) and what.reply is not None:
+            if type(what) is TopicEmpty and what.reply is not None:
                 what.reply.set()
 
     # What is given out
@@ -418,7 +481,8 @@ class TopicRouter(_Role):
         """Answer what no actor will handle: an event is refused, a question is answered as of an empty topic."""
         if type(mail) is Delivery:
             event = mail.request
-            self._put_out(mail.seq, event.topic, (error(event.client_id, event.topic, why),), mail.reply)
+            self._refuse_program(event)
+            self._put_out(mail.seq, event.topic, () if mail.is_quiet else refused(event, why), mail.reply)
         elif type(mail) is Question:
             mail.reply.set(mail.request(TopicState("")))
         # All else is nobody's: a timer, or members to restore, whom the topic's record has back.
@@ -436,6 +500,7 @@ class TopicRouter(_Role):
         self._emit(self._next_number(), name, messages, None)
 
     def _put_out(self, seq: int, name: str | None, messages: Messages, reply: ReplyTo | None) -> None:
+        collect(reply, messages)
         if self._outlet.put(seq, name, messages, reply):
             self._outlet.ring(name)
 
@@ -457,7 +522,7 @@ class TopicRouter(_Role):
         touched, self._touched = self._touched, {}
         for one in touched:
             if one.leaving is None and not one.is_settled:
-                self._deliver(one, Question(_nothing, latch.part()))
+                self._deliver(one, Question(nothing, latch.part()))
         self._wait_for_leaving(latch)
 
     def _wait_for_leaving(self, latch: Latch, name: str | None = None) -> None:
@@ -517,8 +582,8 @@ class TopicRouter(_Role):
 
 BRING_MEMBERS = frozenset((Join, Rejoin))
 
-_MAIL = frozenset((Delivery, Order, Question, RestoreMembers, TimerDue))
+_MAIL = frozenset((Delivery, Order, Question, RestoreMembers, Taken, TimerDue))
 
 
-def _nothing(_state: TopicState) -> None:
+def nothing(_state: TopicState) -> None:
     """What a settle asks: only that it is answered in its turn."""

@@ -7,6 +7,7 @@ supervisor's thread, and decides nothing: `router.py` and `transitions.py` do.
 """
 
 from enum import Enum
+from math import inf
 from typing import Any
 
 from msgspec import Struct
@@ -62,6 +63,8 @@ class Leaving(Struct, gc=False):
     behind: "Incarnation | None" = None
     """The next in its topic's line."""
     watch: Watch | None = None
+    reason: str = ""
+    """Of the crash that ends it."""
 
     def hold(self, seq: int, messages: Messages, reply: ReplyTo | None) -> None:
         """Keep an answer until it is down."""
@@ -80,6 +83,8 @@ class Incarnation(Struct, eq=False, gc=False):
     ref: SupervisedRef | None = None
     """None: not started yet."""
     sent: int = 0
+    sent_bytes: int = 0
+    """What of it could have been shed, counted as in a mailbox."""
     waiting: list[Mail] = NONE
     """Sent to no actor: it is not started yet, or was found dead."""
     restore: Restore | None = None
@@ -143,8 +148,9 @@ class Trouble(Struct, gc=False):
     """How to take its members back, in subscription order. Without `rejoin="supervisor"` nobody is noted here."""
     noted: int = 0
     """It grows from topic to topic in the order in which these were noted."""
-    struck: set[tuple[str, int]] | None = None
-    """Who wanted to leave while it was down, at which incarnation: they come back to no later one."""
+    struck: set[tuple[str, int, float]] | None = None
+    """Who wanted to leave while it was down, at which incarnation, and when (`inf`: no time was given): who joined at that time
+    or before comes back to no later one."""
     clients: frozenset[str] | None = None
     """Who is in `rejoins`; None: nobody has asked yet."""
 
@@ -158,18 +164,21 @@ class Trouble(Struct, gc=False):
         While an actor of the topic is on its way down, it is not known yet whom it leaves. Of others than those who may come back
         nothing is kept: anybody may name anything.
         """
-        if isinstance(event, Leave) and (self.leaving is not None or self._has(event.client_id)):
+        if isinstance(event, Leave) and (self.leaving is not None or self.has(event.client_id)):
             self.struck = self.struck or set()
-            self.struck.add((event.client_id, incarnation))
+            self.struck.add((event.client_id, incarnation, inf if event.now_ms is None else event.now_ms))
 
     def forget_strangers(self) -> None:
         """No actor of the topic is on its way down any more: of all who were struck off only those count who may come back."""
-        self.struck = {one for one in self.struck or () if self._has(one[0])}
+        self.struck = {one for one in self.struck or () if self.has(one[0])}
 
     def due(self, incarnation: int) -> tuple[Rejoin, ...]:
         """Whom this incarnation of the topic will have to take back, as far as it is known."""
-        gone = {client_id for client_id, since in self.struck or () if since < incarnation}
-        return tuple(rejoin for rejoin in self.rejoins if rejoin.client_id not in gone)
+        gone: dict[str, float] = {}
+        for client_id, since, now_ms in self.struck or ():
+            if since < incarnation:
+                gone[client_id] = max(now_ms, gone.get(client_id, -1))
+        return tuple(rejoin for rejoin in self.rejoins if rejoin.now_ms > gone.get(rejoin.client_id, -1))
 
     def take(self, incarnation: int) -> tuple[Rejoin, ...]:
         """Whom this incarnation of the topic, which is about to start, is to take back; what it needs no more is forgotten."""
@@ -178,7 +187,8 @@ class Trouble(Struct, gc=False):
         self.rejoins, self.clients = (), None
         return due
 
-    def _has(self, client_id: str) -> bool:
+    def has(self, client_id: str) -> bool:
+        """Whether the client is one of those to be taken back."""
         if self.clients is None:
             self.clients = frozenset(rejoin.client_id for rejoin in self.rejoins)
         return client_id in self.clients

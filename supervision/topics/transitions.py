@@ -1,15 +1,14 @@
-"""The supervisor of a channel's topics: how they crash, stop, fail, come up again, are given up, and how all of it ends.
+"""What becomes of topics: how they crash, stop, fail, come up again and are given up.
 
 An end is asked for (a crash, a stop) or not (its code raised, it was stopped from outside). The supervisor never waits: what must
-come later reaches it as a message, or by a deadline. Only when it is stopped from outside, as by Pykka's
-`ActorRegistry.stop_all()`, it waits in `on_stop`, up to a deadline, for topic actors to end.
+come later reaches it as a message, or by a deadline.
 """
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
 import pykka
 
@@ -19,15 +18,16 @@ from lightspeed.actors.pykka_inside import STOP
 from lightspeed.actors.runtime import DECLINED, ReplyTo
 from lightspeed.actors.topics.mail import (
     Delivery,
+    Disconnection,
     Mail,
     Order,
     Question,
     RestoreMembers,
-    TimerFired,
     TopicCell,
     TopicDown,
     TopicEmpty,
     TopicFailure,
+    collect,
     failure_of,
 )
 from lightspeed.actors.topics.rules.events import Crash, Restart
@@ -35,18 +35,19 @@ from lightspeed.actors.topics.rules.outbound import System
 from lightspeed.actors.topics.rules.topic import crash_messages
 from lightspeed.supervision.deadlines import Alarms, Due
 from lightspeed.supervision.latch import Latch, Told
-from lightspeed.supervision.topics.ingress import in_turn, kept, lose, tried
-from lightspeed.supervision.topics.messages import AskCensus, AskCrashed, AskTopic, AskTree, Close, Counted, Flush, StopAll
-from lightspeed.supervision.topics.router import BRING_MEMBERS, TopicRouter
+from lightspeed.supervision.topics.following import FollowedRouter
+from lightspeed.supervision.topics.ingress import in_turn, kept
+from lightspeed.supervision.topics.messages import (
+    Counted,
+)
+from lightspeed.supervision.topics.router import BRING_MEMBERS
 from lightspeed.supervision.topics.topic import Incarnation, Phase, Watch
 
 _LEAST_S = 0.001  # no wait for less: what is left may be a rounding error, by which a clock moves no further
 
 
-class TopicSupervisor(TopicRouter):
-    """The hooks of a supervisor; a `Runtime` adds the kind of actor they run on."""
-
-    log_fields: ClassVar[dict[str, object]] = {}  # as a topic actor it logs its failure itself; Pykka's record need not repeat it
+class TopicTransitions(FollowedRouter):
+    """For the supervisor's thread only."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -56,38 +57,6 @@ class TopicSupervisor(TopicRouter):
         if self._behaviours is not None:
             self._alarms.add(self._options.event_timeout_s / 4, self._give_up_the_stuck)
 
-    def on_receive(self, message: Any) -> Any:
-        try:
-            if type(message) is Delivery and self._is_plain:  # nearly everything is: the shortest way
-                message.seq = self._seq = self._seq + 1
-                topic = self._topics.get(message.request.topic)
-                if topic is None or topic.live is None or topic.live.phase is Phase.AWAITS_REJOIN:
-                    self._route_now(message)
-                else:
-                    self._deliver(topic.live, message)
-                return None
-            handler = _HANDLERS.get(type(message))
-            if handler is None:
-                return super().on_receive(message)  # logs that it is unexpected
-            if type(message) in _OF_ALL_TOPICS and (self._counted or self._behind):
-                self._behind.append(message)
-                return None
-            return handler(self, message)
-        except Exception:  # a bug, or a runtime's failure, and the end of the channel
-            self._ingress.shut()  # who is told that the channel is closed finds it so
-            lose(message, self._dead_letters)
-            raise
-
-    def on_stop(self) -> None:
-        try:
-            self._end()
-        finally:
-            self._done.set()
-
-    def on_failure(self, exception_type: Any, exception_value: Any, traceback: Any) -> None:
-        log("error", "the supervisor failed", error=exception_value)
-        self.on_stop()
-
     def _ring(self, due: Due) -> None:
         """Called on a thread of the clock's."""
         try:
@@ -95,25 +64,32 @@ class TopicSupervisor(TopicRouter):
         except pykka.ActorDeadError:
             pass  # its deadlines died with it
 
-    def _accept(self, mail: Delivery | Order) -> object:
+    def _accept(self, mail: Delivery | Order | Disconnection) -> object:
         if self._closing:
             return DECLINED  # told in a caller's thread, past the ingress, which is shut
-        mail.seq = self._seq = self._seq + 1
+        if isinstance(mail, Disconnection):
+            mail.topics = tuple(sorted(self._topics_of(mail.request.client_id)))
+            mail.seq, self._seq = self._seq + 1, self._seq + len(mail.topics)
+        else:
+            mail.seq = self._seq = self._seq + 1
+            self._expect_join(mail)
         if self._behind:
             self._behind.append(mail)
         else:
             self._handle(mail)
         return None
 
-    def _handle(self, mail: Delivery | Order) -> None:
+    def _handle(self, mail: Delivery | Order | Disconnection) -> None:
         if isinstance(mail, Order):
             self._change(mail)
             self._is_plain = self._seems_plain()
+        elif isinstance(mail, Disconnection):
+            self._disconnect(mail)
         else:
             self._route(mail)
 
     def _seems_plain(self) -> bool:
-        return not (self._closing or self._life.crashed or self._counted)
+        return not (self._closing or self._life.crashed or self._counted or self._follower)
 
     # Orders
 
@@ -171,7 +147,7 @@ class TopicSupervisor(TopicRouter):
             behind, self._behind = deque(self._behind), []
             with kept(behind, self._dead_letters):
                 for waiting in in_turn(behind):
-                    if not isinstance(waiting, (Delivery, Order)):
+                    if not isinstance(waiting, (Delivery, Order, Disconnection)):
                         self.on_receive(waiting)
                     elif self._behind:
                         self._behind.append(waiting)
@@ -190,22 +166,24 @@ class TopicSupervisor(TopicRouter):
             return
         latch = Latch(order.reply) if order.reply is not None else None
         if answer is not None:
+            collect(order.reply, answer)
             self._emit(order.seq, name, answer, latch.part() if latch is not None else None)
         if isinstance(event, Restart):
             self._restart(name, latch)
         elif live is not None:
-            self._crash_one(live, order.seq, event, latch)
+            self._crash_one(live, order, event, latch)
         else:
             self._crash_all(order.seq, event, latch)
         if latch is not None:
             latch.close()
 
-    def _crash_one(self, one: Incarnation, seq: int, event: Crash, latch: Latch | None) -> None:
-        name = one.cell.topic
+    def _crash_one(self, one: Incarnation, order: Order, event: Crash, latch: Latch | None) -> None:
+        name, seq = one.cell.topic, order.seq
         log("info", "topic {} crashed: {}", name, event.reason, topic=name, incarnation=one.cell.incarnation)
         self._life.down[name] = "crashed"
         self._note_death(name, event.reason)
         messages = crash_messages(name, self._topics[name].members(), event.reason)
+        collect(order.reply, messages)
         self._emit(seq, name, messages, latch.part() if latch is not None else None)
         if one.phase is Phase.BACKOFF:
             self._drop(one)
@@ -245,6 +223,8 @@ class TopicSupervisor(TopicRouter):
     def _end_by_crash(self, one: Incarnation, seq: int, event: Crash) -> bool:
         """Send the crash to the tail of its inbox: what it was sent before is handled before. Whether it is down already."""
         self._leave(one, Phase.CRASHING)
+        assert one.leaving is not None
+        one.leaving.reason = event.reason
         self._ends_here = one.cell, threading.get_ident()
         self._deliver(one, Order(event, None, seq))
         return self._bury_here(one)
@@ -361,6 +341,8 @@ class TopicSupervisor(TopicRouter):
         in_flight = cell.in_flight.pop(cell, None)
         if in_flight is not None:
             self._answer(in_flight, "topic_crashed")
+        if self._follower is not None and one.phase is not Phase.STOPPING and cell.state is not None:
+            self._follower.gone(cell.topic, tuple(cell.state.users), self._reason_of(one, failure))
         left = deque(self._take_left(one))
         self._remember(one, (in_flight, *left))
         with kept(left, self._dead_letters):
@@ -372,6 +354,14 @@ class TopicSupervisor(TopicRouter):
                 self._replace(cell, left)
         self._make_way(one)
         self._end_after_the_last()
+
+    def _reason_of(self, one: Incarnation, failure: TopicFailure | None) -> str:
+        """Why its members are gone, as they are told."""
+        if one.leaving is not None:
+            return one.leaving.reason
+        if failure is None:
+            return "stopped"
+        return failure.text if self._options.restarts.tell_reason else "error"
 
     def _remember(self, one: Incarnation, mails: Iterable[Mail | None]) -> None:
         """Who was in it, for its next incarnation."""
@@ -428,7 +418,8 @@ class TopicSupervisor(TopicRouter):
             inbox_length=len(left),
         )
         self._note_death(name, reason)
-        self._emit_unasked(name, crash_messages(name, () if cell.state is None else cell.state.subscribers, reason))
+        members = () if cell.state is None else cell.state.subscribers
+        self._emit_unasked(name, crash_messages(name, members, reason if self._options.restarts.tell_reason else "error"))
         if verdict.delay_s is None:
             self._give_up(name, left)
         elif verdict.delay_s > 0:
@@ -462,6 +453,16 @@ class TopicSupervisor(TopicRouter):
                     self._answer(mail, "")  # to count does not wait for a backoff
                 else:
                     self._deliver(live, mail)
+
+    def _end_after_the_last(self) -> None:
+        """Where it is closing, and nobody is left."""
+        if (
+            self._closing
+            and not self._leaving
+            and self.actor_ref.is_alive()
+            and not any(topic.live for topic in self._topics.values())
+        ):
+            self.stop()
 
     # Coming up
 
@@ -514,84 +515,3 @@ class TopicSupervisor(TopicRouter):
             self._stop_one(live, message.reply)
         elif message.reply is not None:
             message.reply.set()
-
-    # The end
-
-    def _close(self, message: Close) -> None:
-        self._ingress.shut()  # whoever told it may have been interrupted before he could
-        self._alarms.add(message.timeout_s, self._close_overdue)
-        self.actor_ref.tell(StopAll())  # behind all that was accepted
-
-    def _stop_all(self, _message: StopAll) -> None:
-        self._closing, self._is_plain = True, False
-        for _topic, live in self._each_live():
-            self._stop_one(live)  # also one that was put off: what waits for it was accepted, and is handled
-        self._end_after_the_last()
-
-    def _close_overdue(self) -> None:
-        self._end_counts()
-        for one in self._everyone_leaving():
-            self._abandon(one)
-
-    def _end_after_the_last(self) -> None:
-        """Where it is closing, and nobody is left."""
-        if (
-            self._closing
-            and not self._leaving
-            and self.actor_ref.is_alive()
-            and not any(topic.live for topic in self._topics.values())
-        ):
-            self.stop()
-
-    def _end_counts(self) -> None:
-        """Who is in the topics that are being counted is not waited for any more."""
-        while self._counted:
-            tried(self._go_on_after_count, next(iter(self._counted)))
-
-    def _end(self) -> None:
-        """The end, whoever brought it: handle what was accepted, then wait for the topic actors."""
-        self._ingress.shut()
-        inbox: Any = self.actor_inbox  # of either kind
-        while left := inbox.drain():
-            for message in left:
-                if type(message) in _HANDLERS:
-                    tried(self.on_receive, message)
-        self._end_counts()
-        for _topic, live in self._each_live():
-            tried(self._stop_one, live)
-        deadline_s = self._runtime.monotonic_s() + self._options.crash_timeout_s
-        while leaving := self._everyone_leaving():
-            tried(self._wait_for_end, leaving[0], deadline_s)
-            self._take_out(leaving[0].cell)
-        for end in (self._alarms.clear, self._outlet.close, self._runtime.retire):
-            tried(end)
-
-    def _wait_for_end(self, one: Incarnation, deadline_s: float) -> None:
-        """Nobody can tell a supervisor that is ending itself of another's end any more."""
-        assert one.ref is not None  # the first to leave was started
-        try:
-            one.ref.stop_within(max(0.0, deadline_s - self._runtime.monotonic_s()))
-        except pykka.Timeout:
-            self._abandon(one)
-        else:
-            self._down(TopicDown(one.cell, None))
-
-
-_OF_ALL_TOPICS = frozenset((AskCensus, AskCrashed, StopAll))
-
-_HANDLERS: dict[type, Callable[[TopicSupervisor, Any], object]] = {
-    Delivery: TopicSupervisor._accept,
-    Order: TopicSupervisor._accept,
-    Flush: TopicSupervisor._flush,
-    AskTopic: TopicSupervisor._ask_topic,
-    AskCensus: TopicSupervisor._ask_census,
-    AskCrashed: TopicSupervisor._ask_crashed,
-    AskTree: TopicSupervisor._ask_tree,
-    Close: TopicSupervisor._close,
-    Counted: TopicSupervisor._on_counted,
-    TopicEmpty: TopicSupervisor._topic_empty,
-    TimerFired: TopicSupervisor._on_timer,
-    TopicDown: TopicSupervisor._down,
-    StopAll: TopicSupervisor._stop_all,
-    Due: lambda _supervisor, message: message.call(),
-}

@@ -45,7 +45,7 @@ SHOWN = [
     (Colour.RED, "Colour.RED"),
     (Path("a/b"), "PosixPath('a/b')"),
     (Wordless(), "<Wordless exception>"),
-    (Join("c", "t", Evil(), 1), "Join(client_id='c', topic='t', user_id=<Evil object>, now_ms=1)"),
+    (Join("c", "t", Evil(), 1), "Join(client_id='c', topic='t', user_id=<Evil object>, now_ms=1, meta='')"),
 ]
 
 

@@ -14,16 +14,18 @@ from lightspeed.testing.clock import EPSILON_S
 class ReferenceWindow:
     """So many in a period."""
 
-    def __init__(self, intensity: int, period_s: float) -> None:
+    def __init__(self, intensity: int | None, period_s: float) -> None:
         self._intensity, self._period_s = intensity, period_s
         self._counted_s: list[float] = []
 
     def has_room(self, now_s: float) -> bool:
-        return sum(counted_s >= now_s - self._period_s for counted_s in self._counted_s) < self._intensity
+        return (
+            self._intensity is None or sum(counted_s >= now_s - self._period_s for counted_s in self._counted_s) < self._intensity
+        )
 
     def count(self, now_s: float) -> None:
         self._counted_s.append(now_s)
-        del self._counted_s[: -self._intensity]  # no window holds more
+        del self._counted_s[: -(self._intensity or 1)]  # no window holds more
 
 
 class Delay(Struct):
@@ -144,7 +146,8 @@ class Healing:
             return f"it gave out {messages}, where nothing had failed of which that was not told yet"
         (members, reason), self._failed = self._failed, None
         self._told = reason
-        due = (messages[0], *(PushMessage(member, self._topic, "topic_crashed", reason) for member in members))
+        said = reason if self._restarts.tell_reason else "error"
+        due = (messages[0], *(PushMessage(member, self._topic, "topic_crashed", said) for member in members))
         self._must_be_given_up = not self._window.has_room(now_s)
         if not self._must_be_given_up:
             self._window.count(now_s)

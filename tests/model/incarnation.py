@@ -15,7 +15,7 @@ from lightspeed.actors.failures import text_of
 from lightspeed.actors.topics.mail import Delivery, TopicCell
 from lightspeed.actors.topics.rules.behaved_topic import BehavedTopic
 from lightspeed.actors.topics.rules.events import Rejoin, TopicEvent
-from lightspeed.actors.topics.rules.outbound import BroadcastMessage, Outbound, PresenceDiff, Reply, unread
+from lightspeed.actors.topics.rules.outbound import BroadcastMessage, Outbound, PresenceDiff, PushMessage, Reply, unread
 from lightspeed.actors.topics.rules.presence import Recipients
 from lightspeed.faults import Fault
 from lightspeed.supervision.topics.options import Restarts
@@ -86,6 +86,10 @@ class Incarnation:
     def handle(self, delivery: Delivery, messages: Messages, faults: Set[type[Fault]], now_s: float) -> None:
         """It has handled an event, and gave this out."""
         event, had_members = delivery.request, bool(self.reference.members)
+        if delivery.is_quiet and event.client_id not in self.reference.members:
+            if messages:
+                self._breach("model", f"{event}, of a client that has gone, gave {messages}")
+            return
         if self._twin is None and self.cell.behaved is not None:
             replies = [message for message in messages if isinstance(message, Reply)]
             if len(replies) > 1:
@@ -137,14 +141,16 @@ class Incarnation:
         elif messages:
             self._compare(messages, lambda twin: twin.ring(now_s))
 
-    def take_back(self, members: dict[str, tuple[str, int]], unsure: Set[str], messages: Messages, now_s: float) -> None:
+    def take_back(self, members: dict[str, tuple[str, int, str]], unsure: Set[str], messages: Messages, now_s: float) -> None:
         """It gave this out as members came back. `unsure`: of whom it is not known whether they do."""
-        rejoins = [Rejoin(client, self.cell.topic, user, at_ms) for client, (user, at_ms) in members.items()]
+        rejoins = [Rejoin(client, self.cell.topic, *rest) for client, rest in members.items()]
         self._check_told(members, messages)
         if self._twin is None or unsure:
             self._twin = None
             self._check_comeback(rejoins, unsure, messages)
             self._fold(messages)
+            order = [client for client in members if client in self.reference.members]  # a diff is in the order of its keys
+            self.reference.members = {client: self.reference.members[client] for client in (*order, *self.reference.members)}
         else:
             self._compare(messages, lambda twin: twin.replay(rejoins, now_s), "rejoin")
 
@@ -211,23 +217,30 @@ class Incarnation:
                     self._breach("presence", f"{message} does not fit {self.reference.presences}")
         self.had_members = self.had_members or bool(self.reference.members)
 
-    def _check_told(self, members: dict[str, tuple[str, int]], messages: Messages) -> None:
-        """Nobody asked to come back: only who is refused has a reply, once."""
+    def _check_told(self, members: dict[str, tuple[str, int, str]], messages: Messages) -> None:
+        """Nobody asked to come back: there is no reply, and only who is refused is told so, once."""
         replies = [message for message in messages if isinstance(message, Reply)]
-        told = [reply.client_id for reply in replies if reply == Reply(reply.client_id, self.cell.topic, "error", reply.payload)]
-        if len(told) < len(replies) or len(set(told)) < len(told) or not members.keys() >= set(told):
-            self._breach("rejoin", f"{self.name} gave {replies} as {list(members)} came back")
+        told = _removed(messages)
+        if replies or len(set(told)) < len(told) or not members.keys() >= set(told):
+            self._breach("rejoin", f"{self.name} gave {messages} as {list(members)} came back")
 
     def _check_comeback(self, rejoins: list[Rejoin], unsure: Set[str], messages: Messages) -> None:
         if self.cell.behaved is None and any(not isinstance(message, PresenceDiff) for message in messages):
             self._breach("rejoin", f"{self.name} gave {messages} as members came back")
         diffs = [message.diff for message in messages if isinstance(message, PresenceDiff)]
         comers = [(entry.key, meta) for diff in diffs for entry in diff.joins for meta in entry.metas]
-        came = [(meta.ref.rpartition(":")[0], key, meta.online_at_ms) for key, meta in comers]
-        due = [(event.client_id, event.user_id, event.now_ms) for event in rejoins]
-        refused = {message.client_id for message in messages if isinstance(message, Reply) and message.status == "error"}
+        came = sorted((meta.client_id, key, meta.online_at_ms) for key, meta in comers)
+        due = sorted((event.client_id, event.user_id, event.now_ms) for event in rejoins)
+        if len(diffs) > 1:
+            self._breach("rejoin", f"{self.name} gave {len(diffs)} diffs as members came back")
+        refused = set(_removed(messages))
         unsure = unsure | refused  # they are told, and do not come
         sure = [one for one in due if one[0] not in unsure]
         is_wrong = [one for one in came if one[0] not in unsure] != sure or not set(came) <= set(due)
         if is_wrong or refused.intersection(client for client, _user, _at_ms in came):
             self._breach("rejoin", f"{came} came back to {self.name}, where {due} were due, and refused were {sorted(refused)}")
+
+
+def _removed(messages: Messages) -> list[str]:
+    """Who was told that it is out."""
+    return [message.client_id for message in messages if isinstance(message, PushMessage) and message.is_notice]

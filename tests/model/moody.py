@@ -27,6 +27,19 @@ class Moody(Behaviour):
             room.reply(f"welcome, {user_id}")
         room.broadcast(f"{client_id} is here", but=client_id)
 
+    def on_rejoin(self, room: Room, client_id: str, user_id: str) -> None:
+        if self.events % 5 == 4:
+            self.events += 1
+            room.refuse("not now")
+        else:
+            self.on_join(room, client_id, user_id)
+
+    def on_publish(self, room: Room, payload: str) -> None:
+        self._count()
+        room.broadcast(f"{payload}, {room.event}", event=room.event)
+        if self.events % 2:
+            room.remove(room.members[0], "it was the first")
+
     def on_leave(self, room: Room, client_id: str) -> None:
         self._count()
         room.broadcast(f"{client_id} is gone")
@@ -45,6 +58,9 @@ class Moody(Behaviour):
     def on_push(self, room: Room, client_id: str, event: str, payload: str) -> None:
         self.events += 1
         room.reply(payload)
+        if self.events % 5 == 0:
+            room.remove(client_id, "too many words")
+            return
         if self.events % 7 == 0:
             room.refuse("a second answer, which is one too many")
         for member in room.members:

@@ -6,7 +6,22 @@ from typing import Any
 
 from model.random_tree import RandomActs, random_tree
 
-from lightspeed.channel import Backoff, Broadcast, Crash, Event, FaultPlan, Join, Leave, Push, Rejoin, Restart, Restarts
+from lightspeed.channel import (
+    Backoff,
+    Broadcast,
+    Crash,
+    Disconnect,
+    Event,
+    FaultPlan,
+    Join,
+    Leave,
+    Publish,
+    Push,
+    Rejoin,
+    Restart,
+    Restarts,
+    Send,
+)
 from lightspeed.faults import (
     Corrupt,
     Delay,
@@ -109,10 +124,13 @@ def _event(rng: random.Random, now_ms: int, crowd: list[str]) -> Event:
     user = client[0] if rng.random() < 0.9 else "d"
     time_ms = max(0, now_ms - rng.choice((0, 0, 0, 500)))  # some come late
     makes: list[tuple[int, Callable[[], Event]]] = [
-        (6, lambda: Join(client, topic, user, time_ms)),
-        (6, lambda: Rejoin(client, topic, user, time_ms)),
-        (3, lambda: Leave(client, topic)),
-        (4, lambda: Broadcast(client, topic, "b")),
+        (6, lambda: Join(client, topic, user, time_ms, rng.choice(("", "", "blue")))),
+        (6, lambda: Rejoin(client, topic, user, time_ms, rng.choice((None, None, "", "red")))),
+        (3, lambda: Leave(client, topic, rng.choice((None, None, time_ms)))),
+        (1, lambda: Disconnect(client, rng.choice((None, time_ms)))),
+        (4, lambda: Broadcast(client, topic, "b", rng.choice(("", "named")))),
+        (1, lambda: Publish(topic, "p", "news")),
+        (1, lambda: Send(client, topic, "e", "s")),
         (4, lambda: Push(client, topic, "e", "p")),
         (1, lambda: Crash("one", topic)),
         (1, lambda: Restart(topic)),
@@ -124,10 +142,12 @@ def _event(rng: random.Random, now_ms: int, crowd: list[str]) -> Event:
 
 
 def _options(rng: random.Random) -> ScenarioOptions:
+    backoff = rng.choice((None, None, Backoff(floor_s=0.5, cap_s=4.0, quiet_s=rng.choice((3.0, 60.0)))))
     restarts = Restarts(
-        intensity=rng.choice((0, 1, 3, 1000)),
+        intensity=rng.choice((0, 1, 3, 1000, 1000 if backoff is None else None)),
         period_s=rng.choice((1.0, 5.0)),
-        backoff=rng.choice((None, None, Backoff(floor_s=0.5, cap_s=4.0, quiet_s=rng.choice((3.0, 60.0))))),
+        backoff=backoff,
+        tell_reason=rng.random() < 0.5,
         channel_intensity=rng.choice((None, None, 1, 5)),
         waiting=rng.choice(("redeliver", "redeliver", "answer")),
         max_waiting=rng.choice((1000, 2)),

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from lightspeed.actors.topics.rules.events import Crash, Leave
+from lightspeed.actors.topics.rules.events import Crash, Disconnect, Leave
 from lightspeed.faults import Duplicate
 
 if TYPE_CHECKING:
@@ -114,6 +114,10 @@ def check_effect(witness: "Witness", event: Any) -> None:
             witness.break_rule("handle", f"{event} returned, and {alive} had not ended")
     elif any(mail.request is event for mail in witness.open.values()) and Duplicate not in witness.kinds:
         witness.break_rule("handle", f"{event} returned before it had taken effect")
+    elif isinstance(event, Disconnect):
+        left = [mail.request for mail in witness.open.values() if mail.is_quiet and mail.request.client_id == event.client_id]
+        if left and Duplicate not in witness.kinds and not witness.is_held:
+            witness.break_rule("handle", f"{event} returned, and {left} had not taken effect")
     elif isinstance(event, Leave):
         life = witness.lives.get(event.topic)
         now = None if life is None else life.now

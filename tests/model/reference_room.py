@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from model.reference import ReferenceTopic
 
-from lightspeed.actors.topics.rules.events import Broadcast, Join, Leave, Push, Rejoin, TopicEvent
-from lightspeed.actors.topics.rules.outbound import BroadcastMessage, Outbound, PushMessage, Reply
+from lightspeed.actors.topics.rules.events import Broadcast, Join, Leave, Publish, Push, Rejoin, Send, TopicEvent
+from lightspeed.actors.topics.rules.outbound import BroadcastMessage, Outbound, PresenceDiff, PushMessage, Reply
 from lightspeed.actors.topics.rules.presence import Entry
 from lightspeed.testing.clock import EPSILON_S
 
@@ -45,8 +45,15 @@ class ReferenceRoom(ReferenceTopic):
 
     def replay(self, rejoins: list[Rejoin], now_s: float) -> Messages:
         """What it gives out when members are brought back. Raises as `ask`."""
-        given = [message for event in rejoins for message in self.ask(event, now_s)]
-        return tuple(message for message in given if not (isinstance(message, Reply) and message.status == "ok"))
+        given: list[Outbound] = [*self._begin(now_s)]
+        for event in rejoins:
+            self.handle(event)
+            reply, more = self._call(now_s, event.client_id, "on_rejoin", event.client_id, event.user_id)
+            given += [message for message in more if not isinstance(message, PresenceDiff)]
+            if reply is not None and reply.status == "error":
+                given.append(PushMessage(event.client_id, self.topic, "removed", reply.payload))
+                self.handle(Leave(event.client_id, self.topic))
+        return (*given, self._diff(joins=self.presences)) if self.members else tuple(given)
 
     def ring(self, now_s: float) -> Messages:
         """What it gives out when its timer that is due rings; nothing where none is. Raises as `ask`."""
@@ -74,27 +81,47 @@ class ReferenceRoom(ReferenceTopic):
         return self._call(now_s, None, "on_restart", self._restarted_by)[1]
 
     def _answer(self, event: TopicEvent, now_s: float) -> Messages:
+        if isinstance(event, Publish):
+            return self._call(now_s, None, "on_publish", event.payload, name=event.event)[1] if self.members else ()
+        if isinstance(event, Send):
+            return self.handle(event)
         client = event.client_id
         is_member = client in self.members
+        if isinstance(event, Rejoin) and is_member:
+            return self._renew(event, now_s)
         if isinstance(event, (Join, Rejoin)):
             return self.handle(event) if is_member else self._admit(event, now_s)
-        if not is_member:
+        if not is_member or (isinstance(event, Leave) and event.now_ms is not None and event.now_ms < self.members[client][1]):
             return self.handle(event)
         if isinstance(event, Leave):
             reply, more = self._call(now_s, client, "on_leave", client, gone=client)
             usual, diff = self.handle(event)
             return (usual if reply is None else reply, diff, *more)
         if isinstance(event, Broadcast):
-            reply, more = self._call(now_s, client, "on_broadcast", client, event.payload)
+            reply, more = self._call(now_s, client, "on_broadcast", client, event.payload, name=event.event)
         else:
             assert isinstance(event, Push)
             reply, more = self._call(now_s, client, "on_push", client, event.event, event.payload)
         return more if reply is None else (reply, *more)
 
+    def _renew(self, event: Rejoin, now_s: float) -> Messages:
+        client = event.client_id
+        if event.now_ms <= self.members[client][1]:
+            return self.handle(event)
+        reply, more = self._call(now_s, client, "on_rejoin", client, event.user_id)
+        if client not in self.members:
+            return (reply or Reply(client, self.topic, "error", "removed"), *more)
+        if reply is not None and reply.status == "error":
+            _, diff = self.handle(Leave(client, self.topic))
+            return (reply, *more, PushMessage(client, self.topic, "removed", reply.payload), diff)
+        usual, diff = self.handle(event)
+        return (usual if reply is None else reply, diff, *more)
+
     def _admit(self, event: Join | Rejoin, now_s: float) -> Messages:
         usual, diff = self.handle(event)
+        hook = "on_join" if isinstance(event, Join) else "on_rejoin"
         try:
-            reply, more = self._call(now_s, event.client_id, "on_join", event.client_id, event.user_id)
+            reply, more = self._call(now_s, event.client_id, hook, event.client_id, event.user_id)
         except HookFailed:
             self.handle(Leave(event.client_id, self.topic))
             raise
@@ -104,9 +131,9 @@ class ReferenceRoom(ReferenceTopic):
         return (usual if reply is None else reply, diff, *more)
 
     def _call(
-        self, now_s: float, client: str | None, hook: str, *args: Any, gone: str | None = None
+        self, now_s: float, client: str | None, hook: str, *args: Any, gone: str | None = None, name: str = ""
     ) -> tuple[Reply | None, Messages]:
-        self._room.begin(client, gone)
+        self._room.begin(client, gone, name)
         try:
             returned = getattr(self._behaviour, hook)(self._room, *args)
         except Exception as error:  # a hook may raise whatever it likes
@@ -117,7 +144,16 @@ class ReferenceRoom(ReferenceTopic):
             self.timers.pop(name, None)
             if delay_s is not None:
                 self.timers[name] = now_s + delay_s
-        return self._room.reply_given, tuple(self._room.given)
+        given: list[Outbound] = []
+        for message in self._room.given:
+            given.append(message)
+            if message in self._room.removals:
+                self._room.removals.remove(message)
+                assert isinstance(message, PushMessage)
+                leaves = self._vanish(message.client_id, self.members[message.client_id][0])
+                del self.members[message.client_id]
+                given.append(self._diff(leaves=leaves))
+        return self._room.reply_given, tuple(given)
 
 
 class _Room:
@@ -126,25 +162,25 @@ class _Room:
     def __init__(self, reference: ReferenceRoom) -> None:
         self._reference = reference
         self.topic = reference.topic
-        self.begin(None, None)
+        self.begin(None, None, "")
 
-    def begin(self, client: str | None, gone: str | None) -> None:
-        self._client, self._gone = client, gone
+    def begin(self, client: str | None, gone: str | None, name: str) -> None:
+        self._client, self._gone, self.event = client, set() if gone is None else {gone}, name
+        self.removals: list[Outbound] = []
         self.reply_given: Reply | None = None
         self.given: list[Outbound] = []
         self.timers: dict[str, float | None] = {}
 
     @property
     def members(self) -> tuple[str, ...]:
-        return tuple(client for client in self._reference.members if client != self._gone)
+        return tuple(client for client in self._reference.members if client not in self._gone)
 
     @property
     def presences(self) -> tuple[Entry, ...]:
-        entries = self._reference.presences
-        if self._gone is None:
-            return entries
-        gone = f"{self._gone}:{self._reference.members[self._gone][1]}"
-        left = (Entry(entry.key, tuple(meta for meta in entry.metas if meta.ref != gone)) for entry in entries)
+        gone = {f"{client}:{self._reference.members[client][1]}" for client in self._gone}
+        left = (
+            Entry(entry.key, tuple(meta for meta in entry.metas if meta.ref not in gone)) for entry in self._reference.presences
+        )
         return tuple(entry for entry in left if entry.metas)
 
     def user_of(self, client_id: str) -> str:
@@ -161,9 +197,15 @@ class _Room:
         self._expect_member(client_id)
         self.given.append(PushMessage(client_id, self.topic, event, payload))
 
-    def broadcast(self, payload: str, *, but: str | None = None) -> None:
+    def broadcast(self, payload: str, *, but: str | None = None, event: str = "") -> None:
         recipients = tuple(client for client in self.members if client != but)
-        self.given.append(BroadcastMessage(self.topic, payload, recipients))
+        self.given.append(BroadcastMessage(self.topic, payload, recipients, event))
+
+    def remove(self, client_id: str, reason: str) -> None:
+        self._expect_member(client_id)
+        self.given.append(PushMessage(client_id, self.topic, "removed", reason))
+        self.removals.append(self.given[-1])
+        self._gone.add(client_id)
 
     def start_timer(self, name: str, delay_s: float) -> None:
         self.timers[name] = delay_s

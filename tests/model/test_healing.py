@@ -16,7 +16,7 @@ JITTERED = Backoff(floor_s=1, cap_s=4, factor=2, jitter=0.5)
 
 
 def failed(times=1, *, trusts_clock=True, told=True, **options):
-    healing = Healing("x", Restarts(**options), trusts_clock=trusts_clock)
+    healing = Healing("x", Restarts(tell_reason=True, **options), trusts_clock=trusts_clock)
     for number in range(times):
         healing.fail(("a", "b"), "why")
         if told or number < times - 1:

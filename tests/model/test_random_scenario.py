@@ -24,7 +24,10 @@ def test_as_many_events_are_drawn_as_are_asked_for_and_now_and_then_a_crowd_besi
 
 def test_every_event_every_option_and_every_fault_is_drawn():
     events = Counter(type(sending.event).__name__ for scenario in MANY for sending in scenario.sendings)
-    assert set(events) == {"Join", "Rejoin", "Leave", "Broadcast", "Push", "Crash", "Restart", "Read", "TreeAct"}
+    assert set(events) == {
+        *("Join", "Rejoin", "Leave", "Broadcast", "Push", "Crash", "Restart", "Read", "TreeAct"),
+        *("Disconnect", "Publish", "Send"),
+    }
     assert min(events.values()) > 200
     assert {sending.waits for scenario in MANY for sending in scenario.sendings} == {False, True}
     kinds = {type(fault) for scenario in MANY for fault in scenario.plan.faults}

@@ -8,7 +8,7 @@ from model.reference_room import HookFailed, ReferenceRoom
 
 from lightspeed.actors.errors import RoomMisused
 from lightspeed.actors.topics.rules.behaved_topic import BehavedTopic
-from lightspeed.channel import Behaviour, Broadcast, Join, Leave, Push, Rejoin
+from lightspeed.channel import Behaviour, Broadcast, Join, Leave, Publish, Push, Rejoin, Send
 
 CLIENTS = ("a1", "a2", "b1", "c1", "d1")
 
@@ -39,9 +39,11 @@ def drawn(rng, now_ms):
     return rng.choice(
         (
             Join(client, "x", client[0], now_ms),
-            Rejoin(client, "x", client[0], now_ms),
-            Leave(client, "x"),
-            Broadcast(client, "x", "b"),
+            Rejoin(client, "x", client[0], now_ms, rng.choice((None, "", "blue"))),
+            Leave(client, "x", rng.choice((None, now_ms, now_ms - 5))),
+            Broadcast(client, "x", "b", rng.choice(("", "named"))),
+            Publish("x", "p", "news"),
+            Send(client, "x", "e", "s"),
             Push(client, "x", "e", rng.choice(("p", "twice", "stranger", "who", "value"))),
         )
     )
@@ -88,7 +90,7 @@ def test_a_timer_rings_once_when_it_is_due_and_not_where_it_was_cancelled():
 def test_who_is_brought_back_is_asked_and_gets_no_reply():
     room = ReferenceRoom("x", Moody, "ValueError: why")
     given = room.replay([Rejoin("a", "x", "u", 1), Rejoin("b", "x", "u", 2)], 0.0)
-    assert [type(message).__name__ for message in given] == ["PresenceDiff", "BroadcastMessage"] * 2
+    assert [type(message).__name__ for message in given] == ["BroadcastMessage", "BroadcastMessage", "PresenceDiff"]
     assert tuple(room.members) == ("a", "b")
 
 

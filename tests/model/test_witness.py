@@ -11,7 +11,7 @@ from lightspeed.actors.topics.mail import TimerFired
 from lightspeed.actors.topics.rules import topic
 from lightspeed.actors.topics.rules.behaved_topic import BehavedTopic
 from lightspeed.actors.topics.rules.life import ChannelLife
-from lightspeed.actors.topics.rules.outbound import Reply
+from lightspeed.actors.topics.rules.outbound import PushMessage, Reply
 from lightspeed.actors.topics.rules.presence import Presence
 from lightspeed.actors.topics.rules.topic import TopicState
 from lightspeed.channel import (
@@ -31,11 +31,11 @@ from lightspeed.channel import (
 )
 from lightspeed.faults import Corrupt, Delay, DelayReply, Drop, Duplicate, FailSupervisor, Hang, Jump, LoseReply, Raise, Reorder
 from lightspeed.supervision.rules import RestartWindow
-from lightspeed.supervision.topics import transitions
+from lightspeed.supervision.topics import supervisor as topics_supervisor
 from lightspeed.supervision.topics.messages import Close
 from lightspeed.supervision.topics.outlet import Outbox, SinkQueues
+from lightspeed.supervision.topics.supervisor import TopicSupervisor
 from lightspeed.supervision.topics.topic import Incarnation, Leaving, Phase, Topic, Trouble
-from lightspeed.supervision.topics.transitions import TopicSupervisor
 from lightspeed.testing import Case, play
 
 CRASHES = FaultPlan((Raise(match={"payload": "bad"}),))
@@ -336,8 +336,8 @@ def counts_as_empty():
 
 
 def backwards(put):
-    def put_backwards(lanes, seq, name, messages, reply, value=None):
-        return put(lanes, seq, name, messages[::-1], reply, value)
+    def put_backwards(lanes, seq, name, messages, *others):
+        return put(lanes, seq, name, messages[::-1], *others)
 
     return put_backwards
 
@@ -359,8 +359,12 @@ def with_an_old_reason(behaved):
     return tell_anyway
 
 
+REPLAY = BehavedTopic.replay
+
+
 def without_refusals(state, rejoins):
-    return tuple(message for event in rejoins for message in state.handle(event) if not isinstance(message, Reply))
+    given = REPLAY(state, rejoins)
+    return tuple(message for message in given if not isinstance(message, PushMessage))
 
 
 def closes_alone(supervisor, _message):
@@ -484,7 +488,7 @@ BROKEN = {
     ),
     "a reply to those who are brought back": (
         "rejoin",
-        "status='ok', payload='rejoined')] as ['",
+        "status='ok', payload='rejoined'), ",
         kept_behaved_chat,
         lambda: patch.object(BehavedTopic, "replay", replay_with_replies),
     ),
@@ -528,13 +532,13 @@ BROKEN = {
         "close",
         "the channel is closed",
         chat_that_stays_up,
-        lambda: patch.dict(transitions._HANDLERS, {Close: closes_alone}),
+        lambda: patch.dict(topics_supervisor._HANDLERS, {Close: closes_alone}),
     ),
     "a behaviour whose timers never ring": (
         "model",
         "a timer of x#1, 'tick', has not rung",
         moody_chat,
-        lambda: patch.dict(transitions._HANDLERS, {TimerFired: lambda supervisor, message: None}),
+        lambda: patch.dict(topics_supervisor._HANDLERS, {TimerFired: lambda supervisor, message: None}),
     ),
     "a behaviour that is not asked": (
         "model",
@@ -576,7 +580,7 @@ BROKEN = {
         "rejoin",
         "refused were []",
         chat_that_refuses,
-        lambda: patch.object(TopicState, "replay", without_refusals),
+        lambda: patch.object(BehavedTopic, "replay", without_refusals),
     ),
     "more restarts than are allowed": (
         "restarts",

@@ -14,7 +14,7 @@ from model.incarnation import Breach, Incarnation, Rules
 from lightspeed.actors.errors import InjectedFault, TopicCrash, TopicStuck
 from lightspeed.actors.failures import text_of
 from lightspeed.actors.topics.mail import Delivery, TopicCell
-from lightspeed.actors.topics.rules.events import Crash, Join, Leave, Rejoin, Restart, TopicEvent
+from lightspeed.actors.topics.rules.events import Crash, Join, Leave, Publish, Rejoin, Restart, Send, TopicEvent
 from lightspeed.actors.topics.rules.outbound import Outbound, PushMessage, Reply, System
 from lightspeed.faults import Fault, Full
 from lightspeed.testing.clock import EPSILON_S
@@ -35,7 +35,7 @@ class TopicLife:
         self.letters: int | None = 0
         """How many messages it gave out that reach nobody; None: that can't be told."""
         self._is_taken = False  # with its members, by a crash of all: a restart starts it again
-        self._to_come_back: dict[str, tuple[str, int]] = {}
+        self._to_come_back: dict[str, tuple[str, int, str]] = {}
         self._reason: str | None = None  # why the last one ended; None: it was stopped, or there was none
         self._knows_reason = True
         self._last_seqs: dict[str, int] = {}
@@ -108,7 +108,7 @@ class TopicLife:
         if not has_failed:
             now.check_state()
             letters = now.stop(now_s) if error is None else 0
-            self.letters = None if self.letters is None or letters is None else self.letters + letters
+            self._bury(letters)
         elif error is not None:
             if now.cell.behaved is None and not isinstance(error, (InjectedFault, TopicStuck, KeyboardInterrupt)):
                 self._breach("supervisor", f"{now.name}, a relay, failed of {text_of(error)}")
@@ -166,13 +166,18 @@ class TopicLife:
             if missing:
                 self._breach("rejoin", f"{sorted(missing)} did not come back to {now.name}")
             self._to_come_back = {}
-        if seq < self._last_seqs.get(event.client_id, 0):
+        sender = "" if isinstance(event, (Publish, Send)) else event.client_id
+        if seq < self._last_seqs.get(sender, 0):
             self._breach("order", f"{event} was handled after a later one of the same client")
-        self._last_seqs[event.client_id] = seq
+        self._last_seqs[sender] = seq
         if self._downs.channel(seq) or self._downs.topic(self.topic, seq):
             self._breach("life", f"{event}, number {seq}, was accepted while {self.topic} was down, and handled by it")
         if seq in self._must_not_handle:
             self._breach("waiting", f"{event} is one that failed, or stood behind it, and was not answered but handled")
+        if isinstance(event, Send) and event.client_id not in now.members:
+            self._bury(None if Full in faults else 1)
+        if Full in faults and isinstance(event, Publish):
+            self._bury(None)
         if Full not in faults:
             now.handle(delivery, messages, faults, now_s)
 
@@ -192,6 +197,18 @@ class TopicLife:
     def refused(self, delivery: Delivery, messages: Messages, *, waiting: int) -> None:
         """By the supervisor, for an event. `waiting`: how many of the topic's events have no answer yet."""
         event, seq = delivery.request, delivery.seq
+        if delivery.is_quiet or isinstance(event, (Publish, Send)):
+            if messages:
+                self._breach("accounted_for", f"the supervisor answered {event} by {messages}")
+            if isinstance(event, Leave) and seq not in self._failed_on:
+                self._strike(event)
+            elif isinstance(event, Send):
+                self._bury(1)
+            elif isinstance(event, Publish):
+                is_down = self._downs.channel(seq) or self._downs.topic(self.topic, seq)
+                is_nobodys = self.now is None and not (self.healing.is_awaited or self._to_come_back or seq in self._failed_on)
+                self._bury(1 if is_down else 0 if is_nobodys else None)
+            return
         if [type(message) for message in messages] != [Reply]:
             self._breach("accounted_for", f"the supervisor answered {event} by {messages}")
             return
@@ -201,7 +218,7 @@ class TopicLife:
             self._breach("accounted_for", f"the supervisor answered {event} by {reply}")
         elif reply.payload == "crashed":
             if isinstance(event, Leave):
-                self._to_come_back.pop(event.client_id, None)
+                self._strike(event)
             is_up = (self._downs.channel(seq), self._downs.topic(self.topic, seq)) == (False, False)
             if is_up and seq not in self._may_be_refused:
                 self._breach("life", f"{event}, number {seq}, was answered crashed, and {self.topic} was not down")
@@ -214,8 +231,22 @@ class TopicLife:
                 self._breach("life", f"{event} was answered not_joined, and {self.topic} was down")
         elif reply.payload == "topic_crashed" and seq not in self._failed_on:
             self._breach("waiting", f"{event} was answered topic_crashed, and {self.topic} did not fail on it")
-        elif reply.payload == "unavailable" and not (self.healing.is_put_off and waiting >= self._rules.restarts.max_waiting):
+        elif (
+            reply.payload == "unavailable"
+            and not (self.healing.is_put_off and waiting >= self._rules.restarts.max_waiting)
+            and not self._downs.is_closed  # then what comes up is put off no more, and what stood behind a count comes late
+        ):
             self._breach("waiting", f"{event} was answered unavailable, and {waiting} waited for {self.topic}")
+
+    def _bury(self, letters: int | None) -> None:
+        """So many more are dead letters; None: that can't be told."""
+        self.letters = None if self.letters is None or letters is None else self.letters + letters
+
+    def _strike(self, event: Leave) -> None:
+        """Who wants to leave, and joined no later, does not come back."""
+        member = self._to_come_back.get(event.client_id)
+        if member is not None and (event.now_ms is None or event.now_ms >= member[1]):
+            del self._to_come_back[event.client_id]
 
     def ordered(self, seq: int, order: Crash | Restart, messages: Messages, open_seqs: Collection[int]) -> None:
         """By the supervisor, for an order about this topic. `open_seqs`: its events that have no answer yet."""

@@ -37,8 +37,8 @@ from model.topic_life import TopicLife
 
 from lightspeed.actors.errors import InvariantBroken, TopicCrash
 from lightspeed.actors.failures import text_of
-from lightspeed.actors.topics.mail import Delivery, Order, TopicCell
-from lightspeed.actors.topics.rules.events import Crash, Event, Leave, Restart
+from lightspeed.actors.topics.mail import Delivery, Disconnection, Order, TopicCell
+from lightspeed.actors.topics.rules.events import Crash, Disconnect, Event, Leave, Restart, Send
 from lightspeed.actors.topics.rules.outbound import Outbound, System
 from lightspeed.actors.topics.rules.topic import Messages
 from lightspeed.faults import Delay, DelayReply, Drop, Duplicate, FailSupervisor, Fault, Full, Hang, LoseReply, Reorder, Slow
@@ -86,9 +86,10 @@ class Witness:
         """Accepted, and not answered yet."""
         self.lives: dict[str, TopicLife] = {}
         self._sent: defaultdict[str, deque[Any]] = defaultdict(deque)
-        self._coming: Delivery | Order | None = None
+        self._coming: Delivery | Disconnection | Order | None = None
         self._recent: deque[tuple[Event, int]] = deque(maxlen=_MANY)
         self._answered: set[int] = set()
+        self._strays: list[int | None] = []  # dead letters about topics that nobody was ever in
         self._changed: dict[str, TopicLife] = {}  # topics that have done something since all was at rest
         intensity = rules.restarts.channel_intensity
         self._all_restarts = None if intensity is None else ReferenceWindow(intensity, rules.restarts.channel_period_s)
@@ -100,9 +101,9 @@ class Witness:
         """A client hands this over."""
         kind = type(event)
         if kind is not Crash and kind is not Restart:
-            self._sent[event.client_id].append(event)
+            self._sent[_sender(event)].append(event)
 
-    def accepting(self, mail: Delivery | Order) -> None:
+    def accepting(self, mail: Delivery | Disconnection | Order) -> None:
         """The supervisor is about to handle it, and to give it its number."""
         self._coming = mail
 
@@ -111,16 +112,23 @@ class Witness:
         mail, self._coming = self._coming, None
         if mail is None or not mail.seq:
             return
-        self.last_seq = mail.seq
+        self.last_seq = max(self.last_seq, mail.seq if type(mail) is not Disconnection else mail.seq + len(mail.topics) - 1)
         self._recent.append((mail.request, mail.seq))
         if self.on_accept is not None:
             self.on_accept(mail.request)
-        if type(mail) is Order:
+        if type(mail) is Disconnection:
+            self._check_sent(mail.request)
+        elif type(mail) is Order:
             self.orders.accept(mail.seq, mail.request, self._now_s, is_done=mail.seq in self._answered)
         elif type(mail) is Delivery:
             if mail.seq not in self._answered:
                 self.open[mail.seq] = mail
             self._check_sent(mail.request)
+
+    def derived(self, delivery: Delivery) -> None:
+        """The supervisor has made this one of a `Disconnect`, and is about to send it on."""
+        self.last_seq = delivery.seq
+        self.open[delivery.seq] = delivery
 
     def started(self, cell: TopicCell, actor: Any) -> None:
         """A topic actor."""
@@ -220,7 +228,7 @@ class Witness:
     @property
     def letters(self) -> int | None:
         """How many dead letters there must be; None: that can't be told."""
-        letters = [life.letters for life in self.lives.values()]
+        letters = [*(life.letters for life in self.lives.values()), *self._strays]
         known = [count for count in letters if count is not None]
         return None if self.failures or self.has_failed or len(known) < len(letters) else sum(known) + self.undelivered
 
@@ -242,7 +250,7 @@ class Witness:
         if overdue is not None:
             self.break_rule("orders", overdue)
         for life in (self.lives if at_end else self._changed).values():
-            life.check(self._now_s, len(self.open_of(life.topic)))
+            life.check(self._now_s, len(self._waiting_of(life.topic)))
         self._changed = {topic: life for topic, life in self._changed.items() if life.is_awaited}
         if self._must_crash and not self.is_held:
             self.break_rule("restarts", f"topics failed too often, {self._must_crash[0]} last, and the channel did not crash")
@@ -267,7 +275,13 @@ class Witness:
     def sink_waits_for(self, event: Event) -> bool:
         """Whether something that the event gave out has not come to the sink."""
         seq = next((seq for recent, seq in reversed(self._recent) if recent is event), None)
-        if seq is None or self.sink_books is None or self.lost_is_excused or Duplicate in self.kinds:
+        if (
+            isinstance(event, Disconnect)
+            or seq is None
+            or self.sink_books is None
+            or self.lost_is_excused
+            or Duplicate in self.kinds
+        ):
             return False
         return self.sink_books.has_yet_to_give(seq, event.topic)
 
@@ -304,7 +318,7 @@ class Witness:
             life = TopicLife(topic, self._rules, self.downs, self.break_rule)  # nobody has ever been in it: it need not be kept
         open_seqs = self.open_of(topic)
         if delivery is not None:
-            life.refused(delivery, messages, waiting=len(open_seqs))
+            life.refused(delivery, messages, waiting=len(self._waiting_of(topic)))
         elif order is not None:
             life.ordered(seq, order, messages, open_seqs)
         else:
@@ -315,6 +329,8 @@ class Witness:
             self.orders.take(order, [life.now])
         if topic in self.lives:
             self._change(life)
+        else:
+            self._strays.append(life.letters)
 
     def _put_about_all(self, seq: int, order: Crash | Restart | None, messages: Messages) -> None:
         is_down, by_order = self.downs.channel(seq), order is not None
@@ -354,8 +370,12 @@ class Witness:
         """The numbers of the topic's events that have no answer yet."""
         return [seq for seq, mail in self.open.items() if mail.request.topic == topic]
 
+    def _waiting_of(self, topic: str) -> list[int]:
+        """Those of them that count where only so many may wait."""
+        return [seq for seq in self.open_of(topic) if not self.open[seq].is_quiet]
+
     def _check_sent(self, event: Any) -> None:
-        sent = self._sent.get(event.client_id)
+        sent = self._sent.get(_sender(event))
         if sent and sent[0] is event:
             sent.popleft()
             return
@@ -368,3 +388,8 @@ class Witness:
         """Unless it is one that only a supervisor that lives can be held to."""
         if not (self.has_failed and invariant in _OF_A_SUPERVISOR):
             self._pool.break_by(InvariantBroken(invariant, text))
+
+
+def _sender(event: Any) -> str:
+    """Whose event it is: those of one are kept in order."""
+    return event.client_id if hasattr(event, "client_id") and not isinstance(event, Send) else ""

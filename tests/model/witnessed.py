@@ -10,7 +10,7 @@ from model.witness import Witness
 from lightspeed.actors.future import PooledFuture
 from lightspeed.actors.runtime import RefWrapper, ReplyTo, Runtime, RuntimeWrapper, SupervisedRef
 from lightspeed.actors.topics.actor import TopicActor
-from lightspeed.actors.topics.mail import Delivery, Order, Outlet, TopicCell
+from lightspeed.actors.topics.mail import Delivery, Disconnection, Order, Outlet, TopicCell
 from lightspeed.actors.topics.rules.presence import Roster
 from lightspeed.actors.topics.rules.topic import Messages, TopicState
 from lightspeed.supervision.topics import TopicSupervisor
@@ -117,7 +117,9 @@ class _SeenTopic(_Topic):
     def make_state(self, cell: TopicCell) -> TopicState:
         state = super().make_state(cell)
         return (
-            _SmallCrowd(cell.topic) if self.witness.has_crowds and type(state) is TopicState and cell.incarnation % 2 else state
+            _SmallCrowd(cell.topic, max_members=cell.max_members)
+            if self.witness.has_crowds and type(state) is TopicState and cell.incarnation % 2
+            else state
         )
 
     def on_receive(self, mail: Any) -> None:
@@ -137,6 +139,11 @@ class _SeenTopic(_Topic):
 class _SeenSupervisor(_Supervisor):
     witness: ClassVar[Witness]
 
+    def _route(self, delivery: Delivery) -> None:
+        if delivery.is_quiet:
+            self.witness.derived(delivery)
+        super()._route(delivery)
+
     def on_failure(
         self,
         exception_type: type[BaseException] | None,
@@ -147,7 +154,7 @@ class _SeenSupervisor(_Supervisor):
         super().on_failure(exception_type, exception_value, traceback)
 
     def on_receive(self, message: Any) -> Any:
-        if type(message) is not Delivery and type(message) is not Order:
+        if type(message) not in (Delivery, Disconnection, Order):
             return super().on_receive(message)
         self.witness.accepting(message)
         try:
@@ -162,12 +169,20 @@ class _SeenOutlet:
     def __init__(self, inner: Any, cell: TopicCell | None, witness: Witness) -> None:
         self.inner, self._cell, self._witness = inner, cell, witness
         self.deliver, self.ring, self.settle, self.close = inner.deliver, inner.ring, inner.settle, inner.close
-        self.is_at_work = inner.is_at_work
+        self.is_at_work, self.follow, self.trim = inner.is_at_work, inner.follow, inner.trim
 
-    def put(self, seq: int, topic: str | None, messages: Messages, reply: ReplyTo | None, value: Any = None) -> bool:
+    def put(
+        self,
+        seq: int,
+        topic: str | None,
+        messages: Messages,
+        reply: ReplyTo | None,
+        value: Any = None,
+        state: TopicState | None = None,
+    ) -> bool:
         if messages or seq:  # a question gives nothing out, and has no number
             self._witness.put(self._cell, seq, topic, messages)
-        return bool(self.inner.put(seq, topic, messages, reply, value))
+        return bool(self.inner.put(seq, topic, messages, reply, value, state))
 
     def abandon(self, topic: str) -> None:
         self._witness.abandoned(topic)

@@ -4,40 +4,64 @@ An event takes effect when its hook has returned, and not if it raised: so the m
 """
 
 import types
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
+from random import Random
 from typing import Any
 
-from msgspec import field
+from msgspec import Struct, field
 
 from lightspeed.actors.checks import is_put_off
 from lightspeed.actors.errors import RoomMisused, Shutdown, TopicCrash
 from lightspeed.actors.text import class_name, shown
-from lightspeed.actors.topics.rules.events import Broadcast, Join, Leave, Rejoin, TopicEvent
-from lightspeed.actors.topics.rules.outbound import Outbound, Reply
+from lightspeed.actors.topics.rules.events import Broadcast, Join, Leave, Publish, Push, Rejoin, Send, TopicEvent
+from lightspeed.actors.topics.rules.outbound import Outbound, PresenceDiff, PushMessage, Reply, error, notice
 from lightspeed.actors.topics.rules.presence import Entry
-from lightspeed.actors.topics.rules.room import Behaviour, Room, Turn, end_turn
+from lightspeed.actors.topics.rules.room import Behaviour, Clock, Room, Turn, end_turn
 from lightspeed.actors.topics.rules.topic import Messages, TopicState, not_joined
 
-_Given = tuple[Reply | None, tuple[Outbound, ...]]
+_Given = tuple[Reply | None, Messages]
+
+
+class StoppedClock(Struct, frozen=True):
+    """Of a topic that no actor runs: time stands still, and chance always says the same."""
+
+    s: float = 0.0
+    ms: int = 0
+    chance: float = 0.0
+
+    def monotonic_s(self) -> float:
+        return self.s
+
+    def now_ms(self) -> int:
+        return self.ms
+
+    def random(self) -> float:
+        return self.chance
 
 
 class BehavedTopic(TopicState, eq=False, gc=True):
     """As `TopicState`. The behaviour is made, and started, by the first thing that it handles."""
 
     make: Callable[[], Behaviour] = Behaviour
+    clock: Clock = StoppedClock()
     restarted_by: str | None = None
     """What the incarnation before it died of; None: it is the first, or nothing was to be carried on."""
     kind: type[Behaviour] | None = None
     """The class of its behaviour; None: that is not made yet."""
     _behaviour: Behaviour | None = None
+    _random: Random | None = None
     _timers: dict[str, object] = field(default_factory=dict)  # name -> the key of the timer that counts
     # name -> the delay of a timer to start; None: it is cancelled
     _timer_changes: dict[str, float | None] = field(default_factory=dict)
 
     def handle(self, event: TopicEvent) -> Messages:
         begun = self._begin()
-        if event.client_id in self.users:
-            given = super().handle(event) if isinstance(event, (Join, Rejoin)) else self._ask_of_member(event)
+        if isinstance(event, Publish):
+            given = self._call(None, "on_publish", event.payload, event=event.event)[1] if self.users else ()
+        elif isinstance(event, Send):
+            given = super().handle(event)
+        elif event.client_id in self.users:
+            given = self._ask_of_member(event)
         elif isinstance(event, (Join, Rejoin)):
             given = self._admit(event)
         else:
@@ -45,12 +69,20 @@ class BehavedTopic(TopicState, eq=False, gc=True):
         return (*begun, *given)
 
     def replay(self, rejoins: Iterable[Rejoin]) -> Messages:
+        told: list[Outbound] = list(self._begin())
         try:
-            return super().replay(rejoins)
+            for rejoin in rejoins:
+                self._take(rejoin)
+                answer, more = self._call(rejoin.client_id, "on_rejoin", rejoin.client_id, rejoin.user_id)
+                told += (message for message in more if not isinstance(message, PresenceDiff))
+                if answer is not None and answer.status == "error":
+                    self._take_out(rejoin.client_id)
+                    told.append(notice(rejoin.client_id, self.topic, "removed", answer.payload))
         except BaseException:
             for client_id in tuple(self.users):  # it is the first thing that is handled: nobody else is in it
-                super().handle(Leave(client_id, self.topic))
+                self._take_out(client_id)
             raise
+        return (*told, *self._all_joined())
 
     def ring(self, name: str, key: object) -> Messages:
         """A timer is due; one that was cancelled or started anew meanwhile counts no more."""
@@ -86,36 +118,80 @@ class BehavedTopic(TopicState, eq=False, gc=True):
         return self._call(None, "on_restart", self.restarted_by)[1]
 
     def _admit(self, event: Join | Rejoin) -> Messages:
-        reply, diff = super().handle(event)
+        reply, *diff = super().handle(event)
+        if not diff:
+            return (reply,)
+        hook = "on_join" if isinstance(event, Join) else "on_rejoin"
         try:
-            answer, more = self._call(event.client_id, "on_join", event.client_id, event.user_id)
+            answer, more = self._call(event.client_id, hook, event.client_id, event.user_id)
         except BaseException:
-            self._undo(event)
+            self._take_out(event.client_id)
             raise
-        if answer is None:
-            return (reply, diff, *more)
-        if answer.status == "ok":
-            return (answer, diff, *more)
-        self._undo(event)
+        if answer is None or answer.status == "ok":
+            return (answer or reply, *diff, *more)
+        self._take_out(event.client_id)
         return (answer, *more)
 
-    def _undo(self, event: Join | Rejoin) -> None:
-        super().handle(Leave(event.client_id, event.topic))
+    def _take_out(self, client_id: str) -> Outbound:
+        """The diff by which a member goes, whom nobody asks."""
+        return super().handle(Leave(client_id, self.topic))[1]
 
     def _ask_of_member(self, event: TopicEvent) -> Messages:
-        client_id = event.client_id
+        if isinstance(event, Rejoin):
+            return self._renew(event)
         if isinstance(event, Leave):
-            answer, more = self._call(client_id, "on_leave", client_id, gone=client_id)
-            reply, diff = super().handle(event)
-            return (reply if answer is None else answer, diff, *more)
+            return self._let_leave(event)
         if isinstance(event, Broadcast):
-            answer, more = self._call(client_id, "on_broadcast", client_id, event.payload)
+            answer, more = self._call(event.client_id, "on_broadcast", event.client_id, event.payload, event=event.event)
+        elif isinstance(event, Push):
+            answer, more = self._call(event.client_id, "on_push", event.client_id, event.event, event.payload)
         else:
-            answer, more = self._call(client_id, "on_push", client_id, event.event, event.payload)  # type: ignore[union-attr]
+            return super().handle(event)
         return more if answer is None else (answer, *more)
 
-    def _call(self, client_id: str | None, hook: str, *args: Any, gone: str | None = None) -> _Given:
-        turn = Turn(self.topic, self.users, self._entries_without, self._snapshot, client_id=client_id, gone=gone)
+    def _renew(self, event: Rejoin) -> Messages:
+        """A member rejoins. Whether with news shows before its hook is asked, and the presence changes behind that."""
+        user_id = self.users[event.client_id]
+        if event.now_ms <= self._presence.meta(event.client_id, user_id).online_at_ms:
+            return super().handle(event)
+        answer, more = self._call(event.client_id, "on_rejoin", event.client_id, event.user_id)
+        if event.client_id not in self.users:  # its own hook removed it
+            return (answer or error(event.client_id, self.topic, "removed"), *more)
+        if answer is not None and answer.status == "error":
+            told = notice(event.client_id, self.topic, "removed", answer.payload)
+            return (answer, *more, told, self._take_out(event.client_id))
+        reply, diff = super().handle(event)
+        return (reply if answer is None else answer, diff, *more)
+
+    def _let_leave(self, event: Leave) -> Messages:
+        if self.is_stale(event):
+            return super().handle(event)
+        answer, (reply, *more) = self._call(
+            event.client_id, "on_leave", event.client_id, gone=event.client_id, effect=lambda: TopicState.handle(self, event)
+        )
+        return (reply if answer is None else answer, *more)
+
+    def _call(
+        self,
+        client_id: str | None,
+        hook: str,
+        *args: Any,
+        gone: str | None = None,
+        event: str = "",
+        effect: Callable[[], Messages] = tuple,
+    ) -> _Given:
+        """What the hook said to its client, and what else it gave out, behind what the event's own effect gives out."""
+        turn = Turn(
+            self.topic,
+            self.users,
+            self._entries_without,
+            self._snapshot,
+            self.clock,
+            self._chance,
+            client_id=client_id,
+            gone=gone,
+            event=event,
+        )
         turn.sender = client_id if hook == "on_broadcast" else None
         room = Room(turn)
         try:
@@ -125,14 +201,24 @@ class BehavedTopic(TopicState, eq=False, gc=True):
         if value is not None:
             raise RoomMisused(_wrong_value(hook, value))
         self._timer_changes |= turn.timers
-        return turn.answer, tuple(turn.messages)
+        given = list(effect())
+        for message in turn.messages:
+            given.append(message)
+            if isinstance(message, PushMessage) and message.is_notice:
+                given.append(self._take_out(message.client_id))
+        return turn.answer, tuple(given)
 
     def _snapshot(self) -> Any:
         self._recipients = self._everyone()
         return self._recipients
 
-    def _entries_without(self, gone: str | None) -> tuple[Entry, ...]:
-        return self._presence.entries() if gone is None else self._presence.entries_without(gone, self.users[gone])
+    def _chance(self) -> Random:
+        if self._random is None:
+            self._random = Random(self.clock.random())
+        return self._random
+
+    def _entries_without(self, gone: Container[str]) -> tuple[Entry, ...]:
+        return self._presence.entries_without(gone) if gone else self._presence.entries()
 
     def let_go(self) -> Behaviour | None:
         """The topic's actor has ended: the behaviour is whoever's who takes it here, and nobody's else."""

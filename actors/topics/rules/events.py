@@ -1,4 +1,4 @@
-"""What goes into a channel: seven events, the rules that each must keep, and patterns that name topics.
+"""What goes into a channel: ten events, the rules that each must keep, and patterns that name topics.
 
 To make an event never raises for the values of its fields; `check_event` is the one door at which they are judged.
 
@@ -14,7 +14,7 @@ from msgspec import Struct
 from lightspeed.actors.errors import InvalidEvent, InvalidOption
 
 
-class Join(Struct, frozen=True, gc=False, forbid_unknown_fields=True, tag="join"):
+class Join(Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True, repr_omit_defaults=True, tag="join"):
     """A client becomes a member of a topic."""
 
     client_id: str
@@ -25,9 +25,13 @@ class Join(Struct, frozen=True, gc=False, forbid_unknown_fields=True, tag="join"
     """The presence key: all clients of one user stand under it. Not empty."""
     now_ms: int
     """When it joins, in milliseconds since the Unix epoch; from 0 up."""
+    meta: str = ""
+    """Any text of the program's that stands in the presence: a colour, a device; JSON by habit."""
 
 
-class Rejoin(Struct, frozen=True, gc=False, forbid_unknown_fields=True, tag="rejoin"):
+class Rejoin(
+    Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True, repr_omit_defaults=True, tag="rejoin"
+):
     """A client comes back, after a crash or a reconnect. May be repeated safely: an equal or older one changes nothing."""
 
     client_id: str
@@ -38,18 +42,36 @@ class Rejoin(Struct, frozen=True, gc=False, forbid_unknown_fields=True, tag="rej
     """As in `Join`; it may differ from the one that the client joined with."""
     now_ms: int
     """As in `Join`."""
+    meta: str | None = None
+    """None, the default: the presence keeps the text that it has. A text replaces it: so a presence is updated."""
 
 
-class Leave(Struct, frozen=True, gc=False, forbid_unknown_fields=True, tag="leave"):
+class Leave(Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True, repr_omit_defaults=True, tag="leave"):
     """A member leaves a topic."""
 
     client_id: str
     """Not empty."""
     topic: str
     """Not empty."""
+    now_ms: int | None = None
+    """Where it is older than the join or rejoin of the member, it is stale and changes nothing: the clean-up of an old connection
+    can't take out the new one. None, the default: it is never stale."""
 
 
-class Broadcast(Struct, frozen=True, gc=False, forbid_unknown_fields=True, tag="broadcast"):
+class Disconnect(
+    Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True, repr_omit_defaults=True, tag="disconnect"
+):
+    """A client leaves every topic that it is in, as by a `Leave` of each."""
+
+    client_id: str
+    """Not empty."""
+    now_ms: int | None = None
+    """As in `Leave`."""
+
+
+class Broadcast(
+    Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True, repr_omit_defaults=True, tag="broadcast"
+):
     """A member sends a message to every member of the topic, itself too."""
 
     client_id: str
@@ -58,6 +80,21 @@ class Broadcast(Struct, frozen=True, gc=False, forbid_unknown_fields=True, tag="
     """Not empty."""
     payload: str
     """Any text; nothing here reads it."""
+    event: str = ""
+    """The message's name, if it has one. Any text."""
+
+
+class Publish(
+    Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True, repr_omit_defaults=True, tag="publish"
+):
+    """The program sends a message to every member of the topic. Where nobody is in it, nothing happens."""
+
+    topic: str
+    """Not empty."""
+    payload: str
+    """Any text."""
+    event: str = ""
+    """As in `Broadcast`."""
 
 
 class Push(Struct, frozen=True, gc=False, forbid_unknown_fields=True, tag="push"):
@@ -69,6 +106,19 @@ class Push(Struct, frozen=True, gc=False, forbid_unknown_fields=True, tag="push"
     """Not empty."""
     event: str
     """The message's name. Any text."""
+    payload: str
+    """Any text."""
+
+
+class Send(Struct, frozen=True, gc=False, forbid_unknown_fields=True, tag="send"):
+    """The program sends a message to one member of the topic."""
+
+    client_id: str
+    """Not empty."""
+    topic: str
+    """Not empty."""
+    event: str
+    """As in `Push`."""
     payload: str
     """Any text."""
 
@@ -89,31 +139,32 @@ class Restart(Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_de
     """The one topic that is down. None, the default: the whole channel."""
 
 
-TopicEvent = Join | Rejoin | Leave | Broadcast | Push
-Event = TopicEvent | Crash | Restart
+ClientEvent = Join | Rejoin | Leave | Broadcast | Push
+"""Who sent it is answered, or told why not."""
+TopicEvent = ClientEvent | Publish | Send
+Event = TopicEvent | Disconnect | Crash | Restart
 
 # 640 digits are what every Python writes as text, whatever sys.set_int_max_str_digits says; a ref must be writable.
 LARGEST_MS = 10**640 - 1
 
-_MAY_NAME_A_TOPIC = frozenset((Crash, Restart))
+EVENTS: tuple[type, ...] = (Join, Rejoin, Leave, Broadcast, Push, Crash, Restart, Disconnect, Publish, Send)
+_MAY_BE_NONE = frozenset(((Crash, "topic"), (Restart, "topic"), (Rejoin, "meta"), (Leave, "now_ms"), (Disconnect, "now_ms")))
 _NOT_EMPTY = ("client_id", "topic", "user_id")
-_FIELDS: dict[type, tuple[str, ...]] = {
-    event: event.__struct_fields__ for event in (Join, Rejoin, Leave, Broadcast, Push, Crash, Restart)
-}
+_FIELDS: dict[type, tuple[str, ...]] = {event: event.__struct_fields__ for event in EVENTS}  # type: ignore[attr-defined]
 
 
 def event_label(event: Event) -> str:
-    """The event's name: one of join, rejoin, leave, broadcast, push, crash, restart.
+    """The event's name: one of join, rejoin, leave, broadcast, push, crash, restart, disconnect, publish, send.
 
     Raises:
-        InvalidEvent: it is none of the seven events.
+        InvalidEvent: it is none of the ten events.
     """
     _fields_of(event)
     return str(event.__struct_config__.tag)
 
 
 def check_event(event: object) -> None:
-    """Refuse what is not one of the seven events or breaks a rule of a field.
+    """Refuse what is not one of the ten events or breaks a rule of a field.
 
     Raises:
         InvalidEvent: it names the field, the value and the rule.
@@ -123,9 +174,11 @@ def check_event(event: object) -> None:
         return
     for field in _fields_of(event):
         value = getattr(event, field)
+        if value is None and (type(event), field) in _MAY_BE_NONE:
+            continue
         if field == "now_ms":
             _check_time(field, value)
-        elif not (value is None and field == "topic" and type(event) in _MAY_NAME_A_TOPIC):
+        else:
             _check_text(field, value)
 
 
@@ -134,8 +187,10 @@ def check_event(event: object) -> None:
 
 def _is_plain_join(event: Join | Rejoin) -> bool:
     client_id, topic, user_id, now_ms = event.client_id, event.topic, event.user_id, event.now_ms
+    meta = event.meta
     return (
-        type(client_id) is type(topic) is type(user_id) is str
+        (type(meta) is str and meta.isascii() if meta is not None else type(event) is Rejoin)
+        and type(client_id) is type(topic) is type(user_id) is str
         and type(now_ms) is int
         and 0 <= now_ms <= LARGEST_MS
         and client_id != "" != topic
@@ -147,13 +202,14 @@ def _is_plain_join(event: Join | Rejoin) -> bool:
 
 
 def _is_plain_broadcast(event: Broadcast) -> bool:
-    client_id, topic, payload = event.client_id, event.topic, event.payload
+    client_id, topic, payload, name = event.client_id, event.topic, event.payload, event.event
     return (
-        type(client_id) is type(topic) is type(payload) is str
+        type(client_id) is type(topic) is type(payload) is type(name) is str
         and client_id != "" != topic
         and client_id.isascii()
         and topic.isascii()
         and payload.isascii()
+        and name.isascii()
     )
 
 
@@ -163,8 +219,23 @@ _PLAIN: dict[type, Callable[[Any], bool]] = {Join: _is_plain_join, Rejoin: _is_p
 def _fields_of(event: object) -> tuple[str, ...]:
     fields = _FIELDS.get(type(event))
     if fields is None:
-        raise InvalidEvent("event", event, "must be a Join, Rejoin, Leave, Broadcast, Push, Crash or Restart")
+        raise InvalidEvent(
+            "event", event, "must be a Join, Rejoin, Leave, Broadcast, Push, Crash, Restart, Disconnect, Publish or Send"
+        )
     return fields
+
+
+_TEXTS: dict[type, tuple[str, ...]] = {
+    event: tuple(name for name in fields if name != "now_ms") for event, fields in _FIELDS.items()
+}
+
+
+def size_of(event: Event) -> int:
+    """What the event counts where it waits, in bytes: the characters of all its texts, and 100."""
+    size = 100
+    for name in _TEXTS[type(event)]:
+        size += len(getattr(event, name) or "")
+    return size
 
 
 _ITSELF = " itself, and not of a subclass"
@@ -208,6 +279,10 @@ class Patterns(Generic[Value]):
         self._names = {pattern: value for pattern, value in values.items() if not pattern.endswith("*")}
         prefixes = sorted((pattern[:-1] for pattern in values if pattern.endswith("*")), key=len, reverse=True)
         self._prefixes = [(prefix, values[f"{prefix}*"]) for prefix in prefixes]
+
+    def values(self) -> list[Value]:
+        """All of them, in no order that counts."""
+        return [*self._names.values(), *(value for _prefix, value in self._prefixes)]
 
     def __bool__(self) -> bool:
         """Whether there are any."""

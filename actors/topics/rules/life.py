@@ -6,10 +6,10 @@ actors: what the actors do is this, spread over them.
 
 from typing import Literal
 
-from lightspeed.actors.topics.rules.events import Crash, Event, Join, Rejoin, Restart
-from lightspeed.actors.topics.rules.outbound import System, error
+from lightspeed.actors.topics.rules.events import Crash, Disconnect, Event, Join, Leave, Rejoin, Restart, TopicEvent
+from lightspeed.actors.topics.rules.outbound import System
 from lightspeed.actors.topics.rules.presence import Entry
-from lightspeed.actors.topics.rules.topic import Messages, TopicState, crash_messages, not_joined
+from lightspeed.actors.topics.rules.topic import Messages, TopicState, crash_messages, not_joined, refused
 
 
 class ChannelLife:
@@ -21,6 +21,8 @@ class ChannelLife:
     | Restart        | already_running    | already_running    | restarted         |
     | Crash(topic)   | the topic's to say | already_crashed    | already_crashed   |
     | Restart(topic) | already_running    | topic_restarted:   | as if it were not |
+    | Disconnect     | is a Leave of each topic that the client is in    | nothing           |
+    | Publish, Send  | go to their topic  | nothing            | nothing           |
     | others         | go to their topic  | Reply crashed      | Reply crashed     |
 
     A channel-wide restart brings every topic up.
@@ -31,7 +33,7 @@ class ChannelLife:
         self.down: dict[str, Literal["crashed", "given_up"]] = {}
         """Topics that are down by themselves, and why."""
 
-    def answer(self, event: Event, *, topic_exists: bool) -> Messages | None:
+    def answer(self, event: TopicEvent | Crash | Restart, *, topic_exists: bool) -> Messages | None:
         """What the event gives out where no topic has a say in it; None where its topic must handle it.
 
         `topic_exists` says whether the event's topic has a state already: a join or a rejoin makes one, others don't.
@@ -39,7 +41,7 @@ class ChannelLife:
         if isinstance(event, (Crash, Restart)):
             return self._change(event, topic_exists=topic_exists)
         if self.crashed or event.topic in self.down:
-            return (error(event.client_id, event.topic, "crashed"),)
+            return refused(event, "crashed")
         if topic_exists or isinstance(event, (Join, Rejoin)):
             return None
         return not_joined(event)
@@ -68,9 +70,10 @@ class ChannelLife:
 class ChannelState:
     """A channel in one thread, without actors. Events have been checked."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, max_topics: int | None = None, max_members: int | None = None) -> None:
         self._life = ChannelLife()
         self._topics: dict[str, TopicState] = {}
+        self._max_topics, self._max_members = max_topics, max_members
 
     @property
     def crashed(self) -> bool:
@@ -83,6 +86,9 @@ class ChannelState:
     def topics(self) -> tuple[str, ...]:
         return tuple(sorted(self._topics))
 
+    def topics_of(self, client_id: str) -> tuple[str, ...]:
+        return tuple(sorted(topic for topic, state in self._topics.items() if client_id in state.users))
+
     def subscribers(self, topic: str) -> tuple[str, ...]:
         return self._topics[topic].subscribers if topic in self._topics else ()
 
@@ -91,6 +97,9 @@ class ChannelState:
 
     def handle(self, event: Event) -> Messages:
         """Let the event take effect and return what it gives out, in order."""
+        if isinstance(event, Disconnect):
+            leaves = [Leave(event.client_id, topic, event.now_ms) for topic in self.topics_of(event.client_id)]
+            return tuple(message for leave in leaves for message in self.handle(leave))
         answer = self._life.answer(event, topic_exists=event.topic in self._topics)
         if answer is None:
             assert event.topic is not None
@@ -99,12 +108,14 @@ class ChannelState:
             self._topics.clear()
         return answer
 
-    def _let_topic_handle(self, topic: str, event: Event) -> Messages:
+    def _let_topic_handle(self, topic: str, event: TopicEvent | Crash | Restart) -> Messages:
         assert not isinstance(event, Restart)
         if isinstance(event, Crash):
             self._life.down[topic] = "crashed"
             return crash_messages(topic, self._topics.pop(topic).subscribers, event.reason)
-        state = self._topics.setdefault(topic, TopicState(topic))
+        if topic not in self._topics and self._max_topics is not None and len(self._topics) >= self._max_topics:
+            return refused(event, "too_many_topics")
+        state = self._topics.setdefault(topic, TopicState(topic, max_members=self._max_members))
         messages = state.handle(event)
         if not state:
             del self._topics[topic]

@@ -40,10 +40,11 @@ class Reply(Struct, frozen=True, gc=False, tag="reply"):
     topic: str
     status: Literal["ok", "error"]
     payload: str
-    """What happened: joined, rejoined, left; or why not: already_joined, not_joined, crashed, topic_crashed, unavailable."""
+    """What happened: joined, rejoined, left; or why not: already_joined, not_joined, crashed, topic_crashed, unavailable,
+    overloaded, too_many_topics, too_many_members."""
 
 
-class PushMessage(Struct, frozen=True, gc=False, tag="push_message"):
+class PushMessage(_Aside, Struct, frozen=True, gc=False, tag="push_message"):
     """A message to one member."""
 
     client_id: str
@@ -51,8 +52,15 @@ class PushMessage(Struct, frozen=True, gc=False, tag="push_message"):
     event: str
     payload: str
 
+    @property
+    def is_notice(self) -> bool:
+        """Whether the channel itself tells of something (`topic_crashed`, `removed`); a push of the same words is a user's."""
+        return getattr(self, "_aside", None) is not None
 
-class BroadcastMessage(_Aside, Struct, frozen=True, gc=False, tag="broadcast_message"):
+
+class BroadcastMessage(
+    _Aside, Struct, frozen=True, gc=False, omit_defaults=True, repr_omit_defaults=True, tag="broadcast_message"
+):
     """One message to many members. It is handed over once, with the list of those whom it is for."""
 
     topic: str
@@ -64,6 +72,8 @@ class BroadcastMessage(_Aside, Struct, frozen=True, gc=False, tag="broadcast_mes
     compares, hashes, prints, copies, pickles and encodes as with the tuple. (Only `msgspec.structs.asdict` and `astuple` of such
     a one give what stands for it: read `recipients` first.)
     """
+    event: str = ""
+    """The message's name, if its sender gave one."""
 
     @property
     def sender(self) -> str | None:
@@ -123,7 +133,7 @@ class System(Struct, frozen=True, gc=False, tag="system"):
 
     label: str
     """`crashed:<reason>`, already_crashed, restarted, already_running; `topic_crashed:<topic>`, `topic_restarted:<topic>`,
-    `topic_given_up:<topic>`, `unknown_topic:<topic>`."""
+    `topic_given_up:<topic>`, `unknown_topic:<topic>`, `topic_overloaded:<topic>`, `topic_recovered:<topic>`."""
 
 
 Outbound = Reply | PushMessage | BroadcastMessage | PresenceDiff | System
@@ -137,3 +147,10 @@ def outbound_label(message: Outbound) -> str:
 def error(client_id: str, topic: str, why: str) -> Reply:
     """The reply that refuses a client's event."""
     return Reply(client_id, topic, "error", why)
+
+
+def notice(client_id: str, topic: str, event: str, payload: str) -> PushMessage:
+    """What the channel itself tells a member."""
+    push = PushMessage(client_id, topic, event, payload)
+    set_aside(push, True)
+    return push

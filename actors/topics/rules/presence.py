@@ -7,20 +7,27 @@ appends who came and notes who left, with the number of the change. A `Recipient
 change was the last, so it can be read later, and on another thread, while the topic goes on.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from enum import Enum
 from typing import Any, ClassVar
 
 from msgspec import Struct
 
 
-class Meta(Struct, frozen=True, gc=False):
+class Meta(Struct, frozen=True, gc=False, omit_defaults=True, repr_omit_defaults=True):
     """One client's presence under a key."""
 
     ref: str
     """`<client_id>:<now_ms>` of the join or rejoin that made it."""
     online_at_ms: int
     """The `now_ms` of that join or rejoin."""
+    meta: str = ""
+    """The program's own text, of the last join or rejoin that gave one."""
+
+    @property
+    def client_id(self) -> str:
+        """The client whose meta it is."""
+        return self.ref.rpartition(":")[0]
 
 
 class Entry(Struct, frozen=True, gc=False):
@@ -44,14 +51,14 @@ class Presence(Struct, eq=False, gc=False):
     # key -> its one meta, or where a user has several clients: client_id -> meta. A dict for each user would cost 230 bytes.
     _metas: dict[str, Meta | dict[str, Meta]] = {}
 
-    def coming(self, client_id: str, key: str, now_ms: int) -> tuple[Entry, dict[str, Any], str, Any]:
+    def coming(self, client_id: str, key: str, now_ms: int, text: str) -> tuple[Entry, dict[str, Any], str, Any]:
         """What shows when the client comes under the key, and what it takes: `table[key] = value`. Nothing is changed yet."""
-        meta = Meta(f"{client_id}:{now_ms}", now_ms)
+        meta = Meta(f"{client_id}:{now_ms}", now_ms, text)
         entry, present = Entry(key, (meta,)), self._metas.get(key)
         if present is None:
             return entry, self._metas, key, meta
         if isinstance(present, Meta):
-            return entry, self._metas, key, {present.ref.rpartition(":")[0]: present, client_id: meta}
+            return entry, self._metas, key, {present.client_id: present, client_id: meta}
         return entry, present, client_id, meta
 
     def going(self, client_id: str, key: str) -> tuple[Entry, dict[str, Any], str]:
@@ -62,14 +69,14 @@ class Presence(Struct, eq=False, gc=False):
         entry = Entry(key, (present[client_id],))
         return (entry, self._metas, key) if len(present) == 1 else (entry, present, client_id)
 
-    def online_at_ms(self, client_id: str, key: str) -> int:
+    def meta(self, client_id: str, key: str) -> Meta:
         present = self._metas[key]
-        return present.online_at_ms if isinstance(present, Meta) else present[client_id].online_at_ms
+        return present if isinstance(present, Meta) else present[client_id]
 
-    def find_online_at_ms(self, client_id: str, key: str) -> int | None:
-        """As `online_at_ms`; None where there is no such meta."""
+    def find_meta(self, client_id: str, key: str) -> Meta | None:
+        """As `meta`; None where there is no such one."""
         try:
-            return self.online_at_ms(client_id, key)
+            return self.meta(client_id, key)
         except KeyError:
             return None
 
@@ -79,11 +86,11 @@ class Presence(Struct, eq=False, gc=False):
             for key, present in self._metas.items()
         )
 
-    def entries_without(self, client_id: str, key: str) -> tuple[Entry, ...]:
-        """As `entries`, as they are when the client, who stands under the key, is gone."""
-        present = self._metas[key]
-        others = () if isinstance(present, Meta) else tuple(meta for other, meta in present.items() if other != client_id)
-        entries = (Entry(key, others) if entry.key == key else entry for entry in self.entries())
+    def entries_without(self, gone: Container[str]) -> tuple[Entry, ...]:
+        """As `entries`, as they are when these clients are gone."""
+        entries = (
+            Entry(entry.key, tuple(meta for meta in entry.metas if meta.client_id not in gone)) for entry in self.entries()
+        )
         return tuple(entry for entry in entries if entry.metas)
 
 

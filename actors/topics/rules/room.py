@@ -7,23 +7,34 @@ A `Behaviour` is what a kind of topic does: the user's own code in a topic.
 """
 
 import threading
-from collections.abc import Callable
-from typing import Any, Literal
+from collections.abc import Callable, Container
+from random import Random
+from typing import Any, Literal, Protocol
 
 from lightspeed.actors.checks import are_seconds
 from lightspeed.actors.errors import RoomMisused
 from lightspeed.actors.text import shown
-from lightspeed.actors.topics.rules.outbound import BroadcastMessage, Outbound, PushMessage, Reply, set_aside
+from lightspeed.actors.topics.rules.outbound import BroadcastMessage, Outbound, PushMessage, Reply, notice, set_aside
 from lightspeed.actors.topics.rules.presence import Entry
 
 _LONGEST_NAME = 1_000  # of a timer, in characters: a name is kept as long as its timer runs
+
+
+class Clock(Protocol):
+    """What time it is, and what chance says, where the topic is: as of a `Runtime`."""
+
+    def monotonic_s(self) -> float: ...
+
+    def now_ms(self) -> int: ...
+
+    def random(self) -> float: ...
 
 
 class Turn:
     """One call of a hook, as the topic's state sees it. For the thread that makes it."""
 
     __slots__ = (
-        *("answer", "client_id", "gone", "messages", "presences", "sender"),
+        *("answer", "client_id", "clock", "event", "gone", "messages", "presences", "random", "sender"),
         *("snapshot", "thread", "timers", "topic", "users"),
     )
 
@@ -31,17 +42,23 @@ class Turn:
         self,
         topic: str,
         users: dict[str, str],
-        presences: Callable[[str | None], tuple[Entry, ...]],
+        presences: Callable[[Container[str]], tuple[Entry, ...]],
         snapshot: Callable[[], Any],
+        clock: Clock,
+        random: Callable[[], Random],
         *,
         client_id: str | None,
         gone: str | None,
+        event: str = "",
     ) -> None:
         self.topic, self.users, self.presences, self.snapshot = topic, users, presences, snapshot
+        self.clock, self.random = clock, random
         self.client_id = client_id
         """Whose event it is; None: nobody's."""
-        self.gone = gone
-        """Who is leaving: present no more, though the state does not know yet."""
+        self.gone = set() if gone is None else {gone}
+        """Who is leaving or was removed: present no more, though the state does not know yet."""
+        self.event = event
+        """The name of the broadcast that is being handled."""
         self.sender: str | None = None
         """Whom its broadcasts are from; None: the program."""
         self.answer: Reply | None = None
@@ -54,9 +71,9 @@ class Turn:
 
     @property
     def members(self) -> tuple[str, ...]:
-        if self.gone is None:
+        if not self.gone:
             return tuple(self.users)
-        return tuple(client_id for client_id in self.users if client_id != self.gone)
+        return tuple(client_id for client_id in self.users if client_id not in self.gone)
 
     def member(self, client_id: object) -> str:
         """The client id, which must be a member's.
@@ -65,7 +82,7 @@ class Turn:
             RoomMisused: it is no member.
         """
         text = _text("a client_id", client_id)
-        if text not in self.users or text == self.gone:
+        if text not in self.users or text in self.gone:
             raise RoomMisused(f"{shown(text)} is no member of {shown(self.topic)}")
         return text
 
@@ -103,6 +120,26 @@ class Room:
         turn = self._in_turn("presences")
         return turn.presences(turn.gone)
 
+    @property
+    def event(self) -> str:
+        """The name of the broadcast or publish that is being handled; empty where it has none, and in other hooks."""
+        return self._in_turn("event").event
+
+    @property
+    def now_s(self) -> float:
+        """The channel's monotonic clock, in seconds: for measuring how long something takes. A simulation decides it."""
+        return self._in_turn("now_s").clock.monotonic_s()
+
+    @property
+    def now_ms(self) -> int:
+        """The channel's time, in milliseconds since the Unix epoch. A simulation decides it."""
+        return self._in_turn("now_ms").clock.now_ms()
+
+    @property
+    def random(self) -> Random:
+        """The topic's own source of chance. A simulation's seed decides it."""
+        return self._in_turn("random").random()
+
     def user_of(self, client_id: str) -> str:
         """The user of a member."""
         turn = self._in_turn("user_of")
@@ -122,17 +159,24 @@ class Room:
         event, payload = _text("a push's event", event), _text("a push's payload", payload)
         turn.messages.append(PushMessage(turn.member(client_id), turn.topic, event, payload))
 
-    def broadcast(self, payload: str, *, but: str | None = None) -> None:
-        """Send something to all members, or to all but one."""
+    def remove(self, client_id: str, reason: str) -> None:
+        """Put a member out. It is told `removed` with the reason, and the others that it left; `on_leave` is not called."""
+        turn = self._in_turn("remove")
+        member, reason = turn.member(client_id), _text("a reason", reason)
+        turn.messages.append(notice(member, turn.topic, "removed", reason))
+        turn.gone.add(member)
+
+    def broadcast(self, payload: str, *, but: str | None = None, event: str = "") -> None:
+        """Send something to all members, or to all but one, with a name if it has one."""
         turn = self._in_turn("broadcast")
-        payload = _text("a broadcast's payload", payload)
+        payload, event = _text("a broadcast's payload", payload), _text("a broadcast's event", event)
         recipients: Any
         if but is not None:
             but = _text("but", but)
             recipients = tuple(client_id for client_id in turn.members if client_id != but)
         else:
-            recipients = turn.snapshot() if turn.gone is None else turn.members
-        message = BroadcastMessage(turn.topic, payload, recipients)
+            recipients = turn.members if turn.gone else turn.snapshot()
+        message = BroadcastMessage(turn.topic, payload, recipients, event)
         set_aside(message, turn.sender)
         turn.messages.append(message)
 
@@ -207,6 +251,8 @@ class Behaviour:
     def on_restart(self, room: Room, reason: str) -> None:
         """Before the first event of an incarnation after one that failed or was crashed, in place of `on_start`.
 
+        Not after one that ended since nobody was in it, or nobody rejoined in time.
+
         It is for loading what must survive. By default it calls `on_start`.
 
         Args:
@@ -215,14 +261,27 @@ class Behaviour:
         self.on_start(room)
 
     def on_join(self, room: Room, client_id: str, user_id: str) -> None:
-        """A client comes, by a join or a rejoin, or is brought back; it stands in `room.members`. `room.refuse` keeps it out."""
+        """A client comes; it stands in `room.members`. `room.refuse` keeps it out."""
+
+    def on_rejoin(self, room: Room, client_id: str, user_id: str) -> None:
+        """A client comes back, by a rejoin of its own or, under `rejoin="supervisor"`, by the supervisor's. By default it calls
+        `on_join`.
+
+        It stands in `room.members`. `room.refuse` keeps it out: a member, who rejoined with news, and one whom the supervisor
+        brings back are told `removed`.
+        """
+        self.on_join(room, client_id, user_id)
 
     def on_leave(self, room: Room, client_id: str) -> None:
         """A client goes; it stands in `room.members` no more. It can't be kept."""
 
     def on_broadcast(self, room: Room, client_id: str, payload: str) -> None:
         """A member sends something to all. By default they get it."""
-        room.broadcast(payload)
+        room.broadcast(payload, event=room.event)
+
+    def on_publish(self, room: Room, payload: str) -> None:
+        """The program sends something to all, by `Publish`. By default they get it. Not called where nobody is in it."""
+        room.broadcast(payload, event=room.event)
 
     def on_push(self, room: Room, client_id: str, event: str, payload: str) -> None:
         """A member sends something to the topic. By default it gets it back, as a `PushMessage`."""

@@ -8,7 +8,17 @@ from typing import Any, ClassVar
 
 from msgspec import Struct, field
 
-from lightspeed.actors.topics.rules.events import Broadcast, Join, Leave, Push, Rejoin, TopicEvent
+from lightspeed.actors.topics.rules.events import (
+    Broadcast,
+    ClientEvent,
+    Join,
+    Leave,
+    Publish,
+    Push,
+    Rejoin,
+    Send,
+    TopicEvent,
+)
 from lightspeed.actors.topics.rules.outbound import (
     BroadcastMessage,
     Outbound,
@@ -17,6 +27,7 @@ from lightspeed.actors.topics.rules.outbound import (
     Reply,
     System,
     error,
+    notice,
     set_aside,
 )
 from lightspeed.actors.topics.rules.presence import Diff, Entry, Presence, Roster, recipients_of
@@ -40,6 +51,8 @@ class TopicState(Struct, eq=False, gc=False):
     """The members: client_id -> user_id, in subscription order."""
     size: int = 0
     """How many they are."""
+    max_members: int | None = None
+    """So many members it takes; a join beyond is refused. None: any number."""
     _presence: Presence = field(default_factory=Presence)
     _recipients: Any = None  # of the last broadcast, if membership has not changed since
     _roster: Roster | None = None  # of many; None: they are few, or it has yet to be made
@@ -65,14 +78,23 @@ class TopicState(Struct, eq=False, gc=False):
         """
         rejoins = []
         for client_id, user_id in self.users.copy().items():
-            online_at_ms = self._presence.find_online_at_ms(client_id, user_id)
-            if online_at_ms is not None:  # else it is leaving at this moment: an actor that was given up has come back
-                rejoins.append(Rejoin(client_id, self.topic, user_id, online_at_ms))
+            meta = self._presence.find_meta(client_id, user_id)
+            if meta is not None:  # else it is leaving at this moment: an actor that was given up has come back
+                rejoins.append(Rejoin(client_id, self.topic, user_id, meta.online_at_ms, meta.meta or None))
         return tuple(rejoins)
 
     def replay(self, rejoins: Iterable[Rejoin]) -> Messages:
-        """Take members back. Nobody asked for it, so it gives presence diffs and no replies; but who is refused is told."""
-        return tuple(message for event in rejoins for message in self.handle(event) if not _is_ok(message))
+        """Take members back, into a topic that nobody is in. Nobody asked for it: there are no replies, and one presence diff."""
+        for event in rejoins:
+            self._take(event)
+        return self._all_joined()
+
+    def _take(self, rejoin: Rejoin) -> None:
+        TopicState.handle(self, rejoin)
+
+    def _all_joined(self) -> Messages:
+        """The diff by which everybody who is in it has come."""
+        return (self._diff(self._everyone(), joins=self.presences),) if self.users else ()
 
     def handle(self, event: TopicEvent) -> Messages:
         """Let the event take effect and return what it gives out, in order. The event has been checked."""
@@ -99,11 +121,13 @@ class TopicState(Struct, eq=False, gc=False):
         if user_id is None:
             self._add(event, "rejoined", seq, out)
             return
-        if event.now_ms <= self._presence.online_at_ms(client_id, user_id):
+        before = self._presence.meta(client_id, user_id)
+        if event.now_ms <= before.online_at_ms:
             out += ((seq, (Reply(client_id, self.topic, "ok", "rejoined"),)),)
             return
+        text = before.meta if event.meta is None else event.meta
         left, old, old_key = self._presence.going(client_id, user_id)
-        come, new, new_key, meta = self._presence.coming(client_id, event.user_id, event.now_ms)
+        come, new, new_key, meta = self._presence.coming(client_id, event.user_id, event.now_ms, text)
         if user_id == event.user_id:  # where the old one stood
             new, new_key, meta = old, old_key, come.metas[0]
         messages = self._ok(event, "rejoined", self._everyone(), joins=(come,), leaves=(left,))
@@ -116,6 +140,9 @@ class TopicState(Struct, eq=False, gc=False):
         client_id, user_id = event.client_id, self.users.get(event.client_id)
         if user_id is None:
             out += ((seq, not_joined(event)),)
+            return
+        if event.now_ms is not None and self.is_stale(event):
+            out += ((seq, (Reply(client_id, self.topic, "ok", "left"),)),)
             return
         left, table, key = self._presence.going(client_id, user_id)
         roster = self._roster_of(self.size - 1)
@@ -141,9 +168,27 @@ class TopicState(Struct, eq=False, gc=False):
         recipients = self._recipients
         if recipients is None:
             recipients = self._recipients = self._everyone()
-        message = BroadcastMessage(self.topic, event.payload, recipients)
+        message = BroadcastMessage(self.topic, event.payload, recipients, event.event)
         set_aside(message, event.client_id)
         out += ((seq, (message,)),)
+
+    def _publish(self, event: Publish, seq: int, out: list[tuple[int, Messages]]) -> None:
+        if self.users:
+            self._recipients = self._everyone()
+            out += ((seq, (BroadcastMessage(self.topic, event.payload, self._recipients, event.event),)),)
+        else:
+            out += ((seq, ()),)
+
+    def _send(self, event: Send, seq: int, out: list[tuple[int, Messages]]) -> None:
+        if event.client_id in self.users:
+            out += ((seq, (PushMessage(event.client_id, self.topic, event.event, event.payload),)),)
+        else:
+            out += ((seq, ()),)
+
+    def is_stale(self, event: Leave) -> bool:
+        """Whether a member's leave is older than its last join or rejoin."""
+        online_at_ms = self._presence.meta(event.client_id, self.users[event.client_id]).online_at_ms
+        return event.now_ms is not None and event.now_ms < online_at_ms
 
     def _everyone(self) -> Any:
         """What stands for the members in a message until somebody reads it."""
@@ -166,7 +211,10 @@ class TopicState(Struct, eq=False, gc=False):
 
     def _add(self, event: Join | Rejoin, payload: str, seq: int, out: list[tuple[int, Messages]]) -> None:
         client_id = event.client_id
-        come, table, key, meta = self._presence.coming(client_id, event.user_id, event.now_ms)
+        if self.max_members is not None and self.size >= self.max_members:
+            out += ((seq, (error(client_id, self.topic, "too_many_members"),)),)
+            return
+        come, table, key, meta = self._presence.coming(client_id, event.user_id, event.now_ms, event.meta or "")
         roster = self._roster_of(self.size + 1)
         if roster is None:  # the text itself where there is nobody else: it is what a million quiet topics have in the outbox
             messages = self._ok(event, payload, (*self.users, client_id) if self.size else client_id, joins=(come,))
@@ -182,12 +230,15 @@ class TopicState(Struct, eq=False, gc=False):
             self._roster = roster  # it is whole again
 
     def _ok(
-        self, event: TopicEvent, payload: str, to: Any, *, joins: tuple[Entry, ...] = (), leaves: tuple[Entry, ...] = ()
+        self, event: ClientEvent, payload: str, to: Any, *, joins: tuple[Entry, ...] = (), leaves: tuple[Entry, ...] = ()
     ) -> Messages:
-        """The reply, and the diff for those in `to`: what `PresenceDiff` takes for its recipients."""
+        return (Reply(event.client_id, self.topic, "ok", payload), self._diff(to, joins, leaves))
+
+    def _diff(self, to: Any, joins: tuple[Entry, ...] = (), leaves: tuple[Entry, ...] = ()) -> PresenceDiff:
+        """The diff for those in `to`: what `PresenceDiff` takes for its recipients."""
         diff = PresenceDiff(self.topic, Diff(self.topic, joins, leaves))
         set_aside(diff, to)
-        return (Reply(event.client_id, self.topic, "ok", payload), diff)
+        return diff
 
 
 _STEPS: dict[type, Callable[[TopicState, Any, int, list[tuple[int, Messages]]], None]] = {
@@ -196,19 +247,22 @@ _STEPS: dict[type, Callable[[TopicState, Any, int, list[tuple[int, Messages]]], 
     Leave: TopicState._leave,
     Broadcast: TopicState._broadcast,
     Push: TopicState._push,
+    Publish: TopicState._publish,
+    Send: TopicState._send,
 }
-
-
-def _is_ok(message: Outbound) -> bool:
-    return type(message) is Reply and message.status == "ok"
 
 
 def crash_messages(topic: str, members: Iterable[str], reason: str) -> Messages:
     """What a topic that had these members gives out when it goes down."""
-    told = (PushMessage(client_id, topic, "topic_crashed", reason) for client_id in members)
+    told = (notice(client_id, topic, "topic_crashed", reason) for client_id in members)
     return (System(f"topic_crashed:{topic}"), *told)
 
 
 def not_joined(event: TopicEvent) -> Messages:
-    """The answer to a leave, broadcast or push of a client that is no member."""
-    return (error(event.client_id, event.topic, "not_joined"),)
+    """The answer to a leave, broadcast or push of a client that is no member. The program is not answered."""
+    return refused(event, "not_joined")
+
+
+def refused(event: TopicEvent, why: str) -> Messages:
+    """The answer to an event that has no effect. The program is not answered."""
+    return () if isinstance(event, (Publish, Send)) else (error(event.client_id, event.topic, why),)

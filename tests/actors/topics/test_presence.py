@@ -3,7 +3,7 @@ from lightspeed.channel import Entry, Meta
 
 
 def track(presence, client_id, key, now_ms):
-    entry, table, at, value = presence.coming(client_id, key, now_ms)
+    entry, table, at, value = presence.coming(client_id, key, now_ms, "")
     table[at] = value
     return entry
 

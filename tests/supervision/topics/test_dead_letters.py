@@ -95,13 +95,13 @@ def test_what_waits_for_a_sink_that_has_not_returned_at_the_close_is_one():
     ("sizes", "kept"),
     [
         ([10] * 1_500, 1_000),
-        ([1_000_000] * 30, 9),
+        ([1_000_000] * 30, 16),
         ([9_000_000, 10, 10, 9_000_000, 10], 4),
-        ([10, 10_000_001], 0),  # it would be too much by itself
-        ([10_000_001, 10, 10], 2),
+        ([10, 16 * 1024 * 1024], 0),  # it would be too much by itself
+        ([16 * 1024 * 1024, 10, 10], 2),
     ],
 )
-def test_the_last_thousand_are_kept_and_no_more_than_ten_megabytes_of_their_texts(sizes, kept):
+def test_the_last_thousand_are_kept_and_no_more_than_sixteen_mebibytes(sizes, kept):
     dead_letters = DeadLetters()
     for number, size in enumerate(sizes):
         dead_letters.add(DeadLetter("t", 1, "late", PushMessage("c", "t", str(number), "p" * size)))

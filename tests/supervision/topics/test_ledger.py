@@ -1,5 +1,7 @@
 """Who comes back, and who does not; and that nothing is kept of anybody else."""
 
+from math import inf
+
 import pytest
 
 from lightspeed.channel import Channel, Crash, Join, Leave, Push, Rejoin, Restart
@@ -38,7 +40,7 @@ def test_while_an_actor_is_on_its_way_down_it_may_be_anybodys_and_then_only_whos
     trouble.put_back((ANN, BOB), 1)
     trouble.leaving = None
     trouble.forget_strangers()
-    assert trouble.struck == {("ann", 4)}
+    assert trouble.struck == {("ann", 4, inf)}
     assert trouble.take(5) == (BOB,)
     assert topic.tidy()
 

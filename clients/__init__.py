@@ -1,0 +1,6 @@
+"""Clients of a channel within its process: what each is told comes into an inbox of its own."""
+
+from lightspeed.clients.client import Client
+from lightspeed.clients.inbox import Inbox, Lagged, Notice, Removed, TopicDown, TopicUp
+
+__all__ = ["Client", "Inbox", "Lagged", "Notice", "Removed", "TopicDown", "TopicUp"]

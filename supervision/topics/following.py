@@ -1,0 +1,85 @@
+"""The part of a topics' supervisor that knows which topics a client is in, as far as the follower of its outlet does."""
+
+from functools import partial
+from itertools import chain
+from typing import Any
+
+from lightspeed.actors.runtime import ReplyTo
+from lightspeed.actors.topics.mail import Collected, Delivery, Disconnection, Mail, Question
+from lightspeed.actors.topics.rules.events import Join, Leave, Rejoin
+from lightspeed.actors.topics.rules.topic import TopicState
+from lightspeed.supervision.latch import Census, Latch
+from lightspeed.supervision.topics.messages import AskTopicsOf, Follow
+from lightspeed.supervision.topics.outlet import Follower
+from lightspeed.supervision.topics.overload import SheddingRouter
+
+
+class FollowedRouter(SheddingRouter):
+    """For the supervisor's thread only."""
+
+    def _expect_join(self, mail: Mail | Disconnection) -> None:
+        """Let the follower know of a join that was accepted: a disconnect behind it leaves that topic too."""
+        if self._follower is not None and type(mail) is Delivery and isinstance(mail.request, (Join, Rejoin)):
+            self._follower.expect(mail.request.client_id, mail.request.topic, mail.seq)
+
+    def _follow(self, message: Follow) -> None:
+        """From here on the follower learns of everything; who is in the topics already, each topic tells it in its turn."""
+        self._follower = follower = message.follower
+        self._outlet.follow(follower)
+        self._is_plain = False
+        if message.client_id is None:
+            latch, names = Latch(_Complete(follower, message.reply)), set(self._topics)
+            for mail in (*self._behind, *chain.from_iterable(self._counted.values())):
+                self._expect_join(mail)
+        else:
+            assert message.reply is not None
+            latch, names = Latch(message.reply), self._topics_of(message.client_id)
+        for name in sorted(names):
+            self._ask(name, Question(partial(follower.adopt, name), latch.part()))
+        latch.close()
+
+    def _topics_of(self, client_id: str) -> set[str]:
+        """The topics that the client is in, is about to join, or comes back to; maybe others."""
+        assert self._follower is not None
+        names = self._follower.find_topics(client_id) if self._follower.is_complete else set(self._topics)
+        for name, topic in list(self._ledger.items()):
+            if topic.trouble is None or not topic.trouble.rejoins:
+                del self._ledger[name]
+            elif topic.trouble.has(client_id):
+                names.add(name)
+        return names
+
+    def _disconnect(self, mail: Disconnection) -> None:
+        """Have the client leave each topic."""
+        latch = None if mail.reply is None else Latch(mail.reply)
+        for seq, name in enumerate(mail.topics, mail.seq):
+            reply: Any = None if latch is None else latch.part()
+            if type(mail.reply) is Collected:
+                reply = Collected(reply, is_clients=mail.reply.is_clients)
+                mail.reply.parts.append(reply)
+            leave = Leave(mail.request.client_id, name, mail.request.now_ms)
+            self._route(Delivery(leave, reply, seq, is_quiet=True))
+        if latch is not None:
+            latch.close()
+
+    def _ask_topics_of(self, message: AskTopicsOf) -> None:
+        census = Census(message.reply)
+        for name in sorted(self._topics_of(message.client_id)):
+            self._ask(name, Question(partial(_has, message.client_id), census.part(name)))
+        census.close()
+
+
+class _Complete:
+    """Every topic has told the follower who is in it."""
+
+    def __init__(self, follower: Follower, reply: ReplyTo | None) -> None:
+        self._follower, self._reply = follower, reply
+
+    def set(self, value: Any = None) -> None:
+        self._follower.is_complete = True
+        if self._reply is not None:
+            self._reply.set(value)
+
+
+def _has(client_id: str, state: TopicState) -> bool:
+    return client_id in state.users

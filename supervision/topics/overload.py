@@ -1,0 +1,59 @@
+"""The part of a topics' supervisor that keeps their mailboxes within bounds: what finds no room, and who is told."""
+
+from lightspeed.actors.topics.mail import Delivery, Question
+from lightspeed.actors.topics.rules.outbound import System
+from lightspeed.supervision.latch import Told
+from lightspeed.supervision.topics.dead_letters import DeadLetter
+from lightspeed.supervision.topics.messages import Recovered
+from lightspeed.supervision.topics.router import BRING_MEMBERS, TopicRouter, nothing
+from lightspeed.supervision.topics.topic import Incarnation
+
+
+class SheddingRouter(TopicRouter):
+    """For the supervisor's thread only."""
+
+    def _sheds(self, one: Incarnation, mail: Delivery, waiting: int, size: int) -> bool:
+        """Whether the mailbox has no room for the event, and it was answered, or is a dead letter."""
+        name, event = one.cell.topic, mail.request
+        mailbox = self._mailbox(name)
+
+        def has_room() -> bool:
+            return waiting < mailbox.max_messages and size + mail.size <= mailbox.max_bytes
+
+        if has_room() or (mailbox.overflow == "wait" and mail.reply is not None):
+            return False
+        self._note_overload(one, name)
+        while one.cell.box is not None and (oldest := one.cell.box.drop_oldest()) is not None:
+            self._shed(oldest)
+            waiting, size = waiting - 1, size - oldest.size
+            one.sent_bytes -= oldest.size
+            if has_room():
+                return False
+        if type(event) in BRING_MEMBERS or mailbox.overflow not in ("drop_oldest", "drop_newest"):
+            self._answer(mail, "overloaded")
+        else:
+            self._shed(mail)
+        return True
+
+    def _shed(self, delivery: Delivery) -> None:
+        self._dead_letters.add(DeadLetter(delivery.request.topic, 0, "overloaded", delivery.request))
+        self._put_out(delivery.seq, delivery.request.topic, (), delivery.reply)
+
+    def _note_overload(self, one: Incarnation, name: str) -> None:
+        """Say that the topic sheds events, and again when it has caught up."""
+        self._dead_letters.shed += 1
+        if name not in self._overloaded:
+            self._overloaded.add(name)
+            self._emit_unasked(name, (System(f"topic_overloaded:{name}"),))
+            self._deliver(one, Question(nothing, Told(self._report, Recovered(name))))
+
+    def _on_recovered(self, message: Recovered) -> None:
+        """The topic has handled what it was sent when somebody asked. If half of its mailbox is full again, it still sheds."""
+        live, mailbox = self._live(message.topic), self._mailbox(message.topic)
+        if live is not None and not self._closing:
+            waiting, size = live.sent - live.cell.settled, live.sent_bytes - live.cell.settled_bytes
+            if waiting > mailbox.max_messages // 2 or size > mailbox.max_bytes // 2:
+                self._deliver(live, Question(nothing, Told(self._report, message)))
+                return
+        self._overloaded.discard(message.topic)
+        self._emit_unasked(message.topic, (System(f"topic_recovered:{message.topic}"),))
