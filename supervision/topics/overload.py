@@ -51,7 +51,7 @@ class SheddingRouter(TopicRouter):
         """The topic has handled what it was sent when somebody asked. If half of its mailbox is full again, it still sheds."""
         live, mailbox = self._live(message.topic), self._mailbox(message.topic)
         if live is not None and not self._closing:
-            waiting, size = live.sent - live.cell.settled, live.sent_bytes - live.cell.settled_bytes
+            waiting, size = self._waiting(live)
             if waiting > mailbox.max_messages // 2 or size > mailbox.max_bytes // 2:
                 self._deliver(live, Question(nothing, Told(self._report, message)))
                 return
