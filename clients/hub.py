@@ -13,7 +13,7 @@ from lightspeed.actors.topics.mail import Collected
 from lightspeed.actors.topics.rules.outbound import BroadcastMessage, PresenceDiff, PushMessage, Reply
 from lightspeed.actors.topics.rules.presence import Entry, Meta
 from lightspeed.actors.topics.rules.topic import Messages, TopicState
-from lightspeed.clients.inbox import InboxQueue
+from lightspeed.clients.inbox import InboxQueue, put_all
 
 _MANY = 8  # topics of a client, from which on they are a dict
 
@@ -164,8 +164,7 @@ class Hub:
             present = (members.get(one) for one in recipients)  # a client may be dropped meanwhile
             view.inboxes = tuple(client.inbox for client in present if client is not None)
             view.recipients = recipients
-        for inbox in view.inboxes:
-            inbox.put(message)
+        put_all(view.inboxes, message)
 
     def _push(self, message: PushMessage) -> None:
         client = self.clients.get(message.client_id)
@@ -207,8 +206,7 @@ class Hub:
                 client.exit(topic)
         if not view.members:
             del self._views[topic]
-        for client in tuple(view.members.values()):
-            client.inbox.put(message)
+        put_all([client.inbox for client in tuple(view.members.values())], message)
 
     def _enter(self, topic: str, meta: Meta, state: TopicState | None) -> None:
         client = self.clients.get(meta.client_id)
