@@ -100,6 +100,10 @@ class InboxQueue:
     def __len__(self) -> int:
         return len(self._items)
 
+    @property
+    def is_closed(self) -> bool:
+        return self._why_closed is not None
+
     def put(self, message: Outbound | Notice) -> None:
         with self._lock:
             items, options = self._items, self._options
