@@ -209,8 +209,8 @@ class Client:
 
 
 def _forgotten(session: Session) -> None:
-    """A client was garbage, and nobody closed it. This must not wait."""
-    if not session.is_closed:
+    """A client was garbage, and nobody closed it, nor its channel. This must not wait."""
+    if not (session.is_closed or session.inbox.is_closed):
         try:
             warn(f"unclosed client {session.client_id}: close() it, or use it in a with statement", ResourceWarning, stacklevel=2)
         finally:  # a warning may be an error

@@ -24,8 +24,8 @@ class Follows(Protocol):
     client_id: str
     inbox: InboxQueue
 
-    def enter(self, topic: str, online_at_ms: int) -> None:
-        """The client is a member of the topic, since this time."""
+    def enter(self, topic: str, online_at_ms: int, text: str) -> None:
+        """The client is a member of the topic, since this time and with this text."""
         ...
 
     def exit(self, topic: str) -> None:
@@ -219,7 +219,7 @@ class Hub:
         view.recipients = None
         if topic in self._down:
             self._down[topic].pop(meta.client_id, None)
-        client.enter(topic, meta.online_at_ms)
+        client.enter(topic, meta.online_at_ms, meta.meta)
 
     def gone(self, topic: str, members: Iterable[str], reason: str) -> None:
         with self._lock:

@@ -107,6 +107,10 @@ class InboxQueue:
     def __len__(self) -> int:
         return len(self.items)
 
+    @property
+    def is_closed(self) -> bool:
+        return self._why_closed is not None
+
     def put(self, message: Outbound | Notice) -> None:
         put_all((self,), message)
 
