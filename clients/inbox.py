@@ -78,6 +78,32 @@ Wait = Callable[[threading.Lock, float | None], bool]
 """How a reader waits for a lock to be released: True, or False after so many seconds."""
 
 
+class Look:
+    """Who looks at what is in an inbox, and waits for more: told of the next that comes, it takes no reader's turn."""
+
+    __slots__ = ("_inbox", "_lock")
+
+    def __init__(self, inbox: "InboxQueue") -> None:
+        self._inbox, self._lock = inbox, threading.Lock()
+        self._lock.acquire()
+
+    def wait(self, timeout_s: float | None) -> bool:
+        """Wait until something has come since; False: nothing has in time."""
+        return self._inbox._wait(self._lock, timeout_s)
+
+    def release(self) -> None:
+        """Called under the inbox's lock, in its turn among those who wait: the next one is told, too."""
+        self._lock.release()
+        if self._inbox._waiters:
+            self._inbox._waiters.popleft().release()
+
+    def give_up(self) -> None:
+        """Look no more."""
+        with self._inbox._lock:
+            if self in self._inbox._waiters:
+                self._inbox._waiters.remove(self)
+
+
 class InboxQueue:
     """The inbox itself.
 
@@ -92,7 +118,7 @@ class InboxQueue:
         self._lock = threading.Lock()
         self._items: deque[Any] = deque()
         self._bytes = 0
-        self._waiters: deque[threading.Lock] = deque()
+        self._waiters: deque[threading.Lock | Look] = deque()
         self._why_closed: str | None = None
         self.dropped = 0
         """How many messages found no room."""
@@ -113,6 +139,31 @@ class InboxQueue:
             is_slow = not self._make_room(message)
         if is_slow:
             self._on_slow()
+
+    @property
+    def why_closed(self) -> str | None:
+        """None: it is open."""
+        return self._why_closed
+
+    def look(self) -> tuple[list[Outbound | Notice], Look]:
+        """What is in it, in order, and stays in it; and how to wait for more. To be given up."""
+        look = Look(self)
+        with self._lock:
+            if self._why_closed is None:
+                self._waiters.append(look)
+            else:
+                look.release()  # nothing more comes
+            return [Lagged(item.count) if type(item) is _Gap else item for item in self._items], look
+
+    def take_out(self, message: Outbound | Notice) -> bool:
+        """Take this one out, wherever it stands; False: it is there no more."""
+        with self._lock:
+            for place, item in enumerate(self._items):
+                if item is message:
+                    del self._items[place]
+                    self._bytes -= 0 if self._options.max_bytes is None else _size_of(item)
+                    return True
+        return False
 
     def close(self, why: str) -> None:
         """Nothing more comes in; what is in it can be read."""
