@@ -44,6 +44,14 @@ class Follows(Protocol):
         """The topic's behaviour put the client out."""
         ...
 
+    def rest(self) -> None:
+        """The channel is closed: there is nothing to come back to."""
+        ...
+
+    def begin_end(self, why: str) -> bool:
+        """Nothing comes to it any more. False where that was so already."""
+        ...
+
 
 class _View:
     """What the clients in one topic see of it."""
@@ -262,4 +270,5 @@ class Hub:
 
     def close(self) -> None:
         for client in tuple(self.clients.values()):
+            client.rest()
             client.inbox.close("its channel was closed")

@@ -79,6 +79,32 @@ Wait = Callable[[threading.Lock, float | None], bool]
 """How a reader waits for a lock to be released: True, or False after so many seconds."""
 
 
+class Look:
+    """Who looks at what is in an inbox, and waits for more: told of the next that comes, it takes no reader's turn."""
+
+    __slots__ = ("_inbox", "_lock")
+
+    def __init__(self, inbox: "InboxQueue") -> None:
+        self._inbox, self._lock = inbox, threading.Lock()
+        self._lock.acquire()
+
+    def wait(self, timeout_s: float | None) -> bool:
+        """Wait until something has come since; False: nothing has in time."""
+        return self._inbox._wait(self._lock, timeout_s)
+
+    def release(self) -> None:
+        """Called under the inbox's lock, in its turn among those who wait: the next one is told, too."""
+        self._lock.release()
+        if self._inbox.waiters:
+            self._inbox.waiters.popleft().release()
+
+    def give_up(self) -> None:
+        """Look no more."""
+        with self._inbox._lock:
+            if self in self._inbox.waiters:
+                self._inbox.waiters.remove(self)
+
+
 class InboxQueue:
     """The inbox itself.
 
@@ -99,7 +125,7 @@ class InboxQueue:
         self.room = options.max_messages if options.max_bytes is None else 0
         """With fewer messages in it, one is appended without a further look."""
         self._bytes = 0
-        self.waiters: deque[threading.Lock] = deque()
+        self.waiters: deque[threading.Lock | Look] = deque()
         self._why_closed: str | None = None
         self.dropped = 0
         """How many messages found no room."""
@@ -126,6 +152,31 @@ class InboxQueue:
         with self._lock:
             if self.waiters:
                 self.waiters.popleft().release()
+
+    @property
+    def why_closed(self) -> str | None:
+        """None: it is open."""
+        return self._why_closed
+
+    def look(self) -> tuple[list[Outbound | Notice], Look]:
+        """What is in it, in order, and stays in it; and how to wait for more. To be given up."""
+        look = Look(self)
+        with self._lock:
+            if self._why_closed is None:
+                self.waiters.append(look)
+            else:
+                look.release()  # nothing more comes
+            return [Lagged(item.count) if type(item) is _Gap else item for item in list(self.items)], look
+
+    def take_out(self, message: Outbound | Notice) -> bool:
+        """Take this one out, wherever it stands; False: it is there no more."""
+        with self._lock:
+            for place, item in enumerate(list(self.items)):
+                if item is message:
+                    del self.items[place]
+                    self._bytes -= 0 if self._options.max_bytes is None else _size_of(item)
+                    return True
+        return False
 
     def close(self, why: str) -> None:
         """Nothing more comes in; what is in it can be read."""
