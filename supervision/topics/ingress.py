@@ -115,7 +115,14 @@ class Ingress:
                 self._put_bytes += size
         try:
             (supervisor.request if waits else supervisor.tell)(message)
-        except pykka.ActorDeadError:
+        except RecursionError:
+            raise  # the caller's own: it may have been told
+        except (RuntimeError, pykka.ActorDeadError) as error:  # it was not told, and so it does not wait
+            if type(message) is Delivery and message.size and not message.seq:
+                self._put -= 1
+                self._put_bytes -= message.size
+            if not isinstance(error, pykka.ActorDeadError):
+                raise
             self._shut = True
             raise ChannelClosed from None
 
