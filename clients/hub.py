@@ -91,6 +91,7 @@ class Hub:
         self._down: dict[str, dict[str, Follows]] = {}
         """Topics that ended, and the clients that were in them."""
         self._lock = threading.Lock()
+        self._dropped = 0
         # client -> its one topic, a tuple of a few, or a dict of many: a set for each client would cost 200 bytes.
         self._index: dict[str, str | tuple[str, ...] | dict[str, None]] = {}
         self._expected: dict[str, dict[str, int]] = {}  # client -> topic -> the number of the last join under way
@@ -253,10 +254,17 @@ class Hub:
         with view.lock:
             return dict(view.presence)
 
+    @property
+    def dropped(self) -> int:
+        """How many messages found no room in an inbox, of closed clients too. Amid the end of a client it may miss its own."""
+        return self._dropped + sum(client.inbox.dropped for client in tuple(self.clients.values()))
+
     def drop(self, client: Follows, topics: Iterable[str]) -> None:
         """The client is closed: nothing comes to it any more."""
         if self.clients.get(client.client_id) is client:
             del self.clients[client.client_id]
+        with self._lock:
+            self._dropped += client.inbox.dropped
         for topic in topics:
             view = self._views.get(topic)
             if view is not None and view.members.get(client.client_id) is client:

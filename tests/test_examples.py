@@ -169,3 +169,12 @@ def test_rooms_prints_refusals_answers_a_failure_and_who_is_there_after_it() -> 
     assert '"payload":"fire","recipients":["c1","c2"]' in done.stdout
     assert done.stdout.count('"event":"topic_crashed"') == 2
     assert '{"type":"system","label":"topic_restarted:reading:1"}' in done.stdout
+
+
+def test_the_table_of_metrics_has_a_row_each_second_and_ends_by_itself() -> None:
+    done = run("examples/metrics_table.py", "2")
+    assert (done.returncode, done.stderr) == (0, "")
+    heads, *rows = done.stdout.splitlines()
+    assert heads.split() == ["second", "accepted", "handled", "slowest", "ms", "shed", "failed", "restarted"]
+    assert [row.split()[0] for row in rows] == ["1", "2"]
+    assert all(int(row.split()[1]) > 0 < int(row.split()[2]) for row in rows)
