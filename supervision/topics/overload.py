@@ -1,6 +1,6 @@
 """The part of a topics' supervisor that keeps their mailboxes within bounds: what finds no room, and who is told."""
 
-from lightspeed.actors.topics.mail import Delivery, Question
+from lightspeed.actors.topics.mail import Collected, Delivery, Question
 from lightspeed.actors.topics.rules.outbound import System
 from lightspeed.supervision.latch import Told
 from lightspeed.supervision.topics.dead_letters import DeadLetter
@@ -37,6 +37,8 @@ class SheddingRouter(TopicRouter):
 
     def _shed(self, delivery: Delivery) -> None:
         self._dead_letters.add(DeadLetter(delivery.request.topic, 0, "overloaded", delivery.request))
+        if isinstance(delivery.reply, Collected):
+            delivery.reply.is_shed = True
         self._put_out(delivery.seq, delivery.request.topic, (), delivery.reply)
 
     def _note_overload(self, one: Incarnation, name: str) -> None:
