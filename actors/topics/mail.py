@@ -33,12 +33,14 @@ from lightspeed.actors.topics.rules.topic import Messages, TopicState
 class Collected:
     """Who waits for an event, and wants what was numbered with it: `messages`, there when the future is set."""
 
-    __slots__ = ("future", "is_clients", "messages", "parts")
+    __slots__ = ("future", "is_clients", "is_shed", "messages", "parts")
 
     def __init__(self, future: ReplyTo, *, is_clients: bool = False) -> None:
         self.future = future
         self.is_clients = is_clients
         """Whether a client waits, who finds its reply here and not in its inbox."""
+        self.is_shed = False
+        """Whether the event found no room in its topic's mailbox, and was not answered."""
         self.messages: Messages = ()
         self.parts: list[Collected] = []
         """Of a `Disconnect`: one for each topic, in the order of their numbers."""

@@ -73,7 +73,7 @@ class TopicTransitions(FollowedRouter):
             mail.seq, self._seq = self._seq + 1, self._seq + len(mail.topics)
         else:
             mail.seq = self._seq = self._seq + 1
-            self._expect_join(mail)
+        self._expect_change(mail)
         if self._behind:
             self._behind.append(mail)
         else:
