@@ -37,6 +37,7 @@ LightspeedError
 ├── SimulationMisused the caller's: what a simulation can't do
 ├── SimulationStuck   the world's: a simulation in which nothing can go on, or nothing comes to rest
 ├── InvariantBroken   the world's: something was not as it must be in a simulation
+├── ExpectationFailed the world's: a channel's client was not told what a test asserts, or was told what it refutes
 ├── TokenUsed         the world's: in a replay, what stands for something that could not go into the capsule
 ├── InjectedFault     nobody's fault: what a fault plan raises
 ├── TopicCrash        nobody's fault: what `Crash` raises inside each topic actor
@@ -189,6 +190,10 @@ class CapsuleRefused(LightspeedError):
     def __init__(self, source: str, reason: str) -> None:
         self.source, self.reason = source, reason
         super().__init__(f"{escaped(source, None)}: {escaped(reason, None)}")
+
+
+class ExpectationFailed(LightspeedError, AssertionError):
+    """A client's inbox, or the presence that it sees, is not as a test says: the text says what was wanted and what is there."""
 
 
 class TokenUsed(LightspeedError, RuntimeError):

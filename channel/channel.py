@@ -56,10 +56,9 @@ from lightspeed.clients.session import Session
 from lightspeed.faults import FaultPlan
 from lightspeed.faults.injector import Injector
 from lightspeed.faults.runtime import FaultyRuntime
+from lightspeed.metrics.snapshot import Readings
 from lightspeed.supervision import Tree
 from lightspeed.supervision.topics import (
-    DeadLetter,
-    DeadLetters,
     Ingress,
     Mailbox,
     Options,
@@ -90,12 +89,12 @@ _MAILS: dict[type, Any] = {Crash: Order, Restart: Order, Disconnect: Disconnecti
 _GRACE_S = 1.0
 
 
-class Channel:
+class Channel(Readings):
     """Topics, pubsub and presence, every topic an actor of its own under one supervisor actor.
 
     Any thread may call any of it. What waits takes at most `timeout_s` and then raises `ChannelTimeout`; inside an actor or a
-    sink of a channel it raises `InsideActor`. Once closed, everything but `flush_outbox`, `close` and the
-    dead letters raises `ChannelClosed`.
+    sink of a channel it raises `InsideActor`. Once closed, everything but `flush_outbox`, `close`, `metrics` and
+    the dead letters raises `ChannelClosed`.
 
     Args:
         adapter: what `adapter_label` says. Default: a single node.
@@ -182,7 +181,7 @@ class Channel:
         self._outbox = Outbox(most_outbox)
         if outbox is False:
             self._outbox.keep_nothing()
-        self._dead_letters = DeadLetters()
+        self._begin_readings(runtimes)
         outlet: Outbox | SinkQueues = self._outbox
         if on_outbound is not None:
             outlet = SinkQueues(on_outbound, self._runtime, self._dead_letters)
@@ -193,7 +192,8 @@ class Channel:
         self._done = self._runtime.future()
         try:
             self._supervisor = self._runtime.start(
-                TopicSupervisor, self._runtime, outlet, self._ingress, options, self._dead_letters, self._done
+                TopicSupervisor,
+                *(self._runtime, outlet, self._ingress, options, self._dead_letters, self._done, self._counts),
             )
         except BaseException:
             outlet.close()
@@ -429,26 +429,6 @@ class Channel:
         phase, topics = self._ask("tree", AskTree)
         children = tuple(topics[topic] for topic in sorted(topics))
         return Tree(self._adapter.label, "supervisor", phase, children=children)
-
-    def dead_letters(self) -> tuple[DeadLetter, ...]:
-        """The last 1,000 of what was accepted or given out and reached nobody, the oldest first. Never waits.
-
-        They are fewer where their texts would have more than 10 MB together.
-        """
-        self._ingress.check_process()
-        return self._dead_letters.read()
-
-    @property
-    def dead_letter_count(self) -> int:
-        """How many dead letters there were in all. Never waits."""
-        self._ingress.check_process()
-        return self._dead_letters.count
-
-    @property
-    def abandoned_count(self) -> int:
-        """How many topic actors were given up since they did not come back in time. Never waits."""
-        self._ingress.check_process()
-        return self._dead_letters.abandoned
 
     @property
     def faults(self) -> Injector | None:

@@ -1,4 +1,4 @@
-"""The plugin of pytest: the fixture `lightspeed_simulation`, its options and its marker.
+"""The plugin of pytest: the fixture `lightspeed_simulation`, its options and its marker; and `lightspeed_asserts`.
 
 Every run of pytest in the environment loads it, so all that it brings has a name of its own, and but for what checks its
 options nothing of ours is imported before a test asks for a simulation.
@@ -8,6 +8,7 @@ import argparse
 import re
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -114,6 +115,14 @@ def _simulate(request: pytest.FixtureRequest) -> Iterator["Simulation"]:
 
 
 lightspeed_simulation = pytest.fixture(_simulate, name=_NAME)
+
+
+@pytest.fixture
+def lightspeed_asserts() -> ModuleType:
+    """The asserts and refutes of `lightspeed.testing` about what channels' clients are told: `lightspeed_asserts.assert_push`."""
+    from lightspeed.testing import asserts
+
+    return asserts
 
 
 @pytest.hookimpl(wrapper=True)

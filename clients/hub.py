@@ -13,7 +13,7 @@ from lightspeed.actors.topics.mail import Collected
 from lightspeed.actors.topics.rules.outbound import BroadcastMessage, PresenceDiff, PushMessage, Reply
 from lightspeed.actors.topics.rules.presence import Entry, Meta
 from lightspeed.actors.topics.rules.topic import Messages, TopicState
-from lightspeed.clients.inbox import InboxQueue
+from lightspeed.clients.inbox import InboxQueue, put_all
 
 _MANY = 8  # topics of a client, from which on they are a dict
 
@@ -42,6 +42,14 @@ class Follows(Protocol):
 
     def is_out(self, topic: str, reason: str) -> None:
         """The topic's behaviour put the client out."""
+        ...
+
+    def rest(self) -> None:
+        """The channel is closed: there is nothing to come back to."""
+        ...
+
+    def begin_end(self, why: str) -> bool:
+        """Nothing comes to it any more. False where that was so already."""
         ...
 
 
@@ -83,6 +91,7 @@ class Hub:
         self._down: dict[str, dict[str, Follows]] = {}
         """Topics that ended, and the clients that were in them."""
         self._lock = threading.Lock()
+        self._dropped = 0
         # client -> its one topic, a tuple of a few, or a dict of many: a set for each client would cost 200 bytes.
         self._index: dict[str, str | tuple[str, ...] | dict[str, None]] = {}
         self._expected: dict[str, dict[str, int]] = {}  # client -> topic -> the number of the last join under way
@@ -164,8 +173,7 @@ class Hub:
             present = (members.get(one) for one in recipients)  # a client may be dropped meanwhile
             view.inboxes = tuple(client.inbox for client in present if client is not None)
             view.recipients = recipients
-        for inbox in view.inboxes:
-            inbox.put(message)
+        put_all(view.inboxes, message)
 
     def _push(self, message: PushMessage) -> None:
         client = self.clients.get(message.client_id)
@@ -207,8 +215,7 @@ class Hub:
                 client.exit(topic)
         if not view.members:
             del self._views[topic]
-        for client in tuple(view.members.values()):
-            client.inbox.put(message)
+        put_all([client.inbox for client in tuple(view.members.values())], message)
 
     def _enter(self, topic: str, meta: Meta, state: TopicState | None) -> None:
         client = self.clients.get(meta.client_id)
@@ -247,10 +254,17 @@ class Hub:
         with view.lock:
             return dict(view.presence)
 
+    @property
+    def dropped(self) -> int:
+        """How many messages found no room in an inbox, of closed clients too. Amid the end of a client it may miss its own."""
+        return self._dropped + sum(client.inbox.dropped for client in tuple(self.clients.values()))
+
     def drop(self, client: Follows, topics: Iterable[str]) -> None:
         """The client is closed: nothing comes to it any more."""
         if self.clients.get(client.client_id) is client:
             del self.clients[client.client_id]
+        with self._lock:
+            self._dropped += client.inbox.dropped
         for topic in topics:
             view = self._views.get(topic)
             if view is not None and view.members.get(client.client_id) is client:
@@ -264,4 +278,5 @@ class Hub:
 
     def close(self) -> None:
         for client in tuple(self.clients.values()):
+            client.rest()
             client.inbox.close("its channel was closed")

@@ -131,6 +131,12 @@ class Session:
             self._backoffs.pop(topic, None)
             self._texts.pop(topic, None)
 
+    def rest(self) -> None:
+        with self._lock:
+            self._auto_rejoin = False
+            for topic in tuple(self._returns):
+                self._call_off(topic)
+
     def _call_off(self, topic: str) -> None:
         timer = self._returns.pop(topic, None)
         if timer is not None:

@@ -1,5 +1,15 @@
 """Breaking it on purpose: simulation, search, replay and shrinking."""
 
+from lightspeed.testing.asserts import (
+    assert_broadcast,
+    assert_presence,
+    assert_push,
+    assert_reply,
+    refute_broadcast,
+    refute_presence,
+    refute_push,
+    refute_reply,
+)
 from lightspeed.testing.case import Case, Outcome, Play, play
 from lightspeed.testing.client import Client
 from lightspeed.testing.observer import Observer
@@ -35,9 +45,17 @@ __all__ = [
     "Simulation",
     "Trace",
     "TreeAct",
+    "assert_broadcast",
+    "assert_presence",
+    "assert_push",
+    "assert_reply",
     "every_schedule",
     "play",
     "pytest_file",
+    "refute_broadcast",
+    "refute_presence",
+    "refute_push",
+    "refute_reply",
     "replay",
     "search",
     "search_drawn",

@@ -8,10 +8,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lightspeed.actors.checks import check_call, is_put_off
-from lightspeed.actors.errors import InvalidOption, InvariantBroken
+from lightspeed.actors.errors import ExpectationFailed, InvalidOption, InvariantBroken
 from lightspeed.actors.failures import text_of
 from lightspeed.actors.text import escaped
 from lightspeed.channel import FaultPlan
+from lightspeed.testing.asserts import __name__ as of_asserts
 from lightspeed.testing.scenario import Scenario
 from lightspeed.testing.schedulers import Chosen
 from lightspeed.testing.simulation import Simulation
@@ -90,9 +91,13 @@ class Outcome(Struct, frozen=True):
     @property
     def _raised_at(self) -> TracebackType | None:
         place = None if self.error is None else self.error.__traceback__
-        while place is not None and place.tb_next is not None:
+        while place is not None and place.tb_next is not None and not self._is_of_asserts(place.tb_next):
             place = place.tb_next
         return place
+
+    def _is_of_asserts(self, place: TracebackType) -> bool:
+        """Whether it is where an assert of ours failed: which one it was, the play's own line says."""
+        return isinstance(self.error, ExpectationFailed) and place.tb_frame.f_globals.get("__name__") == of_asserts
 
     @property
     def exact(self) -> Case:

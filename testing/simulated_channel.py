@@ -4,12 +4,14 @@ from typing import TYPE_CHECKING, Any
 
 from lightspeed.actors.runtime import ReplyTo
 from lightspeed.actors.topics.mail import Outlet, TopicCell
+from lightspeed.actors.topics.rules.events import Disconnect
 from lightspeed.actors.topics.rules.outbound import BroadcastMessage, Outbound, PushMessage, unread
 from lightspeed.actors.topics.rules.outbound import Reply as ReplyMessage
 from lightspeed.actors.topics.rules.presence import ids_in
 from lightspeed.actors.topics.rules.topic import Messages, TopicState
 from lightspeed.channel import Channel, Event
 from lightspeed.channel.options import Adapter
+from lightspeed.clients import Client as RealClient
 from lightspeed.testing.trace import Trace, printable
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ class SimulatedChannel(Channel):
 
     def __init__(self, simulation: "Simulation", gives: "Gives", adapter: Adapter | None, **options: Any) -> None:
         self.simulation, self.gives = simulation, gives
+        self._kept: list[RealClient] = []
         super().__init__(adapter, **options)
 
     # Orders and events: what is told outside of a `Client` is counted too, and may be skipped.
@@ -37,6 +40,28 @@ class SimulatedChannel(Channel):
     def tell(self, event: Event) -> None:
         if not self.simulation.skips():
             super().tell(event)
+
+    def _call(self, event: Event, timeout_s: float | None, *, is_clients: bool) -> Messages:
+        """A `call`, or a verb of a client; its end is none of the play's events."""
+        is_end = is_clients and type(event) is Disconnect
+        return () if not is_end and self.simulation.skips() else super()._call(event, timeout_s, is_clients=is_clients)
+
+    def client(self, client_id: str, user_id: str, **options: Any) -> RealClient:
+        """One that is kept to the simulation's end: when it would be garbage hangs on more than the seed."""
+        client = super().client(client_id, user_id, **options)
+        self._kept.append(client)
+        return client
+
+    @property
+    def keeps_outbox(self) -> bool:
+        """Whether there is anything to flush: a channel with clients keeps nothing."""
+        return self._outbox.keeps
+
+    def let_go_of_clients(self) -> None:
+        """The simulation is over: nobody warns of clients that were not closed."""
+        for client in () if self._hub is None else tuple(self._hub.clients.values()):
+            client.begin_end("its simulation is over")
+        self._kept.clear()
 
 
 class Gives:

@@ -323,7 +323,8 @@ class Simulation:
                 for observer in self._observers:
                     observer.closing(channel)
                 channel.close()
-                channel.flush_outbox()
+                if channel.keeps_outbox:
+                    channel.flush_outbox()
                 for observer in self._observers:
                     observer.closed(channel)
             for ref in reversed(self._refs):
@@ -350,6 +351,7 @@ class Simulation:
         """Nothing is left that would warn or run, whatever has become of it."""
         for channel in self._channels:
             channel._finalizer.detach()
+            channel.let_go_of_clients()
             channel.gives.let_go()
         self.pool.close()
         for ref in pykka.ActorRegistry.get_all():

@@ -243,3 +243,12 @@ def test_without_flask_its_example_says_what_it_needs() -> None:
     assert (done.returncode, done.stdout) == (1, "")
     assert "pip install '.[demo]'" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_table_of_metrics_has_a_row_each_second_and_ends_by_itself() -> None:
+    done = run("examples/metrics_table.py", "2")
+    assert (done.returncode, done.stderr) == (0, "")
+    heads, *rows = done.stdout.splitlines()
+    assert heads.split() == ["second", "accepted", "handled", "slowest", "ms", "shed", "failed", "restarted"]
+    assert [row.split()[0] for row in rows] == ["1", "2"]
+    assert all(int(row.split()[1]) > 0 < int(row.split()[2]) for row in rows)

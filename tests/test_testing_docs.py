@@ -23,6 +23,8 @@ from lightspeed.testing.scenario import ScenarioOptions
 from lightspeed.testing.scenario_tree import BRANCH, ScenarioChild, ScenarioTree, TreeAct, What
 from lightspeed.testing.workers import WORKERS
 
+pytest_plugins = ["pytester"]
+
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
 PROGRAMS = re.findall(r"```python\n(.*?)```", PAGE, re.S)
@@ -41,17 +43,28 @@ def test_the_program_runs_and_prints_what_it_says():
     assert [done.stdout] == PRINTED
 
 
+@pytest.mark.parametrize("right", ["right", "wrong"])
+def test_the_test_of_a_quiz_passes_and_fails_where_the_quiz_is_wrong(pytester, right):
+    pytester.makepyfile(PROGRAMS[1].replace('"right" if', f'"{right}" if'))
+    result = pytester.runpytest("--lightspeed-seeds=3")
+    if right == "right":
+        result.assert_outcomes(passed=3)
+    else:
+        result.assert_outcomes(failed=3)
+        result.stdout.fnmatch_lines(["E*tab 1 was to be given a push with event 'result', payload 'right' within 1 s*"])
+
+
 @pytest.mark.slow
 def test_the_machine_finds_nothing():
     module = {"__name__": "rooms"}
-    exec(PROGRAMS[1], module)
+    exec(PROGRAMS[2], module)
     quick = settings(max_examples=10, database=None, suppress_health_check=list(HealthCheck))
     run_state_machine_as_test(module["Rooms"], settings=quick)
     assert issubclass(module["TestRooms"], unittest.TestCase)
 
 
 def test_there_is_no_program_that_is_not_run():
-    assert len(PROGRAMS) == 2
+    assert len(PROGRAMS) == 3
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,7 @@ from lightspeed.actors.topics.rules.events import Join, Publish, Rejoin, Send, T
 from lightspeed.actors.topics.rules.life import ChannelLife
 from lightspeed.actors.topics.rules.topic import Messages, TopicState, refused
 from lightspeed.supervision.latch import Census, Latch
+from lightspeed.supervision.topics.counts import Counts
 from lightspeed.supervision.topics.dead_letters import DeadLetter, DeadLetters
 from lightspeed.supervision.topics.histories import Histories
 from lightspeed.supervision.topics.ingress import Ingress
@@ -64,6 +65,7 @@ class TopicRouter(_Role):
         options: Options,
         dead_letters: DeadLetters,
         done: ReplyTo,
+        counts: Counts,
     ) -> None:
         super().__init__()
         self._runtime, self._outlet, self._ingress, self._options = runtime, outlet, ingress, options
@@ -101,6 +103,9 @@ class TopicRouter(_Role):
         boxes = [DEFAULT_MAILBOX, *options.mailboxes.values()]
         self._few, self._small = min(box.max_messages for box in boxes), min(box.max_bytes for box in boxes)
         """A topic for which less waits is within its bounds, whichever these are."""
+        self._counts = counts
+        counts.topics, counts.overloaded, counts.life = self._topics, self._overloaded, self._life
+        counts.last_number = lambda: self._seq
         self._closing = False
         self._is_plain = True
         """Neither crashed nor closing, nothing waits, and nobody follows: then an event goes straight to its topic."""
@@ -120,7 +125,7 @@ class TopicRouter(_Role):
         delivery.seq = self._seq = self._seq + 1
         if not self._seq & 1023:  # what is handled here passes by its `put`
             self._outlet.trim()
-        return None if live.ref.handle_inline(delivery) else DECLINED
+        return None if live.ref.handle_inline(delivery) else self._decline()
 
     def _begin_inline(self, delivery: Delivery) -> object:
         """Nothing is known of the topic. If it gets an actor, it keeps it only with a member."""
@@ -135,10 +140,15 @@ class TopicRouter(_Role):
         delivery.seq = self._seq = self._seq + 1
         topics[name] = topic
         try:
-            return None if live.ref.handle_inline(delivery) else DECLINED
+            return None if live.ref.handle_inline(delivery) else self._decline()
         finally:
             if not live.cell.members:
                 del topics[name]
+
+    def _decline(self) -> object:
+        """The event comes again, and has another number then."""
+        self._counts.unasked += 1
+        return DECLINED
 
     def _make_inline(self, name: str) -> Incarnation | None:
         """An incarnation, with its actor, in nobody's table yet; None where it is not for a caller's thread.
@@ -204,6 +214,7 @@ class TopicRouter(_Role):
 
     def _next_number(self) -> int:
         """For what arises by itself: it is numbered when the supervisor learns of it."""
+        self._counts.unasked += 1
         self._seq += 1
         return self._seq
 
@@ -249,30 +260,32 @@ class TopicRouter(_Role):
     def _deliver(self, one: Incarnation, mail: Mail) -> None:
         """Have it handled in its turn; where the actor can't be started, answer it."""
         if type(mail) is Delivery and mail.size:
-            waiting, size = one.sent - one.cell.settled, one.sent_bytes - one.cell.settled_bytes
+            waiting, size = self._waiting(one)
             if (waiting >= self._few or size + mail.size > self._small) and self._sheds(one, mail, waiting, size):
                 return
             one.sent_bytes += mail.size
-        one.sent += 1
         ref = one.ref
+        if ref is None and type(mail) is Delivery and not mail.is_quiet and self._has_enough(one):
+            one.sent_bytes -= mail.size
+            self._answer(mail, "unavailable")
+            return
+        if one.cell.box is not None and type(mail) is Delivery:
+            if not one.cell.box.put(mail):
+                return  # in the inbox stands what stood for one that was dropped
+            mail = Taken()
+        one.sent += 1
         if ref is None:
-            if type(mail) is Delivery and not mail.is_quiet and self._has_enough(one):
-                one.sent -= 1
-                one.sent_bytes -= mail.size
-                self._answer(mail, "unavailable")
-                return
-            one.keep(self._put_into_box(one, mail))
+            one.keep(mail)
             self._touched[one] = None
             self._start(one)
         elif not (one.runs_inline and ref.tell_inline(mail)):
-            self._tell(one, ref, self._put_into_box(one, mail))
+            self._tell(one, ref, mail)
 
-    def _put_into_box(self, one: Incarnation, mail: Mail) -> Mail:
-        """What is put into its actor's inbox, where it has a box of its own for deliveries."""
-        if one.cell.box is None or type(mail) is not Delivery:
-            return mail
-        one.cell.box.put(mail)
-        return Taken()
+    def _waiting(self, one: Incarnation) -> tuple[int, int]:
+        """How many messages wait for it, what it is at work on among them, and what they count in bytes."""
+        cell = one.cell
+        waiting = one.sent - cell.settled if cell.box is None else len(cell.box) + (cell in cell.in_flight)
+        return waiting, one.sent_bytes - cell.settled_bytes
 
     def _mailbox(self, name: str) -> Mailbox:
         return DEFAULT_MAILBOX if self._mailboxes is None else self._mailboxes.find(name) or DEFAULT_MAILBOX
@@ -389,7 +402,8 @@ class TopicRouter(_Role):
         left += one.waiting
         one.waiting = NONE
         box = one.cell.box
-        return [box.take() if box is not None and type(mail) is Taken else mail for mail in left if type(mail) in _MAIL]
+        opened = (box.take() if box is not None and type(mail) is Taken else mail for mail in left if type(mail) in _MAIL)
+        return [mail for mail in opened if mail is not None]
 
     def _make_way(self, one: Incarnation) -> None:
         """Go on after an end: what waited for it is given out, who comes next in the topic starts, and who waited is told."""

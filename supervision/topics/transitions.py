@@ -69,6 +69,7 @@ class TopicTransitions(FollowedRouter):
             return DECLINED  # told in a caller's thread, past the ingress, which is shut
         if isinstance(mail, Disconnection):
             mail.topics = tuple(sorted(self._topics_of(mail.request.client_id)))
+            self._counts.unasked += len(mail.topics) - 1
             mail.seq, self._seq = self._seq + 1, self._seq + len(mail.topics)
         else:
             mail.seq = self._seq = self._seq + 1
@@ -179,6 +180,7 @@ class TopicTransitions(FollowedRouter):
 
     def _crash_one(self, one: Incarnation, order: Order, event: Crash, latch: Latch | None) -> None:
         name, seq = one.cell.topic, order.seq
+        self._counts.crashes += 1
         log("info", "topic {} crashed: {}", name, event.reason, topic=name, incarnation=one.cell.incarnation)
         self._life.down[name] = "crashed"
         self._note_death(name, event.reason)
@@ -195,6 +197,7 @@ class TopicTransitions(FollowedRouter):
             self._watch([one])
 
     def _crash_all(self, seq: int, event: Crash, latch: Latch | None) -> None:
+        self._counts.crashes += 1
         log("info", "channel crashed: {}; topic actors: {}", event.reason, sum(1 for _one in self._each_live()))
         for window in self._windows:
             self._alarms.call_off(window)
@@ -396,6 +399,7 @@ class TopicTransitions(FollowedRouter):
 
     def _replace(self, cell: TopicCell, left: deque[Mail]) -> None:
         """Go on after a topic's actor that was stopped from outside."""
+        self._counts.failures += 1
         log("error", "topic {} ended unasked", cell.topic, topic=cell.topic, incarnation=cell.incarnation)
         if self._topics[cell.topic].rejoins:
             self._start_again([cell.topic])
@@ -404,6 +408,7 @@ class TopicTransitions(FollowedRouter):
     def _heal(self, cell: TopicCell, failure: TopicFailure, left: deque[Mail]) -> None:
         """A topic's code raised: its members are told, and it comes up again, unless it did so too often."""
         name = cell.topic
+        self._counts.failures += 1
         verdict = self._histories.judge(name, self._runtime.monotonic_s())
         reason = failure.text
         log(
@@ -433,6 +438,7 @@ class TopicTransitions(FollowedRouter):
 
     def _give_up(self, name: str, left: deque[Mail]) -> None:
         self._life.down[name] = "given_up"
+        self._counts.given_up += 1
         self._emit_unasked(name, (System(f"topic_given_up:{name}"),))
         for mail in in_turn(left):
             self._answer(mail, "topic_crashed")
@@ -469,6 +475,7 @@ class TopicTransitions(FollowedRouter):
     def _start_again(self, names: Iterable[str]) -> None:
         """A new actor for each. It gets its members back, or stops if nobody rejoins."""
         started = tuple(self._add(name, restores=True) for name in names)
+        self._counts.restarts += len(started)
         for one in started:
             self._start(one)
         self._open_window(started)
@@ -483,6 +490,7 @@ class TopicTransitions(FollowedRouter):
     def _come_up(self, one: Incarnation) -> None:
         if self._live(one.cell.topic) is not one or one.phase is not Phase.BACKOFF:
             return
+        self._counts.restarts += 1
         is_awaited = any(type(mail) is Delivery and type(mail.request) in BRING_MEMBERS for mail in one.waiting)
         one.phase = Phase.RUNNING if is_awaited else Phase.AWAITS_REJOIN
         self._emit_unasked(one.cell.topic, (System(f"topic_restarted:{one.cell.topic}"),))

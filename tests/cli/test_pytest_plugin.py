@@ -542,3 +542,26 @@ def test_a_failure_is_printed_once_without_our_code_and_without_what_failed_in_t
     assert [out.count(text) for text in ("Error: something else", "Broken: it comes: ", "Broken: it is: ")] == [1, 1, 1]
     result.stdout.fnmatch_lines(["E *assert Outcome(seed 0: ZeroDivisionError in <lambda>) is None"])
     assert len(out.splitlines()) < 100
+
+
+def test_the_asserts_are_a_fixture_too_and_a_failure_shows_the_line_of_the_test_and_none_of_ours(pytester):
+    pytester.makepyfile("""
+        def test_room(lightspeed_simulation, lightspeed_asserts):
+            client = lightspeed_simulation.channel().client("a", "ann")
+            client.join("x")
+            lightspeed_asserts.assert_presence(client, "x", {"ann": 1})
+            lightspeed_asserts.refute_push(client, within_s=3600)
+            lightspeed_asserts.assert_push(client, event="never")
+    """)
+    result = pytester.runpytest()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            '>*lightspeed_asserts.assert_push(client, event="never")',
+            "E*ExpectationFailed: a was to be given a push with event 'never' within 1 s, and was not; in its inbox are*",
+            "E*PresenceDiff(topic='x',*",
+            "*test_the_asserts_are_a_fixture*.py:6: ExpectationFailed",
+            "seed 0, * steps, 3601 s of virtual time",
+        ]
+    )
+    result.stdout.no_fnmatch_line("*asserts.py:*")

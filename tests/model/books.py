@@ -1,7 +1,7 @@
 """What a channel has given out, held against what was flushed, or what its sink was given. Pure."""
 
 from collections import defaultdict, deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from operator import itemgetter
 
 from lightspeed.actors.topics.rules.outbound import Outbound, System
@@ -13,6 +13,8 @@ class Books:
     def __init__(self) -> None:
         self._pending: list[tuple[int, tuple[Outbound, ...]]] = []  # given out, and not flushed
         self._last_seq = 0  # of those that were flushed
+        self.keeps: Callable[[], bool] = lambda: True
+        """Whether the channel's outbox keeps anything."""
 
     def give(self, seq: int, messages: tuple[Outbound, ...]) -> None:
         """These were given out under this number."""
@@ -24,6 +26,8 @@ class Books:
 
         What is wrong with them; None: nothing.
         """
+        if not self.keeps():
+            return f"{messages} were flushed, and nothing is kept" if messages else None
         self._pending.sort(key=itemgetter(0))
         left, flushed = deque(messages), 0
         for seq, given in self._pending:
@@ -40,7 +44,9 @@ class Books:
 
     def lost(self) -> str | None:
         """What was given out, and never flushed; None: nothing."""
-        return f"never flushed: {[message for _seq, given in self._pending for message in given]}" if self._pending else None
+        if not (self._pending and self.keeps()):
+            return None
+        return f"never flushed: {[message for _seq, given in self._pending for message in given]}"
 
 
 class SinkBooks:

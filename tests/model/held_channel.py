@@ -89,6 +89,7 @@ class HeldChannel(SimulatedChannel):
     def __init__(self, *args: Any, on_outbound: Any = None, **options: Any) -> None:
         self._answered: Callable[[Any], object] | None = None  # told when what is asked next is answered
         super().__init__(*args, on_outbound=None if on_outbound is None else self._seen(on_outbound), **options)
+        self.witness.books.keeps = lambda: self.keeps_outbox
         if self.faults is not None:
             self.faults.on_fire = self.witness.fired
 
@@ -128,14 +129,19 @@ class HeldChannel(SimulatedChannel):
             self._answered = read.answer
             return super()._ask(call, message)
 
-    def _await(self, call: str, reply: Any) -> Any:
+    def _call(self, event: Event, timeout_s: float | None, *, is_clients: bool) -> Any:
+        """As `handle`, for a verb of a client too."""
+        self._answered = lambda _value: check_effect(self.witness, event)
+        return super()._call(event, timeout_s, is_clients=is_clients)
+
+    def _await(self, call: str, reply: Any, timeout_s: float | None = None) -> Any:
         reply.seen, self._answered = self._answered, None
         try:
-            return super()._await(call, reply)
+            return super()._await(call, reply, timeout_s)
         except ChannelTimeout:
             reply.seen = None  # what comes later is for nobody
             if not self.witness.may_keep_waiting:
-                rule = "supervisor" if self.witness.has_failed else "handle" if call == "handle" else "reads"
+                rule = "supervisor" if self.witness.has_failed else "handle" if call in ("handle", "call") else "reads"
                 self.witness.break_rule(rule, f"{call} was not answered in time")
             raise
 

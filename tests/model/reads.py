@@ -67,7 +67,7 @@ class Reading:
 
     def _concerns(self, topic: str | None) -> bool:
         """What has no answer yet, of this topic or of all."""
-        if self._what == "tree" or (self._what == "crashed" and topic is not None):
+        if self._what in _OF_SOME or (self._what == "crashed" and topic is not None):
             return False
         if self._topic not in (None, topic) and topic is not None:
             return False
@@ -77,7 +77,7 @@ class Reading:
 
     def _wrong(self, value: Any) -> str | None:
         witness, topic = self._witness, self._topic
-        if self._what in ("flush_outbox", "tree"):
+        if self._what == "flush_outbox" or self._what in _OF_SOME:
             return None  # that it is answered is all
         if self._what in _OF_ALL:
             return self.census.wrong(value)
@@ -127,3 +127,4 @@ def check_effect(witness: "Witness", event: Any) -> None:
 
 
 _OF_ALL = frozenset(("topics", "membership_count"))
+_OF_SOME = frozenset(("client", "topics_of", "tree"))  # they wait for no topic, or for those that a client is in
