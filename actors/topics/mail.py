@@ -55,6 +55,18 @@ def collect(reply: ReplyTo | None, messages: Messages) -> None:
         reply.messages += messages
 
 
+class _Nobody:
+    def set(self, _value: Any = None) -> None: ...
+
+
+_of_a_client = Collected(_Nobody(), is_clients=True)
+
+
+def told_later(reply: ReplyTo | None) -> ReplyTo | None:
+    """What stands for a reply that is told later, where an event's messages go: whether a client waits is known there."""
+    return _of_a_client if isinstance(reply, Collected) and reply.is_clients else None
+
+
 class Delivery(Struct, gc=False):
     """A topic's event, for a supervisor to route and a topic to handle."""
 

@@ -40,11 +40,10 @@ from lightspeed.supervision.topics.counts import Counts
 from lightspeed.supervision.topics.dead_letters import DeadLetter, DeadLetters
 from lightspeed.supervision.topics.histories import Histories
 from lightspeed.supervision.topics.ingress import Ingress
-from lightspeed.supervision.topics.messages import AskCensus, AskCrashed, AskTopic, AskTree, Flush
+from lightspeed.supervision.topics.messages import AskCensus, AskCrashed, AskTopic, Flush
 from lightspeed.supervision.topics.options import DEFAULT_MAILBOX, Mailbox, Options
 from lightspeed.supervision.topics.outlet import Follower, Outbox, SinkQueues
 from lightspeed.supervision.topics.topic import NONE, Incarnation, Leaving, Phase, Restore, Topic
-from lightspeed.supervision.tree import Tree, TreePhase
 
 if TYPE_CHECKING:
     _Role = pykka.Actor
@@ -576,22 +575,6 @@ class TopicRouter(_Role):
             else:
                 self._deliver(live, Question(len, census.part(topic.name)))
         census.close()
-
-    def _ask_tree(self, message: AskTree) -> None:
-        """A topic stands as what it is furthest on its way to: what takes its events hides what is ending or has ended."""
-        crashed = self._life.crashed
-        trees = {name: self._tree(name, "down") for name, topic in self._topics.items() if crashed and topic.is_missed}
-        trees |= {name: self._tree(name, why) for name, why in self._life.down.items()}
-        trees |= {name: self._tree(name, "stopping", topic.leaving) for name, topic in self._leaving.items()}
-        for topic, live in self._each_live():
-            phase: TreePhase = "restarting" if live.phase is Phase.BACKOFF else "starting" if live.ref is None else "running"
-            trees[topic.name] = self._tree(topic.name, phase, live, topic.count())
-        message.reply.set(("crashed" if crashed else "running", trees))
-
-    def _tree(self, name: str, phase: TreePhase, of: Incarnation | None = None, members: int = 0) -> Tree:
-        is_at_work = (of is not None and of.cell in self._in_flight) or self._outlet.is_at_work(name)
-        incarnation = None if of is None else of.cell.incarnation
-        return Tree(name, "topic", phase, incarnation, members, is_at_work, self._histories.restarts(name))
 
 
 BRING_MEMBERS = frozenset((Join, Rejoin))

@@ -109,6 +109,7 @@ def test_verbs_give_the_replys_payload(channel):
         assert client.broadcast("t", "p") is None
         assert client.push("t", "e", "p") is None
         assert client.leave("t") == "left"
+        assert kinds(client) == [PresenceDiff, PresenceDiff, BroadcastMessage, PushMessage]
 
 
 def test_a_behaviours_words_are_the_verbs(runtime):
@@ -195,6 +196,7 @@ def blocked(runtime):
 
     def make(**mailbox):
         channel = Channel(behaviours={"*": Slow}, mailboxes=Mailbox(**mailbox))
+        make.go_on = go_on.set
         client = channel.client("a", "u")
         made.append((channel, client))
         client.join("t")
@@ -246,6 +248,33 @@ def test_a_verb_raises_what_handle_does(runtime):
         go_on.set()
         channel.subscribers("t")
         client.close()
+
+
+def test_whoever_takes_an_id_over_hears_nothing_of_the_farewell_before(blocked, monkeypatch):
+    channel, client = blocked()
+    ask = channel._ask
+    client._session.leave_all("it was too slow")
+
+    def registered(*args):
+        blocked.go_on()
+        return ask(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(channel, "_ask", registered)
+        again = channel.client("a", "u")
+    assert channel.subscribers("t") == ()
+    assert told(again) == []
+    again.close()
+
+
+def test_a_leave_that_finds_its_topic_crashed_was_a_leave(blocked):
+    channel, client = blocked()
+    channel.tell(Crash("order", "t"))
+    client.send(Leave("a", "t"))
+    blocked.go_on()
+    channel.handle(Restart("t"))
+    assert client.topics == ()
+    assert client._session._returns == {}
 
 
 # Reading

@@ -189,12 +189,12 @@ def test_whatever_happens_nothing_is_lost_but_what_lagged_tells_of(overflow, dat
     for size in data.draw(st.lists(st.integers(0, 6), max_size=30)):
         if size:
             inbox.put(push(f"{next(number)}:{'x' * data.draw(st.sampled_from([0, 60]))}", str(size)))
-        elif inbox._items:
+        elif inbox.items:
             taken += take(inbox, data.draw(st.integers(1, 3)))
             if data.draw(st.booleans()):
                 inbox.give_back([taken.pop()])
         assert len(inbox) - inbox._gaps <= most + 1
-    taken += take(inbox) if inbox._items else []
+    taken += take(inbox) if inbox.items else []
     told = [int(one.payload.split(":")[0]) for one in taken if type(one) is not Lagged]
     missing = sum(one.count for one in taken if type(one) is Lagged)
     assert told == sorted(set(told))

@@ -15,10 +15,12 @@ from lightspeed.channel import (
     Join,
     Leave,
     Meta,
+    Push,
     Refused,
     Rejoin,
     Removed,
     Restart,
+    Restarts,
     TopicDown,
     TopicUp,
 )
@@ -351,6 +353,28 @@ def test_a_disconnect_while_members_are_being_brought_back_leaves_too():
         go_on.set()
         assert channel.subscribers("t") == ()
         assert channel.topics_of("a") == ()
+
+
+@pytest.mark.parametrize("waiting", ["redeliver", "answer"])
+@pytest.mark.parametrize("intensity", [0, 5])
+def test_a_disconnect_behind_what_fails_the_topic_leaves_too(intensity, waiting):
+    go_on = threading.Event()
+
+    class Failing(Behaviour):
+        def on_push(self, *_args):
+            go_on.wait(20)
+            raise ValueError("planted")
+
+    restarts = Restarts(intensity=intensity, waiting=waiting)
+    with Channel(rejoin="supervisor", behaviours={"*": Failing}, restarts=restarts) as channel, channel.client("b", "v") as other:
+        with channel.client("a", "u") as client:
+            client.join("t"), other.join("t")
+            client.send(Push("a", "t", "e", "p"))
+            client.send(Disconnect("a"))
+            channel.tree()
+            go_on.set()
+        channel.handle(Restart("t"))
+        assert channel.subscribers("t") == ("b",)
 
 
 def test_a_client_that_is_made_while_its_topic_is_down_is_brought_back_into_it():
