@@ -91,7 +91,9 @@ def test_the_index_and_the_clients_agree_with_the_topics(rejoin, events, begins,
                 clients += [channel.client(client_id, client_id, auto_rejoin=False) for client_id in IDS[:2]]
             channel.tell(event)
             if number % rests == 0:
+                channel.flush_outbox()  # whoever was told to crash has ended: that is when its members are out
                 agree(channel, clients)
+        channel.flush_outbox()
         agree(channel, clients)
         channel.handle(Restart())
         agree(channel, clients)
