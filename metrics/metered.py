@@ -119,9 +119,9 @@ class MeteredSupervisor(TopicSupervisor):
         self.meter.tell("crashed", None, event.reason)
         super()._crash_all(seq, event, latch)
 
-    def _give_up(self, cell: TopicCell, left: Any) -> None:
-        self.meter.tell("given_up", cell.topic)
-        super()._give_up(cell, left)
+    def _give_up(self, name: str, left: Any) -> None:
+        self.meter.tell("given_up", name)
+        super()._give_up(name, left)
 
     def _abandon(self, one: Incarnation, *stuck: Any) -> None:
         self.meter.tell("abandoned", one.cell.topic)

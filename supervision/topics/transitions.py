@@ -425,8 +425,12 @@ class TopicTransitions(FollowedRouter):
         self._note_death(name, reason)
         members = () if cell.state is None else cell.state.subscribers
         self._emit_unasked(name, crash_messages(name, members, reason if self._options.restarts.tell_reason else "error"))
+        if verdict.delay_s is None or self._options.restarts.waiting == "answer":
+            for mail in left:
+                if type(mail) is Delivery and mail.is_quiet:  # who has disconnected is told nothing, and must not come back
+                    self._strike(mail, cell.incarnation)
         if verdict.delay_s is None:
-            self._give_up(cell, left)
+            self._give_up(name, left)
         elif verdict.delay_s > 0:
             self._put_off(name, verdict.delay_s, left)
         else:
@@ -436,13 +440,11 @@ class TopicTransitions(FollowedRouter):
         if verdict.channel_fails:
             self._handle(Order(Crash(f"topics failed too often, {name} last"), None, self._next_number()))
 
-    def _give_up(self, cell: TopicCell, left: deque[Mail]) -> None:
-        self._life.down[cell.topic] = "given_up"
+    def _give_up(self, name: str, left: deque[Mail]) -> None:
+        self._life.down[name] = "given_up"
         self._counts.given_up += 1
-        self._emit_unasked(cell.topic, (System(f"topic_given_up:{cell.topic}"),))
+        self._emit_unasked(name, (System(f"topic_given_up:{name}"),))
         for mail in in_turn(left):
-            if type(mail) is Delivery and mail.is_quiet:  # who has disconnected is told nothing, and must not come back
-                self._strike(mail, cell.incarnation)
             self._answer(mail, "topic_crashed")
 
     def _go_on(self, name: str, left: deque[Mail]) -> None:
@@ -451,7 +453,7 @@ class TopicTransitions(FollowedRouter):
         Timers are dropped: nobody waits for them.
         """
         for mail in in_turn(left):
-            if type(mail) is Delivery and (mail.is_quiet or self._options.restarts.waiting == "redeliver"):
+            if type(mail) is Delivery and self._options.restarts.waiting == "redeliver":
                 self._route_now(mail)
             elif type(mail) is not Question:
                 self._answer(mail, "topic_crashed")
