@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
+from lightspeed.actors.errors import TopicStuck
 from lightspeed.actors.runtime import DECLINED, ReplyTo, Runtime, RuntimeWrapper, SupervisedRef
 from lightspeed.actors.topics.actor import TopicActor
 from lightspeed.actors.topics.mail import Delivery, Disconnection, Mail, Order, TopicCell, TopicFailure
@@ -54,11 +55,11 @@ class MeteredTopic(TopicActor):
     """A mixin for a topic's actor, before its role."""
 
     meter: ClassVar[Meter]
-    clock: ClassVar[Callable[[], float]]
+    runtime: ClassVar[Runtime]
 
     def __init__(self, cell: TopicCell, *others: Any) -> None:
         # Under what a plan of faults puts there: a reply that is lost was not given out.
-        cell.outlet = self._metered = MeteredOutlet(cell.outlet, self.meter, type(self).clock)
+        cell.outlet = self._metered = MeteredOutlet(cell.outlet, self.meter, self.runtime.monotonic_s)
         super().__init__(cell, *others)
 
     def on_receive(self, mail: Any) -> None:
@@ -123,9 +124,9 @@ class MeteredSupervisor(TopicSupervisor):
         self.meter.tell("given_up", name)
         super()._give_up(name, left)
 
-    def _abandon(self, one: Incarnation, *stuck: Any) -> None:
+    def _abandon(self, one: Incarnation, stuck: TopicStuck | None = None) -> None:
         self.meter.tell("abandoned", one.cell.topic)
-        super()._abandon(one, *stuck)
+        super()._abandon(one, stuck)
 
     def _restart(self, name: str | None, latch: Any) -> None:
         if name is None:
@@ -176,6 +177,6 @@ class MeteredRuntime(RuntimeWrapper):
 
     def _metered(self, mixin: type, role: type) -> type:
         if role not in self._roles:
-            own = {"meter": self.meter, "clock": staticmethod(self.inner.monotonic_s), "__module__": role.__module__}
+            own = {"meter": self.meter, "runtime": self.inner, "__module__": role.__module__}
             self._roles[role] = type(role.__name__, (mixin, role), own)
         return self._roles[role]
