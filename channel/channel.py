@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
 from types import TracebackType
-from typing import Any, Literal, Self, Unpack
+from typing import Any, Literal, Self, Unpack, cast
 from warnings import warn
 
 import pykka
@@ -26,7 +26,7 @@ from lightspeed.actors.logs import settle
 from lightspeed.actors.runtime import Layer, Pool, Runtime, SupervisedRef
 from lightspeed.actors.topics.actor import TopicActor
 from lightspeed.actors.topics.mail import Collected, Delivery, Disconnection, Order
-from lightspeed.actors.topics.rules.events import Event, Join, Patterns, check_event
+from lightspeed.actors.topics.rules.events import Event, Join, Patterns, TopicEvent, check_event
 from lightspeed.actors.topics.rules.outbound import Outbound
 from lightspeed.actors.topics.rules.presence import Entry
 from lightspeed.actors.topics.rules.room import Behaviour
@@ -216,12 +216,11 @@ class Channel(Readings):
         if actor is not None:
             raise InsideActor("handle", actor)
         check_event(event)
-        mail: Any = MAILS.get(type(event), Delivery)
-        if mail is Delivery and self._supervisor.handle_inline(Delivery(event)):  # type: ignore[arg-type]
+        if type(event) not in MAILS and self._supervisor.handle_inline(Delivery(cast("TopicEvent", event))):
             return
         self._refuse_inside("handle")
         reply = self._runtime.future()
-        self._put_in(mail(event, reply), waits=True)
+        self._put_in(MAILS.get(type(event), Delivery)(event, reply), waits=True)
         self._await("handle", reply)
 
     def call(self, event: Event, timeout_s: float | None = None) -> tuple[Outbound, ...]:

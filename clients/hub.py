@@ -149,8 +149,8 @@ class Hub:
             if not known:
                 del self._index[client_id]
         elif isinstance(known, tuple):
-            left = tuple(other for other in known if other != topic)
-            self._index[client_id] = left if len(left) > 1 else left[0]
+            first, *others = (other for other in known if other != topic)
+            self._index[client_id] = (first, *others) if others else first
         elif known == topic:
             del self._index[client_id]
 

@@ -48,7 +48,7 @@ class _Outcome(Collected):
         super().__init__(self, is_clients=True)
         self._is_done = is_done
 
-    def set(self, _value: Any = None) -> None:
+    def set(self, value: Any = None) -> None:
         self._is_done(any(isinstance(message, Reply) and message.status == "ok" for message in self.messages))
 
     def set_exception(self, _exc_info: Any = None) -> None:

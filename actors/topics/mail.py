@@ -56,7 +56,7 @@ def collect(reply: ReplyTo | None, messages: Messages) -> None:
 
 
 class _Nobody:
-    def set(self, _value: Any = None) -> None: ...
+    def set(self, value: Any = None) -> None: ...
 
 
 _of_a_client = Collected(_Nobody(), is_clients=True)
