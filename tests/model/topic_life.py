@@ -238,6 +238,12 @@ class TopicLife:
         ):
             self._breach("waiting", f"{event} was answered unavailable, and {waiting} waited for {self.topic}")
 
+    def shed(self, delivery: Delivery, messages: Messages) -> None:
+        """Its mailbox dropped the event."""
+        if messages:
+            self._breach("accounted_for", f"{delivery.request}, which was dropped, was answered by {messages}")
+        self._bury(1)
+
     def _bury(self, letters: int | None) -> None:
         """So many more are dead letters; None: that can't be told."""
         self.letters = None if self.letters is None or letters is None else self.letters + letters
@@ -342,4 +348,4 @@ class TopicLife:
             self._breach("stuck", f"{now.name} was told to end at {since_s:g} s, and is not given up")
 
 
-_REFUSALS = frozenset(("crashed", "not_joined", "topic_crashed", "unavailable"))
+_REFUSALS = frozenset(("crashed", "not_joined", "overloaded", "topic_crashed", "unavailable"))
