@@ -95,6 +95,29 @@ def _broadcasts() -> list[Comparison]:
     ]
 
 
+def _clients() -> list[Comparison]:
+    """Clients read by threads: a stream beside a queue for each, and bursts of 100 beside what reads on a loop."""
+    unit, found = PER_SECOND["deliveries"], []
+    for readers, title in (("each", "a thread for each"), ("one", "one thread for all")):
+        stream: Options = {"members": 100, "readers": readers, "messages": 3_000, "burst": 3_000}
+        singly: Options = {**stream, "messages": 200, "burst": 1}
+        for options, way, goal in ((stream, "a stream", at_least(3)), (singly, "one by one", None)):
+            ours = Run("Client", "on_clients", "broadcast", options)
+            rival = Run("queue.Queue", "on_clients", "queues", options)
+            found.append(Comparison("clients", ours, rival, (Row(f"to 100 clients, {title}, {way}", "read", unit, goal),)))
+    for burst, way, goal in ((100, "bursts of 100", at_least(4)), (1, "one by one", None)):
+        ours = Run(
+            "Client", "on_clients", "broadcast", {"members": 100, "readers": "one", "messages": 20 * burst + 180, "burst": burst}
+        )
+        bursts: Options = {"members": 100, "messages": 5 * burst + 95, "burst": burst}
+        row = Row(f"to 100 clients, {way}", "read", unit, goal)
+        found.append(
+            Comparison("clients", ours, Run("broadcaster", "on_broadcaster", "bursts", bursts, needs="broadcaster"), (row,))
+        )
+        found.append(Comparison("clients", ours, Run("Litestar", "on_litestar", "broadcast", bursts, needs="litestar"), (row,)))
+    return found
+
+
 def _events(topics: int, members: int, visited: str) -> Run:
     label = f"{topics:,} topics" if members == 1 else f"{members:,} members"
     told: Options = {"tells": 25_000, "rounds": 4}
@@ -177,6 +200,7 @@ COMPARISONS = [
     *_messages(),
     *_asks(),
     *_broadcasts(),
+    *_clients(),
     *(_by_topics(visited, size) for visited in ("hot", "zipf", "uniform") for size in SIZES[1:]),
     *map(_by_members, SIZES[1:]),
     *map(_alternating, SIZES[1:]),

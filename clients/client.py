@@ -166,11 +166,11 @@ class Client:
 
     def receive_many(self, most: int, timeout_s: float | None = None) -> list[Outbound | Notice]:
         """From 1 up to `most` messages, as soon as there is one; as `receive`."""
-        try:
-            return self._session.inbox.take(most, 0)  # nearly always there is something, or nobody wants to wait
-        except InboxEmpty:
-            if timeout_s is not None and timeout_s <= 0:
-                raise
+        taken = self._session.inbox.take_now(most)
+        if taken:
+            return taken
+        if timeout_s is not None and timeout_s <= 0:
+            raise InboxEmpty(timeout_s)
         self._line.check_may_wait("receive")
         return self._session.inbox.take(most, timeout_s)
 
@@ -209,8 +209,8 @@ class Client:
 
 
 def _forgotten(session: Session) -> None:
-    """A client was garbage, and nobody closed it. This must not wait."""
-    if not session.is_closed:
+    """A client was garbage, and nobody closed it, nor its channel. This must not wait."""
+    if not (session.is_closed or session.inbox.is_closed):
         try:
             warn(f"unclosed client {session.client_id}: close() it, or use it in a with statement", ResourceWarning, stacklevel=2)
         finally:  # a warning may be an error

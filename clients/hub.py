@@ -13,7 +13,7 @@ from lightspeed.actors.topics.mail import Collected
 from lightspeed.actors.topics.rules.outbound import BroadcastMessage, PresenceDiff, PushMessage, Reply
 from lightspeed.actors.topics.rules.presence import Entry, Meta
 from lightspeed.actors.topics.rules.topic import Messages, TopicState
-from lightspeed.clients.inbox import InboxQueue
+from lightspeed.clients.inbox import InboxQueue, put_all
 
 _MANY = 8  # topics of a client, from which on they are a dict
 
@@ -24,8 +24,8 @@ class Follows(Protocol):
     client_id: str
     inbox: InboxQueue
 
-    def enter(self, topic: str, online_at_ms: int) -> None:
-        """The client is a member of the topic, since this time."""
+    def enter(self, topic: str, online_at_ms: int, text: str) -> None:
+        """The client is a member of the topic, since this time and with this text."""
         ...
 
     def exit(self, topic: str) -> None:
@@ -172,8 +172,7 @@ class Hub:
             present = (members.get(one) for one in recipients)  # a client may be dropped meanwhile
             view.inboxes = tuple(client.inbox for client in present if client is not None)
             view.recipients = recipients
-        for inbox in view.inboxes:
-            inbox.put(message)
+        put_all(view.inboxes, message)
 
     def _push(self, message: PushMessage) -> None:
         client = self.clients.get(message.client_id)
@@ -215,8 +214,7 @@ class Hub:
                 client.exit(topic)
         if not view.members:
             del self._views[topic]
-        for client in tuple(view.members.values()):
-            client.inbox.put(message)
+        put_all([client.inbox for client in tuple(view.members.values())], message)
 
     def _enter(self, topic: str, meta: Meta, state: TopicState | None) -> None:
         client = self.clients.get(meta.client_id)
@@ -229,7 +227,7 @@ class Hub:
         view.recipients = None
         if topic in self._down:
             self._down[topic].pop(meta.client_id, None)
-        client.enter(topic, meta.online_at_ms)
+        client.enter(topic, meta.online_at_ms, meta.meta)
 
     def gone(self, topic: str, members: Iterable[str], reason: str) -> None:
         with self._lock:

@@ -1,11 +1,12 @@
 """What waits for one client: any actor puts, on its own thread, and never waits for who reads.
 
-Under an inbox's lock nothing is called but what is here, so that a slow reader slows nobody.
+Under an inbox's lock nothing is called but what is here, so that a slow reader slows nobody. Two topics that put at one moment
+can each find the last room: then there is one message more than the bound says.
 """
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -94,51 +95,63 @@ class Look:
     def release(self) -> None:
         """Called under the inbox's lock, in its turn among those who wait: the next one is told, too."""
         self._lock.release()
-        if self._inbox._waiters:
-            self._inbox._waiters.popleft().release()
+        if self._inbox.waiters:
+            self._inbox.waiters.popleft().release()
 
     def give_up(self) -> None:
         """Look no more."""
         with self._inbox._lock:
-            if self in self._inbox._waiters:
-                self._inbox._waiters.remove(self)
+            if self in self._inbox.waiters:
+                self._inbox.waiters.remove(self)
 
 
 class InboxQueue:
     """The inbox itself.
 
+    Where there is room, a message is put without the lock: it is appended, and then it is looked whether somebody waits. Who
+    waits has entered himself, and then looks once more whether there is a message. One of the two sees the other. All else,
+    reading too, is under the lock.
+
     Args:
         on_slow: called, under no lock, where the client is to be closed since its inbox is full.
     """
 
-    __slots__ = ("_bytes", "_items", "_lock", "_on_slow", "_options", "_wait", "_waiters", "_why_closed", "dropped")
+    __slots__ = ("_bytes", "_lock", "_on_slow", "_options", "_wait", "_why_closed", "dropped", "items", "room", "waiters")
 
     def __init__(self, options: Inbox, wait: Wait, on_slow: Callable[[], None]) -> None:
         self._options, self._wait, self._on_slow = options, wait, on_slow
         self._lock = threading.Lock()
-        self._items: deque[Any] = deque()
+        self.items: deque[Any] = deque()
+        self.room = options.max_messages if options.max_bytes is None else 0
+        """With fewer messages in it, one is appended without a further look."""
         self._bytes = 0
-        self._waiters: deque[threading.Lock | Look] = deque()
+        self.waiters: deque[threading.Lock | Look] = deque()
         self._why_closed: str | None = None
         self.dropped = 0
         """How many messages found no room."""
 
     def __len__(self) -> int:
-        return len(self._items)
+        return len(self.items)
+
+    @property
+    def is_closed(self) -> bool:
+        return self._why_closed is not None
 
     def put(self, message: Outbound | Notice) -> None:
+        put_all((self,), message)
+
+    def put_slowly(self, message: Outbound | Notice) -> None:
+        """Put it where it is not known that there is room."""
         with self._lock:
-            items, options = self._items, self._options
-            if self._why_closed is not None:
-                return
-            if len(items) < options.max_messages and options.max_bytes is None:
-                items.append(message)
-                if self._waiters:
-                    self._waiters.popleft().release()
-                return
-            is_slow = not self._make_room(message)
+            is_slow = self._why_closed is None and not self._make_room(message)
         if is_slow:
             self._on_slow()
+
+    def wake(self) -> None:
+        """There is something for one of those who wait."""
+        with self._lock:
+            if self.waiters:
+                self.waiters.popleft().release()
 
     @property
     def why_closed(self) -> str | None:
@@ -150,17 +163,17 @@ class InboxQueue:
         look = Look(self)
         with self._lock:
             if self._why_closed is None:
-                self._waiters.append(look)
+                self.waiters.append(look)
             else:
                 look.release()  # nothing more comes
-            return [Lagged(item.count) if type(item) is _Gap else item for item in self._items], look
+            return [Lagged(item.count) if type(item) is _Gap else item for item in list(self.items)], look
 
     def take_out(self, message: Outbound | Notice) -> bool:
         """Take this one out, wherever it stands; False: it is there no more."""
         with self._lock:
-            for place, item in enumerate(self._items):
+            for place, item in enumerate(list(self.items)):
                 if item is message:
-                    del self._items[place]
+                    del self.items[place]
                     self._bytes -= 0 if self._options.max_bytes is None else _size_of(item)
                     return True
         return False
@@ -168,48 +181,61 @@ class InboxQueue:
     def close(self, why: str) -> None:
         """Nothing more comes in; what is in it can be read."""
         with self._lock:
+            self.room = 0
             if self._why_closed is None:
                 self._why_closed = why
-            while self._waiters:
-                self._waiters.popleft().release()
+            while self.waiters:
+                self.waiters.popleft().release()
 
-    def take(self, most: int, timeout_s: float | None) -> list[Outbound | Notice]:
+    def take_now(self, most: int) -> list[Any]:
+        """Up to so many messages that are there; none where there is none.
+
+        Raises:
+            ClientClosed: there is none, and the client is closed.
+        """
+        if not self.items and self._why_closed is None:
+            return []
+        with self._lock:
+            if not self.items and self._why_closed is not None:
+                raise ClientClosed(self._why_closed)
+            return self._take(most)
+
+    def take(self, most: int, timeout_s: float | None) -> list[Any]:
         """From 1 up to so many messages, as soon as there is one.
 
         Raises:
             InboxEmpty: there was none within the timeout.
             ClientClosed: the client is closed, and its inbox empty.
         """
-        is_over = timeout_s is not None and timeout_s <= 0
         while True:
-            with self._lock:
-                if self._items:
-                    return self._take(most)
-                if self._why_closed is not None:
-                    raise ClientClosed(self._why_closed)
-                if is_over:
-                    raise InboxEmpty(timeout_s or 0)
-                waiter = threading.Lock()
-                waiter.acquire()
-                self._waiters.append(waiter)
+            waiter = threading.Lock()
+            waiter.acquire()
+            self.waiters.append(waiter)
             is_told = False
             try:
+                taken = self.take_now(most)
+                if taken:
+                    return taken
                 is_told = self._wait(waiter, timeout_s)
             finally:
                 if not is_told:
                     self._give_up(waiter)
-            is_over = not is_told
+            taken = self.take_now(most)
+            if taken:
+                return taken
+            if not is_told:
+                raise InboxEmpty(timeout_s or 0)
 
     def _give_up(self, waiter: threading.Lock) -> None:
         """Wait no more; if it was this one's turn at last, it is another's."""
         with self._lock:
-            if waiter in self._waiters:
-                self._waiters.remove(waiter)
-            elif self._items and self._waiters:
-                self._waiters.popleft().release()
+            if waiter in self.waiters:
+                self.waiters.remove(waiter)
+            elif self.items and self.waiters:
+                self.waiters.popleft().release()
 
     def _take(self, most: int) -> list[Any]:
-        items = self._items
+        items = self.items
         taken = [items.popleft() for _ in range(min(most, len(items)))]
         if self._options.max_bytes is not None:
             self._bytes -= sum(_size_of(message) for message in taken)
@@ -226,23 +252,23 @@ class InboxQueue:
                 case "close":
                     return False
                 case "drop_newest":
-                    self._drop(self._items, at_end=True)
+                    self._drop(self.items, at_end=True)
                     return True
                 case "latest":
                     self._keep_latest(message)
-            while self._items and not self._has_room(size):
+            while self.items and not self._has_room(size):
                 self._drop_oldest()
-        self._items.append(message)
+        self.items.append(message)
         self._bytes += size
-        if self._waiters:
-            self._waiters.popleft().release()
+        if self.waiters:
+            self.waiters.popleft().release()
         return True
 
     def _has_room(self, size: int) -> bool:
         options = self._options
-        is_gap_first = bool(self._items) and type(self._items[0]) is _Gap
+        is_gap_first = bool(self.items) and type(self.items[0]) is _Gap
         has_bytes = options.max_bytes is None or self._bytes + size <= options.max_bytes
-        return has_bytes and len(self._items) - is_gap_first < options.max_messages
+        return has_bytes and len(self.items) - is_gap_first < options.max_messages
 
     def _drop(self, items: deque[Any], *, at_end: bool, count: int = 1) -> None:
         """Note that so many are missing at this end."""
@@ -256,7 +282,7 @@ class InboxQueue:
             items.appendleft(_Gap(count))
 
     def _drop_oldest(self) -> None:
-        items = self._items
+        items = self.items
         gap = items.popleft() if type(items[0]) is _Gap else None
         count = 0 if gap is None else gap.count
         if items:
@@ -270,20 +296,35 @@ class InboxQueue:
 
     def _keep_latest(self, message: Outbound | Notice) -> None:
         """Of each topic and kind only the last one stays; where the first of them stood it shows how many are missing."""
-        seen, kept, missing = {_kind_of(message)}, deque[Any](), 0
-        for item in reversed(self._items):
-            if type(item) is _Gap:
+        seen, stays, missing = {_kind_of(message)}, deque[bool](), 0
+        for item in reversed(list(self.items)):
+            kind = _kind_of(item)
+            stays.appendleft(type(item) is not _Gap and kind not in seen)
+            seen.add(kind)
+        for stay in stays:  # who finds room meanwhile stands behind them
+            item = self.items.popleft()
+            if stay:
+                self.items.append(item)
+            elif type(item) is _Gap:
                 missing += item.count
-            elif _kind_of(item) in seen:
+            else:
                 missing += 1
                 self.dropped += 1
                 self._bytes -= 0 if self._options.max_bytes is None else _size_of(item)
-            else:
-                seen.add(_kind_of(item))
-                kept.appendleft(item)
         if missing:
-            kept.appendleft(_Gap(missing))
-        self._items = kept
+            self.items.appendleft(_Gap(missing))
+
+
+def put_all(inboxes: Iterable[InboxQueue], message: Outbound | Notice) -> None:
+    """Put the same message into each: the way of a broadcast to many, so nothing is called where there is room."""
+    for inbox in inboxes:
+        items = inbox.items
+        if len(items) < inbox.room:
+            items.append(message)
+            if inbox.waiters:
+                inbox.wake()
+        else:
+            inbox.put_slowly(message)
 
 
 def _kind_of(message: Any) -> tuple[type, str | None]:

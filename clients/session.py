@@ -60,8 +60,11 @@ class Session:
         self._hub, self._runtime, self._tell = hub, runtime, tell
         self._auto_rejoin, self._is_brought_back = auto_rejoin, is_brought_back
         self._lock = threading.RLock()  # a timer of a simulation may come within a call
-        self._topics: dict[str, None] = {}
+        self._topics: dict[str, str] = {}
+        """What it is in, and the text of its presence there."""
         self._last_ms = -1
+        self._texts: dict[str, str] = {}
+        """Of topics that ended: the text with which it comes back."""
         self._returns: dict[str, Timer | None] = {}
         """Topics that it comes back to: the timer of its next try, or None while one is under way."""
         self._backoffs: dict[str, BackoffState] = {}
@@ -83,9 +86,10 @@ class Session:
 
     # What the hub tells
 
-    def enter(self, topic: str, online_at_ms: int) -> None:
+    def enter(self, topic: str, online_at_ms: int, text: str) -> None:
         with self._lock:
-            self._topics[topic] = None
+            self._topics[topic] = text
+            self._texts.pop(topic, None)
             self._last_ms = max(self._last_ms, online_at_ms)
             self._call_off(topic)
             if topic in self._backoffs:
@@ -98,7 +102,9 @@ class Session:
 
     def fall(self, topic: str, reason: str) -> None:
         with self._lock:
-            self._topics.pop(topic, None)
+            text = self._topics.pop(topic, None)
+            if text is not None and self._auto_rejoin:
+                self._texts[topic] = text
             self.inbox.put(TopicDown(topic, reason))
             if self._auto_rejoin and not self._is_brought_back and not self.is_closed:
                 self._come_back(topic)
@@ -112,6 +118,7 @@ class Session:
     def is_out(self, topic: str, reason: str) -> None:
         with self._lock:
             self._topics.pop(topic, None)
+            self._texts.pop(topic, None)
             self._call_off(topic)
             self.inbox.put(Removed(topic, reason))
 
@@ -122,6 +129,7 @@ class Session:
         with self._lock:
             self._call_off(topic)
             self._backoffs.pop(topic, None)
+            self._texts.pop(topic, None)
 
     def rest(self) -> None:
         with self._lock:
@@ -146,7 +154,7 @@ class Session:
             if self.is_closed or topic not in self._returns or topic in self._topics:
                 return
             self._returns[topic] = None
-            event = Rejoin(self.client_id, topic, self.user_id, self.next_ms())
+            event = Rejoin(self.client_id, topic, self.user_id, self.next_ms(), self._texts.get(topic))
         try:
             self._tell(event, _Return(lambda is_back: self._came_back(topic, is_back)))
         except (LightspeedError, RuntimeError):  # too much waits, no thread can be started, or the channel is closed

@@ -76,6 +76,9 @@ class TopicActor(_Role):
         elif type(mail) is Order:
             assert isinstance(mail.request, Crash)
             raise TopicCrash(cell.topic, mail.request.reason)
+        elif mail is None:  # it was dropped
+            cell.settled += 1
+            return
         else:
             super().on_receive(mail)  # logs that it is unexpected
             return

@@ -140,26 +140,39 @@ _DROPPABLE = frozenset((Broadcast, Push, Publish, Send))
 
 
 class DroppingBox:
-    """What waits for a topic whose mailbox drops the oldest. The supervisor puts, the actor takes, under one lock."""
+    """What waits for a topic whose mailbox drops the oldest. The supervisor puts, the actor takes, under one lock.
+
+    In the actor's inbox stands a `Taken` for each delivery: of those that were dropped it is left, for one that comes later.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._deliveries: deque[Delivery] = deque()
+        self._takens = 0
 
-    def put(self, delivery: Delivery) -> None:
+    def __len__(self) -> int:
+        return len(self._deliveries)
+
+    def put(self, delivery: Delivery) -> bool:
+        """Whether one more `Taken` is needed for it in the inbox."""
         with self._lock:
             self._deliveries.append(delivery)
+            needs = len(self._deliveries) > self._takens
+            self._takens += needs
+            return needs
 
-    def take(self) -> Delivery:
+    def take(self) -> Delivery | None:
+        """What a `Taken` stands for; None: it was dropped, and nothing came later."""
         with self._lock:
-            return self._deliveries.popleft()
+            self._takens -= 1
+            return self._deliveries.popleft() if self._deliveries else None
 
     def drop_oldest(self) -> Delivery | None:
         """Take out the oldest that may be dropped; None: there is none."""
         with self._lock:
-            for delivery in self._deliveries:
-                if type(delivery.request) in _DROPPABLE:
-                    self._deliveries.remove(delivery)
+            for place, delivery in enumerate(self._deliveries):
+                if type(delivery.request) in _DROPPABLE and not delivery.is_quiet:
+                    del self._deliveries[place]
                     return delivery
         return None
 

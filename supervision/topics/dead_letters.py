@@ -42,7 +42,7 @@ class DeadLetters:
         self.abandoned = 0
         """How many topic actors were given up; the supervisor counts."""
         self.shed = 0
-        """How many times a mailbox had no room; the supervisor counts."""
+        """How many times a mailbox had no room."""
 
     def add(self, letter: DeadLetter) -> None:
         size = _size_of(letter.what)
@@ -53,6 +53,11 @@ class DeadLetters:
             while len(self._letters) > _KEPT or self._bytes > _KEPT_BYTES:
                 self._bytes -= self._letters.popleft()[1]
         log("warning", "dead letter, {}: {}", letter.why, letter.what, topic=letter.topic, incarnation=letter.incarnation)
+
+    def note_shed(self) -> None:
+        """Count an event for which a mailbox had no room."""
+        with self._lock:
+            self.shed += 1
 
     def take(self, late: TopicLate) -> None:
         """Add each message that a topic actor gave out in vain."""

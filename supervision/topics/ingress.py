@@ -36,6 +36,9 @@ class Ingress:
         """Events, and what they count in bytes. Under the lock."""
         self._taken = self._taken_bytes = 0
         """As the supervisor takes them; it alone counts."""
+        self.full: dict[str, Callable[[Delivery], None]] = {}
+        """Topics whose mailboxes are full: while many events wait, what is told them is given to this, in its caller's thread, so
+        that a flood of one topic holds up no other. The supervisor enters them, and takes them out."""
         self._shut = False
         self._is_of_parent = False
         _all.add(self)
@@ -79,6 +82,11 @@ class Ingress:
             InForkedChild: this process was forked from the supervisor's.
             RuntimeError: Python's own: no thread can be started. It was not told.
         """
+        if self.full and not waits and type(message) is Delivery and self.length > _FLOOD:
+            shed = self.full.get(message.request.topic)
+            if shed is not None and type(message.request) is not Leave and not self._shut:
+                shed(message)
+                return
         with self._lock:
             self._tell(supervisor, message, waits=waits)
 
@@ -107,11 +115,19 @@ class Ingress:
                 self._put_bytes += size
         try:
             (supervisor.request if waits else supervisor.tell)(message)
-        except pykka.ActorDeadError:
+        except RecursionError:
+            raise  # the caller's own: it may have been told
+        except (RuntimeError, pykka.ActorDeadError) as error:  # it was not told, and so it does not wait
+            if type(message) is Delivery and message.size and not message.seq:
+                self._put -= 1
+                self._put_bytes -= message.size
+            if not isinstance(error, pykka.ActorDeadError):
+                raise
             self._shut = True
             raise ChannelClosed from None
 
 
+_FLOOD = 100  # events that wait for a supervisor
 # What waits for a supervisor, from whoever does not wait for what comes of it.
 MOST_MESSAGES = 1_000_000
 MOST_BYTES = 256 * 1024 * 1024

@@ -249,30 +249,32 @@ class TopicRouter(_Role):
     def _deliver(self, one: Incarnation, mail: Mail) -> None:
         """Have it handled in its turn; where the actor can't be started, answer it."""
         if type(mail) is Delivery and mail.size:
-            waiting, size = one.sent - one.cell.settled, one.sent_bytes - one.cell.settled_bytes
+            waiting, size = self._waiting(one)
             if (waiting >= self._few or size + mail.size > self._small) and self._sheds(one, mail, waiting, size):
                 return
             one.sent_bytes += mail.size
-        one.sent += 1
         ref = one.ref
+        if ref is None and type(mail) is Delivery and not mail.is_quiet and self._has_enough(one):
+            one.sent_bytes -= mail.size
+            self._answer(mail, "unavailable")
+            return
+        if one.cell.box is not None and type(mail) is Delivery:
+            if not one.cell.box.put(mail):
+                return  # in the inbox stands what stood for one that was dropped
+            mail = Taken()
+        one.sent += 1
         if ref is None:
-            if type(mail) is Delivery and not mail.is_quiet and self._has_enough(one):
-                one.sent -= 1
-                one.sent_bytes -= mail.size
-                self._answer(mail, "unavailable")
-                return
-            one.keep(self._put_into_box(one, mail))
+            one.keep(mail)
             self._touched[one] = None
             self._start(one)
         elif not (one.runs_inline and ref.tell_inline(mail)):
-            self._tell(one, ref, self._put_into_box(one, mail))
+            self._tell(one, ref, mail)
 
-    def _put_into_box(self, one: Incarnation, mail: Mail) -> Mail:
-        """What is put into its actor's inbox, where it has a box of its own for deliveries."""
-        if one.cell.box is None or type(mail) is not Delivery:
-            return mail
-        one.cell.box.put(mail)
-        return Taken()
+    def _waiting(self, one: Incarnation) -> tuple[int, int]:
+        """How many messages wait for it, what it is at work on among them, and what they count in bytes."""
+        cell = one.cell
+        waiting = one.sent - cell.settled if cell.box is None else len(cell.box) + (cell in cell.in_flight)
+        return waiting, one.sent_bytes - cell.settled_bytes
 
     def _mailbox(self, name: str) -> Mailbox:
         return DEFAULT_MAILBOX if self._mailboxes is None else self._mailboxes.find(name) or DEFAULT_MAILBOX
@@ -389,7 +391,8 @@ class TopicRouter(_Role):
         left += one.waiting
         one.waiting = NONE
         box = one.cell.box
-        return [box.take() if box is not None and type(mail) is Taken else mail for mail in left if type(mail) in _MAIL]
+        opened = (box.take() if box is not None and type(mail) is Taken else mail for mail in left if type(mail) in _MAIL)
+        return [mail for mail in opened if mail is not None]
 
     def _make_way(self, one: Incarnation) -> None:
         """Go on after an end: what waited for it is given out, who comes next in the topic starts, and who waited is told."""
