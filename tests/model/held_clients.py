@@ -4,7 +4,7 @@ Whatever a channel gives out is held against what its clients are given at that 
 presence diffs that were given out.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,17 @@ _Due = tuple[Any, bool]
 """A message, and whether it must come: else it may."""
 
 
+class _Line(deque[Any]):
+    """What waits in an inbox; what is appended where there is room is seen."""
+
+    sees: Callable[[Any], object] | None = None
+
+    def append(self, item: Any) -> None:
+        if self.sees is not None:
+            self.sees(item)
+        super().append(item)
+
+
 class SeenInbox(InboxQueue):
     """An inbox that remembers what was put into it while it was open, and what was taken out."""
 
@@ -32,15 +43,20 @@ class SeenInbox(InboxQueue):
         super().__init__(inner._options, inner._wait, inner._on_slow)
         self.arrived: list[Any] = []
         self.taken: list[Any] = []
+        self.items = _Line()
+        self.items.sees = self.arrived.append
 
     @property
     def overflow(self) -> str:
         return self._options.overflow
 
-    def put(self, message: Any) -> None:
+    def put_slowly(self, message: Any) -> None:
+        line: Any = self.items
         if self.why_closed is None:
             self.arrived.append(message)
-        super().put(message)
+        line.sees = None
+        super().put_slowly(message)
+        line.sees = self.arrived.append
 
     def _take(self, most: int) -> list[Any]:
         taken = super()._take(most)
@@ -131,9 +147,11 @@ class HeldClients(dict[str, Any]):
         for held in self._open:
             if held.session is session:
                 held.is_ready = True
-                held.known = {
-                    topic for topic, members in self._members.items() if session.client_id in members and topic in lives
-                }
+                held.known = {life.topic for life in lives.values() if self._tells(life, session.client_id)}
+
+    def _tells(self, life: "TopicLife", client_id: str) -> bool:
+        """Whether the topic has told who is in it: one on its way down is not asked."""
+        return life.now is not None and not life.now.is_leaving and client_id in self._members[life.topic]
 
     @property
     def _open(self) -> list[Held]:

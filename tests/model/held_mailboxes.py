@@ -19,6 +19,8 @@ class HeldMailboxes:
         self._breach = breach
         self._shed: set[int] = set()
         self._overloaded: set[str] = set()
+        self.judges = 0
+        """The number of what may find no room, now."""
 
     def of(self, topic: str) -> Mailbox:
         return self._mailboxes.find(topic) or Mailbox()
@@ -38,8 +40,9 @@ class HeldMailboxes:
         if [(letter.why, letter.what) for letter in letters] != [("overloaded", event)]:
             self._breach("overload", f"{event} was dropped, and {list(letters)} are the dead letters of that")
 
-    def is_shed(self, seq: int) -> bool:
-        return seq in self._shed
+    def is_letter(self, delivery: Delivery) -> bool:
+        """Whether it was shed, and is a dead letter: dropped, or of the program, which gets no reply."""
+        return delivery.seq in self._shed or (delivery.seq == self.judges and isinstance(delivery.request, (Publish, Send)))
 
     def refused(self, delivery: Delivery) -> None:
         """It was answered `overloaded`."""

@@ -56,7 +56,7 @@ _ANSWER_TWICE = frozenset((DelayReply, Full))  # the reply comes by itself
 _MANY = 100  # events, of which nobody waits for more at once
 _NO_FAULTS: Set[type[Fault]] = frozenset()
 # What only a supervisor that lives can be held to.
-_OF_A_SUPERVISOR = frozenset(("handle", "life", "orders", "reads", "rejoin", "restarts", "stops", "stuck", "waiting"))
+_OF_A_SUPERVISOR = frozenset(("clients", "handle", "life", "orders", "overload", "reads", "rejoin", "restarts", "stops", "stuck", "waiting"))
 SPOIL_REPLIES: Set[type[Fault]] = frozenset((DelayReply, LoseReply))
 
 
@@ -261,9 +261,9 @@ class Witness:
             self.break_rule("orders", overdue)
         for life in (self.lives if at_end else self._changed).values():
             life.check(self._now_s, len(self._waiting_of(life.topic)))
-            if not (
-                at_end or self.downs.is_closed or self.orders.open
-            ):  # behind an order some wait for its count, and nowhere else
+            is_leaving = life.now is not None and life.now.is_leaving
+            # Behind an order some wait for its count, and who is refused behind what is on its way down waits for its end.
+            if not (at_end or self.downs.is_closed or self.orders.open or is_leaving):
                 waiting = [mail for mail in self.open.values() if mail.request.topic == life.topic]
                 self.mailboxes.check(life.topic, waiting, is_held=life.is_held)
         self._changed = {topic: life for topic, life in self._changed.items() if life.is_awaited}
@@ -336,7 +336,7 @@ class Witness:
         open_seqs = self.open_of(topic)
         if delivery is None and order is None and self.mailboxes.take(topic, messages):
             return
-        if delivery is not None and self.mailboxes.is_shed(seq):
+        if delivery is not None and self.mailboxes.is_letter(delivery):
             life.shed(delivery, messages)
         elif delivery is not None:
             if [getattr(message, "payload", None) for message in messages] == ["overloaded"]:
@@ -393,16 +393,17 @@ class Witness:
         """The numbers of the topic's events that have no answer yet."""
         return [seq for seq, mail in self.open.items() if mail.request.topic == topic]
 
-    def waiting_for(self, one: Any) -> list[Any]:
-        """What this incarnation was sent, and has not handled."""
+    def waiting_for(self, one: Any) -> list[Any] | None:
+        """What this incarnation was sent, and has not handled; None: it has ended, and nobody can tell."""
         life = self.lives.get(one.cell.topic)
         actor: Any = None if life is None or life.now is None or life.now.cell is not one.cell else life.now._actor
-        if actor is None:
-            return list(one.waiting)
+        if actor is None and one.ref is not None:
+            return None
         box = () if one.cell.box is None else tuple(one.cell.box._deliveries)
+        inbox = () if actor is None else (*actor._pooled_taken, *actor._pooled_inbox)
         hand = one.cell.in_flight.get(one.cell)
-        inbox = [mail for mail in (*actor._pooled_taken, *actor._pooled_inbox) if type(mail) is not Taken and mail is not hand]
-        return [*one.waiting, *inbox, *box, *(() if hand is None else (hand,))]
+        left = [mail for mail in (*one.waiting, *inbox) if type(mail) is not Taken and mail is not hand]
+        return [*left, *box, *(() if hand is None else (hand,))]
 
     def _waiting_of(self, topic: str) -> list[int]:
         """Those of them that count where only so many may wait."""

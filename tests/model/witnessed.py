@@ -149,8 +149,10 @@ class _SeenSupervisor(_Supervisor):
 
     def _sheds(self, one: Any, mail: Delivery, waiting: int, size: int) -> bool:
         what, before = self.witness.waiting_for(one), self._dead_letters.count
+        self.witness.mailboxes.judges = mail.seq
         is_shed = super()._sheds(one, mail, waiting, size)
-        if is_shed or self._dead_letters.count > before:
+        self.witness.mailboxes.judges = 0
+        if what is not None and (is_shed or self._dead_letters.count > before):
             self.witness.mailboxes.had_room(mail, what)
         return is_shed
 
