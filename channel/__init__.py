@@ -54,6 +54,7 @@ from lightspeed.channel.options import ClusterReady, SingleNode
 from lightspeed.channel.trace import read_trace
 from lightspeed.clients import Client, Inbox, Lagged, Removed, TopicDown, TopicUp
 from lightspeed.faults import FaultPlan
+from lightspeed.metrics import ChannelMetrics
 from lightspeed.supervision import Backoff, Tree
 from lightspeed.supervision.topics import DeadLetter, Mailbox, Restarts
 
@@ -65,6 +66,7 @@ __all__ = [
     "Capsules",
     "Channel",
     "ChannelClosed",
+    "ChannelMetrics",
     "ChannelTimeout",
     "Client",
     "ClientClosed",

@@ -20,18 +20,20 @@ from lightspeed.actors.errors import (
     InvalidEvent,
     InvalidOption,
     OutboxOff,
+    Refused,
 )
 from lightspeed.actors.logs import settle
 from lightspeed.actors.runtime import Layer, Pool, Runtime, SupervisedRef
 from lightspeed.actors.topics.actor import TopicActor
 from lightspeed.actors.topics.mail import Collected, Delivery, Disconnection, Order
-from lightspeed.actors.topics.rules.events import Crash, Disconnect, Event, Join, Patterns, Restart, check_event
+from lightspeed.actors.topics.rules.events import Event, Join, Patterns, check_event
 from lightspeed.actors.topics.rules.outbound import Outbound
 from lightspeed.actors.topics.rules.presence import Entry
 from lightspeed.actors.topics.rules.room import Behaviour
 from lightspeed.actors.topics.rules.topic import Messages
 from lightspeed.actors.workers import Worker
 from lightspeed.capsules import Capsules
+from lightspeed.channel.line import MAILS, Line, Teller
 from lightspeed.channel.options import (
     Adapter,
     ChannelOptions,
@@ -56,10 +58,9 @@ from lightspeed.clients.session import Session
 from lightspeed.faults import FaultPlan
 from lightspeed.faults.injector import Injector
 from lightspeed.faults.runtime import FaultyRuntime
+from lightspeed.metrics.snapshot import Readings
 from lightspeed.supervision import Tree
 from lightspeed.supervision.topics import (
-    DeadLetter,
-    DeadLetters,
     Ingress,
     Mailbox,
     Options,
@@ -83,19 +84,16 @@ from lightspeed.supervision.topics.messages import (
 
 DEFAULT_RUNTIME: type[Runtime] = Pool
 
-_MAILS: dict[type, Any] = {Crash: Order, Restart: Order, Disconnect: Disconnection}
-"""What an event that is of no one topic is told the supervisor as; all others are a `Delivery`."""
-
 # After its own deadline a supervisor abandons who is left and ends at once; this is for its answer to arrive.
 _GRACE_S = 1.0
 
 
-class Channel:
+class Channel(Readings):
     """Topics, pubsub and presence, every topic an actor of its own under one supervisor actor.
 
     Any thread may call any of it. What waits takes at most `timeout_s` and then raises `ChannelTimeout`; inside an actor or a
-    sink of a channel it raises `InsideActor`. Once closed, everything but `flush_outbox`, `close` and the
-    dead letters raises `ChannelClosed`.
+    sink of a channel it raises `InsideActor`. Once closed, everything but `flush_outbox`, `close`, `metrics` and
+    the dead letters raises `ChannelClosed`.
 
     Args:
         adapter: what `adapter_label` says. Default: a single node.
@@ -182,7 +180,7 @@ class Channel:
         self._outbox = Outbox(most_outbox)
         if outbox is False:
             self._outbox.keep_nothing()
-        self._dead_letters = DeadLetters()
+        self._begin_readings(runtimes)
         outlet: Outbox | SinkQueues = self._outbox
         if on_outbound is not None:
             outlet = SinkQueues(on_outbound, self._runtime, self._dead_letters)
@@ -193,7 +191,8 @@ class Channel:
         self._done = self._runtime.future()
         try:
             self._supervisor = self._runtime.start(
-                TopicSupervisor, self._runtime, outlet, self._ingress, options, self._dead_letters, self._done
+                TopicSupervisor,
+                *(self._runtime, outlet, self._ingress, options, self._dead_letters, self._done, self._counts),
             )
         except BaseException:
             outlet.close()
@@ -217,7 +216,7 @@ class Channel:
         if actor is not None:
             raise InsideActor("handle", actor)
         check_event(event)
-        mail: Any = _MAILS.get(type(event), Delivery)
+        mail: Any = MAILS.get(type(event), Delivery)
         if mail is Delivery and self._supervisor.handle_inline(Delivery(event)):  # type: ignore[arg-type]
             return
         self._refuse_inside("handle")
@@ -245,8 +244,10 @@ class Channel:
         self._refuse_inside("call")
         future = self._runtime.future()
         collected = Collected(future, is_clients=is_clients)
-        self._put_in(_MAILS.get(type(event), Delivery)(event, collected), waits=True)
+        self._put_in(MAILS.get(type(event), Delivery)(event, collected), waits=True)
         self._await("call", future, timeout_s)
+        if is_clients and collected.is_shed:
+            raise Refused("error", "overloaded")
         return (*collected.messages, *(message for part in collected.parts for message in part.messages))
 
     def _put_in(self, mail: Delivery | Order | Disconnection, *, waits: bool = False) -> None:
@@ -266,8 +267,8 @@ class Channel:
             RuntimeError: Python's own: no thread can be started. It was not told.
         """
         check_event(event)
-        if type(event) in _MAILS:  # as long as there are topics: a worker's time, not the caller's
-            self._put_in(_MAILS[type(event)](event))
+        if type(event) in MAILS:  # as long as there are topics: a worker's time, not the caller's
+            self._put_in(MAILS[type(event)](event))
         elif not self._supervisor.handle_inline(delivery := Delivery(event)):  # type: ignore[arg-type]
             self._ingress.tell(self._supervisor, delivery)
 
@@ -301,7 +302,8 @@ class Channel:
         if not (inbox is None or isinstance(inbox, Inbox)):
             raise InvalidOption("inbox", inbox, "must be an Inbox or None")
         self._refuse_inside("client")
-        hub, line = self._begin_to_follow(None), _Line(self)
+        hub, line = self._begin_to_follow(None), Line(self)
+        after_ms = -1
         while True:
             with self._hub_lock:
                 before: Any = hub.clients.get(client_id)
@@ -309,19 +311,25 @@ class Channel:
                     session = hub.clients[client_id] = Session(
                         hub,
                         self._runtime,
-                        _Teller(self),
+                        Teller(self),
                         client_id,
                         user_id,
                         inbox=inbox or Inbox(),
                         wait=self._runtime.wait,
                         auto_rejoin=auto_rejoin,
                         is_brought_back=self._is_brought_back,
+                        after_ms=after_ms,
                     )
                     break
             if not take_over:
                 raise ClientExists(client_id)
-            if before.begin_end("another client took over"):
-                self._call(before.farewell(), None, is_clients=True)
+            try:
+                if before.begin_end("another client took over"):
+                    self._call(before.farewell(), None, is_clients=True)
+                    before.has_left = True
+            finally:
+                after_ms = before.last_ms  # if its farewell is yet to come, it is older than what comes of this one
+                before.end()
         try:
             if self._keeps_outbox is None and self._outbox.keeps:
                 self._outbox.keep_nothing()
@@ -430,26 +438,6 @@ class Channel:
         children = tuple(topics[topic] for topic in sorted(topics))
         return Tree(self._adapter.label, "supervisor", phase, children=children)
 
-    def dead_letters(self) -> tuple[DeadLetter, ...]:
-        """The last 1,000 of what was accepted or given out and reached nobody, the oldest first. Never waits.
-
-        They are fewer where their texts would have more than 10 MB together.
-        """
-        self._ingress.check_process()
-        return self._dead_letters.read()
-
-    @property
-    def dead_letter_count(self) -> int:
-        """How many dead letters there were in all. Never waits."""
-        self._ingress.check_process()
-        return self._dead_letters.count
-
-    @property
-    def abandoned_count(self) -> int:
-        """How many topic actors were given up since they did not come back in time. Never waits."""
-        self._ingress.check_process()
-        return self._dead_letters.abandoned
-
     @property
     def faults(self) -> Injector | None:
         """What of the fault plan has fired; None without a plan. Never waits."""
@@ -540,42 +528,6 @@ class Channel:
         if busy:
             self._outlet.give_up()
             raise ChannelTimeout(f"{call}, which abandoned {', '.join(busy)},", timeout_s)
-
-
-class _Line:
-    """What a client needs of its channel."""
-
-    def __init__(self, channel: Channel) -> None:
-        self._channel = channel
-
-    def call_for(self, event: Event) -> Messages:
-        if current_actor() is not None and type(event) is Disconnect:  # a close inside an actor waits for nobody
-            self._channel.tell(event)
-            return ()
-        self.check_may_wait("a client's verb")
-        return self._channel._call(event, None, is_clients=True)
-
-    def tell(self, event: Event) -> None:
-        self._channel.tell(event)
-
-    def check_may_wait(self, call: str) -> None:
-        actor = current_actor()
-        if actor is not None:
-            raise InsideActor(call, actor)
-        self._channel._refuse_inside(call)
-
-
-class _Teller:
-    """How a session tells its channel something; it does not keep it alive."""
-
-    def __init__(self, channel: Channel) -> None:
-        self._channel = weakref.ref(channel)
-
-    def __call__(self, event: Event, reply: Any) -> None:
-        channel = self._channel()
-        if channel is None:
-            raise ChannelClosed
-        channel._put_in(_MAILS.get(type(event), Delivery)(event, reply))
 
 
 def new_single_node(**options: Unpack[ChannelOptions]) -> Channel:

@@ -3,10 +3,18 @@
 import weakref
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 from warnings import warn
 
-from lightspeed.actors.errors import ChannelClosed, ClientClosed, InboxEmpty, InvalidEvent, Refused
+from lightspeed.actors.errors import (
+    ChannelClosed,
+    ChannelTimeout,
+    ClientClosed,
+    InsideActor,
+    InvalidEvent,
+    InvalidOption,
+    Refused,
+)
 from lightspeed.actors.topics.rules.events import Broadcast, Event, Join, Leave, Push, Rejoin
 from lightspeed.actors.topics.rules.outbound import Outbound, Reply
 from lightspeed.actors.topics.rules.presence import Meta
@@ -109,6 +117,7 @@ class Client:
         Raises:
             Refused: as of `join`; `not_joined` where it is not in the topic.
         """
+        self._check_open()
         if not self._session.is_in(topic):
             raise Refused("error", "not_joined")
         return self._do(Rejoin(self.client_id, topic, self.user_id, self._session.next_ms(), meta))
@@ -136,10 +145,17 @@ class Client:
         if getattr(event, "client_id", self.client_id) != self.client_id:
             raise InvalidEvent("client_id", event.client_id, f"must be the client's own, {self.client_id}")  # type: ignore[union-attr]
         self._line.tell(event)
+        self._see_to_end(event)
 
     def _do(self, event: Event) -> str | None:
         self._check_open()
-        for message in self._line.call_for(event):
+        try:
+            messages = self._line.call_for(event)
+        except ChannelTimeout:  # it was accepted all the same
+            self._see_to_end(event)
+            raise
+        self._see_to_end(event)
+        for message in messages:
             if isinstance(message, Reply) and message.client_id == self.client_id:
                 if message.status == "error":
                     raise Refused(message.status, message.payload)
@@ -147,8 +163,13 @@ class Client:
         return None
 
     def _check_open(self) -> None:
-        if self._session.is_closed:
-            raise ClientClosed("it was closed")
+        if self._session.is_closed and not self._session.is_over:  # of a closed channel its own calls say so
+            raise ClientClosed(self._session.why_closed)
+
+    def _see_to_end(self, event: Event) -> None:
+        """Where it was closed in the middle of a call, its farewell may have come before what it has joined by that."""
+        if self._session.is_closed and isinstance(event, (Join, Rejoin)):
+            self._session.take_back(event)
 
     # What it is told
 
@@ -162,41 +183,73 @@ class Client:
             InboxEmpty: nothing came in time.
             ClientClosed: it is closed, and everything was read.
         """
-        return self.receive_many(1, timeout_s)[0]
+        taken: list[Outbound | Notice] = []
+        try:
+            self._read(taken, 1, timeout_s)
+            return taken[0]
+        except BaseException:  # the caller's own, as a Ctrl-C is
+            self._session.inbox.give_back(taken)
+            raise
 
     def receive_many(self, most: int, timeout_s: float | None = None) -> list[Outbound | Notice]:
         """From 1 up to `most` messages, as soon as there is one; as `receive`."""
-        taken = self._session.inbox.take_now(most)
-        if taken:
+        if type(most) is not int or most < 1:
+            raise InvalidOption("most", most, "must be an int from 1 up")
+        taken: list[Outbound | Notice] = []
+        try:
+            self._read(taken, most, timeout_s)
             return taken
-        if timeout_s is not None and timeout_s <= 0:
-            raise InboxEmpty(timeout_s)
-        self._line.check_may_wait("receive")
-        return self._session.inbox.take(most, timeout_s)
+        except BaseException:
+            self._session.inbox.give_back(taken)
+            raise
+
+    def _read(self, taken: list[Outbound | Notice], most: int, timeout_s: float | None) -> None:
+        inbox = self._session.inbox
+        if not len(inbox) and not (timeout_s is not None and timeout_s <= 0):
+            self._line.check_may_wait("receive")
+        inbox.take(taken, most, timeout_s)
 
     def __iter__(self) -> Iterator[Outbound | Notice]:
         """Everything in order, until it is closed and its inbox empty."""
-        while True:
-            try:
-                yield self.receive()
-            except ClientClosed:
-                return
+        return iter(self._receive_or_end, None)  # no generator, in which a message could be when its reader is interrupted
+
+    def _receive_or_end(self) -> Any:
+        taken: list[Outbound | Notice] = []
+        try:
+            self._read(taken, 1, None)
+            return taken[0]
+        except ClientClosed:
+            return None
+        except BaseException:
+            self._session.inbox.give_back(taken)
+            raise
 
     def presence(self, topic: str) -> dict[str, tuple[Meta, ...]]:
         """Who is in a topic that it is in, by user, as of the last message that came into its inbox. Never waits."""
-        return self._hub.presence(topic, self.client_id)
+        return self._hub.presence(topic, self._session)
 
     # The end
 
     def close(self) -> None:
         """Leave everything; what is in the inbox can still be read. Again is harmless. Inside an actor it does not wait."""
-        self._finalizer.detach()
-        if not self._session.begin_end("it was closed"):
+        session = self._session
+        session.begin_end("it was closed")
+        if session.has_left:
+            self._finalizer.detach()
             return
         try:
-            self._line.call_for(self._session.farewell())
-        except ChannelClosed:
-            pass  # by that it has left
+            self._line.call_for(session.farewell())
+            session.has_left = True
+        except ChannelClosed:  # by that it has left
+            session.has_left = True
+        except ChannelTimeout:  # it was accepted, and comes about
+            session.has_left = True
+            raise
+        except InsideActor:  # in the middle of a call of the channel, which a signal handler has interrupted
+            session.leave_all("it was closed", cancels=False)
+        finally:
+            session.end()
+        self._finalizer.detach()
 
     def __enter__(self) -> Self:
         return self
@@ -209,9 +262,11 @@ class Client:
 
 
 def _forgotten(session: Session) -> None:
-    """A client was garbage, and nobody closed it, nor its channel. This must not wait."""
-    if not (session.is_closed or session.inbox.is_closed):
-        try:
+    """A client was garbage, and nobody closed it. This must not wait."""
+    if session.has_left or session.is_over:
+        return
+    try:
+        if not session.is_closed:
             warn(f"unclosed client {session.client_id}: close() it, or use it in a with statement", ResourceWarning, stacklevel=2)
-        finally:  # a warning may be an error
-            session.leave_all("it was forgotten")
+    finally:  # a warning may be an error
+        session.leave_all("it was forgotten", cancels=False)

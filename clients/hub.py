@@ -23,9 +23,10 @@ class Follows(Protocol):
 
     client_id: str
     inbox: InboxQueue
+    is_closed: bool
 
-    def enter(self, topic: str, online_at_ms: int, text: str) -> None:
-        """The client is a member of the topic, since this time and with this text."""
+    def enter(self, topic: str, meta: Meta) -> None:
+        """The client is a member of the topic, and this is its presence there."""
         ...
 
     def exit(self, topic: str) -> None:
@@ -44,12 +45,16 @@ class Follows(Protocol):
         """The topic's behaviour put the client out."""
         ...
 
-    def rest(self) -> None:
-        """The channel is closed: there is nothing to come back to."""
+    def is_leaving(self, topic: str | None, now_ms: int | None) -> None:
+        """A leave of the topic was accepted, or of all, whoever sent it, of this time."""
         ...
 
     def begin_end(self, why: str) -> bool:
         """Nothing comes to it any more. False where that was so already."""
+        ...
+
+    def rest(self) -> None:
+        """The channel is closed: there is nothing to come back to."""
         ...
 
 
@@ -61,7 +66,7 @@ class _View:
     def __init__(self, entries: Iterable[Entry]) -> None:
         self.members: dict[str, Follows] = {}
         """Those of the clients who are in it."""
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         self.presence: dict[str, tuple[Meta, ...]] = {entry.key: entry.metas for entry in entries}
         """Under the lock."""
         self.recipients: tuple[str, ...] | None = None
@@ -72,9 +77,11 @@ class _View:
         """Take over a diff. One that it knows of already changes nothing."""
         with self.lock:
             for entry in diff.diff.leaves:
-                left = tuple(meta for meta in self.presence.pop(entry.key, ()) if meta not in entry.metas)
+                left = tuple(meta for meta in self.presence.get(entry.key, ()) if meta not in entry.metas)
                 if left:
-                    self.presence[entry.key] = left
+                    self.presence[entry.key] = left  # a key that stays keeps its place
+                else:
+                    self.presence.pop(entry.key, None)
             for entry in diff.diff.joins:
                 known = self.presence.get(entry.key, ())
                 self.presence[entry.key] = known + tuple(meta for meta in entry.metas if meta not in known)
@@ -89,8 +96,9 @@ class Hub:
         """Whether the index has everybody: who was in a topic before it began, the topics tell it each in its turn."""
         self._views: dict[str, _View] = {}
         self._down: dict[str, dict[str, Follows]] = {}
-        """Topics that ended, and the clients that were in them."""
-        self._lock = threading.Lock()
+        """Topics that ended, and the clients that were in them. Under the lock."""
+        self._lock = threading.RLock()  # a finalizer may drop a client within a call
+        self._dropped = 0
         # client -> its one topic, a tuple of a few, or a dict of many: a set for each client would cost 200 bytes.
         self._index: dict[str, str | tuple[str, ...] | dict[str, None]] = {}
         self._expected: dict[str, dict[str, int]] = {}  # client -> topic -> the number of the last join under way
@@ -106,6 +114,11 @@ class Hub:
     def expect(self, client_id: str, topic: str, seq: int) -> None:
         with self._lock:
             self._expected.setdefault(client_id, {})[topic] = seq
+
+    def expect_leave(self, client_id: str, topic: str | None, now_ms: int | None) -> None:
+        client = self.clients.get(client_id)
+        if client is not None:
+            client.is_leaving(topic, now_ms)
 
     def _meet(self, client_id: str, topic: str, seq: int) -> None:
         """A join was answered. If it was the last one under way, the index says where the client is."""
@@ -149,7 +162,7 @@ class Hub:
                 self._add(client_id, topic)
         for entry in state.presences:
             for meta in entry.metas:
-                self._enter(topic, meta, state)
+                self._enter(topic, meta.client_id, meta, state)
 
     def put(self, seq: int, topic: str | None, messages: Messages, reply: ReplyTo | None, state: TopicState | None) -> None:
         for message in messages:
@@ -194,6 +207,8 @@ class Hub:
         topic, joins, leaves = message.topic, message.diff.joins, message.diff.leaves
         came = {meta.client_id: meta for entry in joins for meta in entry.metas}
         left = [meta.client_id for entry in leaves for meta in entry.metas if meta.client_id not in came]
+        if came and state is not None:
+            came = _owned(came, state.users)
         with self._lock:
             for client_id in left:
                 self._discard(client_id, topic)
@@ -202,8 +217,8 @@ class Hub:
         view = self._views.get(topic)
         if view is not None:
             view.fold(message)
-        for meta in came.values():
-            self._enter(topic, meta, state)
+        for client_id, meta in came.items():
+            self._enter(topic, client_id, meta, state)
         view = self._views.get(topic)
         if view is None:
             return
@@ -213,62 +228,84 @@ class Hub:
                 view.recipients = None
                 client.exit(topic)
         if not view.members:
-            del self._views[topic]
+            self._views.pop(topic, None)
         put_all([client.inbox for client in tuple(view.members.values())], message)
 
-    def _enter(self, topic: str, meta: Meta, state: TopicState | None) -> None:
-        client = self.clients.get(meta.client_id)
+    def _enter(self, topic: str, client_id: str, meta: Meta, state: TopicState | None) -> None:
+        client = self.clients.get(client_id)
         if client is None:
             return
         view = self._views.get(topic)
         if view is None:
             view = self._views[topic] = _View(() if state is None else state.presences)
-        view.members[meta.client_id] = client
+        view.members[client.client_id] = client
         view.recipients = None
-        if topic in self._down:
-            self._down[topic].pop(meta.client_id, None)
-        client.enter(topic, meta.online_at_ms, meta.meta)
+        if client.is_closed:  # meanwhile, and whoever dropped it may have looked before it stood here
+            view.members.pop(client.client_id, None)
+            return
+        with self._lock:
+            self._down.get(topic, {}).pop(client.client_id, None)
+        client.enter(topic, meta)
 
     def gone(self, topic: str, members: Iterable[str], reason: str) -> None:
+        view = self._views.pop(topic, None)
+        fallen = {} if view is None else dict(view.members)
         with self._lock:
             for client_id in members:
                 self._discard(client_id, topic)
-        view = self._views.pop(topic, None)
-        if view is not None:
-            self._down.setdefault(topic, {}).update(view.members)
-            for client in tuple(view.members.values()):
-                client.fall(topic, reason)
+            if fallen:
+                self._down.setdefault(topic, {}).update(fallen)
+        for client in fallen.values():
+            client.fall(topic, reason)
 
     def up(self, topic: str) -> None:
-        for client in self._down.pop(topic, {}).values():
+        with self._lock:
+            risen = tuple(self._down.pop(topic, {}).values())
+        for client in risen:
             client.rise(topic)
 
     # The clients
 
-    def presence(self, topic: str, client_id: str) -> dict[str, tuple[Meta, ...]]:
+    def presence(self, topic: str, client: Follows) -> dict[str, tuple[Meta, ...]]:
         """Who is in the topic, as the client sees it; empty where it is not in it."""
         view = self._views.get(topic)
-        if view is None or client_id not in view.members:
+        if view is None or view.members.get(client.client_id) is not client:
             return {}
         with view.lock:
             return dict(view.presence)
 
+    @property
+    def dropped(self) -> int:
+        """How many messages found no room in an inbox, of closed clients too. Amid the end of a client it may miss its own."""
+        return self._dropped + sum(client.inbox.dropped for client in tuple(self.clients.values()))
+
     def drop(self, client: Follows, topics: Iterable[str]) -> None:
-        """The client is closed: nothing comes to it any more."""
-        if self.clients.get(client.client_id) is client:
-            del self.clients[client.client_id]
-        for topic in topics:
-            view = self._views.get(topic)
-            if view is not None and view.members.get(client.client_id) is client:
-                view.members.pop(client.client_id, None)
-                view.recipients = None
-        for topic, waiting in tuple(self._down.items()):
-            if waiting.get(client.client_id) is client:
-                waiting.pop(client.client_id, None)
-                if not waiting:
-                    self._down.pop(topic, None)
+        """The client is closed, and was in these topics, or would be told that they are up: its id is free."""
+        with self._lock:
+            self._dropped += client.inbox.dropped
+            if self.clients.get(client.client_id) is client:
+                del self.clients[client.client_id]
+            for topic in topics:
+                view, waiting = self._views.get(topic), self._down.get(topic)
+                if view is not None and view.members.get(client.client_id) is client:
+                    view.members.pop(client.client_id, None)
+                    view.recipients = None
+                if waiting is not None and waiting.get(client.client_id) is client:
+                    del waiting[client.client_id]
+                    if not waiting:
+                        del self._down[topic]
 
     def close(self) -> None:
         for client in tuple(self.clients.values()):
             client.rest()
             client.inbox.close("its channel was closed")
+        self._views.clear()
+
+
+def _owned(came: dict[str, Meta], users: dict[str, str]) -> dict[str, Meta]:
+    """The same, under the texts of the ids that the topic has itself, so that the index keeps no others."""
+    if len(came) > 1:
+        own = {client_id: client_id for client_id in users}
+        return {own.get(client_id, client_id): meta for client_id, meta in came.items()}
+    last = next(reversed(users), "")  # who has come now
+    return {last: came[last]} if last in came else came

@@ -59,7 +59,8 @@ class Inbox(Struct, frozen=True):
     """So much they have together: the characters of their texts, and 100 each. None, the default: any number."""
     overflow: Literal["drop_oldest", "drop_newest", "latest", "close"] = "drop_oldest"
     """`drop_oldest`, the default; `drop_newest`: the one that arrives; `latest`: of each topic and kind only the last one stays;
-    `close`: the client is closed as too slow. Where messages are missing, a `Lagged` says how many."""
+    `close`: the client is closed as too slow. Where messages are missing, a `Lagged` says how many. A message of more than
+    `max_bytes` finds no room in any inbox: under the first three it is what is dropped."""
 
     def __post_init__(self) -> None:
         for option, value in (("max_messages", self.max_messages), ("max_bytes", self.max_bytes)):
@@ -95,8 +96,7 @@ class Look:
     def release(self) -> None:
         """Called under the inbox's lock, in its turn among those who wait: the next one is told, too."""
         self._lock.release()
-        if self._inbox.waiters:
-            self._inbox.waiters.popleft().release()
+        self._inbox._wake()
 
     def give_up(self) -> None:
         """Look no more."""
@@ -106,25 +106,40 @@ class Look:
 
 
 class InboxQueue:
-    """The inbox itself.
+    """The inbox itself. Its lock is re-entrant, since a finalizer may close it in the middle of a call.
 
     Where there is room, a message is put without the lock: it is appended, and then it is looked whether somebody waits. Who
     waits has entered himself, and then looks once more whether there is a message. One of the two sees the other. All else,
     reading too, is under the lock.
 
     Args:
+        now_s: the clock by which `wait` goes, in seconds.
         on_slow: called, under no lock, where the client is to be closed since its inbox is full.
     """
 
-    __slots__ = ("_bytes", "_lock", "_on_slow", "_options", "_wait", "_why_closed", "dropped", "items", "room", "waiters")
+    __slots__ = (
+        "_bytes",
+        "_gaps",
+        "_lock",
+        "_now_s",
+        "_on_slow",
+        "_options",
+        "_wait",
+        "_why_closed",
+        "dropped",
+        "items",
+        "room",
+        "waiters",
+    )
 
-    def __init__(self, options: Inbox, wait: Wait, on_slow: Callable[[], None]) -> None:
-        self._options, self._wait, self._on_slow = options, wait, on_slow
-        self._lock = threading.Lock()
+    def __init__(self, options: Inbox, wait: Wait, now_s: Callable[[], float], on_slow: Callable[[], None]) -> None:
+        self._options, self._wait, self._now_s, self._on_slow = options, wait, now_s, on_slow
+        self._lock = threading.RLock()
         self.items: deque[Any] = deque()
+        self._gaps = 0  # so many of the items are no messages
+        self._bytes = 0
         self.room = options.max_messages if options.max_bytes is None else 0
         """With fewer messages in it, one is appended without a further look."""
-        self._bytes = 0
         self.waiters: deque[threading.Lock | Look] = deque()
         self._why_closed: str | None = None
         self.dropped = 0
@@ -134,8 +149,9 @@ class InboxQueue:
         return len(self.items)
 
     @property
-    def is_closed(self) -> bool:
-        return self._why_closed is not None
+    def why_closed(self) -> str | None:
+        """None: it is open."""
+        return self._why_closed
 
     def put(self, message: Outbound | Notice) -> None:
         put_all((self,), message)
@@ -150,13 +166,7 @@ class InboxQueue:
     def wake(self) -> None:
         """There is something for one of those who wait."""
         with self._lock:
-            if self.waiters:
-                self.waiters.popleft().release()
-
-    @property
-    def why_closed(self) -> str | None:
-        """None: it is open."""
-        return self._why_closed
+            self._wake()
 
     def look(self) -> tuple[list[Outbound | Notice], Look]:
         """What is in it, in order, and stays in it; and how to wait for more. To be given up."""
@@ -174,7 +184,7 @@ class InboxQueue:
             for place, item in enumerate(list(self.items)):
                 if item is message:
                     del self.items[place]
-                    self._bytes -= 0 if self._options.max_bytes is None else _size_of(item)
+                    self._bytes -= self._counted(item)
                     return True
         return False
 
@@ -185,134 +195,165 @@ class InboxQueue:
             if self._why_closed is None:
                 self._why_closed = why
             while self.waiters:
-                self.waiters.popleft().release()
+                self._wake()
 
-    def take_now(self, most: int) -> list[Any]:
-        """Up to so many messages that are there; none where there is none.
+    def take(self, taken: list[Outbound | Notice], most: int, timeout_s: float | None) -> None:
+        """Move up to so many messages to the list, 1 at least, as soon as there is one.
 
-        Raises:
-            ClientClosed: there is none, and the client is closed.
-        """
-        if not self.items and self._why_closed is None:
-            return []
-        with self._lock:
-            if not self.items and self._why_closed is not None:
-                raise ClientClosed(self._why_closed)
-            return self._take(most)
-
-    def take(self, most: int, timeout_s: float | None) -> list[Any]:
-        """From 1 up to so many messages, as soon as there is one.
+        They are there or here, whatever hits the calling thread; where it is hit later, `give_back` them.
 
         Raises:
             InboxEmpty: there was none within the timeout.
             ClientClosed: the client is closed, and its inbox empty.
         """
+        if self._take_now(taken, most):
+            return
+        if timeout_s is not None and timeout_s <= 0:
+            raise InboxEmpty(timeout_s)
+        end_s = None if timeout_s is None else self._now_s() + timeout_s
+        left_s = timeout_s
         while True:
             waiter = threading.Lock()
             waiter.acquire()
-            self.waiters.append(waiter)
             is_told = False
             try:
-                taken = self.take_now(most)
-                if taken:
-                    return taken
-                is_told = self._wait(waiter, timeout_s)
+                self.waiters.append(waiter)
+                if self._take_now(taken, most):
+                    return
+                is_told = self._wait(waiter, left_s)
             finally:
                 if not is_told:
                     self._give_up(waiter)
-            taken = self.take_now(most)
-            if taken:
-                return taken
-            if not is_told:
-                raise InboxEmpty(timeout_s or 0)
+            if self._take_now(taken, most):
+                return
+            if end_s is not None:  # another reader may have been quicker: it waits for the rest of its time
+                left_s = end_s - self._now_s() if is_told else 0
+                if left_s <= 0:
+                    raise InboxEmpty(timeout_s or 0)
+
+    def _take_now(self, taken: list[Any], most: int) -> bool:
+        if not self.items and self._why_closed is None:
+            return False
+        with self._lock:
+            if not self.items and self._why_closed is not None:
+                raise ClientClosed(self._why_closed)
+            self._move(taken, most)
+        return bool(taken)
+
+    def give_back(self, taken: list[Outbound | Notice]) -> None:
+        """Have what was taken, and could not be handed over, be the next that is taken, whoever does it."""
+        with self._lock:
+            for message in reversed(taken):
+                if type(message) is Lagged:
+                    self.items.appendleft(_Gap(message.count))
+                    self._gaps += 1
+                else:
+                    self.items.appendleft(message)
+                    self._bytes += self._counted(message)
+            if self.items:
+                self._wake()
 
     def _give_up(self, waiter: threading.Lock) -> None:
         """Wait no more; if it was this one's turn at last, it is another's."""
         with self._lock:
             if waiter in self.waiters:
                 self.waiters.remove(waiter)
-            elif self.items and self.waiters:
-                self.waiters.popleft().release()
+            elif self.items:
+                self._wake()
 
-    def _take(self, most: int) -> list[Any]:
+    def _wake(self) -> None:
+        if self.waiters:
+            try:
+                waiter = self.waiters.popleft()
+            except IndexError:  # a finalizer has closed it at this moment
+                return
+            waiter.release()
+
+    def _move(self, taken: list[Any], most: int) -> None:
         items = self.items
-        taken = [items.popleft() for _ in range(min(most, len(items)))]
-        if self._options.max_bytes is not None:
-            self._bytes -= sum(_size_of(message) for message in taken)
-        for place, message in enumerate(taken):
+        while items and len(taken) < most:
+            message = items[0]
+            size, gap = self._counted(message), 0
             if type(message) is _Gap:
-                taken[place] = Lagged(message.count)
-        return taken
+                message, gap = Lagged(message.count), 1
+            taken += (message,)  # from here on nothing is called, until the next turn
+            del items[0]
+            self._bytes -= size
+            self._gaps -= gap
+
+    def _counted(self, message: Any) -> int:
+        return 0 if self._options.max_bytes is None else _size_of(message)
 
     def _make_room(self, message: Outbound | Notice) -> bool:
         """Take it in if there is room, or as the options say; False where the client is to be closed."""
-        size = 0 if self._options.max_bytes is None else _size_of(message)
+        options, size = self._options, self._counted(message)
         if not self._has_room(size):
-            match self._options.overflow:
-                case "close":
-                    return False
-                case "drop_newest":
-                    self._drop(self.items, at_end=True)
-                    return True
-                case "latest":
-                    self._keep_latest(message)
-            while self.items and not self._has_room(size):
+            is_too_large = options.max_bytes is not None and size > options.max_bytes
+            if options.overflow == "close":
+                self.dropped += 1
+                return False
+            if options.overflow == "drop_newest" or is_too_large:
+                self._miss_one_more()
+                self._wake()
+                return True
+            if options.overflow == "latest":
+                self._keep_latest(message)
+            while not self._has_room(size):
                 self._drop_oldest()
         self.items.append(message)
         self._bytes += size
-        if self.waiters:
-            self.waiters.popleft().release()
+        self._wake()
         return True
 
     def _has_room(self, size: int) -> bool:
         options = self._options
-        is_gap_first = bool(self.items) and type(self.items[0]) is _Gap
         has_bytes = options.max_bytes is None or self._bytes + size <= options.max_bytes
-        return has_bytes and len(self.items) - is_gap_first < options.max_messages
+        return has_bytes and len(self.items) - self._gaps < options.max_messages
 
-    def _drop(self, items: deque[Any], *, at_end: bool, count: int = 1) -> None:
-        """Note that so many are missing at this end."""
-        self.dropped += count
-        place = -1 if at_end else 0
-        if items and type(items[place]) is _Gap:
-            items[place].count += count
-        elif at_end:
-            items.append(_Gap(count))
+    def _miss_one_more(self) -> None:
+        """Note that one is missing at the end."""
+        items = self.items
+        self.dropped += 1
+        if items and type(items[-1]) is _Gap:
+            items[-1].count += 1
         else:
-            items.appendleft(_Gap(count))
+            items.append(_Gap(1))
+            self._gaps += 1
 
     def _drop_oldest(self) -> None:
-        items = self.items
-        gap = items.popleft() if type(items[0]) is _Gap else None
-        count = 0 if gap is None else gap.count
-        if items:
-            oldest = items.popleft()
-            self._bytes -= 0 if self._options.max_bytes is None else _size_of(oldest)
-            if type(oldest) is _Gap:
-                count += oldest.count
-            else:
-                count, self.dropped = count + 1, self.dropped + 1
-            items.appendleft(_Gap(count))
+        """Drop the first message; what is missing before and behind it is one gap with it."""
+        missing = self._take_gaps()
+        self._bytes -= self._counted(self.items.popleft())
+        self.dropped += 1
+        missing += 1 + self._take_gaps()
+        self.items.appendleft(_Gap(missing))
+        self._gaps += 1
+
+    def _take_gaps(self) -> int:
+        """How many are missing in front."""
+        items, missing = self.items, 0
+        while items and type(items[0]) is _Gap:
+            missing += items.popleft().count
+            self._gaps -= 1
+        return missing
 
     def _keep_latest(self, message: Outbound | Notice) -> None:
         """Of each topic and kind only the last one stays; where the first of them stood it shows how many are missing."""
-        seen, stays, missing = {_kind_of(message)}, deque[bool](), 0
+        seen, stays, gap = {_kind_of(message)}, deque[bool](), _Gap(0)
         for item in reversed(list(self.items)):
-            kind = _kind_of(item)
-            stays.appendleft(type(item) is not _Gap and kind not in seen)
-            seen.add(kind)
+            stays.appendleft(type(item) is not _Gap and _kind_of(item) not in seen)
+            seen.add(_kind_of(item))
         for stay in stays:  # who finds room meanwhile stands behind them
             item = self.items.popleft()
             if stay:
                 self.items.append(item)
-            elif type(item) is _Gap:
-                missing += item.count
-            else:
-                missing += 1
-                self.dropped += 1
-                self._bytes -= 0 if self._options.max_bytes is None else _size_of(item)
-        if missing:
-            self.items.appendleft(_Gap(missing))
+                continue
+            if not gap.count:
+                self.items.append(gap)
+            gap.count += item.count if type(item) is _Gap else 1
+            self.dropped += type(item) is not _Gap
+            self._bytes -= self._counted(item)
+        self._gaps = 1 if gap.count else 0
 
 
 def put_all(inboxes: Iterable[InboxQueue], message: Outbound | Notice) -> None:

@@ -1,5 +1,7 @@
 """Each example is run as its reader runs it, and what it prints is read."""
 
+import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -77,6 +79,38 @@ PLAYED = """\
 {"type":"presence_diff","topic":"room:garden","diff":{"topic":"room:garden","joins":[{"key":"carol","metas":[{"ref":"desktop:3002","online_at_ms":3002}]}],"leaves":[]}}
 {"type":"reply","client_id":"desktop","topic":"room:garden","status":"ok","payload":"rejoined"}
 {"type":"broadcast_message","topic":"room:lobby","payload":"back again","recipients":["phone","tablet"]}
+"""
+
+LOBBY = """\
+  PushMessage(client_id='phone', topic='lobby:1', event='games', payload='none')
+  PushMessage(client_id='laptop', topic='lobby:1', event='games', payload='none')
+ann will open chess: number one
+bob will open go: number two
+ann will open skat: error: topic_crashed
+  TopicDown(topic='lobby:1', reason='error')
+  TopicUp(topic='lobby:1')
+  PushMessage(client_id='phone', topic='lobby:1', event='games', payload='chess by ann, go by bob')
+  TopicDown(topic='lobby:1', reason='error')
+  TopicUp(topic='lobby:1')
+  PushMessage(client_id='laptop', topic='lobby:1', event='games', payload='chess by ann, go by bob')
+bob will play chess: against ann
+ann will play skat: error: no game skat
+there: ['ann in red', 'bob in blue']
+"""
+
+JOBS = """\
+running
+1996 done, 4 failed
+1996 stored
+4 restarts
+"""
+
+FLASK = """\
+POST 202
+POST 202
+POST 202
+GET 200 ['ann']
+['tea number 1', 'tea number 2', 'tea number 3']
 """
 
 SUMMARY = """\
@@ -169,3 +203,52 @@ def test_rooms_prints_refusals_answers_a_failure_and_who_is_there_after_it() -> 
     assert '"payload":"fire","recipients":["c1","c2"]' in done.stdout
     assert done.stdout.count('"event":"topic_crashed"') == 2
     assert '{"type":"system","label":"topic_restarted:reading:1"}' in done.stdout
+
+
+def test_the_lobby_comes_up_with_its_games_and_its_clients() -> None:
+    done = run("examples/lobby.py")
+    assert (done.returncode, done.stdout, done.stderr) == (0, LOBBY, "")
+
+
+def test_the_jobs_end_by_themselves_with_figures() -> None:
+    done = run("examples/jobs.py")
+    assert (done.returncode, done.stdout, done.stderr) == (0, JOBS, "")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there nobody can be sent a SIGTERM")
+def test_the_jobs_end_in_good_order_at_a_sigterm() -> None:
+    command = [sys.executable, "-X", "utf8", "-W", "error", "examples/jobs.py", "--jobs", "1000000000"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8") as program:
+        try:
+            assert program.stdout is not None
+            assert program.stdout.readline() == "running\n"
+            program.send_signal(signal.SIGTERM)
+            printed, errors = program.communicate(timeout=30)
+        finally:
+            program.kill()
+    assert (program.returncode, errors) == (0, "")
+    figures = re.fullmatch(r"SIGTERM\n(\d+) done, (\d+) failed\n(\d+) stored\n(\d+) restarts\n", printed)
+    assert figures is not None, printed
+    done, failed, stored, restarts = map(int, figures.groups())
+    assert (done, failed) == (stored, restarts)
+
+
+def test_flask_tells_a_channel_from_its_request_threads() -> None:
+    done = run("examples/flask_tell.py")
+    assert (done.returncode, done.stdout, done.stderr) == (0, FLASK, "")
+
+
+def test_without_flask_its_example_says_what_it_needs() -> None:
+    done = run("-c", "import runpy, sys; sys.modules['flask'] = None; runpy.run_path('examples/flask_tell.py')")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "pip install '.[demo]'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_table_of_metrics_has_a_row_each_second_and_ends_by_itself() -> None:
+    done = run("examples/metrics_table.py", "2")
+    assert (done.returncode, done.stderr) == (0, "")
+    heads, *rows = done.stdout.splitlines()
+    assert heads.split() == ["second", "accepted", "handled", "slowest", "ms", "shed", "failed", "restarted"]
+    assert [row.split()[0] for row in rows] == ["1", "2"]
+    assert all(int(row.split()[1]) > 0 < int(row.split()[2]) for row in rows)

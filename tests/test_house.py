@@ -13,10 +13,20 @@ import pytest
 ROOT = Path(__file__).parent.parent
 ROOMS = [  # from the ground up: a room imports from itself and from those before it, and none imports the face of one after it
     *("actors", "actors.topics.rules", "actors.topics", "supervision", "supervision.topics"),
-    *("faults", "capsules", "clients", "channel", "testing", "cli"),
+    *("faults", "capsules", "clients", "metrics", "channel", "testing", "cli"),
 ]
 KIT = ("actors", "supervision")  # for any program: they know of no channel
-FLOORS = ["actors", "supervision", "faults", "capsules", "clients", "channel", "testing", "cli"]  # the folders at the root
+FLOORS = [
+    "actors",
+    "supervision",
+    "faults",
+    "capsules",
+    "clients",
+    "metrics",
+    "channel",
+    "testing",
+    "cli",
+]  # the folders at the root
 PURE = [
     *("actors.text", "actors.checks", "actors.errors"),
     *("actors.topics.rules.events", "actors.topics.rules.outbound", "actors.topics.rules.presence"),

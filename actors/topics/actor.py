@@ -27,6 +27,7 @@ from lightspeed.actors.topics.mail import (
     TopicVain,
     collect,
     failure_of,
+    told_later,
 )
 from lightspeed.actors.topics.rules.behaved_topic import BehavedTopic
 from lightspeed.actors.topics.rules.events import Crash, Leave, Send
@@ -89,7 +90,8 @@ class TopicActor(_Role):
         members = cell.members = len(state.users)
         # Of an event that leaves the topic empty the supervisor tells the reply, when the actor is down.
         held = mail.reply if not members and type(mail) is Delivery else None
-        must_deliver = cell.outlet.put(mail.seq, cell.topic, messages, None if held is not None else mail.reply, value, state)
+        reply = mail.reply if held is None else told_later(held)
+        must_deliver = cell.outlet.put(mail.seq, cell.topic, messages, reply, value, state)
         cell.settled += 1
         if must_deliver:
             cell.outlet.deliver(cell.topic)

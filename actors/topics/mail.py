@@ -33,12 +33,14 @@ from lightspeed.actors.topics.rules.topic import Messages, TopicState
 class Collected:
     """Who waits for an event, and wants what was numbered with it: `messages`, there when the future is set."""
 
-    __slots__ = ("future", "is_clients", "messages", "parts")
+    __slots__ = ("future", "is_clients", "is_shed", "messages", "parts")
 
     def __init__(self, future: ReplyTo, *, is_clients: bool = False) -> None:
         self.future = future
         self.is_clients = is_clients
         """Whether a client waits, who finds its reply here and not in its inbox."""
+        self.is_shed = False
+        """Whether the event found no room in its topic's mailbox, and was not answered."""
         self.messages: Messages = ()
         self.parts: list[Collected] = []
         """Of a `Disconnect`: one for each topic, in the order of their numbers."""
@@ -51,6 +53,18 @@ def collect(reply: ReplyTo | None, messages: Messages) -> None:
     """Note what was given out under an event's number for who waits for it, if he wants it."""
     if reply is not None and isinstance(reply, Collected):
         reply.messages += messages
+
+
+class _Nobody:
+    def set(self, _value: Any = None) -> None: ...
+
+
+_of_a_client = Collected(_Nobody(), is_clients=True)
+
+
+def told_later(reply: ReplyTo | None) -> ReplyTo | None:
+    """What stands for a reply that is told later, where an event's messages go: whether a client waits is known there."""
+    return _of_a_client if isinstance(reply, Collected) and reply.is_clients else None
 
 
 class Delivery(Struct, gc=False):

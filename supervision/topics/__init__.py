@@ -1,5 +1,6 @@
 """The supervisor of a channel's topics, and all that it needs."""
 
+from lightspeed.supervision.topics.counts import Counts
 from lightspeed.supervision.topics.dead_letters import DeadLetter, DeadLetters
 from lightspeed.supervision.topics.ingress import Ingress
 from lightspeed.supervision.topics.options import Mailbox, Options, Restarts
@@ -7,6 +8,7 @@ from lightspeed.supervision.topics.outlet import Outbox, Sink, SinkActor, SinkQu
 from lightspeed.supervision.topics.supervisor import TopicSupervisor
 
 __all__ = [
+    "Counts",
     "DeadLetter",
     "DeadLetters",
     "Ingress",

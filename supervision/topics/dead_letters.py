@@ -2,6 +2,7 @@
 
 import threading
 from collections import deque
+from collections.abc import Callable
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -39,6 +40,8 @@ class DeadLetters:
         self._letters: deque[tuple[DeadLetter, int]] = deque()
         self._bytes = 0
         self._count = 0
+        self.watchers: tuple[Callable[[DeadLetter], object], ...] = ()
+        """Told each letter, on the thread of whoever adds it, under no lock. They must not raise."""
         self.abandoned = 0
         """How many topic actors were given up; the supervisor counts."""
         self.shed = 0
@@ -53,6 +56,8 @@ class DeadLetters:
             while len(self._letters) > _KEPT or self._bytes > _KEPT_BYTES:
                 self._bytes -= self._letters.popleft()[1]
         log("warning", "dead letter, {}: {}", letter.why, letter.what, topic=letter.topic, incarnation=letter.incarnation)
+        for watch in self.watchers:
+            watch(letter)
 
     def note_shed(self) -> None:
         """Count an event for which a mailbox had no room."""

@@ -17,10 +17,16 @@ from lightspeed.supervision.topics.overload import SheddingRouter
 class FollowedRouter(SheddingRouter):
     """For the supervisor's thread only."""
 
-    def _expect_join(self, mail: Mail | Disconnection) -> None:
-        """Let the follower know of a join that was accepted: a disconnect behind it leaves that topic too."""
-        if self._follower is not None and type(mail) is Delivery and isinstance(mail.request, (Join, Rejoin)):
+    def _expect_change(self, mail: Mail | Disconnection) -> None:
+        """Let the follower know of a join that was accepted: a disconnect behind it leaves that topic too; and of a leave."""
+        if self._follower is None:
+            return
+        if type(mail) is Disconnection:
+            self._follower.expect_leave(mail.request.client_id, None, mail.request.now_ms)
+        elif type(mail) is Delivery and isinstance(mail.request, (Join, Rejoin)):
             self._follower.expect(mail.request.client_id, mail.request.topic, mail.seq)
+        elif type(mail) is Delivery and isinstance(mail.request, Leave):
+            self._follower.expect_leave(mail.request.client_id, mail.request.topic, mail.request.now_ms)
 
     def _follow(self, message: Follow) -> None:
         """From here on the follower learns of everything; who is in the topics already, each topic tells it in its turn."""
@@ -30,7 +36,7 @@ class FollowedRouter(SheddingRouter):
         if message.client_id is None:
             latch, names = Latch(_Complete(follower, message.reply)), set(self._topics)
             for mail in (*self._behind, *chain.from_iterable(self._counted.values())):
-                self._expect_join(mail)
+                self._expect_change(mail)
         else:
             assert message.reply is not None
             latch, names = Latch(message.reply), self._topics_of(message.client_id)
@@ -43,7 +49,9 @@ class FollowedRouter(SheddingRouter):
         assert self._follower is not None
         names = self._follower.find_topics(client_id) if self._follower.is_complete else set(self._topics)
         for name, topic in list(self._ledger.items()):
-            if topic.trouble is None or not topic.trouble.rejoins:
+            if topic.takes_back:  # whom is known when it has
+                names.add(name)
+            elif topic.trouble is None or not topic.trouble.rejoins:
                 del self._ledger[name]
             elif topic.trouble.has(client_id):
                 names.add(name)
@@ -54,7 +62,7 @@ class FollowedRouter(SheddingRouter):
         latch = None if mail.reply is None else Latch(mail.reply)
         for seq, name in enumerate(mail.topics, mail.seq):
             reply: Any = None if latch is None else latch.part()
-            if type(mail.reply) is Collected:
+            if isinstance(mail.reply, Collected):
                 reply = Collected(reply, is_clients=mail.reply.is_clients)
                 mail.reply.parts.append(reply)
             leave = Leave(mail.request.client_id, name, mail.request.now_ms)

@@ -46,6 +46,10 @@ class Follower(Protocol):
         """The supervisor has accepted a join under this number, and is about to send it to the topic."""
         ...
 
+    def expect_leave(self, client_id: str, topic: str | None, now_ms: int | None) -> None:
+        """The supervisor has accepted a leave of the topic, or of all."""
+        ...
+
     def gone(self, topic: str, members: Iterable[str], reason: str) -> None:
         """These members are gone with an incarnation of the topic: all that it gave out was given out before."""
         ...

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from lightspeed.actors.topics.mail import Delivery, Question
+from lightspeed.actors.topics.mail import Collected, Delivery, Question
 from lightspeed.actors.topics.rules.outbound import System
 from lightspeed.actors.topics.rules.topic import refused
 from lightspeed.supervision.latch import Told
@@ -40,6 +40,8 @@ class SheddingRouter(TopicRouter):
 
     def _shed(self, delivery: Delivery) -> None:
         self._dead_letters.add(DeadLetter(delivery.request.topic, 0, "overloaded", delivery.request))
+        if isinstance(delivery.reply, Collected):
+            delivery.reply.is_shed = True
         self._put_out(delivery.seq, delivery.request.topic, (), delivery.reply)
 
     def _note_overload(self, one: Incarnation, name: str) -> None:

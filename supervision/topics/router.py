@@ -36,14 +36,14 @@ from lightspeed.actors.topics.rules.events import Join, Publish, Rejoin, Send, T
 from lightspeed.actors.topics.rules.life import ChannelLife
 from lightspeed.actors.topics.rules.topic import Messages, TopicState, refused
 from lightspeed.supervision.latch import Census, Latch
+from lightspeed.supervision.topics.counts import Counts
 from lightspeed.supervision.topics.dead_letters import DeadLetter, DeadLetters
 from lightspeed.supervision.topics.histories import Histories
 from lightspeed.supervision.topics.ingress import Ingress
-from lightspeed.supervision.topics.messages import AskCensus, AskCrashed, AskTopic, AskTree, Flush
+from lightspeed.supervision.topics.messages import AskCensus, AskCrashed, AskTopic, Flush
 from lightspeed.supervision.topics.options import DEFAULT_MAILBOX, Mailbox, Options
 from lightspeed.supervision.topics.outlet import Follower, Outbox, SinkQueues
 from lightspeed.supervision.topics.topic import NONE, Incarnation, Leaving, Phase, Restore, Topic
-from lightspeed.supervision.tree import Tree, TreePhase
 
 if TYPE_CHECKING:
     _Role = pykka.Actor
@@ -64,6 +64,7 @@ class TopicRouter(_Role):
         options: Options,
         dead_letters: DeadLetters,
         done: ReplyTo,
+        counts: Counts,
     ) -> None:
         super().__init__()
         self._runtime, self._outlet, self._ingress, self._options = runtime, outlet, ingress, options
@@ -101,6 +102,9 @@ class TopicRouter(_Role):
         boxes = [DEFAULT_MAILBOX, *options.mailboxes.values()]
         self._few, self._small = min(box.max_messages for box in boxes), min(box.max_bytes for box in boxes)
         """A topic for which less waits is within its bounds, whichever these are."""
+        self._counts = counts
+        counts.topics, counts.overloaded, counts.life = self._topics, self._overloaded, self._life
+        counts.last_number = lambda: self._seq
         self._closing = False
         self._is_plain = True
         """Neither crashed nor closing, nothing waits, and nobody follows: then an event goes straight to its topic."""
@@ -120,7 +124,7 @@ class TopicRouter(_Role):
         delivery.seq = self._seq = self._seq + 1
         if not self._seq & 1023:  # what is handled here passes by its `put`
             self._outlet.trim()
-        return None if live.ref.handle_inline(delivery) else DECLINED
+        return None if live.ref.handle_inline(delivery) else self._decline()
 
     def _begin_inline(self, delivery: Delivery) -> object:
         """Nothing is known of the topic. If it gets an actor, it keeps it only with a member."""
@@ -135,10 +139,15 @@ class TopicRouter(_Role):
         delivery.seq = self._seq = self._seq + 1
         topics[name] = topic
         try:
-            return None if live.ref.handle_inline(delivery) else DECLINED
+            return None if live.ref.handle_inline(delivery) else self._decline()
         finally:
             if not live.cell.members:
                 del topics[name]
+
+    def _decline(self) -> object:
+        """The event comes again, and has another number then."""
+        self._counts.unasked += 1
+        return DECLINED
 
     def _make_inline(self, name: str) -> Incarnation | None:
         """An incarnation, with its actor, in nobody's table yet; None where it is not for a caller's thread.
@@ -204,6 +213,7 @@ class TopicRouter(_Role):
 
     def _next_number(self) -> int:
         """For what arises by itself: it is numbered when the supervisor learns of it."""
+        self._counts.unasked += 1
         self._seq += 1
         return self._seq
 
@@ -565,22 +575,6 @@ class TopicRouter(_Role):
             else:
                 self._deliver(live, Question(len, census.part(topic.name)))
         census.close()
-
-    def _ask_tree(self, message: AskTree) -> None:
-        """A topic stands as what it is furthest on its way to: what takes its events hides what is ending or has ended."""
-        crashed = self._life.crashed
-        trees = {name: self._tree(name, "down") for name, topic in self._topics.items() if crashed and topic.is_missed}
-        trees |= {name: self._tree(name, why) for name, why in self._life.down.items()}
-        trees |= {name: self._tree(name, "stopping", topic.leaving) for name, topic in self._leaving.items()}
-        for topic, live in self._each_live():
-            phase: TreePhase = "restarting" if live.phase is Phase.BACKOFF else "starting" if live.ref is None else "running"
-            trees[topic.name] = self._tree(topic.name, phase, live, topic.count())
-        message.reply.set(("crashed" if crashed else "running", trees))
-
-    def _tree(self, name: str, phase: TreePhase, of: Incarnation | None = None, members: int = 0) -> Tree:
-        is_at_work = (of is not None and of.cell in self._in_flight) or self._outlet.is_at_work(name)
-        incarnation = None if of is None else of.cell.incarnation
-        return Tree(name, "topic", phase, incarnation, members, is_at_work, self._histories.restarts(name))
 
 
 BRING_MEMBERS = frozenset((Join, Rejoin))

@@ -31,6 +31,7 @@ from lightspeed.supervision.topics.messages import (
 )
 from lightspeed.supervision.topics.topic import Incarnation, Phase
 from lightspeed.supervision.topics.transitions import TopicTransitions
+from lightspeed.supervision.tree import Tree, TreePhase
 
 _LEAST_S = 0.001  # no wait for less: what is left may be a rounding error, by which a clock moves no further
 
@@ -77,6 +78,22 @@ class TopicSupervisor(TopicTransitions):
     def on_failure(self, exception_type: Any, exception_value: Any, traceback: Any) -> None:
         log("error", "the supervisor failed", error=exception_value)
         self.on_stop()
+
+    def _ask_tree(self, message: AskTree) -> None:
+        """A topic stands as what it is furthest on its way to: what takes its events hides what is ending or has ended."""
+        crashed = self._life.crashed
+        trees = {name: self._tree(name, "down") for name, topic in self._topics.items() if crashed and topic.is_missed}
+        trees |= {name: self._tree(name, why) for name, why in self._life.down.items()}
+        trees |= {name: self._tree(name, "stopping", topic.leaving) for name, topic in self._leaving.items()}
+        for topic, live in self._each_live():
+            phase: TreePhase = "restarting" if live.phase is Phase.BACKOFF else "starting" if live.ref is None else "running"
+            trees[topic.name] = self._tree(topic.name, phase, live, topic.count())
+        message.reply.set(("crashed" if crashed else "running", trees))
+
+    def _tree(self, name: str, phase: TreePhase, of: Incarnation | None = None, members: int = 0) -> Tree:
+        is_at_work = (of is not None and of.cell in self._in_flight) or self._outlet.is_at_work(name)
+        incarnation = None if of is None else of.cell.incarnation
+        return Tree(name, "topic", phase, incarnation, members, is_at_work, self._histories.restarts(name))
 
     # The end
 

@@ -215,6 +215,12 @@ class Topic(Struct, eq=False, gc=False):
         """Whether a restart of the channel starts it again, as far as it is known."""
         return self.trouble is not None and bool(self.trouble.lost or self.trouble.rejoins)
 
+    @property
+    def takes_back(self) -> bool:
+        """Whether members whom nobody keeps any more are on their way to an actor that has yet to take them back."""
+        one = self.leaving or self.live
+        return one is not None and one.restore is not None and one.restore.to_come > 0 and not one.cell.settled
+
     def have_trouble(self) -> Trouble:
         """The slot for it, made where there is none."""
         if self.trouble is None:

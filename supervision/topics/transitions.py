@@ -69,10 +69,11 @@ class TopicTransitions(FollowedRouter):
             return DECLINED  # told in a caller's thread, past the ingress, which is shut
         if isinstance(mail, Disconnection):
             mail.topics = tuple(sorted(self._topics_of(mail.request.client_id)))
+            self._counts.unasked += len(mail.topics) - 1
             mail.seq, self._seq = self._seq + 1, self._seq + len(mail.topics)
         else:
             mail.seq = self._seq = self._seq + 1
-            self._expect_join(mail)
+        self._expect_change(mail)
         if self._behind:
             self._behind.append(mail)
         else:
@@ -179,6 +180,7 @@ class TopicTransitions(FollowedRouter):
 
     def _crash_one(self, one: Incarnation, order: Order, event: Crash, latch: Latch | None) -> None:
         name, seq = one.cell.topic, order.seq
+        self._counts.crashes += 1
         log("info", "topic {} crashed: {}", name, event.reason, topic=name, incarnation=one.cell.incarnation)
         self._life.down[name] = "crashed"
         self._note_death(name, event.reason)
@@ -195,6 +197,7 @@ class TopicTransitions(FollowedRouter):
             self._watch([one])
 
     def _crash_all(self, seq: int, event: Crash, latch: Latch | None) -> None:
+        self._counts.crashes += 1
         log("info", "channel crashed: {}; topic actors: {}", event.reason, sum(1 for _one in self._each_live()))
         for window in self._windows:
             self._alarms.call_off(window)
@@ -396,6 +399,7 @@ class TopicTransitions(FollowedRouter):
 
     def _replace(self, cell: TopicCell, left: deque[Mail]) -> None:
         """Go on after a topic's actor that was stopped from outside."""
+        self._counts.failures += 1
         log("error", "topic {} ended unasked", cell.topic, topic=cell.topic, incarnation=cell.incarnation)
         if self._topics[cell.topic].rejoins:
             self._start_again([cell.topic])
@@ -404,6 +408,7 @@ class TopicTransitions(FollowedRouter):
     def _heal(self, cell: TopicCell, failure: TopicFailure, left: deque[Mail]) -> None:
         """A topic's code raised: its members are told, and it comes up again, unless it did so too often."""
         name = cell.topic
+        self._counts.failures += 1
         verdict = self._histories.judge(name, self._runtime.monotonic_s())
         reason = failure.text
         log(
@@ -421,7 +426,7 @@ class TopicTransitions(FollowedRouter):
         members = () if cell.state is None else cell.state.subscribers
         self._emit_unasked(name, crash_messages(name, members, reason if self._options.restarts.tell_reason else "error"))
         if verdict.delay_s is None:
-            self._give_up(name, left)
+            self._give_up(cell, left)
         elif verdict.delay_s > 0:
             self._put_off(name, verdict.delay_s, left)
         else:
@@ -431,10 +436,13 @@ class TopicTransitions(FollowedRouter):
         if verdict.channel_fails:
             self._handle(Order(Crash(f"topics failed too often, {name} last"), None, self._next_number()))
 
-    def _give_up(self, name: str, left: deque[Mail]) -> None:
-        self._life.down[name] = "given_up"
-        self._emit_unasked(name, (System(f"topic_given_up:{name}"),))
+    def _give_up(self, cell: TopicCell, left: deque[Mail]) -> None:
+        self._life.down[cell.topic] = "given_up"
+        self._counts.given_up += 1
+        self._emit_unasked(cell.topic, (System(f"topic_given_up:{cell.topic}"),))
         for mail in in_turn(left):
+            if type(mail) is Delivery and mail.is_quiet:  # who has disconnected is told nothing, and must not come back
+                self._strike(mail, cell.incarnation)
             self._answer(mail, "topic_crashed")
 
     def _go_on(self, name: str, left: deque[Mail]) -> None:
@@ -443,7 +451,7 @@ class TopicTransitions(FollowedRouter):
         Timers are dropped: nobody waits for them.
         """
         for mail in in_turn(left):
-            if type(mail) is Delivery and self._options.restarts.waiting == "redeliver":
+            if type(mail) is Delivery and (mail.is_quiet or self._options.restarts.waiting == "redeliver"):
                 self._route_now(mail)
             elif type(mail) is not Question:
                 self._answer(mail, "topic_crashed")
@@ -469,6 +477,7 @@ class TopicTransitions(FollowedRouter):
     def _start_again(self, names: Iterable[str]) -> None:
         """A new actor for each. It gets its members back, or stops if nobody rejoins."""
         started = tuple(self._add(name, restores=True) for name in names)
+        self._counts.restarts += len(started)
         for one in started:
             self._start(one)
         self._open_window(started)
@@ -483,6 +492,7 @@ class TopicTransitions(FollowedRouter):
     def _come_up(self, one: Incarnation) -> None:
         if self._live(one.cell.topic) is not one or one.phase is not Phase.BACKOFF:
             return
+        self._counts.restarts += 1
         is_awaited = any(type(mail) is Delivery and type(mail.request) in BRING_MEMBERS for mail in one.waiting)
         one.phase = Phase.RUNNING if is_awaited else Phase.AWAITS_REJOIN
         self._emit_unasked(one.cell.topic, (System(f"topic_restarted:{one.cell.topic}"),))

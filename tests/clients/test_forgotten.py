@@ -19,11 +19,13 @@ def test_a_client_of_a_closed_channel_is_forgotten_without_a_word():
     assert [str(warning.message) for warning in caught] == []
 
 
+def forget_one(channel):
+    channel.client("phone", "ann").join("room:1")
+    gc.collect()
+
+
 def test_a_client_of_a_living_channel_warns_and_has_left():
     with Channel() as channel:
-        client = channel.client("phone", "ann")
-        client.join("room:1")
         with pytest.warns(ResourceWarning, match="unclosed client phone"):
-            del client
-            gc.collect()
+            forget_one(channel)
         assert channel.topics_of("phone") == ()

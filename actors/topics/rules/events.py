@@ -288,6 +288,12 @@ class Patterns(Generic[Value]):
         """Whether there are any."""
         return bool(self._names or self._prefixes)
 
+    def prefix_of(self, topic: str) -> str | None:
+        """The pattern with a `*` that a topic has its value by; None where its own name is one, or none fits."""
+        if topic in self._names:
+            return None
+        return next((f"{prefix}*" for prefix, _value in self._prefixes if topic.startswith(prefix)), None)
+
     def find(self, topic: str) -> Value | None:
         """None: no pattern fits."""
         if topic in self._names:
