@@ -56,7 +56,7 @@ class Read(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, 
 
 
 class Sending(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """One event, sent by its client, or by the operator where it has none; a read; or what is done with a client, or to the scenario's tree."""
+    """One event, sent by its client, or by the operator where it has none; a read; what is done with a client, or to the tree."""
 
     event: Event | Read | ClientAct | TreeAct
     at_s: float = 0.0

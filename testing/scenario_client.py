@@ -26,8 +26,8 @@ class ClientAct(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=T
     """Something that is done with the client of this id, in its sender's turn; what is refused is no failure."""
 
     what: Verb
-    """`make` it if there is none, or `take_over`; a verb of it; `receive` some messages; `close` it. Before it is made, or when it is
-    closed, nothing else does anything."""
+    """`make` it if there is none, or `take_over`; a verb of it; `receive` some messages; `close` it. Before it is made, or when
+    it is closed, nothing else does anything."""
     client_id: str
     topic: str = "x"
     """Of a verb."""

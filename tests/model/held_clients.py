@@ -40,7 +40,7 @@ class SeenInbox(InboxQueue):
     __slots__ = ("arrived", "taken")
 
     def __init__(self, inner: InboxQueue) -> None:
-        super().__init__(inner._options, inner._wait, inner._on_slow)
+        super().__init__(inner._options, inner._wait, inner._now_s, inner._on_slow)
         self.arrived: list[Any] = []
         self.taken: list[Any] = []
         self.items = _Line()
@@ -58,20 +58,26 @@ class SeenInbox(InboxQueue):
         super().put_slowly(message)
         line.sees = self.arrived.append
 
-    def _take(self, most: int) -> list[Any]:
-        taken = super()._take(most)
+    def take(self, taken: list[Any], most: int, timeout_s: float | None) -> None:
+        super().take(taken, most, timeout_s)
         self.taken += taken
-        return taken
+
+    def take_out(self, message: Any) -> bool:
+        """As if it had never come."""
+        is_there = super().take_out(message)
+        if is_there:
+            del self.arrived[next(place for place, other in enumerate(self.arrived) if other is message)]
+        return is_there
 
     def wrong(self) -> str | None:
         """What is wrong with what came out of it, and is in it still, given what was put in; None: nothing."""
         out = [*self.taken, *self.left()]
         told = sum(message.count for message in out if type(message) is Lagged)
-        if told != self.dropped:
-            return f"it says that {told} are missing, and dropped {self.dropped}"
-        came = self.arrived
+        came, dropped = self.arrived, self.dropped
         if self.overflow == "close" and self.why_closed is not None and len(came) == len(out) + 1:
-            came = came[:-1]  # by which it was closed
+            came, dropped = came[:-1], dropped - 1  # by which it was closed
+        if told != dropped:
+            return f"it says that {told} are missing, and dropped {dropped}"
         if self.overflow == "latest":
             return self._wrong_of_latest(out, came)
         place = 0
@@ -222,7 +228,7 @@ class HeldClients(dict[str, Any]):
                 self._check_place(held, lives)
 
     def _check_place(self, held: Held, lives: "dict[str, TopicLife]") -> None:
-        client_id, hub = held.session.client_id, held.session._hub
+        client_id = held.session.client_id
         for topic, life in lives.items():
             if life.now is not None and life.now.is_held:
                 continue  # what is to come of that is not known
@@ -230,7 +236,7 @@ class HeldClients(dict[str, Any]):
             if (topic in held.session.topics) != is_in:
                 self._breach("clients", f"{held.name} is in {held.session.topics}, and {topic} has {life.members}")
             due = {entry.key: entry.metas for entry in life.now.reference.presences} if is_in and life.now is not None else {}
-            seen = hub.presence(topic, client_id)
+            seen = held.session._hub.presence(topic, held.session)
             if seen != due:
                 self._breach("clients", f"{held.name} sees {seen} in {topic}, where {due} are present")
             self._check_notices(held, topic)

@@ -13,8 +13,8 @@ It stands between the actors and their outlet, and is told of their beginnings a
     one_incarnation   a topic has one living incarnation at a time
     order             the events of one client to one topic are accepted as they were sent, and handled as they were accepted
     orders            a crash or a restart gives out what the rules say, to whom they say, and in time
-    overload          what a mailbox has no room for is answered `overloaded` or a dead letter, and no more waits than may; that it
-                      begins and ends is said in turns
+    overload          what a mailbox has no room for is answered `overloaded` or a dead letter, and no more waits than may;
+                      that it begins and ends is said in turns
     outbox            what is flushed is all that was given out, in the order of acceptance, once
     presence          who is present is the fold of what was given out of joins, rejoins and leaves
     reads             what is read is what was, with every event that was accepted before
@@ -56,7 +56,9 @@ _ANSWER_TWICE = frozenset((DelayReply, Full))  # the reply comes by itself
 _MANY = 100  # events, of which nobody waits for more at once
 _NO_FAULTS: Set[type[Fault]] = frozenset()
 # What only a supervisor that lives can be held to.
-_OF_A_SUPERVISOR = frozenset(("clients", "handle", "life", "orders", "overload", "reads", "rejoin", "restarts", "stops", "stuck", "waiting"))
+_OF_A_SUPERVISOR = frozenset(
+    ("clients", "handle", "life", "orders", "overload", "reads", "rejoin", "restarts", "stops", "stuck", "waiting")
+)
 SPOIL_REPLIES: Set[type[Fault]] = frozenset((DelayReply, LoseReply))
 
 
@@ -166,7 +168,8 @@ class Witness:
             return  # it had been given up
         if error is not None and not isinstance(error, TopicCrash):
             self.failures += 1
-        life.end(error, cell.in_flight.get(cell), waiting, self._now_s, self.open_of(cell.topic))
+        quiet = {seq for seq, mail in self.open.items() if mail.is_quiet}  # these are never answered, and go on
+        life.end(error, cell.in_flight.get(cell), waiting - quiet, self._now_s, self.open_of(cell.topic))
         self.clients.ended(cell.topic, is_told=error is not None and not self.downs.is_closed)
         self._change(life)
 
