@@ -82,10 +82,8 @@ class HeldMailboxes:
     def check(self, topic: str, waiting: Iterable[Delivery], *, is_held: bool) -> None:
         """Nobody is ready. `waiting`: what was accepted for the topic, and has no answer."""
         mailbox = self.of(topic)
-        counted = [
-            mail
-            for mail in waiting
-            if not isinstance(mail.request, Leave) and not (mailbox.overflow == "wait" and mail.reply is not None)
+        counted = [  # a leave is never shed, nor what a fault has doubled on its way
+            mail for mail in waiting if mail.size and not (mailbox.overflow == "wait" and mail.reply is not None)
         ]
         if len(counted) > mailbox.max_messages:
             self._breach("overload", f"{len(counted)} wait for {topic}, of which {mailbox.max_messages} may")
