@@ -157,7 +157,7 @@ class FaultyTopic(TopicActor):
         mail, cell = injection.mail, self.cell
         if injection.is_refused:
             must_deliver = cell.outlet.put(mail.seq, cell.topic, _unavailable(mail), mail.reply)
-            cell.settled += 1
+            cell.settled, cell.settled_bytes = cell.settled + 1, cell.settled_bytes + mail.size
             if must_deliver:
                 cell.outlet.deliver(cell.topic)
             if not cell.members:

@@ -16,6 +16,7 @@ from lightspeed.testing.observer import Observer
 from lightspeed.testing.pytest_file import pytest_file
 from lightspeed.testing.recording import Divergence, Replayed, replay, write_recording
 from lightspeed.testing.scenario import Read, Scenario, ScenarioOptions, Sending
+from lightspeed.testing.scenario_client import ClientAct
 from lightspeed.testing.scenario_tree import ScenarioChild, ScenarioTree, TreeAct
 from lightspeed.testing.schedulers import Chosen, Priority, Random, RoundRobin, Scheduler
 from lightspeed.testing.search import every_schedule, search, search_drawn, sweep_crashes
@@ -27,6 +28,7 @@ __all__ = [
     "Case",
     "Chosen",
     "Client",
+    "ClientAct",
     "Divergence",
     "Observer",
     "Outcome",

@@ -15,12 +15,14 @@ import msgspec
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from lightspeed.actors.errors import InvalidOption
+from lightspeed.actors.errors import InvalidOption, OutboxOff
 from lightspeed.actors.failures import text_of
 from lightspeed.actors.topics.rules.events import check_event
 from lightspeed.channel import Channel, ChannelTimeout, Event, FaultPlan, Outbound, Restarts
 from lightspeed.faults.fault import is_number
+from lightspeed.supervision.topics import Mailbox
 from lightspeed.testing.client import Client
+from lightspeed.testing.scenario_client import ClientAct, Clients
 from lightspeed.testing.scenario_tree import KEEPER, GrownTree, ScenarioTree, TreeAct
 
 if TYPE_CHECKING:
@@ -49,12 +51,14 @@ class Read(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, 
                 read(self.topic)
         except ChannelTimeout:
             pass  # where that is a breach, the channel has said so
+        except OutboxOff:
+            pass  # it has clients
 
 
 class Sending(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """One event, sent by its client, or by the operator where it has none; a read; or what is done to the scenario's tree."""
+    """One event, sent by its client, or by the operator where it has none; a read; what is done with a client, or to the tree."""
 
-    event: Event | Read | TreeAct
+    event: Event | Read | ClientAct | TreeAct
     at_s: float = 0.0
     """Not before this moment of virtual time. Events of one sender are sent in their order all the same."""
     waits: bool = False
@@ -79,6 +83,7 @@ class ScenarioOptions(Struct, frozen=True, omit_defaults=True, kw_only=True, for
     """Whether what is given out goes to a sink, which fails now and then, and not to the outbox."""
     behaviours: dict[str, str] = {}
     """For each pattern the name of what makes the behaviour, as `module:name`."""
+    mailboxes: dict[str, Mailbox] = {}
 
 
 class Scenario(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -103,7 +108,7 @@ class Scenario(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=Tr
         for sending in self.sendings:
             if isinstance(sending.event, TreeAct):
                 self._check_act(sending.event)
-            elif not isinstance(sending.event, Read):
+            elif not isinstance(sending.event, (Read, ClientAct)):
                 check_event(sending.event)
             _check_time("at_s", sending.at_s)
 
@@ -149,10 +154,11 @@ class Scenario(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=Tr
         options["on_outbound"] = _Sink() if options.pop("has_sink") else None
         options["behaviours"] = {pattern: find(path) for pattern, path in self.options.behaviours.items()}
         channel = simulation.channel(faults=self.plan if self.plan.faults else None, **options)
+        clients = Clients(channel)
         last_s: dict[str, float] = {}  # of each sender: nothing of his overtakes what he sends before
         for sending in self.sendings:
             after_s = last_s[sending.sender] = max(sending.at_s, last_s.get(sending.sender, 0.0))
-            _send(simulation.client(channel, sending.sender), channel, tree, sending, after_s)
+            _send(simulation.client(channel, sending.sender), channel, clients, tree, sending, after_s)
         simulation.run_for(max(last_s.values(), default=0.0) + self.rest_s)
 
 
@@ -168,11 +174,13 @@ class _Sink:
             raise RuntimeError("the tenth is too much")
 
 
-def _send(client: Client, channel: Channel, tree: GrownTree | None, sending: Sending, after_s: float) -> None:
+def _send(client: Client, channel: Channel, clients: Clients, tree: GrownTree | None, sending: Sending, after_s: float) -> None:
     event = sending.event
     if isinstance(event, TreeAct):
         assert tree is not None
         client.do(lambda: tree.do(event, waits=sending.waits), name=event.name, after_s=after_s)
+    elif isinstance(event, ClientAct):
+        client.do(lambda: clients.do(event), name=event.name, after_s=after_s)
     elif isinstance(event, Read):
         client.do(lambda: event(channel), name=f"read {event.what} {event.topic or ''}".rstrip(), after_s=after_s)
     else:

@@ -91,7 +91,7 @@ class Gives:
         self._entries.append(("out", name, messages))
         if self.clients:
             for message in messages:
-                for client_id in _whom(message):
+                for client_id in whom(message):
                     if client_id in self.clients:
                         self.clients[client_id].receive(message)
 
@@ -129,7 +129,7 @@ class _Traced:
             self._cell = None
 
 
-def _whom(message: Outbound) -> tuple[str, ...]:
+def whom(message: Outbound) -> tuple[str, ...]:
     """The clients that a message is for; a diff is for whom it is about, and comes to no client."""
     if isinstance(message, BroadcastMessage):
         recipients = unread(message)  # it is left as it is: whoever reads it first does so later

@@ -167,6 +167,11 @@ class DroppingBox:
     def __len__(self) -> int:
         return len(self._deliveries)
 
+    def waiting(self) -> tuple[Delivery, ...]:
+        """All that is in it now, in order."""
+        with self._lock:
+            return tuple(self._deliveries)
+
     def put(self, delivery: Delivery) -> bool:
         """Whether one more `Taken` is needed for it in the inbox."""
         with self._lock:

@@ -495,7 +495,8 @@ class TopicTransitions(FollowedRouter):
         if self._live(one.cell.topic) is not one or one.phase is not Phase.BACKOFF:
             return
         self._counts.restarts += 1
-        is_awaited = any(type(mail) is Delivery and type(mail.request) in BRING_MEMBERS for mail in one.waiting)
+        waiting = one.waiting if one.cell.box is None else one.cell.box.waiting()
+        is_awaited = any(type(mail) is Delivery and type(mail.request) in BRING_MEMBERS for mail in waiting)
         one.phase = Phase.RUNNING if is_awaited else Phase.AWAITS_REJOIN
         self._emit_unasked(one.cell.topic, (System(f"topic_restarted:{one.cell.topic}"),))
         self._start(one)

@@ -12,7 +12,9 @@ from model.witness import SPOIL_REPLIES, Witness
 from model.witnessed import WitnessedRuntime
 
 from lightspeed.actors.errors import ChannelTimeout
+from lightspeed.actors.topics.rules.events import Patterns
 from lightspeed.channel import Channel, Event, Outbound, Tree
+from lightspeed.channel.options import check_mailboxes
 from lightspeed.faults import Hang, Jump, Slow
 from lightspeed.supervision.topics import Options
 from lightspeed.testing import Observer, Simulation
@@ -59,6 +61,7 @@ class Model(Observer):
             rejoin_window_s=options.get("rejoin_window_s", plain.rejoin_window_s),
             event_timeout_s=options.get("event_timeout_s", plain.event_timeout_s),
             crash_timeout_s=options.get("crash_timeout_s", plain.crash_timeout_s),
+            mailboxes=Patterns("mailboxes", check_mailboxes(options.get("mailboxes"))),
             has_ledger=options.get("rejoin") == "supervisor",
             trusts_clock=Jump not in kinds,
             may_hang=Hang in kinds or Slow in kinds,
@@ -105,6 +108,17 @@ class HeldChannel(SimulatedChannel):
                 raise
 
         return see if callable(hand_over) else sink  # which is refused
+
+    def _begin_to_follow(self, reply: Any) -> Any:
+        hub = super()._begin_to_follow(reply)
+        if hub.clients is not self.witness.clients:
+            hub.clients = self.witness.clients  # nobody is in it yet
+        return hub
+
+    def client(self, *args: Any, **options: Any) -> Any:
+        client = super().client(*args, **options)
+        self.witness.clients.ready(client._session, self.witness.lives)
+        return client
 
     def carry_out(self, event: Event) -> None:
         """As `handle`, of what was counted before."""

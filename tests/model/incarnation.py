@@ -14,11 +14,11 @@ from lightspeed.actors.errors import InjectedFault, TopicStuck
 from lightspeed.actors.failures import text_of
 from lightspeed.actors.topics.mail import Delivery, TopicCell
 from lightspeed.actors.topics.rules.behaved_topic import BehavedTopic
-from lightspeed.actors.topics.rules.events import Rejoin, TopicEvent
+from lightspeed.actors.topics.rules.events import Patterns, Rejoin, TopicEvent
 from lightspeed.actors.topics.rules.outbound import BroadcastMessage, Outbound, PresenceDiff, PushMessage, Reply, unread
 from lightspeed.actors.topics.rules.presence import Recipients
 from lightspeed.faults import Fault
-from lightspeed.supervision.topics.options import Restarts
+from lightspeed.supervision.topics.options import Mailbox, Restarts
 
 Messages = tuple[Outbound, ...]
 Breach = Callable[[str, str], None]
@@ -31,6 +31,7 @@ class Rules(Struct, frozen=True):
     rejoin_window_s: float
     event_timeout_s: float
     crash_timeout_s: float
+    mailboxes: Patterns[Mailbox]
     has_ledger: bool
     trusts_clock: bool
     """Whether the channel's clock does not jump."""

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from model.random_tree import RandomActs, random_tree
+from msgspec.structs import replace
 
 from lightspeed.channel import (
     Backoff,
@@ -22,6 +23,7 @@ from lightspeed.channel import (
     Restarts,
     Send,
 )
+from lightspeed.clients import Inbox
 from lightspeed.faults import (
     Corrupt,
     Delay,
@@ -38,7 +40,9 @@ from lightspeed.faults import (
     Reorder,
     Slow,
 )
+from lightspeed.supervision.topics import Mailbox
 from lightspeed.testing.scenario import Read, Scenario, ScenarioOptions, Sending
+from lightspeed.testing.scenario_client import ClientAct
 from lightspeed.testing.scenario_tree import ScenarioTree, TreeAct
 
 _MOODY = "model.moody:Moody"
@@ -52,6 +56,10 @@ _READS = (
 _TREES = 0.15  # of all scenarios
 _ROWS = 0.25  # of all scenarios
 _ACTS = 0.6  # of what is done in those
+_IN_PROCESS = 0.4  # of all scenarios
+_SMALL = 0.3  # of all scenarios
+_WHATS = ("make", "take_over", "join", "leave", "update", "broadcast", "push", "receive", "close")
+_WEIGHTS = (2, 1, 7, 2, 2, 3, 3, 3, 1)
 _CROWD = 33  # from 32 members on a topic keeps its recipients in another way
 
 
@@ -81,8 +89,49 @@ def random_scenario(seed: int, events: int = 40, *, faults: bool = True) -> Scen
         else:
             sendings.append(Sending(_event(rng, int(at_s * 1000), crowd), at_s, rng.random() < waits))
     _put_rows(seed, sendings, len(crowd))
+    _put_clients(seed, sendings, len(crowd))
     plan = FaultPlan(tuple(_fault(rng) for _ in range(rng.randrange(4))), rng.randrange(2**32)) if faults else FaultPlan()
-    return Scenario(tuple(sendings), plan, _options(rng), rest_s=rest_s, tree=tree)
+    options = replace(_options(rng), mailboxes=_mailboxes(seed))
+    return Scenario(tuple(sendings), plan, options, rest_s=rest_s, tree=tree)
+
+
+def _put_clients(seed: int, sendings: list[Sending], first: int) -> None:
+    """In the place of others, what clients in the process do; under the ids of others, whose events go on."""
+    rng = random.Random(f"clients {seed}")
+    if rng.random() >= _IN_PROCESS:
+        return
+    share, ids = rng.choice((0.3, 0.6)), rng.sample(_CLIENTS, rng.randrange(1, 4))
+    unmade = set(ids)
+    for place in range(first, len(sendings)):
+        if not isinstance(sendings[place].event, TreeAct) and rng.random() < share:
+            client_id = rng.choice(ids)
+            act = _act(rng, client_id, is_made=client_id not in unmade)
+            unmade.discard(client_id)
+            sendings[place] = replace(sendings[place], event=act, waits=False)
+
+
+def _act(rng: random.Random, client_id: str, *, is_made: bool) -> ClientAct:
+    what: Any = rng.choices(_WHATS, weights=_WEIGHTS)[0] if is_made else "make"
+    if what in ("make", "take_over"):
+        overflow = rng.choice(("drop_oldest", "drop_newest", "latest", "close"))
+        inbox = rng.choice((None, None, Inbox(rng.randrange(1, 4), rng.choice((None, 300)), overflow)))
+        return ClientAct(what, client_id, text=client_id[0], inbox=inbox, auto_rejoin=rng.random() < 0.6)
+    return ClientAct(what, client_id, rng.choice(_TOPICS), rng.choice(("", "blue")))
+
+
+def _mailboxes(seed: int) -> dict[str, Mailbox]:
+    """Drawn apart too."""
+    rng = random.Random(f"mailboxes {seed}")
+    if rng.random() >= _SMALL:
+        return {}
+    return {
+        pattern: Mailbox(
+            rng.randrange(1, 5),
+            rng.choice((64 * 1024 * 1024, 350)),
+            rng.choice(("refuse", "drop_oldest", "drop_newest", "wait")),
+        )
+        for pattern in rng.choice((("*",), ("x",), _TOPICS))
+    }
 
 
 def _put_rows(seed: int, sendings: list[Sending], first: int) -> None:

@@ -26,13 +26,13 @@ def test_every_event_every_option_and_every_fault_is_drawn():
     events = Counter(type(sending.event).__name__ for scenario in MANY for sending in scenario.sendings)
     assert set(events) == {
         *("Join", "Rejoin", "Leave", "Broadcast", "Push", "Crash", "Restart", "Read", "TreeAct"),
-        *("Disconnect", "Publish", "Send"),
+        *("Disconnect", "Publish", "Send", "ClientAct"),
     }
     assert min(events.values()) > 200
     assert {sending.waits for scenario in MANY for sending in scenario.sendings} == {False, True}
     kinds = {type(fault) for scenario in MANY for fault in scenario.plan.faults}
     assert kinds == set(KINDS.values())
-    for option in ("behaviours", "has_sink", "rejoin", "restarts", "rejoin_window_s"):
+    for option in ("behaviours", "has_sink", "mailboxes", "rejoin", "restarts", "rejoin_window_s"):
         assert len({repr(getattr(scenario.options, option)) for scenario in MANY}) > 1, option
 
 

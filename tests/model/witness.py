@@ -3,14 +3,18 @@
 It stands between the actors and their outlet, and is told of their beginnings and ends. The rules that it holds them to:
 
     accounted_for     every event and order that was accepted is answered, once
+    clients           a client is given all that is for it, once, in order; it is where the channel says, and sees who is present
     close             when a channel is closed, none of its actors lives
     dead_incarnation  what a dead incarnation does has no effect
     handle            what returns has taken effect
+    inbox             what is put into an inbox comes out in order, but what it says is missing
     life              what is accepted while the channel or the topic is down is refused, and nothing else is refused so
     model             a relay gives out what the rules of a channel say, and its state is what they say
     one_incarnation   a topic has one living incarnation at a time
     order             the events of one client to one topic are accepted as they were sent, and handled as they were accepted
     orders            a crash or a restart gives out what the rules say, to whom they say, and in time
+    overload          what a mailbox has no room for is answered `overloaded` or a dead letter, and no more waits than may;
+                      that it begins and ends is said in turns
     outbox            what is flushed is all that was given out, in the order of acceptance, once
     presence          who is present is the fold of what was given out of joins, rejoins and leaves
     reads             what is read is what was, with every event that was accepted before
@@ -30,6 +34,8 @@ from typing import Any
 from model.books import Books, SinkBooks
 from model.downs import Downs
 from model.healing import ReferenceWindow
+from model.held_clients import HeldClients
+from model.held_mailboxes import HeldMailboxes
 from model.incarnation import Rules
 from model.orders import Orders
 from model.reads import Census
@@ -37,7 +43,7 @@ from model.topic_life import TopicLife
 
 from lightspeed.actors.errors import InvariantBroken, TopicCrash
 from lightspeed.actors.failures import text_of
-from lightspeed.actors.topics.mail import Delivery, Disconnection, Order, TopicCell
+from lightspeed.actors.topics.mail import Delivery, Disconnection, Order, Taken, TopicCell
 from lightspeed.actors.topics.rules.events import Crash, Disconnect, Event, Leave, Restart, Send
 from lightspeed.actors.topics.rules.outbound import Outbound, System
 from lightspeed.actors.topics.rules.topic import Messages
@@ -50,7 +56,9 @@ _ANSWER_TWICE = frozenset((DelayReply, Full))  # the reply comes by itself
 _MANY = 100  # events, of which nobody waits for more at once
 _NO_FAULTS: Set[type[Fault]] = frozenset()
 # What only a supervisor that lives can be held to.
-_OF_A_SUPERVISOR = frozenset(("handle", "life", "orders", "reads", "rejoin", "restarts", "stops", "stuck", "waiting"))
+_OF_A_SUPERVISOR = frozenset(
+    ("clients", "handle", "life", "orders", "overload", "reads", "rejoin", "restarts", "stops", "stuck", "waiting")
+)
 SPOIL_REPLIES: Set[type[Fault]] = frozenset((DelayReply, LoseReply))
 
 
@@ -82,6 +90,8 @@ class Witness:
         self.on_accept: Callable[[Event], object] | None = None
         """Called with each event when the supervisor has given it its number."""
         self.books, self.downs = Books(), Downs()
+        self.clients = HeldClients(self.break_rule)
+        self.mailboxes = HeldMailboxes(rules.mailboxes, self.break_rule)
         self.open: dict[int, Delivery] = {}
         """Accepted, and not answered yet."""
         self.lives: dict[str, TopicLife] = {}
@@ -158,7 +168,9 @@ class Witness:
             return  # it had been given up
         if error is not None and not isinstance(error, TopicCrash):
             self.failures += 1
-        life.end(error, cell.in_flight.get(cell), waiting, self._now_s, self.open_of(cell.topic))
+        quiet = {seq for seq, mail in self.open.items() if mail.is_quiet}  # these are never answered, and go on
+        life.end(error, cell.in_flight.get(cell), waiting - quiet, self._now_s, self.open_of(cell.topic))
+        self.clients.ended(cell.topic, is_told=error is not None and not self.downs.is_closed)
         self._change(life)
 
     def abandoned(self, topic: str) -> None:
@@ -169,6 +181,7 @@ class Witness:
             self.failures += 1
             cell = life.now.cell
             life.be_abandoned(cell.in_flight.get(cell), self._now_s, self.open_of(topic))
+            self.clients.ended(topic, is_told=not self.downs.is_closed)
             self._change(life)
 
     def put(self, cell: TopicCell | None, seq: int, topic: str | None, messages: Messages) -> None:
@@ -251,7 +264,14 @@ class Witness:
             self.break_rule("orders", overdue)
         for life in (self.lives if at_end else self._changed).values():
             life.check(self._now_s, len(self._waiting_of(life.topic)))
+            is_leaving = life.now is not None and life.now.is_leaving
+            # Behind an order some wait for its count, and who is refused behind what is on its way down waits for its end.
+            if not (at_end or self.downs.is_closed or self.orders.open or is_leaving):
+                waiting = [mail for mail in self.open.values() if mail.request.topic == life.topic]
+                self.mailboxes.check(life.topic, waiting, is_held=life.is_held)
         self._changed = {topic: life for topic, life in self._changed.items() if life.is_awaited}
+        if not self.has_failed:
+            self.clients.check(self.lives, is_closed=self.downs.is_closed)
         if self._must_crash and not self.is_held:
             self.break_rule("restarts", f"topics failed too often, {self._must_crash[0]} last, and the channel did not crash")
         alive = [life.now.name for life in self.lives.values() if life.now is not None] if at_end else []
@@ -317,7 +337,13 @@ class Witness:
         if life is None:
             life = TopicLife(topic, self._rules, self.downs, self.break_rule)  # nobody has ever been in it: it need not be kept
         open_seqs = self.open_of(topic)
-        if delivery is not None:
+        if delivery is None and order is None and self.mailboxes.take(topic, messages):
+            return
+        if delivery is not None and self.mailboxes.is_letter(delivery):
+            life.shed(delivery, messages)
+        elif delivery is not None:
+            if [getattr(message, "payload", None) for message in messages] == ["overloaded"]:
+                self.mailboxes.refused(delivery)
             life.refused(delivery, messages, waiting=len(self._waiting_of(topic)))
         elif order is not None:
             life.ordered(seq, order, messages, open_seqs)
@@ -369,6 +395,18 @@ class Witness:
     def open_of(self, topic: str) -> list[int]:
         """The numbers of the topic's events that have no answer yet."""
         return [seq for seq, mail in self.open.items() if mail.request.topic == topic]
+
+    def waiting_for(self, one: Any) -> list[Any] | None:
+        """What this incarnation was sent, and has not handled; None: it has ended, and nobody can tell."""
+        life = self.lives.get(one.cell.topic)
+        actor: Any = None if life is None or life.now is None or life.now.cell is not one.cell else life.now._actor
+        if actor is None and one.ref is not None:
+            return None
+        box = () if one.cell.box is None else tuple(one.cell.box._deliveries)
+        inbox = () if actor is None else (*actor._pooled_taken, *actor._pooled_inbox)
+        hand = one.cell.in_flight.get(one.cell)
+        left = [mail for mail in (*one.waiting, *inbox) if type(mail) is not Taken and mail is not hand]
+        return [*left, *box, *(() if hand is None else (hand,))]
 
     def _waiting_of(self, topic: str) -> list[int]:
         """Those of them that count where only so many may wait."""

@@ -130,7 +130,8 @@ class _SeenTopic(_Topic):
 
     def on_end(self, error: BaseException | None) -> None:
         me: Any = self  # on a pool, where the simulation starts it
-        waiting = {mail.seq for mail in (*me._pooled_taken, *me._pooled_inbox) if type(mail) is Delivery}
+        box = () if self.cell.box is None else self.cell.box._deliveries
+        waiting = {mail.seq for mail in (*me._pooled_taken, *me._pooled_inbox, *box) if type(mail) is Delivery}
         self.witness.ended(self.cell, error, waiting)
         self._at_work_on = None
         super().on_end(error)
@@ -138,6 +139,22 @@ class _SeenTopic(_Topic):
 
 class _SeenSupervisor(_Supervisor):
     witness: ClassVar[Witness]
+
+    def _shed(self, delivery: Delivery) -> None:
+        before = self._dead_letters.count
+        self.witness.mailboxes.sheds(delivery)
+        super()._shed(delivery)
+        count = self._dead_letters.count - before
+        self.witness.mailboxes.wrote(delivery, self._dead_letters.read()[-count:] if count else ())
+
+    def _sheds(self, one: Any, mail: Delivery, waiting: int, size: int) -> bool:
+        what, before = self.witness.waiting_for(one), self._dead_letters.count
+        self.witness.mailboxes.judges = mail.seq
+        is_shed = super()._sheds(one, mail, waiting, size)
+        self.witness.mailboxes.judges = 0
+        if what is not None and (is_shed or self._dead_letters.count > before):
+            self.witness.mailboxes.had_room(mail, what)
+        return is_shed
 
     def _route(self, delivery: Delivery) -> None:
         if delivery.is_quiet:
@@ -182,7 +199,10 @@ class _SeenOutlet:
     ) -> bool:
         if messages or seq:  # a question gives nothing out, and has no number
             self._witness.put(self._cell, seq, topic, messages)
-        return bool(self.inner.put(seq, topic, messages, reply, value, state))
+        due = self._witness.clients.due(messages, reply)
+        is_first = self.inner.put(seq, topic, messages, reply, value, state)
+        self._witness.clients.given(due)
+        return bool(is_first)
 
     def abandon(self, topic: str) -> None:
         self._witness.abandoned(topic)
