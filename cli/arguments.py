@@ -154,6 +154,9 @@ def _add_storm(commands: Any) -> None:
     storm.add_argument("--seconds", type=_seconds, default=10.0, help="how long it lasts; default 10")
     storm.add_argument("--topics", type=size, default=500, metavar="N", help="how many topics; default 500")
     storm.add_argument("--clients", type=size, default=2000, metavar="N", help="how many clients at once; default 2,000")
+    storm.add_argument(
+        "--listeners", type=whole_number, default=16, metavar="N", help="clients with inboxes besides; default 16; 0: none"
+    )
     storm.add_argument("--threads", type=size, default=4, metavar="N", help="how many threads send for them; default 4")
     storm.add_argument("--seed", type=whole_number, default=1, metavar="N", help="of the events and of its own plan; default 1")
     storm.add_argument(

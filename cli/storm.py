@@ -44,6 +44,7 @@ def storm(options: argparse.Namespace) -> int:
         clients=options.clients,
         threads=options.threads,
         seed=options.seed,
+        listeners=options.listeners,
         rejoin=options.rejoin,
     )
     # Opened at once, so that what can't be written is refused before the storm.
@@ -186,6 +187,10 @@ def _tables(report: "Report") -> Iterator[tuple[str, list[tuple[str, str]]]]:
             *((fate, f"{count:,}") for fate, count in account.became.items()),
             ("unaccounted for", f"{account.unaccounted:,}"),
         ],
+    )
+    yield (
+        "listeners",
+        [("messages in their inboxes", f"{report.heard:,}"), ("without room there, and told so", f"{report.lagged:,}")],
     )
     yield "faults fired", [(kind, f"{count:,}") for kind, count in report.faults.items()] or [("none", "0")]
     yield (

@@ -6,6 +6,7 @@ who is to have as many answers as events. What a fault did to an event changes h
 
 import math
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 
 from msgspec import Struct
 
@@ -27,7 +28,8 @@ class Account(Struct):
     """So many more arrived than were sent, by `Duplicate`."""
     became: dict[str, int]
     unaccounted: int
-    """Events without an answer and answers without an event, which is also what a second answer is."""
+    """Events without an answer and answers without an event, which is also what a second answer is; and listeners who had more or
+    less than they should."""
     examples: list[str]
     """Some of those that are unaccounted."""
 
@@ -94,13 +96,14 @@ class Accounts:
         elif letter.why in ("unhandled", "overloaded") and isinstance(letter.what, ClientEvent):
             self._answer(letter.what.client_id, fate)
 
-    def balance(self, late: int) -> Account:
+    def balance(self, late: int, others: Sequence[str] = ()) -> Account:
         """Settle the accounts: everything has come out that ever will.
 
         Args:
             late: so many events and replies the channel itself counts as delayed beyond its end.
+            others: what is wrong by another account.
         """
-        wrong, became = list(self._strange), self.became.copy()
+        wrong, became = [*others, *self._strange], self.became.copy()
         for client_id, due in self._due.items():
             for fate, excused in self._excuses[client_id].items():
                 closed = max(0, min(due, excused, late if fate == _LATE else due))

@@ -32,6 +32,7 @@ from lightspeed.channel import (
     Restarts,
 )
 from lightspeed.cli.storm_account import PUSHED, Account, Accounts, Heals, Pulse
+from lightspeed.cli.storm_listeners import Listeners, is_listeners
 from lightspeed.faults import Corrupt, Delay, DelayReply, Drop, Duplicate, Full, Hang, Jump, LoseReply, Raise, Reorder, Slow
 from lightspeed.faults.fault import Fault
 from lightspeed.faults.injector import Injector
@@ -51,6 +52,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """So many at once, of all threads together."""
     threads: int
     seed: int
+    listeners: int = 0
+    """So many clients of the channel besides, with inboxes."""
     rejoin: Literal["client", "supervisor"] = "client"
     restarts: Restarts = Restarts(backoff=Backoff(floor_s=0.01, cap_s=0.2, quiet_s=1.0))
     """A topic fails every few seconds: without so short a quiet time each would come to the cap, and time to heal be that."""
@@ -68,6 +71,10 @@ class Report(Struct, frozen=True, kw_only=True):
     seconds: float
     """From the first event to the last."""
     account: Account
+    heard: int
+    """By the listeners, in all."""
+    lagged: int
+    """Messages that found no room in a listener's inbox, which was told so."""
     events_per_s: float
     faults: dict[str, int]
     """How often those of each kind have fired."""
@@ -184,6 +191,7 @@ class Storm:
         )
         if self.channel.faults is not None:
             self.channel.faults.on_fire = self._strikes.on_fire
+        self.listeners = Listeners(self.channel, settings.topics, settings.listeners)
 
     @property
     def elapsed_s(self) -> float:
@@ -258,21 +266,28 @@ class Storm:
                 self.accounts.send(event)
         for fault, hit in struck:
             self.fired[str(fault.__struct_config__.tag)] += 1
-            self.accounts.strike(fault, hit)
+            if not is_listeners(getattr(hit, "client_id", None)):
+                self.accounts.strike(fault, hit)
         for event in refused:
             if not isinstance(event, (Crash, Restart)):
                 self.accounts.refuse(event)
         for at_s, message in heard:
             self.pulse.hear(message, at_s)
-            self.accounts.hear(message)
+            self.listeners.due(message)
+            if not is_listeners(getattr(message, "client_id", None)):
+                self.accounts.hear(message)
         self._bury()
+        self.listeners.read()
 
     def _bury(self) -> None:
         new = self.channel.dead_letter_count - self._letters
         self._letters += new
         letters = self.channel.dead_letters()
         for letter in letters[max(0, len(letters) - new) :]:
-            self.accounts.bury(letter)
+            if letter.why == "undelivered":
+                self.listeners.due(letter.what)
+            if not is_listeners(getattr(letter.what, "client_id", None)):
+                self.accounts.bury(letter)
 
     def _close(self) -> None:
         try:
@@ -280,6 +295,7 @@ class Storm:
         except ChannelTimeout:
             pass  # it gave up whoever hangs, and has answered for them
         self._look()
+        self.listeners.close()
 
     def _report(self, was_closed: bool) -> Report:
         settings, faults = self.settings, self.channel.faults
@@ -291,7 +307,9 @@ class Storm:
             rejoin=settings.rejoin,
             ended="interrupted" if self._is_interrupted else "channel closed" if was_closed else "in time",
             seconds=self._took_s,
-            account=self.accounts.balance(0 if faults is None else faults.lost),
+            account=self.accounts.balance(0 if faults is None else faults.lost, self.listeners.wrong()),
+            heard=self.listeners.heard,
+            lagged=self.listeners.lost,
             events_per_s=self.accounts.sent / self._took_s,
             faults=dict(sorted(self.fired.items())),
             crashes=self.pulse.crashes,
