@@ -3,8 +3,8 @@
 import pytest
 
 from lightspeed.channel import Broadcast, Channel, Push, new_single_node
-from lightspeed.clients.hub import Hub
 from lightspeed.cli.storm_listeners import Listeners, is_listeners
+from lightspeed.clients.hub import Hub
 
 
 def stormed(count, messages, *more):
