@@ -60,9 +60,11 @@ class TopicActor(_Role):
     def on_receive(self, mail: object) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]  # by position only
         cell, state = self.cell, self.state
         messages: Messages = ()
-        mail = self.opened(mail)
+        if type(mail) is Taken:
+            mail = self.opened(mail)
         if type(mail) is Delivery:
             cell.in_flight[cell] = mail
+            cell.settled_bytes += mail.size
             messages, value = self._carry_out(mail), None
         elif type(mail) is Question:
             cell.in_flight[cell] = mail
@@ -104,11 +106,11 @@ class TopicActor(_Role):
 
     def _carry_out(self, delivery: Delivery) -> Messages:
         event, state = delivery.request, self.state
-        self.cell.settled_bytes += delivery.size
         if delivery.is_quiet and event.client_id not in state.users:  # type: ignore[union-attr]
             return ()
         messages = state.handle(event)
-        collect(delivery.reply, messages)
+        if delivery.reply is not None:
+            collect(delivery.reply, messages)
         if type(event) is Send and event.client_id not in state.users:
             self.cell.report(TopicVain(self.cell, event))
         return messages

@@ -34,8 +34,8 @@ class Ingress:
         self._lock = threading.RLock()
         self._put = self._put_bytes = 0
         """Events, and what they count in bytes. Under the lock."""
-        self._taken = self._taken_bytes = 0
-        """As the supervisor takes them; it alone counts."""
+        self.taken = self.taken_bytes = 0
+        """As the supervisor takes them in hand; it alone counts."""
         self.full: dict[str, Callable[[Delivery], None]] = {}
         """Topics whose mailboxes are full: while many events wait, what is told them is given to this, in its caller's thread, so
         that a flood of one topic holds up no other. The supervisor enters them, and takes them out."""
@@ -58,13 +58,7 @@ class Ingress:
     @property
     def length(self) -> int:
         """So many events wait for the supervisor."""
-        return self._put - self._taken
-
-    def note_taken(self, delivery: Delivery) -> None:
-        """The supervisor takes it in hand."""
-        if delivery.size:
-            self._taken += 1
-            self._taken_bytes += delivery.size
+        return self._put - self.taken
 
     def shut(self) -> None:
         with self._lock:
@@ -107,9 +101,9 @@ class Ingress:
             raise ChannelClosed
         if type(message) is Delivery and not message.seq:
             message.size = size = 0 if type(message.request) is Leave else size_of(message.request)
-            is_full = self._put - self._taken >= MOST_MESSAGES or self._put_bytes - self._taken_bytes + size > MOST_BYTES
+            is_full = self._put - self.taken >= MOST_MESSAGES or self._put_bytes - self.taken_bytes + size > MOST_BYTES
             if is_full and size and not waits:
-                raise Overloaded(self._put - self._taken)
+                raise Overloaded(self._put - self.taken)
             if size:
                 self._put += 1
                 self._put_bytes += size

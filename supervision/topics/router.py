@@ -258,18 +258,21 @@ class TopicRouter(_Role):
 
     def _deliver(self, one: Incarnation, mail: Mail) -> None:
         """Have it handled in its turn; where the actor can't be started, answer it."""
+        cell = one.cell
         if type(mail) is Delivery and mail.size:
-            waiting, size = self._waiting(one)
-            if (waiting >= self._few or size + mail.size > self._small) and self._sheds(one, mail, waiting, size):
-                return
-            one.sent_bytes += mail.size
+            size = one.sent_bytes + mail.size
+            if one.sent - cell.settled >= self._few or size - cell.settled_bytes > self._small:
+                if self._sheds(one, mail, *self._waiting(one)):
+                    return
+                size = one.sent_bytes + mail.size
+            one.sent_bytes = size
         ref = one.ref
         if ref is None and type(mail) is Delivery and not mail.is_quiet and self._has_enough(one):
             one.sent_bytes -= mail.size
             self._answer(mail, "unavailable")
             return
-        if one.cell.box is not None and type(mail) is Delivery:
-            if not one.cell.box.put(mail):
+        if cell.box is not None and type(mail) is Delivery:
+            if not cell.box.put(mail):
                 return  # in the inbox stands what stood for one that was dropped
             mail = Taken()
         one.sent += 1

@@ -48,15 +48,18 @@ class TopicSupervisor(TopicTransitions):
     def on_receive(self, message: Any) -> Any:
         try:
             if type(message) is Delivery:
-                self._ingress.note_taken(message)
-            if type(message) is Delivery and self._is_plain:  # nearly everything is: the shortest way
-                message.seq = self._seq = self._seq + 1
-                topic = self._topics.get(message.request.topic)
-                if topic is None or topic.live is None or topic.live.phase is Phase.AWAITS_REJOIN:
-                    self._route_now(message)
-                else:
-                    self._deliver(topic.live, message)
-                return None
+                if message.size:
+                    ingress = self._ingress
+                    ingress.taken += 1
+                    ingress.taken_bytes += message.size
+                if self._is_plain:  # nearly always: the shortest way
+                    message.seq = self._seq = self._seq + 1
+                    topic = self._topics.get(message.request.topic)
+                    if topic is None or topic.live is None or topic.live.phase is Phase.AWAITS_REJOIN:
+                        self._route_now(message)
+                    else:
+                        self._deliver(topic.live, message)
+                    return None
             handler = _HANDLERS.get(type(message))
             if handler is None:
                 return super().on_receive(message)  # logs that it is unexpected

@@ -178,20 +178,10 @@ class BehavedTopic(TopicState, eq=False, gc=True):
         *args: Any,
         gone: str | None = None,
         event: str = "",
-        effect: Callable[[], Messages] = tuple,
+        effect: Callable[[], Messages] | None = None,
     ) -> _Given:
         """What the hook said to its client, and what else it gave out, behind what the event's own effect gives out."""
-        turn = Turn(
-            self.topic,
-            self.users,
-            self._entries_without,
-            self._snapshot,
-            self.clock,
-            self._chance,
-            client_id=client_id,
-            gone=gone,
-            event=event,
-        )
+        turn = Turn(self, client_id, gone, event)
         turn.sender = client_id if hook == "on_broadcast" else None
         room = Room(turn)
         try:
@@ -201,23 +191,25 @@ class BehavedTopic(TopicState, eq=False, gc=True):
         if value is not None:
             raise RoomMisused(_wrong_value(hook, value))
         self._timer_changes |= turn.timers
-        given = list(effect())
+        given = [] if effect is None else list(effect())
+        if not turn.removes:
+            return turn.answer, (*given, *turn.messages)
         for message in turn.messages:
             given.append(message)
             if isinstance(message, PushMessage) and message.is_notice:
                 given.append(self._take_out(message.client_id))
         return turn.answer, tuple(given)
 
-    def _snapshot(self) -> Any:
+    def snapshot(self) -> Any:
         self._recipients = self._everyone()
         return self._recipients
 
-    def _chance(self) -> Random:
+    def chance(self) -> Random:
         if self._random is None:
             self._random = Random(self.clock.random())
         return self._random
 
-    def _entries_without(self, gone: Container[str]) -> tuple[Entry, ...]:
+    def entries_without(self, gone: Container[str]) -> tuple[Entry, ...]:
         return self._presence.entries_without(gone) if gone else self._presence.entries()
 
     def let_go(self) -> Behaviour | None:

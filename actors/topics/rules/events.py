@@ -232,6 +232,8 @@ _TEXTS: dict[type, tuple[str, ...]] = {
 
 def size_of(event: Event) -> int:
     """What the event counts where it waits, in bytes: the characters of all its texts, and 100."""
+    if type(event) is Broadcast:  # nearly all are: it costs a third of looking at each field
+        return 100 + len(event.client_id) + len(event.topic) + len(event.payload) + len(event.event)
     size = 100
     for name in _TEXTS[type(event)]:
         size += len(getattr(event, name) or "")

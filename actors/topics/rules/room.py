@@ -7,7 +7,7 @@ A `Behaviour` is what a kind of topic does: the user's own code in a topic.
 """
 
 import threading
-from collections.abc import Callable, Container
+from collections.abc import Container
 from random import Random
 from typing import Any, Literal, Protocol
 
@@ -30,33 +30,38 @@ class Clock(Protocol):
     def random(self) -> float: ...
 
 
+class Host(Protocol):
+    """The topic's state, as far as a hook's call needs it."""
+
+    topic: str
+    users: dict[str, str]
+    clock: Clock
+
+    def entries_without(self, gone: Container[str]) -> tuple[Entry, ...]: ...
+
+    def snapshot(self) -> Any:
+        """What stands for all members in a broadcast."""
+        ...
+
+    def chance(self) -> Random: ...
+
+
 class Turn:
     """One call of a hook, as the topic's state sees it. For the thread that makes it."""
 
     __slots__ = (
-        *("answer", "client_id", "clock", "event", "gone", "messages", "presences", "random", "sender"),
-        *("snapshot", "thread", "timers", "topic", "users"),
+        *("answer", "client_id", "event", "gone", "host", "messages", "removes", "sender"),
+        *("thread", "timers", "topic", "users"),
     )
 
-    def __init__(
-        self,
-        topic: str,
-        users: dict[str, str],
-        presences: Callable[[Container[str]], tuple[Entry, ...]],
-        snapshot: Callable[[], Any],
-        clock: Clock,
-        random: Callable[[], Random],
-        *,
-        client_id: str | None,
-        gone: str | None,
-        event: str = "",
-    ) -> None:
-        self.topic, self.users, self.presences, self.snapshot = topic, users, presences, snapshot
-        self.clock, self.random = clock, random
+    def __init__(self, host: Host, client_id: str | None, gone: str | None, event: str) -> None:
+        self.host, self.topic, self.users = host, host.topic, host.users
         self.client_id = client_id
         """Whose event it is; None: nobody's."""
-        self.gone = set() if gone is None else {gone}
+        self.gone: tuple[str, ...] = () if gone is None else (gone,)
         """Who is leaving or was removed: present no more, though the state does not know yet."""
+        self.removes = False
+        """Whether it has removed anybody."""
         self.event = event
         """The name of the broadcast that is being handled."""
         self.sender: str | None = None
@@ -118,7 +123,7 @@ class Room:
     def presences(self) -> tuple[Entry, ...]:
         """Who is present: the same clients as `members`, by their users."""
         turn = self._in_turn("presences")
-        return turn.presences(turn.gone)
+        return turn.host.entries_without(turn.gone)
 
     @property
     def event(self) -> str:
@@ -128,17 +133,17 @@ class Room:
     @property
     def now_s(self) -> float:
         """The channel's monotonic clock, in seconds: for measuring how long something takes. A simulation decides it."""
-        return self._in_turn("now_s").clock.monotonic_s()
+        return self._in_turn("now_s").host.clock.monotonic_s()
 
     @property
     def now_ms(self) -> int:
         """The channel's time, in milliseconds since the Unix epoch. A simulation decides it."""
-        return self._in_turn("now_ms").clock.now_ms()
+        return self._in_turn("now_ms").host.clock.now_ms()
 
     @property
     def random(self) -> Random:
         """The topic's own source of chance. A simulation's seed decides it."""
-        return self._in_turn("random").random()
+        return self._in_turn("random").host.chance()
 
     def user_of(self, client_id: str) -> str:
         """The user of a member."""
@@ -164,7 +169,7 @@ class Room:
         turn = self._in_turn("remove")
         member, reason = turn.member(client_id), _text("a reason", reason)
         turn.messages.append(notice(member, turn.topic, "removed", reason))
-        turn.gone.add(member)
+        turn.gone, turn.removes = (*turn.gone, member), True
 
     def broadcast(self, payload: str, *, but: str | None = None, event: str = "") -> None:
         """Send something to all members, or to all but one, with a name if it has one."""
@@ -175,7 +180,7 @@ class Room:
             but = _text("but", but)
             recipients = tuple(client_id for client_id in turn.members if client_id != but)
         else:
-            recipients = turn.members if turn.gone else turn.snapshot()
+            recipients = turn.members if turn.gone else turn.host.snapshot()
         message = BroadcastMessage(turn.topic, payload, recipients, event)
         set_aside(message, turn.sender)
         turn.messages.append(message)
