@@ -348,6 +348,8 @@ class TopicTransitions(FollowedRouter):
             self._follower.gone(cell.topic, tuple(cell.state.users), self._reason_of(one, failure))
         left = deque(self._take_left(one))
         self._remember(one, (in_flight, *left))
+        if type(in_flight) is Delivery and in_flight.is_quiet:  # who disconnects is gone, though the topic failed over it
+            self._strike(in_flight, cell.incarnation)
         with kept(left, self._dead_letters):
             if one.leaving is not None:
                 self._let_go(cell, failure, left)

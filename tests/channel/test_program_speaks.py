@@ -225,3 +225,20 @@ def test_a_text_of_a_presence_comes_back_with_its_member(channel):
     (diff,) = [message.diff for message in channel.flush_outbox() if isinstance(message, PresenceDiff)]
     assert diff.joins == (Entry("u", (meta("a", 6, "blue"),)), Entry("v", (meta("b", 5),)))
     assert channel.presences("x") == diff.joins
+
+
+class Clingy(Behaviour):
+    """Lets nobody go."""
+
+    def on_leave(self, room, client_id):
+        raise ValueError(client_id)
+
+
+@pytest.mark.parametrize("rejoin", ["client", "supervisor"])
+def test_who_disconnects_does_not_come_back_though_the_topic_fails_over_it(rejoin):
+    with Channel(behaviours={"x": Clingy}, rejoin=rejoin) as channel:
+        for client in "ab":
+            channel.handle(Join(client, "x", client, 1))
+        assert channel.call(Disconnect("a")) == ()
+        assert channel.subscribers("x") == (("b",) if rejoin == "supervisor" else ())
+        assert channel.topics_of("a") == ()

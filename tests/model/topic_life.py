@@ -36,7 +36,6 @@ class TopicLife:
         """How many messages it gave out that reach nobody; None: that can't be told."""
         self._is_taken = False  # with its members, by a crash of all: a restart starts it again
         self._to_come_back: dict[str, tuple[str, int, str]] = {}
-        self._may_stay_away: set[str] = set()  # of whom it is not known whether they were struck off
         self._reason: str | None = None  # why the last one ended; None: it was stopped, or there was none
         self._knows_reason = True
         self._last_seqs: dict[str, int] = {}
@@ -163,11 +162,10 @@ class TopicLife:
             return
         event, seq = delivery.request, delivery.seq
         if self._to_come_back:
-            missing = self._to_come_back.keys() - leaving() - self._may_stay_away
+            missing = self._to_come_back.keys() - leaving()
             if missing:
                 self._breach("rejoin", f"{sorted(missing)} did not come back to {now.name}")
             self._to_come_back = {}
-            self._may_stay_away.clear()
         sender = "" if isinstance(event, (Publish, Send)) else event.client_id
         if seq < self._last_seqs.get(sender, 0):
             self._breach("order", f"{event} was handled after a later one of the same client")
@@ -189,9 +187,8 @@ class TopicLife:
         if now is None:
             return
         if self._to_come_back:
-            now.take_back(self._to_come_back, leaving() | self._may_stay_away, messages, now_s)
+            now.take_back(self._to_come_back, leaving(), messages, now_s)
             self._to_come_back = {}
-            self._may_stay_away.clear()
             return
         if cell.behaved is None and messages:
             self._breach("rejoin", f"{now.name} gave {messages}, and nobody was to come back")
@@ -203,10 +200,8 @@ class TopicLife:
         if delivery.is_quiet or isinstance(event, (Publish, Send)):
             if messages:
                 self._breach("accounted_for", f"the supervisor answered {event} by {messages}")
-            if isinstance(event, Leave) and seq not in self._failed_on:
+            if isinstance(event, Leave):  # one of a disconnect, which leaves in any case
                 self._strike(event)
-            elif isinstance(event, Leave):  # one of a disconnect: whether by the failure, or behind it, no answer says
-                self._may_stay_away.add(event.client_id)
             elif isinstance(event, Send):
                 self._bury(1)
             elif isinstance(event, Publish):
@@ -325,7 +320,7 @@ class TopicLife:
             self._breach("waiting", f"{waiting} events wait for {self.topic}")
         is_down = bool(self._downs.channel(_NOW) or self._downs.topic(self.topic, _NOW))
         if now is None and not (is_down or self._downs.is_closed or self.healing.is_put_off):
-            if self._to_come_back.keys() - self._may_stay_away:
+            if self._to_come_back:
                 self._breach("rejoin", f"{list(self._to_come_back)} have not come back to {self.topic}")
             if self._is_taken:
                 self._breach("restarts", f"{self.topic} had members when all crashed, and was not started again")
