@@ -172,6 +172,10 @@ class DroppingBox:
         with self._lock:
             return tuple(self._deliveries)
 
+    def deliveries(self) -> list[Delivery]:
+        """All that is in it."""
+        return list(self._deliveries)
+
     def put(self, delivery: Delivery) -> bool:
         """Whether one more `Taken` is needed for it in the inbox."""
         with self._lock:

@@ -298,10 +298,11 @@ class TopicRouter(_Role):
 
     def _has_enough(self, one: Incarnation) -> bool:
         """Whether so many events wait for one that was put off that another one may not. Questions don't count."""
-        most = self._options.restarts.max_waiting
-        if one.phase is not Phase.BACKOFF or len(one.waiting) < most:
+        most, waiting = self._options.restarts.max_waiting, one.waiting
+        if one.phase is not Phase.BACKOFF or len(waiting) < most:
             return False
-        return sum((type(mail) is Delivery and not mail.is_quiet) or type(mail) is Taken for mail in one.waiting) >= most
+        events = waiting if one.cell.box is None else one.cell.box.deliveries()
+        return sum(type(mail) is Delivery and not mail.is_quiet for mail in events) >= most
 
     def _start(self, one: Incarnation) -> None:
         """Start the actor and send it all that waited, unless one of the topic is still leaving."""

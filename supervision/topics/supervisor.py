@@ -26,6 +26,7 @@ from lightspeed.supervision.topics.messages import (
     Counted,
     Flush,
     Follow,
+    Passed,
     Recovered,
     StopAll,
 )
@@ -160,6 +161,7 @@ _HANDLERS: dict[type, Callable[[TopicSupervisor, Any], object]] = {
     Follow: TopicSupervisor._follow,
     AskTopicsOf: TopicSupervisor._ask_topics_of,
     Recovered: TopicSupervisor._on_recovered,
+    Passed: TopicSupervisor._take_passed,
     Flush: TopicSupervisor._flush,
     AskTopic: TopicSupervisor._ask_topic,
     AskCensus: TopicSupervisor._ask_census,

@@ -254,3 +254,48 @@ def test_topics_and_members_have_bounds_where_they_are_given():
         channel.handle(Leave("a", "y"))
         assert channel.call(Join("a", "z", "u", 2))[0].payload == "joined"
         assert channel.topics() == ("x", "z")
+
+
+@pytest.mark.parametrize("overflow", ["refuse", "drop_oldest", "drop_newest", "wait"])
+def test_a_flood_is_shed_in_its_callers_threads_and_every_event_is_accounted_for(held, monkeypatch, overflow):
+    monkeypatch.setattr(ingress, "_FLOOD", -1)  # as if many events waited for the supervisor all the time
+    channel, go_on = held(Mailbox(max_messages=3, overflow=overflow), max_outbox=None)
+    numbers = range(2_000)
+
+    def tell(thread):
+        for number in numbers:
+            channel.tell(Broadcast("a", "x", f"{thread}.{number}"))
+
+    threads = [threading.Thread(target=tell, args=(thread,)) for thread in range(2)]
+    for thread in threads:
+        thread.start()
+    channel.tell(Join("b", "x", "v", 1))
+    for thread in threads:
+        thread.join()
+    go_on()
+    outbound = channel.flush_outbox()
+    dropped = [letter.what.payload for letter in channel.dead_letters()]
+    refused = replies(outbound).count(("a", "error", "overloaded"))
+    assert len(said(outbound)) + channel.dead_letter_count + refused == 2 * len(numbers)
+    assert (refused == 0) == (overflow in ("drop_oldest", "drop_newest"))
+    for thread in "01":  # what was kept of each sender is in its order
+        kept = [int(payload[2:]) for payload in said(outbound) if payload[0] == thread]
+        assert kept == sorted(set(kept))
+        assert not {f"{thread}.{number}" for number in kept} & set(dropped)
+    channel.handle(broadcast("calm"))
+    assert said(channel.flush_outbox()) == ["calm"]
+
+
+@pytest.mark.parametrize("overflow", ["refuse", "drop_oldest", "drop_newest"])
+def test_a_flood_that_is_closed_in_the_middle_leaves_nothing_unaccounted(held, monkeypatch, overflow):
+    monkeypatch.setattr(ingress, "_FLOOD", -1)
+    channel, go_on = held(Mailbox(max_messages=2, overflow=overflow), max_outbox=None)
+    told = 0
+    for number in range(500):
+        channel.tell(broadcast(number))
+        told += 1
+    go_on()
+    channel.close()
+    outbound = channel.flush_outbox()
+    refused = replies(outbound).count(("a", "error", "overloaded"))
+    assert len(said(outbound)) + channel.dead_letter_count + refused == told
