@@ -220,7 +220,8 @@ class TopicLife:
             if isinstance(event, Leave):
                 self._strike(event)
             is_up = (self._downs.channel(seq), self._downs.topic(self.topic, seq)) == (False, False)
-            if is_up and seq not in self._may_be_refused:
+            # While a close waits for a count, what was put off is put off no more, and a crash behind the count still takes it.
+            if is_up and seq not in self._may_be_refused and not self._downs.is_closed:
                 self._breach("life", f"{event}, number {seq}, was answered crashed, and {self.topic} was not down")
             if seq in self._given_up_with:
                 self._breach("waiting", f"{event} stood behind what {self.topic} failed on, and was answered crashed")
