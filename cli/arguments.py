@@ -8,7 +8,8 @@ _PLAY_EPILOG = """\
 A trace is one event a line, such as
   {"type":"join","client_id":"c1","topic":"room:1","user_id":"alice","now_ms":1}
   {"type":"broadcast","client_id":"c1","topic":"room:1","payload":"hello"}
-Types: join, rejoin, leave, broadcast, push, crash, restart. Blank lines are skipped.
+Types: join, rejoin, leave, broadcast, push, crash, restart, disconnect, publish, send. Blank lines
+are skipped.
 A line has at most 16 MiB. A byte order mark at the start is skipped.
 
 Exit status: 0 the trace was played; 1 the output could not be written; 2 the trace or the command line was bad (what

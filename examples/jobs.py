@@ -7,7 +7,7 @@ from queue import SimpleQueue
 from jobs_actors import Desk, Store
 
 from lightspeed.actors import PooledActor
-from lightspeed.supervision import ChildAddress, ChildSpec, Supervisor
+from lightspeed.supervision import ChildAddress, ChildSpec, Supervisor, SupervisorRef
 
 
 class Worker(PooledActor):
@@ -19,9 +19,9 @@ class Worker(PooledActor):
         self.desk.tell(("up", self.name, self.actor_ref))
 
     def on_receive(self, job: int | str) -> None:
-        if job != "begin":
+        if isinstance(job, int):
             self.store.tell((job, 1_000_000 // (job % 500)))  # each 500th job divides by zero: the worker fails
-        self.desk.tell(("up" if job == "begin" else "done", self.name, self.actor_ref))
+        self.desk.tell(("done" if isinstance(job, int) else "up", self.name, self.actor_ref))
 
 
 def main(jobs: int) -> None:
@@ -33,14 +33,16 @@ def main(jobs: int) -> None:
         workers = [ChildSpec(name, (Worker, (name, desk, store), {})) for name in "1234"]
         root.start_child(ChildSpec("workers", (Supervisor, (workers,), {"intensity": 1_000})))
         desk.tell(jobs)
-        root.wait_up("workers").tell_all("begin")
+        crew = root.wait_up("workers")
+        assert isinstance(crew, SupervisorRef)
+        crew.tell_all("begin")
         print("running", flush=True)
         for report in iter(reports.get, "all is done"):
             print(report)
             desk.tell(0)  # no more; what is in hand is finished
         print(desk.ask("figures"))
         print(store.ask("write"), "stored")
-        print(sum(worker.restarts for worker in root.tree().children[2].children), "restarts")
+        print(sum(worker.restarts or 0 for worker in root.tree().children[2].children), "restarts")
     finally:
         root.stop()  # a threaded actor would keep the process alive
 
