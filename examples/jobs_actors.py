@@ -2,6 +2,7 @@
 
 import sqlite3
 from queue import SimpleQueue
+from typing import Any
 
 import pykka
 
@@ -10,13 +11,15 @@ from lightspeed.actors import PooledActor, Supervisable
 
 class Store(Supervisable, pykka.ThreadingActor):  # a connection of sqlite3 works in one thread only
     def on_start(self) -> None:
-        self.rows, self.database = [], sqlite3.connect(":memory:")
+        self.rows: list[object] = []
+        self.database = sqlite3.connect(":memory:")
         self.database.execute("create table results (job integer primary key, result integer)")
         self.start_timer("write", "write", 0.02, every=True)
 
     def on_receive(self, message: object) -> object:
         if message != "write":
-            return self.rows.append(message)
+            self.rows.append(message)
+            return None
         with self.database:
             self.database.executemany("insert into results values (?, ?)", self.rows)
         self.rows.clear()
@@ -29,9 +32,11 @@ class Store(Supervisable, pykka.ThreadingActor):  # a connection of sqlite3 work
 class Desk(PooledActor):
     def __init__(self, reports: "SimpleQueue[str]") -> None:
         super().__init__()
-        self.reports, self.in_hand, self.jobs, self.given, self.done, self.failed = reports, {}, None, 0, 0, 0
+        self.reports, self.in_hand = reports, dict[str, int]()
+        self.jobs: int | None = None
+        self.given = self.done = self.failed = 0
 
-    def on_receive(self, message: object) -> object:
+    def on_receive(self, message: Any) -> object:
         match message:
             case "figures":
                 return f"{self.done} done, {self.failed} failed"
