@@ -11,7 +11,7 @@ from lightspeed.actors import PooledActor, Supervisable
 
 class Store(Supervisable, pykka.ThreadingActor):  # a connection of sqlite3 works in one thread only
     def on_start(self) -> None:
-        self.rows: list[object] = []
+        self.rows: list[Any] = []
         self.database = sqlite3.connect(":memory:")
         self.database.execute("create table results (job integer primary key, result integer)")
         self.start_timer("write", "write", 0.02, every=True)
