@@ -1,9 +1,9 @@
-"""Ten mistaken calls, each of which a type checker must find: a line that is wrong ends in `# wrong`."""
+"""Sixteen mistaken calls, each of which a type checker must find: a line that is wrong ends in `# wrong`."""
 
 import pykka
 
 from lightspeed.actors import PooledActor
-from lightspeed.channel import Backoff, Channel, Join, Push, Reply, Restarts, new_cluster_ready, new_single_node
+from lightspeed.channel import Backoff, Channel, Inbox, Join, Mailbox, Push, Reply, Restarts, new_cluster_ready, new_single_node
 from lightspeed.supervision import ChildSpec, Supervisor
 
 
@@ -19,6 +19,9 @@ def calls() -> None:
     worker: pykka.ActorRef[PooledActor] = Worker.start("w", size=2)
     Supervisor.start([ChildSpec("w", (Worker, ("w",), {"size": 2}))], strategy="rest_for_one", backoff=Backoff()).stop()
     worker.stop()
+    client = channel.client("c", "u", meta="red", inbox=Inbox(overflow="close"), take_over=True)
+    client.join("t", "blue")
+    [message.topic for message in client.receive_many(3, 0.5) if isinstance(message, Reply)]
 
     new_single_node(timeout=3)  # wrong
     new_cluster_ready("node", "cluster", rejoin="server")  # wrong
@@ -30,3 +33,9 @@ def calls() -> None:
     Reply("c", "t", "okay", "joined")  # wrong
     Worker.start("w", sizes=2)  # wrong
     Supervisor.start([], strategy="one_for_two")  # wrong
+    channel.client("c", "u", inbox=100)  # wrong
+    Inbox(overflow="drop")  # wrong
+    Channel(mailboxes={"x": Mailbox(overflow="block")})  # wrong
+    client.join(3)  # wrong
+    client.receive("soon")  # wrong
+    client.broadcast("t", "p", name="greet")  # wrong
