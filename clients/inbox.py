@@ -7,6 +7,7 @@ can each find the last room: then there is one message more than the bound says.
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
+from itertools import repeat
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -75,6 +76,8 @@ class _Gap(Struct):
 
     count: int
 
+
+_popleft = deque[Any].popleft
 
 Wait = Callable[[threading.Lock, float | None], bool]
 """How a reader waits for a lock to be released: True, or False after so many seconds."""
@@ -271,6 +274,9 @@ class InboxQueue:
 
     def _move(self, taken: list[Any], most: int) -> None:
         items = self.items
+        if not self._gaps and self._options.max_bytes is None:  # one call, which no code of Python's interrupts
+            taken.extend(map(_popleft, repeat(items, min(most - len(taken), len(items)))))
+            return
         while items and len(taken) < most:
             message = items[0]
             size, gap = self._counted(message), 0
