@@ -2,7 +2,9 @@
 
 import argparse
 import signal
-from queue import SimpleQueue
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from typing import cast
 
 from jobs_actors import Desk, Store
 
@@ -24,6 +26,12 @@ class Worker(PooledActor):
         self.desk.tell(("done" if isinstance(job, int) else "up", self.name, self.actor_ref))
 
 
+def take(reports: "SimpleQueue[str]") -> str:
+    while True:
+        with suppress(Empty):  # in slices: a signal that comes just as a wait begins does not end it
+            return reports.get(timeout=0.2)
+
+
 def main(jobs: int) -> None:
     reports: SimpleQueue[str] = SimpleQueue()  # its put is safe in a signal handler
     signal.signal(signal.SIGTERM, lambda *_: reports.put("SIGTERM"))
@@ -33,11 +41,9 @@ def main(jobs: int) -> None:
         workers = [ChildSpec(name, (Worker, (name, desk, store), {})) for name in "1234"]
         root.start_child(ChildSpec("workers", (Supervisor, (workers,), {"intensity": 1_000})))
         desk.tell(jobs)
-        crew = root.wait_up("workers")
-        assert isinstance(crew, SupervisorRef)
-        crew.tell_all("begin")
+        cast(SupervisorRef, root.wait_up("workers")).tell_all("begin")
         print("running", flush=True)
-        for report in iter(reports.get, "all is done"):
+        for report in iter(lambda: take(reports), "all is done"):
             print(report)
             desk.tell(0)  # no more; what is in hand is finished
         print(desk.ask("figures"))
