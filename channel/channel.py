@@ -33,7 +33,7 @@ from lightspeed.actors.topics.rules.room import Behaviour
 from lightspeed.actors.topics.rules.topic import Messages
 from lightspeed.actors.workers import Worker
 from lightspeed.capsules import Capsules
-from lightspeed.channel.line import MAILS, Line, Teller
+from lightspeed.channel.line import MAILS, ChannelLine, Teller
 from lightspeed.channel.options import (
     Adapter,
     ChannelOptions,
@@ -251,7 +251,7 @@ class Channel(Readings):
 
     def _put_in(self, mail: Delivery | Order | Disconnection, *, waits: bool = False) -> None:
         if type(mail) is Disconnection and self._hub is None:
-            self._begin_to_follow(None)
+            self._begin_to_follow()
         self._ingress.tell(self._supervisor, mail, waits=waits)
 
     def tell(self, event: Event) -> None:
@@ -301,7 +301,7 @@ class Channel(Readings):
         if not (inbox is None or isinstance(inbox, Inbox)):
             raise InvalidOption("inbox", inbox, "must be an Inbox or None")
         self._refuse_inside("client")
-        hub, line = self._begin_to_follow(None), Line(self)
+        hub, line = self._begin_to_follow(), ChannelLine(self)
         after_ms = -1
         while True:
             with self._hub_lock:
@@ -314,7 +314,6 @@ class Channel(Readings):
                         client_id,
                         user_id,
                         inbox=inbox or Inbox(),
-                        wait=self._runtime.wait,
                         auto_rejoin=auto_rejoin,
                         is_brought_back=self._is_brought_back,
                         after_ms=after_ms,
@@ -346,16 +345,16 @@ class Channel(Readings):
         if type(client_id) is not str:
             raise InvalidEvent("client_id", client_id, "must be a str")
         self._refuse_inside("topics_of")
-        self._begin_to_follow(None)
+        self._begin_to_follow()
         found: dict[str, bool] = self._ask("topics_of", lambda reply: AskTopicsOf(client_id, reply))
         return tuple(sorted(topic for topic, is_in in found.items() if is_in))
 
-    def _begin_to_follow(self, reply: Any) -> Hub:
+    def _begin_to_follow(self) -> Hub:
         """Have an index kept, if there is none yet; it does not wait for what is in it."""
         with self._hub_lock:
             if self._hub is None:
                 hub = Hub()
-                self._ingress.tell(self._supervisor, Follow(hub, reply))
+                self._ingress.tell(self._supervisor, Follow(hub))
                 self._hub = hub
             return self._hub
 

@@ -16,7 +16,7 @@ MAILS: dict[type, Any] = {Crash: Order, Restart: Order, Disconnect: Disconnectio
 """What an event that is of no one topic is told the supervisor as; all others are a `Delivery`."""
 
 
-class Line:
+class ChannelLine:
     """What a client needs of its channel."""
 
     def __init__(self, channel: "Channel") -> None:

@@ -303,7 +303,7 @@ class Hub:
 
 
 def _owned(came: dict[str, Meta], users: dict[str, str]) -> dict[str, Meta]:
-    """The same, under the texts of the ids that the topic has itself, so that the index keeps no others."""
+    """Who came, under the texts of the ids that the topic has itself, so that the index keeps no others."""
     if len(came) > 1:
         own = {client_id: client_id for client_id in users}
         return {own.get(client_id, client_id): meta for client_id, meta in came.items()}

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from lightspeed.actors.errors import ClientClosed, InboxEmpty, InvalidOption
+from lightspeed.actors.topics.rules.events import size_of
 from lightspeed.actors.topics.rules.outbound import Outbound
 
 
@@ -288,7 +289,7 @@ class InboxQueue:
             self._gaps -= gap
 
     def _counted(self, message: Any) -> int:
-        return 0 if self._options.max_bytes is None else _size_of(message)
+        return 0 if self._options.max_bytes is None or type(message) is _Gap else size_of(message)
 
     def _make_room(self, message: Outbound | Notice) -> bool:
         """Take it in if there is room, or as the options say; False where the client is to be closed."""
@@ -376,10 +377,3 @@ def put_all(inboxes: Iterable[InboxQueue], message: Outbound | Notice) -> None:
 
 def _kind_of(message: Any) -> tuple[type, str | None]:
     return type(message), getattr(message, "topic", None)
-
-
-def _size_of(message: Any) -> int:
-    if type(message) is _Gap:
-        return 0
-    fields = (getattr(message, field) for field in message.__struct_fields__ if field != "recipients")
-    return 100 + sum(len(value) for value in fields if type(value) is str)

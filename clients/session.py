@@ -15,7 +15,7 @@ from lightspeed.actors.topics.rules.events import Disconnect, Event, Join, Leave
 from lightspeed.actors.topics.rules.outbound import Reply
 from lightspeed.actors.topics.rules.presence import Meta
 from lightspeed.clients.hub import Hub
-from lightspeed.clients.inbox import Inbox, InboxQueue, Removed, TopicDown, TopicUp, Wait
+from lightspeed.clients.inbox import Inbox, InboxQueue, Removed, TopicDown, TopicUp
 from lightspeed.supervision.rules import Backoff, BackoffState
 
 REJOIN = Backoff(floor_s=0.02, cap_s=10.0, jitter=1.0, quiet_s=30.0)
@@ -72,13 +72,12 @@ class Session:
         user_id: str,
         *,
         inbox: Inbox,
-        wait: Wait,
         auto_rejoin: bool,
         is_brought_back: bool,
         after_ms: int = -1,
     ) -> None:
         self.client_id, self.user_id = client_id, user_id
-        self.inbox = InboxQueue(inbox, wait, runtime.monotonic_s, self._close_slow)
+        self.inbox = InboxQueue(inbox, runtime.wait, runtime.monotonic_s, self._close_slow)
         self._hub, self._runtime, self._tell = hub, runtime, tell
         self._was_in: tuple[str, ...] = ()
         self._auto_rejoin, self._is_brought_back = auto_rejoin, is_brought_back
@@ -93,9 +92,11 @@ class Session:
         """Of those that it is in, a leave that was accepted and has not been handled."""
         self._returns: dict[str, _Comeback] = {}
         self._backoffs: dict[str, BackoffState] = {}
-        self._last_ms = after_ms
+        self.last_ms = after_ms
+        """The highest time that it gave, or has."""
         self._farewell_ms = -1
-        self._is_over = False
+        self.is_over = False
+        """Whether the channel is closed."""
         self.is_closed = False
         self.why_closed = ""
         self.has_left = False
@@ -106,24 +107,14 @@ class Session:
         with self._lock:
             return tuple(sorted(self._topics))
 
-    @property
-    def last_ms(self) -> int:
-        """The highest time that it gave, or has."""
-        return self._last_ms
-
-    @property
-    def is_over(self) -> bool:
-        """Whether the channel is closed."""
-        return self._is_over
-
     def is_in(self, topic: str) -> bool:
         return topic in self._topics
 
     def next_ms(self) -> int:
         """A time for its next event: above all that it gave before."""
         with self._lock:
-            self._last_ms = max(self._runtime.now_ms(), self._last_ms + 1)
-            return self._last_ms
+            self.last_ms = max(self._runtime.now_ms(), self.last_ms + 1)
+            return self.last_ms
 
     # What the hub tells
 
@@ -133,7 +124,7 @@ class Session:
                 return
             is_new = topic not in self._topics
             self._topics[topic] = meta
-            self._last_ms = max(self._last_ms, meta.online_at_ms)
+            self.last_ms = max(self.last_ms, meta.online_at_ms)
             self._fallen.discard(topic)
             self._leaving.pop(topic, None)
             timer = self._end_return(topic)
@@ -202,7 +193,7 @@ class Session:
     def rest(self) -> None:
         """The channel is closed: there is nothing to come back to."""
         with self._lock:
-            self._is_over = self.is_closed = self.has_left = True
+            self.is_over = self.is_closed = self.has_left = True
             self.why_closed = self.why_closed or "its channel was closed"
             timers = self._forget_topics()[1]
         for timer in timers:
@@ -295,7 +286,7 @@ class Session:
         return Disconnect(self.client_id, self._farewell_ms)
 
     def end(self) -> None:
-        """It has said its farewell, or can't: its id is free."""
+        """Free the id, when the farewell was said, or can't be."""
         self._hub.drop(self, self._was_in)
 
     def leave_all(self, why: str, *, cancels: bool = True) -> None:

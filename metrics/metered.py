@@ -89,7 +89,7 @@ class MeteredSupervisor(TopicSupervisor):
 
     def _deliver(self, one: Incarnation, mail: Mail) -> None:
         if type(mail) is Delivery and self.meter.calls["mailbox"]:
-            self.meter.tell("mailbox", one.cell.topic, one.sent - one.cell.settled)
+            self.meter.tell("mailbox", one.cell.topic, self._waiting(one)[0])
         super()._deliver(one, mail)
 
     def _put_out(self, seq: int, name: str | None, messages: Messages, reply: ReplyTo | None) -> None:

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from lightspeed.actors.logs import log
 from lightspeed.actors.topics.mail import TopicLate
+from lightspeed.actors.topics.rules.events import size_of
 
 # The last so many are kept, as far as they have together no more than so many bytes; all are counted.
 _KEPT = 1_000
@@ -48,7 +49,7 @@ class DeadLetters:
         """How many times a mailbox had no room."""
 
     def add(self, letter: DeadLetter) -> None:
-        size = _size_of(letter.what)
+        size = size_of(letter.what)
         with self._lock:
             self._count += 1
             self._letters.append((letter, size))
@@ -78,9 +79,3 @@ class DeadLetters:
         """The last 1,000, the oldest first, or those of them that have no more than 16 MiB together. They stay."""
         with self._lock:
             return tuple(letter for letter, _size in self._letters)
-
-
-def _size_of(what: Any) -> int:
-    """The characters of the texts of an event or a message, and 100; what a diff or recipients lead to is the topic's."""
-    fields = (getattr(what, field) for field in what.__struct_fields__ if field != "recipients")
-    return 100 + sum(len(value) for value in fields if type(value) is str)

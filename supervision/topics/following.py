@@ -4,7 +4,6 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
-from lightspeed.actors.runtime import ReplyTo
 from lightspeed.actors.topics.mail import Collected, Delivery, Disconnection, Mail, Question
 from lightspeed.actors.topics.rules.events import Join, Leave, Rejoin
 from lightspeed.actors.topics.rules.topic import TopicState
@@ -34,7 +33,7 @@ class FollowedRouter(SheddingRouter):
         self._outlet.follow(follower)
         self._is_plain = False
         if message.client_id is None:
-            latch, names = Latch(_Complete(follower, message.reply)), set(self._topics)
+            latch, names = Latch(_Complete(follower)), set(self._topics)
             for mail in (*self._behind, *chain.from_iterable(self._counted.values())):
                 self._expect_change(mail)
         else:
@@ -80,13 +79,11 @@ class FollowedRouter(SheddingRouter):
 class _Complete:
     """Every topic has told the follower who is in it."""
 
-    def __init__(self, follower: Follower, reply: ReplyTo | None) -> None:
-        self._follower, self._reply = follower, reply
+    def __init__(self, follower: Follower) -> None:
+        self._follower = follower
 
     def set(self, value: Any = None) -> None:
         self._follower.is_complete = True
-        if self._reply is not None:
-            self._reply.set(value)
 
 
 def _has(client_id: str, state: TopicState) -> bool:

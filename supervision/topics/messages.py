@@ -51,13 +51,13 @@ class AskTopicsOf(Struct, frozen=True):
 
 
 class Follow(Struct, frozen=True):
-    """From here on the follower learns of all that is given out. Reply when it knows who is in the topics.
+    """From here on the follower learns of all that is given out; who is in the topics, these tell it.
 
-    With a client: it knows the topics; what it needs of those that this one is in, they tell it anew.
+    With a client: what it needs of those that this one is in, they tell it anew; reply when they have.
     """
 
     follower: Any
-    reply: ReplyTo | None
+    reply: ReplyTo | None = None
     client_id: str | None = None
 
 

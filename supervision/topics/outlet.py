@@ -67,6 +67,21 @@ class Follower(Protocol):
         ...
 
 
+class _Followed:
+    """The part of an outlet that lets a follower learn of what is put."""
+
+    follower: Follower | None = None
+
+    def follow(self, follower: Follower) -> None:
+        """Have it learn of all that is put from here on."""
+        self.follower = follower
+
+    def close(self) -> None:
+        """Nothing more will be put."""
+        if self.follower is not None:
+            self.follower.close()
+
+
 class _Nowhere(list[tuple[int, Messages]]):
     """What is put here is gone."""
 
@@ -74,7 +89,7 @@ class _Nowhere(list[tuple[int, Messages]]):
         return self
 
 
-class Outbox:
+class Outbox(_Followed):
     """Every actor puts, on its own thread; flushers take, one at a time.
 
     A put only appends, and a flusher takes what it has copied from the front: neither needs the other's lock. What a flush took
@@ -86,7 +101,6 @@ class Outbox:
 
     def __init__(self, most: int | None = None) -> None:
         self.emitted: list[tuple[int, Messages]] = []
-        self.follower: Follower | None = None
         self.keeps = True
         """Whether anything is kept: not where the program reads by clients."""
         self.dropped = 0
@@ -96,10 +110,6 @@ class Outbox:
         self._is_full = False  # in an episode of dropping, of which one line is logged
         self._lock = threading.RLock()
         self._held: list[tuple[int, Messages]] = []
-
-    def follow(self, follower: Follower) -> None:
-        """Have it learn of all that is put from here on."""
-        self.follower = follower
 
     def put(
         self,
@@ -188,10 +198,6 @@ class Outbox:
     def is_at_work(self, topic: str) -> bool:
         return False
 
-    def close(self) -> None:
-        if self.follower is not None:
-            self.follower.close()
-
     def give_up(self) -> None: ...
 
 
@@ -216,7 +222,7 @@ class _Queue:
         self.is_in_sink = False
 
 
-class SinkQueues:
+class SinkQueues(_Followed):
     """One lock guards the table of queues and what is in them; no user code runs under it."""
 
     def __init__(self, sink: Sink, runtime: Runtime, dead_letters: DeadLetters) -> None:
@@ -224,12 +230,7 @@ class SinkQueues:
         self._runtime, self._dead_letters = runtime, dead_letters
         self._lock = threading.Lock()
         self._queues: dict[str | None, _Queue] = {}
-        self.follower: Follower | None = None
         self._actor = runtime.start(SinkActor, self)
-
-    def follow(self, follower: Follower) -> None:
-        """As of an outbox."""
-        self.follower = follower
 
     def put(
         self,
@@ -304,8 +305,7 @@ class SinkQueues:
     def close(self) -> None:
         """Stop the sink actor when it has delivered what it was rung for."""
         self._actor.stop_soon()
-        if self.follower is not None:
-            self.follower.close()
+        super().close()
 
     @property
     def length(self) -> int:

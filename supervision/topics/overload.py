@@ -10,7 +10,6 @@ from lightspeed.actors.runtime import DECLINED
 from lightspeed.actors.topics.mail import Collected, Delivery, DroppingBox, Question
 from lightspeed.actors.topics.rules.events import size_of
 from lightspeed.actors.topics.rules.outbound import System
-from lightspeed.actors.topics.rules.topic import refused
 from lightspeed.supervision.latch import Told
 from lightspeed.supervision.topics.dead_letters import DeadLetter
 from lightspeed.supervision.topics.messages import Passed, Recovered
@@ -99,9 +98,8 @@ class SheddingRouter(TopicRouter):
         if drops and type(event) not in BRING_MEMBERS:
             self._dead_letters.add(DeadLetter(event.topic, 0, "overloaded", event))
             return
-        self._refuse_program(event)
         delivery.seq = self._seq
-        self._put_out(delivery.seq, event.topic, refused(event, "overloaded"), None)
+        self._answer(delivery, "overloaded")
 
 
 class _Passing:

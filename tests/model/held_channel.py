@@ -109,8 +109,8 @@ class HeldChannel(SimulatedChannel):
 
         return see if callable(hand_over) else sink  # which is refused
 
-    def _begin_to_follow(self, reply: Any) -> Any:
-        hub = super()._begin_to_follow(reply)
+    def _begin_to_follow(self) -> Any:
+        hub = super()._begin_to_follow()
         if hub.clients is not self.witness.clients:
             hub.clients = self.witness.clients  # nobody is in it yet
         return hub

@@ -225,18 +225,19 @@ def _fields_of(event: object) -> tuple[str, ...]:
     return fields
 
 
-_TEXTS: dict[type, tuple[str, ...]] = {
-    event: tuple(name for name in fields if name != "now_ms") for event, fields in _FIELDS.items()
-}
+def size_of(what: Any) -> int:
+    """What an event, a message or a notice counts where it waits, in bytes: the characters of all its texts, and 100.
 
-
-def size_of(event: Event) -> int:
-    """What the event counts where it waits, in bytes: the characters of all its texts, and 100."""
-    if type(event) is Broadcast:  # nearly all are: it costs a third of looking at each field
-        return 100 + len(event.client_id) + len(event.topic) + len(event.payload) + len(event.event)
+    What a presence diff or recipients lead to is the topic's, and counts nothing.
+    """
+    if type(what) is Broadcast:  # nearly all are: it costs a third of looking at each field
+        return 100 + len(what.client_id) + len(what.topic) + len(what.payload) + len(what.event)
     size = 100
-    for name in _TEXTS[type(event)]:
-        size += len(getattr(event, name) or "")
+    for name in what.__struct_fields__:
+        if name != "recipients":
+            value = getattr(what, name)
+            if type(value) is str:
+                size += len(value)
     return size
 
 
