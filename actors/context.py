@@ -1,5 +1,6 @@
 """What each thread is at work on, and inside which actor a piece of code runs."""
 
+import gc
 import sys
 import threading
 from types import FrameType
@@ -7,6 +8,7 @@ from typing import Any
 
 import pykka
 
+from lightspeed.actors.process import in_forked_child
 from lightspeed.actors.pykka_inside import ACTOR_LOOPS
 
 
@@ -46,6 +48,35 @@ def current_actor() -> pykka.Actor | None:
         return threaded
     pooled: pykka.Actor | None = context.actor
     return pooled
+
+
+_frames_lock = threading.Lock()  # of two at once one would find the collector off, and leave it so
+
+
+def current_frames() -> dict[int, FrameType]:
+    """The frame of each thread, by its ident.
+
+    On Python 3.11 the collector may begin in the middle of `sys._current_frames`, under the interpreter's lock of its threads;
+    if it frees a `threading.local` then, that wants the same lock, and the process stands still. So it is put off.
+    """
+    if sys.version_info >= (3, 12):  # there it begins between two instructions only
+        return sys._current_frames()
+    with _frames_lock:
+        was_on = gc.isenabled()
+        gc.disable()
+        try:
+            return sys._current_frames()
+        finally:
+            if was_on:
+                gc.enable()
+
+
+@in_forked_child
+def _after_fork() -> None:
+    global _frames_lock
+    if _frames_lock.locked():  # another thread of the parent's was in the middle of it
+        _frames_lock = threading.Lock()
+        gc.enable()
 
 
 def _actor_below(frame: FrameType | None) -> pykka.Actor | None:

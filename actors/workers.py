@@ -30,7 +30,7 @@ from itertools import chain, repeat
 from types import TracebackType
 from typing import Any
 
-from lightspeed.actors.context import ThreadContext, here
+from lightspeed.actors.context import ThreadContext, current_frames, here
 
 # How often the watch looks: a worker that blocks holds up the others for at most twice as long. At 5 ms, where one call in a
 # hundred takes 10 ms, a third as many are handled.
@@ -345,7 +345,7 @@ class Workers:
 
     def _find_places(self) -> dict["Worker", tuple[int, int, int]]:
         """The places of workers that wait without a word: the frame, and the instruction in it, of one turn."""
-        frames, places = sys._current_frames(), {}
+        frames, places = current_frames(), {}
         for worker in self.all:
             frame = frames.get(worker.thread.ident or 0)
             if frame is not None and frame.f_code.co_filename in _WAITS and not (worker.nested or worker in self._parked):

@@ -3,7 +3,6 @@
 The actor's own thread writes it. The supervisor reads it when the actor is dead or was given up.
 """
 
-import sys
 import threading
 import types
 from contextlib import nullcontext
@@ -14,6 +13,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from lightspeed.actors.context import current_frames
 from lightspeed.actors.failures import text_of
 from lightspeed.actors.logs import log
 from lightspeed.actors.topics.mail import Delivery, RestoreMembers, TimerDue, TopicCell
@@ -115,7 +115,7 @@ class Journal(Struct, eq=False):
 
     def where_it_is(self) -> StuckPlace:
         """For one that does not come back. It reads no file: the supervisor asks."""
-        frame = sys._current_frames().get(self.thread)
+        frame = current_frames().get(self.thread)
         places = [] if frame is None else [(at.f_code.co_filename, line, at.f_code.co_name) for at, line in walk_stack(frame)]
         return StuckPlace(tuple(reversed(places[:_MOST_FRAMES])))
 
