@@ -115,7 +115,7 @@ def check_effect(witness: "Witness", event: Any) -> None:
     elif any(mail.request is event for mail in witness.open.values()) and Duplicate not in witness.kinds:
         witness.break_rule("handle", f"{event} returned before it had taken effect")
     elif isinstance(event, Disconnect):
-        left = [mail.request for mail in witness.open.values() if mail.is_quiet and mail.request.client_id == event.client_id]
+        left = [witness.open[number].request for number in witness.numbers_of(event) if number in witness.open]
         if left and Duplicate not in witness.kinds and not witness.is_held:
             witness.break_rule("handle", f"{event} returned, and {left} had not taken effect")
     elif isinstance(event, Leave):

@@ -97,7 +97,7 @@ class Witness:
         self.lives: dict[str, TopicLife] = {}
         self._sent: defaultdict[str, deque[Any]] = defaultdict(deque)
         self._coming: Delivery | Disconnection | Order | None = None
-        self._recent: deque[tuple[Event, int]] = deque(maxlen=_MANY)
+        self._recent: deque[tuple[Event, range]] = deque(maxlen=_MANY)
         self._answered: set[int] = set()
         self._strays: list[int | None] = []  # dead letters about topics that nobody was ever in
         self._changed: dict[str, TopicLife] = {}  # topics that have done something since all was at rest
@@ -122,8 +122,9 @@ class Witness:
         mail, self._coming = self._coming, None
         if mail is None or not mail.seq:
             return
-        self.last_seq = max(self.last_seq, mail.seq if type(mail) is not Disconnection else mail.seq + len(mail.topics) - 1)
-        self._recent.append((mail.request, mail.seq))
+        numbers = range(mail.seq, mail.seq + (len(mail.topics) if type(mail) is Disconnection else 1))
+        self.last_seq = max(self.last_seq, numbers.stop - 1)
+        self._recent.append((mail.request, numbers))
         if self.on_accept is not None:
             self.on_accept(mail.request)
         if type(mail) is Disconnection:
@@ -294,16 +295,20 @@ class Witness:
 
     def sink_waits_for(self, event: Event) -> bool:
         """Whether something that the event gave out has not come to the sink."""
-        seq = next((seq for recent, seq in reversed(self._recent) if recent is event), None)
+        numbers = self.numbers_of(event)
         if (
             isinstance(event, Disconnect)
-            or seq is None
+            or not numbers
             or self.sink_books is None
             or self.lost_is_excused
             or Duplicate in self.kinds
         ):
             return False
-        return self.sink_books.has_yet_to_give(seq, event.topic)
+        return self.sink_books.has_yet_to_give(numbers.start, event.topic)
+
+    def numbers_of(self, event: Event) -> range:
+        """Those under which it was accepted; a `Disconnect` has one for each topic."""
+        return next((numbers for recent, numbers in reversed(self._recent) if recent is event), range(0))
 
     def lost(self) -> str | None:
         """What was given out, and reached nobody."""
