@@ -42,6 +42,9 @@ class PooledActor(Lifecycle):
         pool: the pool to run on. None, the default: `default_pool()`.
     """
 
+    _pooled_hold: "_Hold | None" = None
+    """Where the rest of a message waits for something outside: nothing else is handled meanwhile."""
+
     registered: ClassVar[bool] = True
     """True: actors of the class stand in Pykka's `ActorRegistry`, a list: leaving it costs as much as it is long."""
 
@@ -179,14 +182,16 @@ class PooledActor(Lifecycle):
             return not isinstance(self._lifecycle_exit, ExitReason)
         return bool(self._pooled_inbox or self._pooled_taken) or not self._pooled_begun
 
-    def _pooled_run(self, limit: int, context: ThreadContext) -> bool:
+    def _pooled_run(self, limit: int, context: ThreadContext) -> bool | None:
         """Run one turn of the actor. The pool sees to it that one thread at a time calls this."""
         context.actor, inbox = self, self._pooled_inbox
+        if self._pooled_hold is not None:
+            self._pooled_go_on(context)
         if not (self._pooled_begun or self._pooled_dead):
             self._lifecycle_begin()
             self._pooled_begun = True
         for _ in range(limit):
-            if self._pooled_dead:
+            if self._pooled_dead or self._pooled_hold is not None:
                 break
             if self._pooled_taken is _NOTHING and not inbox:
                 break
@@ -212,7 +217,20 @@ class PooledActor(Lifecycle):
             self._pooled_refuse_waiting()
             return False
         context.actor = None
+        if self._pooled_hold is not None:
+            return None if self._pooled_hold.park() else True  # from here on another may run it
         return self._pooled_taken is not _NOTHING or bool(inbox)
+
+    def _pooled_go_on(self, context: ThreadContext) -> None:
+        """Handle the rest of the message for which it was held."""
+        hold, self._pooled_hold = self._pooled_hold, None
+        assert hold is not None
+        try:
+            hold.then()
+        except BaseException as error:  # the actor's edge
+            self._lifecycle_fail(error)
+            if context.is_lent and not issubclass(type(error), Exception):
+                raise
 
     def _pooled_next(self) -> Any:
         """The next of many messages. Only who runs the actor may call it.
@@ -345,3 +363,32 @@ class PooledActor(Lifecycle):
 
     def _lifecycle_place(self) -> "PooledActor":
         return self
+
+    def _lifecycle_hold(self, then: Callable[[], None]) -> Callable[[], None]:
+        self._pooled_hold = hold = _Hold(self, then)
+        return hold.release
+
+
+class _Hold:
+    """The rest of a message, until it is released. Under the pool's lock it is known who comes last: whoever releases it, or
+    the thread that leaves the actor to it."""
+
+    __slots__ = ("_actor", "_is_parked", "_is_released", "then")
+
+    def __init__(self, actor: PooledActor, then: Callable[[], None]) -> None:
+        self._actor, self.then = actor, then
+        self._is_parked = self._is_released = False
+
+    def park(self) -> bool:
+        """Leave the actor to it, still scheduled, and in nobody's line; False: it has been released."""
+        with self._actor._pooled_pool.lock:
+            self._is_parked = not self._is_released
+            return self._is_parked
+
+    def release(self) -> None:
+        """Have the rest handled. Any thread may call it, once."""
+        with self._actor._pooled_pool.lock:
+            self._is_released = True
+            if not self._is_parked:
+                return
+        self._actor._pooled_pool.take_up(self._actor)

@@ -15,7 +15,7 @@ from lightspeed.actors.pykka_inside import ACTOR_LOOPS
 class ThreadContext:
     """The context of one thread: what it is at work on."""
 
-    __slots__ = ("actor", "depth", "home", "is_lent", "is_outside")
+    __slots__ = ("actor", "depth", "home", "is_in_turn", "is_lent", "is_outside")
 
     def __init__(self) -> None:
         self.actor: Any = None
@@ -24,6 +24,8 @@ class ThreadContext:
         """The depth is how many actors the thread runs within one another, beyond the one that its pool gave it."""
         self.home: Any = None
         """The threaded actor of ours whose thread it is."""
+        self.is_in_turn = False
+        """True where the actor is run in its turn: by a worker, or by an event loop."""
         self.is_lent = False
         """True while the thread waits and runs a pool's actors: then what is thrown into it is for its own caller, too."""
         self.is_outside = False

@@ -4,6 +4,7 @@ LightspeedError
 ├── InvalidEvent      the caller's: what was handed in is no valid event
 ├── InvalidOption     the caller's: an option of a value that it can't have
 ├── InsideActor       the caller's: a wait from where it could wait for itself
+├── WrongLoop         the caller's: a call from another event loop or thread than the one that it is bound to
 ├── ChannelClosed     the caller's: a call after `close`
 ├── OutboxOff         the caller's: a flush of a channel that keeps nothing
 ├── ClientExists      the caller's: a second living client of one id
@@ -81,6 +82,13 @@ class InsideActor(LightspeedError, RuntimeError):
         self.call, self.actor = call, actor
         inside = actor if type(actor) is str else named(actor)
         super().__init__(f"{call} waits, and was called inside {inside}, where it could wait for itself: {instead}")
+
+
+class WrongLoop(LightspeedError, RuntimeError):
+    """A call from elsewhere than the event loop to which the callee has been bound since its first use."""
+
+    def __init__(self, what: str, where: str) -> None:
+        super().__init__(f"{what} belongs to the event loop of its first use, and was called {where}: there is tell_threadsafe")
 
 
 class ChannelClosed(LightspeedError, RuntimeError):

@@ -101,6 +101,11 @@ class Lifecycle(pykka.Actor):
     def _lifecycle_is_dead(self) -> bool:
         raise NotImplementedError
 
+    def _lifecycle_hold(self, then: Callable[[], None]) -> Callable[[], None]:
+        """For the end of the handling of a told message, by the actor's own thread: handle no other until what is returned is
+        called, once, by any thread; then `then` is handled, as the rest of this one."""
+        raise NotImplementedError
+
     def _lifecycle_take_out(self) -> None:
         """From here on it is dead to everybody. Again is harmless."""
         raise NotImplementedError

@@ -39,8 +39,13 @@ class Runnable(Protocol):
 
     _pooled_inbox: list[Any]
 
-    def _pooled_run(self, limit: int, context: ThreadContext) -> bool:
-        """Handle at most so many messages; whether more wait. Raises only what was thrown into the thread."""
+    _pooled_hold: Any
+
+    def _pooled_run(self, limit: int, context: ThreadContext) -> bool | None:
+        """Handle at most so many messages; whether more wait. None: it is held, and taken up by somebody else.
+
+        Raises only what was thrown into the thread.
+        """
         ...
 
     def _pooled_has_work(self) -> bool: ...
@@ -127,6 +132,18 @@ class ActorPool:
             if not has_no_thread(error):
                 self.look_after()
                 raise
+
+    def take_up(self, actor: Runnable) -> None:
+        """Have an actor run that was held: it is scheduled still, and in nobody's line. Any thread may call it."""
+        with self.lock:
+            if self._closed:
+                return
+            self._ready.append(actor)
+            try:
+                self._workers.fill(looks_out=True)
+            except RuntimeError as error:
+                if not has_no_thread(error):  # else whoever waits runs it
+                    raise
 
     def strand(self, actor: Runnable) -> None:
         """Note an actor that should stand in the line, and does not: whoever waits, or comes next, puts it there."""
@@ -272,9 +289,10 @@ class ActorPool:
                 if not self._workers.park(me):
                     return
                 continue
-            if me.turn._pooled_run(throughput, me):
+            more = me.turn._pooled_run(throughput, me)
+            if more:
                 ready.append(me.turn)  # still scheduled, and behind all the others
-            else:
+            elif more is not None:
                 del scheduled[id(me.turn)]
                 if me.turn._pooled_inbox:
                     self.schedule_rest(me.turn)
@@ -290,15 +308,17 @@ class ActorPool:
         except IndexError:
             return
         context.is_lent = True
+        more: bool | None = False
         try:
-            actor._pooled_run(self.throughput, context)
+            more = actor._pooled_run(self.throughput, context)
         except BaseException as error:  # the caller's own: it came while he lent his thread
             actor._lifecycle_interrupted(error)
             raise
         finally:
             context.actor, context.depth, context.is_lent = outer, depth, is_lent
-            del self.scheduled[id(actor)]
-            self.schedule_rest(actor)
+            if more is not None:
+                del self.scheduled[id(actor)]
+                self.schedule_rest(actor)
 
     def _recover(self, me: Worker, error: BaseException) -> None:
         """The worker goes on as a new one would. The actor that it ran has failed; one that it only had taken goes back."""
@@ -314,7 +334,7 @@ class ActorPool:
             if self._workers.at_work > 1:
                 return  # what seems lost may be in another's hand
             for place in list(self.scheduled.values()):
-                if isinstance(place, tuple) and not self._stands_in_line(place[0]):
+                if isinstance(place, tuple) and place[0]._pooled_hold is None and not self._stands_in_line(place[0]):
                     self._ready.append(place[0])
 
     def _take_from_line(self, actor: Runnable) -> None:

@@ -7,13 +7,14 @@ another `Runtime`; a `RuntimeWrapper` changes some of what another one starts, a
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import pykka
 
 from lightspeed.actors.actor import PooledActor
+from lightspeed.actors.coroutines import Done, LoopThread, Task
 from lightspeed.actors.future import PooledFuture
 from lightspeed.actors.pool import ActorPool
 from lightspeed.actors.process import WeakBag
@@ -82,6 +83,11 @@ class SupervisedRef(Protocol):
 class Runtime(Protocol):
     """The kind of actor and the clock of a channel. Any thread may call any of it."""
 
+    @property
+    def is_one_thread(self) -> bool:
+        """Whether all runs on the thread of one event loop: then that an actor blocks it is seen only when it is back."""
+        ...
+
     def start(self, role: type, *args: Any) -> SupervisedRef:
         """Start an actor of this runtime's kind with the hooks of `role`, a class that is written without a kind.
 
@@ -119,6 +125,14 @@ class Runtime(Protocol):
         """A number from 0 up and below 1, as of `random.Random`: for the jitter of backoffs."""
         ...
 
+    def start_task(self, coroutine: Coroutine[Any, Any, Any], done: Done) -> Task:
+        """Run a coroutine of an actor's on an event loop. What comes of it is told on the loop's thread, and not within this call.
+
+        Raises:
+            RuntimeError: no thread can be started, or the loop is closed.
+        """
+        ...
+
     def blocking(self) -> AbstractContextManager[None]:
         """Around code of the user's that may block, in an actor: the others must not wait for it, but for some milliseconds."""
         ...
@@ -139,8 +153,11 @@ class Runtime(Protocol):
 class Threads:
     """Pykka's ThreadingActor, one daemon thread an actor, and the system's clock."""
 
+    is_one_thread = False
+
     def __init__(self) -> None:
         self._timers = Timers()
+        self._loop = LoopThread()
         self._threads: WeakBag[threading.Thread] = WeakBag()
         self._classes: dict[type, type[ThreadActor]] = {}
 
@@ -162,6 +179,9 @@ class Threads:
     def call_later(self, delay_s: float, call: Callable[[], None]) -> Timer:
         return self._timers.call_later(delay_s, call)
 
+    def start_task(self, coroutine: Coroutine[Any, Any, Any], done: Done) -> Task:
+        return self._loop.start_task(coroutine, done)
+
     def monotonic_s(self) -> float:
         return time.monotonic()
 
@@ -182,7 +202,7 @@ class Threads:
 
     def join(self, timeout_s: float) -> list[str]:
         deadline = time.monotonic() + timeout_s
-        busy = []
+        busy = self._loop.close(timeout_s)
         for thread in list(self._threads):
             thread.join(max(0.0, deadline - time.monotonic()))
             if thread.is_alive():
@@ -275,6 +295,13 @@ class RuntimeWrapper:
 
     def wait(self, lock: threading.Lock, timeout_s: float | None) -> bool:
         return self.inner.wait(lock, timeout_s)
+
+    @property
+    def is_one_thread(self) -> bool:
+        return self.inner.is_one_thread
+
+    def start_task(self, coroutine: Coroutine[Any, Any, Any], done: Done) -> Task:
+        return self.inner.start_task(coroutine, done)
 
     def call_later(self, delay_s: float, call: Callable[[], None]) -> Timer:
         return self.inner.call_later(delay_s, call)

@@ -119,6 +119,7 @@ class Supervisable(Lifecycle, _Threaded):
     """
 
     _lifecycle_waits_for: Any = None
+    _threaded_hold: tuple[threading.Lock, Callable[[], None]] | None = None
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -164,12 +165,27 @@ class Supervisable(Lifecycle, _Threaded):
                 break
             try:
                 self._lifecycle_answer(envelope)
+                while self._threaded_hold is not None:
+                    self._threaded_go_on()
             except BaseException as error:  # the actor's edge
                 self._lifecycle_fail(error)
         self._lifecycle_end_of_given_up(was_up=begins)
         inbox.empty()  # answers those who wait
 
+    def _threaded_go_on(self) -> None:
+        """Handle the rest of the message for which it is held, when that is released."""
+        assert self._threaded_hold is not None
+        (lock, then), self._threaded_hold = self._threaded_hold, None
+        lock.acquire()
+        then()
+
     # Its kind's own
+
+    def _lifecycle_hold(self, then: Callable[[], None]) -> Callable[[], None]:
+        lock = threading.Lock()
+        lock.acquire()
+        self._threaded_hold = lock, then
+        return lock.release
 
     def _lifecycle_call_later(self, delay_s: float, call: Callable[[], None]) -> Any:
         return call_later(delay_s, call)

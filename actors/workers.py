@@ -66,6 +66,7 @@ class Worker(ThreadContext):
 
     def __init__(self, workers: "Workers", work: Callable[["Worker"], None]) -> None:
         super().__init__()
+        self.is_in_turn = True
         self.workers = workers
         self.thread = threading.Thread(target=work, args=(self,), name="ActorPool worker", daemon=True)
         self.turn: Any = None

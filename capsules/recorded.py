@@ -37,11 +37,14 @@ class RecordedTopic(TopicActor):
         if not goes_on:
             return
         super().on_receive(mail)
+
+    def done(self, mail: Any) -> None:
+        super().done(mail)
         self.journal.finish()
 
-    def on_stop(self) -> None:
+    def begin_end(self) -> None:
         self.journal.begin_stop()
-        super().on_stop()
+        super().begin_end()
 
     def on_end(self, error: BaseException | None) -> None:
         self.journal.error = error

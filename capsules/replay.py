@@ -5,6 +5,7 @@ the state as it did, and gives out nothing that anybody sees. `replay` starts th
 runs there. The two talk in one line of JSON.
 """
 
+import asyncio
 import json
 import os
 import platform
@@ -15,10 +16,11 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from lightspeed.actors.coroutines import ActorCoroutine, raised_in
 from lightspeed.actors.errors import InvalidCapsule
 from lightspeed.actors.text import escaped, shown
 from lightspeed.actors.topics.mail import Delivery, Mail, RestoreMembers, TimerDue
-from lightspeed.actors.topics.rules.behaved_topic import BehavedTopic
+from lightspeed.actors.topics.rules.behaved_topic import Awaited, BehavedTopic, Given, Steps, finish
 from lightspeed.actors.topics.rules.events import Rejoin, TopicEvent, event_label
 from lightspeed.actors.topics.rules.topic import TopicState
 from lightspeed.capsules.capsule import Failure, minor
@@ -89,20 +91,37 @@ def do(state: TopicState, step: Step) -> None:
         BaseException: whatever the behaviour's code raises.
     """
     match step:
+        case OtherStep():
+            return
         case TimerStep():
             assert isinstance(state, BehavedTopic)
-            state.ring(step.name, state._timers.get(step.name) if step.counts else object())
+            _finish(state.ringing(step.name, state._timers.get(step.name) if step.counts else object()))
         case RejoinStep():
-            state.replay(step.rejoins)
+            if isinstance(state, BehavedTopic):
+                _finish(state.replaying(step.rejoins))
+            else:
+                state.replay(step.rejoins)
         case StopStep():
             assert isinstance(state, BehavedTopic)
-            state.end()
-        case OtherStep():
-            pass
+            _finish(state.ending())
+        case _ if isinstance(state, BehavedTopic):
+            _finish(state.handling(step))
         case _:
             state.handle(step)
     if isinstance(state, BehavedTopic):
         state.take_timers()  # nobody starts them: those that rang are steps
+
+
+def _finish(steps: Steps[Given]) -> Given:
+    with asyncio.Runner() as runner:  # it makes a loop where there is a coroutine
+
+        def run(awaited: Awaited) -> Any:
+            try:
+                return runner.run(ActorCoroutine(awaited.coroutine, None, awaited.turn))
+            except BaseException as error:
+                raise raised_in(error) from None
+
+        return finish(steps, run)
 
 
 class ReplayOutcome(msgspec.Struct, frozen=True):

@@ -1,7 +1,7 @@
 """What a channel is made with, and what of it is refused by name."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
+from inspect import isasyncgenfunction, isgeneratorfunction
 from typing import Literal, TypedDict
 
 import pykka
@@ -96,10 +96,8 @@ def check_sink(sink: Sink | None) -> None:
     if not (sink is None or callable(sink) or isinstance(sink, pykka.ActorRef)):
         raise InvalidOption("on_outbound", sink, "must be a callable, an ActorRef or None")
     for code in (sink, getattr(type(sink), "__call__", None)):  # noqa: B004 - what a call of the object runs
-        if iscoroutinefunction(code) or isgeneratorfunction(code) or isasyncgenfunction(code):
-            raise InvalidOption(
-                "on_outbound", sink, "must be a plain function: nobody would run the coroutine or generator of this one"
-            )
+        if isgeneratorfunction(code) or isasyncgenfunction(code):
+            raise InvalidOption("on_outbound", sink, "must be a function or an async def: nobody would run its generator")
 
 
 def check_adapter(adapter: Adapter) -> Adapter:

@@ -1,6 +1,6 @@
 """A topic's actor, and a supervisor, in which things go wrong by plan, and answers that are lost or late: mixins."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, ClassVar
 
@@ -55,8 +55,12 @@ class FaultyOutlet:
                 self._delayed.later(self._delay_s, lambda: self._put_late(seq, topic, replies))
         return bool(self._outlet.put(seq, topic, messages, reply, value, state))
 
-    def deliver(self, topic: str | None) -> None:
-        self._outlet.deliver(topic)
+    @property
+    def is_awaited(self) -> bool:
+        return bool(self._outlet.is_awaited)
+
+    def deliver(self, topic: str | None, then: Callable[[], None] | None = None) -> None:
+        self._outlet.deliver(topic, then)
 
     def _put_late(self, seq: int, topic: str | None, replies: Messages) -> None:
         if self._outlet.put(seq, topic, replies, None):
@@ -105,6 +109,7 @@ class FaultyTopic(TopicActor):
         super().__init__(cell)
         self._incarnation = self.faults.injector.begin(cell.topic)
         self._injection: _Injection | None = None
+        self._handled: _Injection | None = None
         self._outlet = cell.outlet = FaultyOutlet(cell.outlet, self.faults.delayed)
         self.faults.alive[cell] = self.actor_ref
 
@@ -155,6 +160,7 @@ class FaultyTopic(TopicActor):
 
     def _handle(self, injection: _Injection) -> None:
         mail, cell = injection.mail, self.cell
+        self._handled = injection
         if injection.is_refused:
             must_deliver = cell.outlet.put(mail.seq, cell.topic, _unavailable(mail), mail.reply)
             cell.settled, cell.settled_bytes = cell.settled + 1, cell.settled_bytes + mail.size
@@ -162,11 +168,17 @@ class FaultyTopic(TopicActor):
                 cell.outlet.deliver(cell.topic)
             if not cell.members:
                 cell.report(TopicEmpty(cell, None))
+            self.done(mail)
         else:
             super().on_receive(mail)
-        self._outlet.reset()
-        if injection.raises is not None:
-            raise InjectedFault(injection.raises.text)
+
+    def done(self, mail: Any) -> None:
+        super().done(mail)
+        injection, self._handled = self._handled, None
+        if injection is not None:
+            self._outlet.reset()
+            if injection.raises is not None:
+                raise InjectedFault(injection.raises.text)
 
     def _is_in_hand(self, mail: Delivery) -> bool:
         return self.cell.in_flight.get(self.cell) is mail

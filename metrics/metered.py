@@ -23,7 +23,7 @@ class MeteredOutlet:
 
     def __init__(self, inner: Any, meter: Meter, clock: Callable[[], float]) -> None:
         self._meter, self.clock, self._put = meter, clock, inner.put
-        self.deliver, self.ring = inner.deliver, inner.ring
+        self.deliver, self.ring, self.is_awaited = inner.deliver, inner.ring, inner.is_awaited
         self.event: TopicEvent | None = None
         """What the actor is at work on, since when."""
         self.began_s = 0.0

@@ -102,6 +102,7 @@ class _Traced:
     def __init__(self, inner: Any, cell: TopicCell | None, gives: Gives, name: str) -> None:
         self.inner, self._cell, self._gives, self._name = inner, cell, gives, name
         self.deliver, self.ring, self.settle, self.close = inner.deliver, inner.ring, inner.settle, inner.close
+        self.is_awaited = inner.is_awaited
         self.is_at_work, self.abandon, self.follow, self.trim = inner.is_at_work, inner.abandon, inner.follow, inner.trim
 
     def put(

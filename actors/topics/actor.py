@@ -4,16 +4,21 @@ It lets the state handle each delivery, and hands over what came out. A `Crash` 
 of its own: Pykka's failure path, its state gone with it. It knows no supervisor, only the cell.
 """
 
+from collections.abc import Callable
+from functools import partial
+from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
-import pykka
-
-from lightspeed.actors.errors import TopicCrash
+from lightspeed.actors.coroutines import ActorCoroutine
+from lightspeed.actors.errors import TopicCrash, TopicStuck
 from lightspeed.actors.failures import let_go_of_calls
-from lightspeed.actors.runtime import DECLINED, Timer
+from lightspeed.actors.lifecycle import Lifecycle
+from lightspeed.actors.runtime import DECLINED, ReplyTo, Timer
 from lightspeed.actors.topics.mail import (
+    AwaitedHook,
     Delivery,
     Ending,
+    HookOverdue,
     Order,
     Question,
     RestoreMembers,
@@ -29,12 +34,12 @@ from lightspeed.actors.topics.mail import (
     failure_of,
     told_later,
 )
-from lightspeed.actors.topics.rules.behaved_topic import BehavedTopic
-from lightspeed.actors.topics.rules.events import Crash, Leave, Send
+from lightspeed.actors.topics.rules.behaved_topic import Awaited, BehavedTopic, finish
+from lightspeed.actors.topics.rules.events import Crash, Leave, Send, TopicEvent
 from lightspeed.actors.topics.rules.topic import Messages, TopicState
 
 if TYPE_CHECKING:
-    _Role = pykka.Actor
+    _Role = Lifecycle
 else:
     _Role = object  # the runtime mixes the kind of actor in
 
@@ -59,35 +64,48 @@ class TopicActor(_Role):
 
     def on_receive(self, mail: object) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]  # by position only
         cell, state = self.cell, self.state
-        messages: Messages = ()
+        work: Any = ()
+        value: Any = None
         if type(mail) is Taken:
             mail = self.opened(mail)
         if type(mail) is Delivery:
             cell.in_flight[cell] = mail
             cell.settled_bytes += mail.size
-            messages, value = self._carry_out(mail), None
+            work = self._carry_out(mail)
         elif type(mail) is Question:
             cell.in_flight[cell] = mail
             value = mail.request(state)
         elif type(mail) is RestoreMembers:
             cell.in_flight[cell] = mail
-            messages, value = state.replay(mail.rejoins), None
+            work = self._restore(mail)
         elif type(mail) is TimerDue:
-            assert isinstance(state, BehavedTopic)
             cell.in_flight[cell] = mail
-            messages, value = state.ring(mail.name, mail.key), None
+            work = self._ring(mail)
         elif type(mail) is Order:
             assert isinstance(mail.request, Crash)
             raise TopicCrash(cell.topic, mail.request.reason)
         elif mail is None:  # it was dropped
             cell.settled += 1
+            self.done(mail)
             return
         else:
             super().on_receive(mail)  # logs that it is unexpected
+            self.done(mail)
             return
+        self._go_on(mail, work, value)
+
+    def _go_on(self, mail: Any, messages: Any, value: Any) -> None:
+        """The event has taken effect."""
+        cell, state = self.cell, self.state
+        if type(mail) is Delivery:
+            if mail.reply is not None:
+                collect(mail.reply, messages)
+            if type(mail.request) is Send and mail.request.client_id not in state.users:
+                cell.report(TopicVain(cell, mail.request))
         if cell.in_flight.pop(cell, None) is None:
             if messages:  # abandoned meanwhile, and answered by the supervisor
                 cell.report(TopicLate(cell, messages, "late"))
+            self.done(mail)
             return
         members = cell.members = len(state.users)
         # Of an event that leaves the topic empty the supervisor tells the reply, when the actor is down.
@@ -95,25 +113,42 @@ class TopicActor(_Role):
         reply = mail.reply if held is None else told_later(held)
         must_deliver = cell.outlet.put(mail.seq, cell.topic, messages, reply, value, state)
         cell.settled += 1
+        if must_deliver and cell.outlet.is_awaited:
+            cell.outlet.deliver(cell.topic, self._lifecycle_hold(lambda: self._end_event(mail, members, held)))
+            return
         if must_deliver:
             cell.outlet.deliver(cell.topic)
+        self._end_event(mail, members, held)
+
+    def _end_event(self, mail: Any, members: int, held: ReplyTo | None) -> None:
         if not members:
-            cell.report(TopicEmpty(cell, held))
+            self.cell.report(TopicEmpty(self.cell, held))
+        self.done(mail)
+
+    def done(self, mail: Any) -> None:
+        """It has been dealt with. For whoever stands over this."""
+
+    def begin_end(self) -> None:
+        """The behaviour is about to be told that its topic stops."""
 
     def opened(self, mail: object) -> object:
         """What is to be handled: of a mailbox that drops the oldest, the next that it still has."""
         return self.cell.box.take() if type(mail) is Taken and self.cell.box is not None else mail
 
-    def _carry_out(self, delivery: Delivery) -> Messages:
-        event, state = delivery.request, self.state
-        if delivery.is_quiet and event.client_id not in state.users:  # type: ignore[union-attr]
+    def _carry_out(self, delivery: Delivery) -> Any:
+        """What comes of it."""
+        if delivery.is_quiet and delivery.request.client_id not in self.state.users:  # type: ignore[union-attr]
             return ()
-        messages = state.handle(event)
-        if delivery.reply is not None:
-            collect(delivery.reply, messages)
-        if type(event) is Send and event.client_id not in state.users:
-            self.cell.report(TopicVain(self.cell, event))
-        return messages
+        return self._apply(delivery.request)
+
+    def _apply(self, event: TopicEvent) -> Any:
+        return self.state.handle(event)
+
+    def _restore(self, mail: RestoreMembers) -> Any:
+        return self.state.replay(mail.rejoins)
+
+    def _ring(self, _mail: TimerDue) -> Any:
+        raise AssertionError("the plain relay has no timers")
 
     def receive_inline(self, delivery: Delivery) -> object:
         """Handle it in the thread that tells it, whole or not at all. It declines where its own end would follow."""
@@ -136,39 +171,130 @@ class TopicActor(_Role):
 class BehavedTopicActor(TopicActor):
     """As `TopicActor`. Its code may block: others take over the worker meanwhile. It keeps its behaviour's timers."""
 
+    has_ended = False
+    """Whether its `on_stop` was called."""
+
     is_recorded = False
     """Whether somebody is still to write down what it held when it failed, and lets it go behind that."""
 
     def __init__(self, cell: TopicCell) -> None:
+        assert cell.behaved is not None
+        self._behaved = cell.behaved
         super().__init__(cell)
         self.timers: dict[str, Timer] = {}
+        self._began_s = 0.0
 
     def make_state(self, cell: TopicCell) -> TopicState:
-        assert cell.behaved is not None
-        behaved = cell.behaved
-        return BehavedTopic(
+        behaved = self._behaved
+        self._topic = BehavedTopic(
             cell.topic,
             max_members=cell.max_members,
             make=behaved.make,
             clock=behaved.runtime,
             restarted_by=behaved.restarted_by,
         )
+        return self._topic
 
     def on_receive(self, mail: Any) -> None:
-        assert self.cell.behaved is not None
-        with self.cell.behaved.runtime.blocking():
+        self._began_s = self._behaved.runtime.monotonic_s()
+        with self._behaved.runtime.blocking():
             super().on_receive(mail)
+
+    def _apply(self, event: TopicEvent) -> Any:
+        return self._topic.handling(event)
+
+    def _restore(self, mail: RestoreMembers) -> Any:
+        return self._topic.replaying(mail.rejoins)
+
+    def _ring(self, mail: TimerDue) -> Any:
+        return self._topic.ringing(mail.name, mail.key)
+
+    def _go_on(self, mail: Any, work: Any, value: Any) -> None:
+        if type(work) is GeneratorType:
+            self._step(mail, work, value, partial(next, work))
+        else:
+            super()._go_on(mail, work, value)
+
+    def _step(self, mail: Any, steps: Any, value: Any, step: Callable[[], Any]) -> None:
+        """Go on with an event, up to the next hook that is to be awaited, or to its end."""
+        behaved = self._behaved
+        try:
+            awaited: Awaited | None = step()
+        except StopIteration as done:
+            awaited, messages = None, done.value
+        if behaved.runtime.is_one_thread and behaved.runtime.monotonic_s() - self._began_s >= behaved.timeout_s:
+            if awaited is not None:
+                awaited.coroutine.close()
+            raise TopicStuck(self.cell.topic, behaved.timeout_s)
+        if awaited is not None:
+            self._await(mail, steps, value, awaited)
+        elif type(mail) is Ending:
+            self._finish_end(messages)
+        else:
+            super()._go_on(mail, messages, value)
+
+    def _await(self, mail: Any, steps: Any, value: Any, awaited: Awaited) -> None:
+        """Run a hook's coroutine: the event goes on when it is back, and meanwhile no other is handled."""
+        behaved = self._behaved
+        outcome: list[Any] = []
+        hook = behaved.hook = AwaitedHook(mail, steps)
+        left_s = max(0.0, self._began_s + behaved.timeout_s - behaved.runtime.monotonic_s())
+        timer = behaved.runtime.call_later(left_s, lambda: self.cell.report(HookOverdue(self.cell, hook)))
+
+        def go_on() -> None:
+            behaved.hook = None
+            if hook.claim() is None:
+                return  # it was given up
+            answer, error = outcome
+            step = partial(steps.send, answer) if error is None else partial(steps.throw, error)
+            with behaved.runtime.blocking():
+                self._step(mail, steps, value, step)
+
+        release = self._lifecycle_hold(go_on)
+
+        def back(answer: Any, error: BaseException | None) -> None:
+            timer.cancel()
+            outcome.extend((answer, error))
+            release()
+
+        coroutine = ActorCoroutine(awaited.coroutine, self, awaited.turn)
+        try:
+            hook.task = behaved.runtime.start_task(coroutine, back)
+        except BaseException as error:
+            awaited.coroutine.close()
+            back(None, error)
+
+    def done(self, mail: Any) -> None:
         self._set_timers()
+        super().done(mail)
+
+    def _stop(self) -> None:
+        if self._topic.ends_later and not (self._behaved.is_given_up or self.has_ended):
+            self._began_s = self._behaved.runtime.monotonic_s()
+            self.begin_end()
+            self._go_on(Ending(), self._topic.ending(), None)
+        else:
+            super()._stop()
 
     def on_stop(self) -> None:
-        assert self.cell.behaved is not None
-        if not self.cell.behaved.is_given_up:
-            with self.cell.behaved.runtime.blocking():
-                self._end()
+        if not (self._behaved.is_given_up or self.has_ended):
+            with self._behaved.runtime.blocking():
+                self.begin_end()
+                self._finish_end(finish(self._topic.ending()))
+
+    def begin_end(self) -> None:
+        super().begin_end()
+        self.has_ended = True
+        self.cell.in_flight[self.cell] = Ending()  # so that it is seen if it does not come back
+
+    def _finish_end(self, messages: Messages) -> None:
+        self.cell.in_flight.pop(self.cell, None)
+        if messages:
+            self.cell.report(TopicLate(self.cell, messages, "stopped"))
+        if not self._lifecycle_is_dead():
+            super()._stop()
 
     def on_end(self, error: BaseException | None) -> None:
-        assert isinstance(self.state, BehavedTopic)
-        assert self.cell.behaved is not None
         for timer in self.timers.values():
             timer.cancel()
         self.timers.clear()
@@ -176,27 +302,16 @@ class BehavedTopicActor(TopicActor):
             super().on_end(error)
             return
         # What the program's objects do as they go, in a `__del__` say, they do here, and not in the supervisor's turn.
-        behaviour = self.state.let_go()
+        behaviour = self._topic.let_go()
         super().on_end(error)
-        with self.cell.behaved.runtime.blocking():
+        with self._behaved.runtime.blocking():
             let_go_of_calls(error)
             del behaviour
 
-    def _end(self) -> None:
-        cell, state = self.cell, self.state
-        assert isinstance(state, BehavedTopic)
-        cell.in_flight[cell] = Ending()  # so that it is seen if it does not come back
-        messages = state.end()
-        cell.in_flight.pop(cell, None)
-        if messages:
-            cell.report(TopicLate(cell, messages, "stopped"))
-
     def _set_timers(self) -> None:
-        assert isinstance(self.state, BehavedTopic)
-        assert self.cell.behaved is not None
-        for name, key, delay_s in self.state.take_timers():
+        for name, key, delay_s in self._topic.take_timers():
             if name in self.timers:
                 self.timers.pop(name).cancel()
             if delay_s is not None:
                 fired = TimerFired(self.cell, name, key)
-                self.timers[name] = self.cell.behaved.runtime.call_later(delay_s, lambda fired=fired: self.cell.report(fired))  # type: ignore[misc]
+                self.timers[name] = self._behaved.runtime.call_later(delay_s, lambda fired=fired: self.cell.report(fired))  # type: ignore[misc]

@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
+from lightspeed.actors.coroutines import Task
 from lightspeed.actors.failures import text_of, traceback_of
 from lightspeed.actors.logs import is_on
 from lightspeed.actors.runtime import ReplyTo, Runtime
@@ -203,6 +204,11 @@ class DroppingBox:
 class Outlet(Protocol):
     """Where a topic's messages go."""
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether `deliver` runs code that is awaited."""
+        ...
+
     def put(
         self,
         seq: int,
@@ -218,8 +224,9 @@ class Outlet(Protocol):
         """
         ...
 
-    def deliver(self, topic: str | None) -> None:
-        """Run user code on what waits for the topic. May block as long as that code does."""
+    def deliver(self, topic: str | None, then: Callable[[], None] | None = None) -> None:
+        """Run user code on what waits for the topic. May block as long as that code does; or, where it is awaited, calls `then`,
+        once, when it is done."""
 
 
 class TopicFailure(Struct, frozen=True, gc=False):
@@ -274,6 +281,44 @@ class TimerFired(Struct, frozen=True):
     key: object
 
 
+class AwaitedHook:
+    """A hook that is awaited. Whoever claims it has the right to go on with its event: the actor, when the hook is back, or the
+    supervisor, to give it up. Any thread may."""
+
+    def __init__(self, mail: Mail, steps: Any) -> None:
+        self.mail = mail
+        self._steps = [steps]
+        self.task: Task | None = None
+
+    def claim(self) -> Any:
+        """The steps of its event; None: another has them."""
+        try:
+            return self._steps.pop()
+        except IndexError:
+            return None
+
+    def give_up(self) -> bool:
+        """Have its event not have happened, and cancel it; False: it has come back meanwhile."""
+        steps = self.claim()
+        if steps is None:
+            return False
+        steps.close()
+        if self.task is not None:
+            self.task.cancel()
+        return True
+
+    @property
+    def is_back(self) -> bool:
+        return self.task is None or self.task.is_done
+
+
+class HookOverdue(Struct, frozen=True):
+    """The time of an event has passed, and its hook is still awaited."""
+
+    cell: "TopicCell"
+    hook: AwaitedHook
+
+
 class Behaved(Struct):
     """What the actor of a topic with a behaviour needs besides."""
 
@@ -282,6 +327,10 @@ class Behaved(Struct):
     restarted_by: str | None
     """What the incarnation before it died of."""
     runtime: Runtime
+    timeout_s: float
+    """How long it may take over one event."""
+    hook: AwaitedHook | None = None
+    """The one that is awaited."""
     is_given_up: bool = False
     """Another one has its place: when it comes back it must not end as if it still were the topic."""
 

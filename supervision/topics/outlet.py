@@ -12,12 +12,15 @@ import threading
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterable
+from inspect import iscoroutinefunction
 from math import inf
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import pykka
 
+from lightspeed.actors.coroutines import ActorCoroutine, Task
+from lightspeed.actors.lifecycle import Lifecycle
 from lightspeed.actors.logs import log
 from lightspeed.actors.runtime import ReplyTo, Runtime
 from lightspeed.actors.topics.rules.outbound import Outbound
@@ -187,7 +190,9 @@ class Outbox(_Followed):
 
     # An outbox runs no user code: there is nothing to deliver, to wait for, to give up or to stop.
 
-    def deliver(self, topic: str | None) -> None: ...
+    is_awaited = False
+
+    def deliver(self, topic: str | None, then: Callable[[], None] | None = None) -> None: ...
 
     def ring(self, topic: str | None) -> None: ...
 
@@ -202,11 +207,24 @@ class Outbox(_Followed):
 
 
 if TYPE_CHECKING:
-    _Role = pykka.Actor
+    _Role = Lifecycle
 else:
-    _Role = object
+    _Role = object  # the runtime mixes the kind of actor in
+
+
+class _Speaker:
+    """A sink has no room."""
+
+    thread: int | None = None
+
 
 Sink = Callable[[Outbound], object] | pykka.ActorRef[Any]
+"""A callable, which may be an `async def`, or an actor."""
+
+
+def is_async(sink: Sink) -> bool:
+    """Whether what the sink returns is to be awaited."""
+    return iscoroutinefunction(sink) or bool(iscoroutinefunction(getattr(type(sink), "__call__", None)))  # noqa: B004
 
 
 _Call = tuple[Outbound, None, None] | tuple[None, ReplyTo, Any]
@@ -214,12 +232,16 @@ _Call = tuple[Outbound, None, None] | tuple[None, ReplyTo, Any]
 
 
 class _Queue:
-    __slots__ = ("busy", "calls", "is_in_sink")
+    __slots__ = ("busy", "calls", "is_in_sink", "task", "then")
 
     def __init__(self) -> None:
         self.calls: deque[_Call] = deque()
         self.busy = False
         self.is_in_sink = False
+        self.task: Task | None = None
+        """The call that is awaited."""
+        self.then: Callable[[], None] | None = None
+        """Whom it is told when all is delivered."""
 
 
 class SinkQueues(_Followed):
@@ -227,9 +249,12 @@ class SinkQueues(_Followed):
 
     def __init__(self, sink: Sink, runtime: Runtime, dead_letters: DeadLetters) -> None:
         self._sink = sink.tell if isinstance(sink, pykka.ActorRef) else sink
+        self.is_awaited = is_async(sink)
         self._runtime, self._dead_letters = runtime, dead_letters
         self._lock = threading.Lock()
         self._queues: dict[str | None, _Queue] = {}
+        self.actor: Any = None
+        """In whose name the sink runs where it is awaited."""
         self._actor = runtime.start(SinkActor, self)
 
     def put(
@@ -251,26 +276,56 @@ class SinkQueues(_Followed):
                 queue.calls.append((None, reply, value))
             return not queue.busy
 
-    def deliver(self, topic: str | None) -> None:
+    def deliver(self, topic: str | None, then: Callable[[], None] | None = None) -> None:
         with self._lock:
             queue = self._queues.get(topic)
-            if queue is None or queue.busy:
-                return
-            queue.busy = True
+            if queue is not None and not queue.busy:
+                queue.busy, queue.then, then = True, then, None
+            else:
+                queue = None
+        if queue is not None:
+            self._go_on(topic, queue)
+        elif then is not None:
+            then()
+
+    def _go_on(self, topic: str | None, queue: _Queue) -> None:
+        """Deliver until the queue is empty, or was abandoned while the sink was at work, or the sink is to be awaited."""
         while True:
             with self._lock:
                 if self._queues.get(topic) is not queue:
-                    return  # abandoned while the sink was at work
+                    break
                 if not queue.calls:
                     del self._queues[topic]
-                    return
+                    break
                 message, reply, value = queue.calls.popleft()
             if message is not None:
                 queue.is_in_sink = True
-                self._hand_over(topic, message)
+                if self.is_awaited and self._await(topic, queue, message):
+                    return
+                if not self.is_awaited:
+                    self._hand_over(topic, message)
                 queue.is_in_sink = False
             elif reply is not None:
                 reply.set(value)
+        if queue.then is not None:
+            queue.then()
+
+    def _await(self, topic: str | None, queue: _Queue, message: Outbound) -> bool:
+        """Whether the delivery goes on when the sink is back."""
+
+        def back(_value: Any, error: BaseException | None) -> None:
+            queue.is_in_sink, queue.task = False, None
+            if error is not None:
+                self._failed(topic, message, error)
+            self._go_on(topic, queue)
+
+        try:
+            coroutine: Any = self._sink(message)
+            queue.task = self._runtime.start_task(ActorCoroutine(coroutine, self.actor, _Speaker()), back)
+        except BaseException as error:  # there is no loop for it any more
+            self._failed(topic, message, error)
+            return False
+        return True
 
     def trim(self) -> None: ...
 
@@ -300,6 +355,8 @@ class SinkQueues(_Followed):
                 return
             queue = self._queues[topic] = _Queue()
             queue.calls = stuck.calls
+        if stuck.task is not None:
+            stuck.task.cancel()
         self.ring(topic)
 
     def close(self) -> None:
@@ -318,6 +375,8 @@ class SinkQueues(_Followed):
         with self._lock:
             queues, self._queues = self._queues, {}
         for topic, queue in queues.items():
+            if queue.task is not None:
+                queue.task.cancel()
             for message, reply, value in queue.calls:
                 if message is not None:
                     self._dead_letters.add(DeadLetter(topic, 0, "undelivered", message))
@@ -330,8 +389,11 @@ class SinkQueues(_Followed):
                 self._sink(message)
         # User code. A BaseException would have Pykka stop every actor of the process.
         except BaseException as error:
-            log("error", "the sink failed on {}", message, error=error)
-            self._dead_letters.add(DeadLetter(topic, 0, "undelivered", message))
+            self._failed(topic, message, error)
+
+    def _failed(self, topic: str | None, message: Outbound, error: BaseException) -> None:
+        log("error", "the sink failed on {}", message, error=error)
+        self._dead_letters.add(DeadLetter(topic, 0, "undelivered", message))
 
 
 class SinkActor(_Role):
@@ -340,6 +402,14 @@ class SinkActor(_Role):
     def __init__(self, queues: SinkQueues) -> None:
         super().__init__()
         self._queues = queues
+        queues.actor = self
 
     def on_receive(self, message: Any) -> None:
-        self._queues.deliver(message)
+        if self._queues.is_awaited:
+            self._queues.deliver(message, self._lifecycle_hold(_nothing))
+        else:
+            self._queues.deliver(message)
+
+
+def _nothing() -> None:
+    """The rest of a delivery."""

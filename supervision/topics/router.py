@@ -249,7 +249,7 @@ class TopicRouter(_Role):
         reason = None
         if topic.trouble is not None:
             reason, topic.trouble.died_of = topic.trouble.died_of, None
-        return Behaved(make, reason, self._runtime)
+        return Behaved(make, reason, self._runtime, self._options.event_timeout_s)
 
     def _note_death(self, name: str, reason: str) -> None:
         """For the behaviour of its next incarnation: the topic has failed of this, or crashes of it by order."""

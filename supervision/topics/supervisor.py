@@ -9,6 +9,7 @@ from lightspeed.actors.logs import log
 from lightspeed.actors.topics.mail import (
     Delivery,
     Disconnection,
+    HookOverdue,
     Order,
     TimerFired,
     TopicDown,
@@ -171,6 +172,7 @@ _HANDLERS: dict[type, Callable[[TopicSupervisor, Any], object]] = {
     Counted: TopicSupervisor._on_counted,
     TopicEmpty: TopicSupervisor._topic_empty,
     TimerFired: TopicSupervisor._on_timer,
+    HookOverdue: TopicSupervisor._hook_overdue,
     TopicDown: TopicSupervisor._down,
     StopAll: TopicSupervisor._stop_all,
     Due: lambda _supervisor, message: message.call(),

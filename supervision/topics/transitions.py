@@ -17,8 +17,10 @@ from lightspeed.actors.logs import log
 from lightspeed.actors.pykka_inside import STOP
 from lightspeed.actors.runtime import DECLINED, ReplyTo
 from lightspeed.actors.topics.mail import (
+    AwaitedHook,
     Delivery,
     Disconnection,
+    HookOverdue,
     Mail,
     Order,
     Question,
@@ -305,30 +307,53 @@ class TopicTransitions(FollowedRouter):
                 at_work[cell] = before if before is not None and before[0] is mail else (mail, now_s)
         self._at_work = at_work
         for cell, (_mail, since_s) in at_work.items():
-            topic = self._topics.get(cell.topic)
-            if topic is not None and now_s - since_s >= timeout_s:
-                if topic.live is not None and topic.live.cell is cell:
-                    self._abandon(topic.live, TopicStuck(cell.topic, timeout_s))
-                elif topic.leaving is not None and topic.leaving.cell is cell:
-                    self._abandon(topic.leaving)
+            if now_s - since_s >= timeout_s and cell.behaved is not None and cell.behaved.hook is None:
+                self._give_up_stuck(cell)
         self._alarms.add(timeout_s / 4, self._give_up_the_stuck)
+
+    def _hook_overdue(self, message: HookOverdue) -> None:
+        behaved = message.cell.behaved
+        if behaved is not None and behaved.hook is message.hook:
+            self._give_up_stuck(message.cell)
+
+    def _give_up_stuck(self, cell: TopicCell) -> None:
+        topic = self._topics.get(cell.topic)
+        if topic is None:
+            return
+        if topic.live is not None and topic.live.cell is cell:
+            self._abandon(topic.live, TopicStuck(cell.topic, self._options.event_timeout_s))
+        elif topic.leaving is not None and topic.leaving.cell is cell:
+            self._abandon(topic.leaving)
 
     def _abandon(self, one: Incarnation, stuck: TopicStuck | None = None) -> None:
         """Go on without one that does not end: from here on its reports count no more, and its cell gives it nothing.
 
-        With an error, it has failed of that, and is replaced.
+        With an error, it has failed of that, and is replaced. A hook of its that is awaited is cancelled; then it counts as
+        abandoned only where that does not end it in `crash_timeout_s`.
         """
         cell = one.cell
-        if stuck is None:
-            log("error", "topic {} is abandoned", cell.topic, topic=cell.topic, incarnation=cell.incarnation)
+        hook = None if cell.behaved is None else cell.behaved.hook
+        if hook is not None and not hook.give_up() and stuck is not None:
+            return  # it has come back meanwhile
         if cell.behaved is not None:
             cell.behaved.is_given_up = True
-        self._dead_letters.abandoned += 1
+        if hook is None or stuck is None:
+            self._count_abandoned(cell)
+        elif not hook.is_back:
+            self._alarms.add(self._options.crash_timeout_s, partial(self._see_if_back, cell, hook))
         self._take_out(cell)
         self._outlet.abandon(cell.topic)
         self._bury(one, None if stuck is None else failure_of(stuck))
         if one.ref is not None:
             one.ref.stop_soon()  # when it comes back it finds nothing else to do
+
+    def _see_if_back(self, cell: TopicCell, hook: AwaitedHook) -> None:
+        if not hook.is_back:
+            self._count_abandoned(cell)
+
+    def _count_abandoned(self, cell: TopicCell) -> None:
+        self._dead_letters.abandoned += 1
+        log("error", "topic {} is abandoned", cell.topic, topic=cell.topic, incarnation=cell.incarnation)
 
     # What follows an end
 

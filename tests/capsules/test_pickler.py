@@ -23,7 +23,7 @@ import pytest
 
 from lightspeed.actors.errors import TokenUsed
 from lightspeed.actors.future import PooledFuture
-from lightspeed.actors.topics.rules.behaved_topic import BehavedTopic
+from lightspeed.actors.topics.rules.behaved_topic import BehavedTopic, finish
 from lightspeed.actors.topics.rules.topic import TopicState
 from lightspeed.capsules.pickler import TooDeep, TooLarge, pickled, unpickled
 from lightspeed.capsules.redaction import REDACTED
@@ -136,8 +136,8 @@ def test_a_behaviours_state_comes_back_with_its_timers():
     push = Push("session:4", "t", "e", "p")
     assert back.handle(push) == state.handle(push)
     assert back._behaviour.seen == ["p"]
-    assert back.ring("session", object()) == ()
-    assert back.ring("session", back._timers["session"]) == ()
+    assert finish(back.ringing("session", object())) == ()
+    assert finish(back.ringing("session", back._timers["session"])) == ()
     assert "session" not in back._timers
 
 

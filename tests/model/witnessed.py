@@ -186,6 +186,7 @@ class _SeenOutlet:
     def __init__(self, inner: Any, cell: TopicCell | None, witness: Witness) -> None:
         self.inner, self._cell, self._witness = inner, cell, witness
         self.deliver, self.ring, self.settle, self.close = inner.deliver, inner.ring, inner.settle, inner.close
+        self.is_awaited = inner.is_awaited
         self.is_at_work, self.follow, self.trim = inner.is_at_work, inner.follow, inner.trim
 
     def put(

@@ -4,9 +4,10 @@ An event takes effect when its hook has returned, and not if it raised: so the m
 """
 
 import types
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Generator, Iterable
+from inspect import iscoroutinefunction
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 from msgspec import Struct, field
 
@@ -55,25 +56,33 @@ class BehavedTopic(TopicState, eq=False, gc=True):
     _timer_changes: dict[str, float | None] = field(default_factory=dict)
 
     def handle(self, event: TopicEvent) -> Messages:
-        begun = self._begin()
+        return finish(self.handling(event))
+
+    def replay(self, rejoins: Iterable[Rejoin]) -> Messages:
+        return finish(self.replaying(rejoins))
+
+    def handling(self, event: TopicEvent) -> "Steps[Messages]":
+        """As `handle`, in steps: after each that it gives, a hook is to be awaited."""
+        begun = yield from self._begin()
         if isinstance(event, Publish):
-            given = self._call(None, "on_publish", event.payload, event=event.event)[1] if self.users else ()
+            given = (yield from self._call(None, "on_publish", event.payload, event=event.event))[1] if self.users else ()
         elif isinstance(event, Send):
             given = super().handle(event)
         elif event.client_id in self.users:
-            given = self._ask_of_member(event)
+            given = yield from self._ask_of_member(event)
         elif isinstance(event, (Join, Rejoin)):
-            given = self._admit(event)
+            given = yield from self._admit(event)
         else:
             given = not_joined(event)
         return (*begun, *given)
 
-    def replay(self, rejoins: Iterable[Rejoin]) -> Messages:
-        told: list[Outbound] = list(self._begin())
+    def replaying(self, rejoins: Iterable[Rejoin]) -> "Steps[Messages]":
+        """As `replay`, in steps."""
+        told: list[Outbound] = list((yield from self._begin()))
         try:
             for rejoin in rejoins:
                 self._take(rejoin)
-                answer, more = self._call(rejoin.client_id, "on_rejoin", rejoin.client_id, rejoin.user_id)
+                answer, more = yield from self._call(rejoin.client_id, "on_rejoin", rejoin.client_id, rejoin.user_id)
                 told += (message for message in more if not isinstance(message, PresenceDiff))
                 if answer is not None and answer.status == "error":
                     self._take_out(rejoin.client_id)
@@ -84,16 +93,21 @@ class BehavedTopic(TopicState, eq=False, gc=True):
             raise
         return (*told, *self._all_joined())
 
-    def ring(self, name: str, key: object) -> Messages:
+    def ringing(self, name: str, key: object) -> "Steps[Messages]":
         """A timer is due; one that was cancelled or started anew meanwhile counts no more."""
         if self._timers.get(name) is not key:
             return ()
         del self._timers[name]
-        return self._call(None, "on_timer", name)[1]
+        return (yield from self._call(None, "on_timer", name))[1]
 
-    def end(self) -> Messages:
+    def ending(self) -> "Steps[Messages]":
         """The topic is stopped."""
-        return () if self._behaviour is None else self._call(None, "on_stop")[1]
+        return () if self._behaviour is None else (yield from self._call(None, "on_stop"))[1]
+
+    @property
+    def ends_later(self) -> bool:
+        """Whether its `on_stop` is an `async def`."""
+        return self.kind is not None and iscoroutinefunction(self.kind.on_stop)
 
     def take_timers(self) -> list[tuple[str, object, float | None]]:
         """What is to become of timers: name, the key to ring with, and the delay; None: it is cancelled."""
@@ -106,7 +120,7 @@ class BehavedTopic(TopicState, eq=False, gc=True):
             changes.append((name, self._timers.get(name), delay_s))
         return changes
 
-    def _begin(self) -> Messages:
+    def _begin(self) -> "Steps[Messages]":
         if self._behaviour is not None:
             return ()
         behaviour = _failing("its making", self.make)
@@ -114,16 +128,16 @@ class BehavedTopic(TopicState, eq=False, gc=True):
             raise RoomMisused(f"a behaviour must be a Behaviour, got {shown(behaviour)}")
         self._behaviour, self.kind = behaviour, type(behaviour)
         if self.restarted_by is None:
-            return self._call(None, "on_start")[1]
-        return self._call(None, "on_restart", self.restarted_by)[1]
+            return (yield from self._call(None, "on_start"))[1]
+        return (yield from self._call(None, "on_restart", self.restarted_by))[1]
 
-    def _admit(self, event: Join | Rejoin) -> Messages:
+    def _admit(self, event: Join | Rejoin) -> "Steps[Messages]":
         reply, *diff = super().handle(event)
         if not diff:
             return (reply,)
         hook = "on_join" if isinstance(event, Join) else "on_rejoin"
         try:
-            answer, more = self._call(event.client_id, hook, event.client_id, event.user_id)
+            answer, more = yield from self._call(event.client_id, hook, event.client_id, event.user_id)
         except BaseException:
             self._take_out(event.client_id)
             raise
@@ -136,25 +150,27 @@ class BehavedTopic(TopicState, eq=False, gc=True):
         """The diff by which a member goes, whom nobody asks."""
         return super().handle(Leave(client_id, self.topic))[1]
 
-    def _ask_of_member(self, event: TopicEvent) -> Messages:
+    def _ask_of_member(self, event: TopicEvent) -> "Steps[Messages]":
         if isinstance(event, Rejoin):
-            return self._renew(event)
+            return (yield from self._renew(event))
         if isinstance(event, Leave):
-            return self._let_leave(event)
+            return (yield from self._let_leave(event))
         if isinstance(event, Broadcast):
-            answer, more = self._call(event.client_id, "on_broadcast", event.client_id, event.payload, event=event.event)
+            answer, more = yield from self._call(
+                event.client_id, "on_broadcast", event.client_id, event.payload, event=event.event
+            )
         elif isinstance(event, Push):
-            answer, more = self._call(event.client_id, "on_push", event.client_id, event.event, event.payload)
+            answer, more = yield from self._call(event.client_id, "on_push", event.client_id, event.event, event.payload)
         else:
             return super().handle(event)
         return more if answer is None else (answer, *more)
 
-    def _renew(self, event: Rejoin) -> Messages:
+    def _renew(self, event: Rejoin) -> "Steps[Messages]":
         """A member rejoins. Whether with news shows before its hook is asked, and the presence changes behind that."""
         user_id = self.users[event.client_id]
         if event.now_ms <= self._presence.meta(event.client_id, user_id).online_at_ms:
             return super().handle(event)
-        answer, more = self._call(event.client_id, "on_rejoin", event.client_id, event.user_id)
+        answer, more = yield from self._call(event.client_id, "on_rejoin", event.client_id, event.user_id)
         if event.client_id not in self.users:  # its own hook removed it
             return (answer or error(event.client_id, self.topic, "removed"), *more)
         if answer is not None and answer.status == "error":
@@ -163,10 +179,10 @@ class BehavedTopic(TopicState, eq=False, gc=True):
         reply, diff = super().handle(event)
         return (reply if answer is None else answer, diff, *more)
 
-    def _let_leave(self, event: Leave) -> Messages:
+    def _let_leave(self, event: Leave) -> "Steps[Messages]":
         if self.is_stale(event):
             return super().handle(event)
-        answer, (reply, *more) = self._call(
+        answer, (reply, *more) = yield from self._call(
             event.client_id, "on_leave", event.client_id, gone=event.client_id, effect=lambda: TopicState.handle(self, event)
         )
         return (reply if answer is None else answer, *more)
@@ -179,13 +195,19 @@ class BehavedTopic(TopicState, eq=False, gc=True):
         gone: str | None = None,
         event: str = "",
         effect: Callable[[], Messages] | None = None,
-    ) -> _Given:
+    ) -> "Steps[_Given]":
         """What the hook said to its client, and what else it gave out, behind what the event's own effect gives out."""
         turn = Turn(self, client_id, gone, event)
         turn.sender = client_id if hook == "on_broadcast" else None
         room = Room(turn)
         try:
-            value = _failing(hook, lambda: getattr(self._behaviour, hook)(room, *args))
+            value = _failing(hook, getattr(self._behaviour, hook), room, *args)
+            if type(value) is types.CoroutineType:
+                turn.thread = None
+                try:
+                    value = yield Awaited(value, turn)
+                except (Shutdown, TopicCrash) as error:
+                    raise _not_ours(hook, error) from error
         finally:
             end_turn(room)
         if value is not None:
@@ -218,11 +240,51 @@ class BehavedTopic(TopicState, eq=False, gc=True):
         return behaviour
 
 
+class Awaited(NamedTuple):
+    """A hook's coroutine, for whoever drives the steps: what it returns is sent in, what it raises thrown in. Or they are closed:
+    then the event has had no effect."""
+
+    coroutine: Any
+    turn: Turn
+
+
+Given = TypeVar("Given")
+Steps = Generator[Awaited, Any, Given]
+
+
+def finish(steps: Steps[Given], run: Callable[[Awaited], Any] | None = None) -> Given:
+    """Go through the steps of an event in the calling thread.
+
+    Args:
+        run: runs a coroutine to its end. None, the default: there is no loop for it, and it fails.
+
+    Raises:
+        RoomMisused: a hook is an `async def`, and there is none.
+    """
+    value: Any = None
+    error: BaseException | None = None
+    while True:
+        try:
+            awaited = steps.send(value) if error is None else steps.throw(error)
+        except StopIteration as done:
+            given: Given = done.value
+            return given
+        value = error = None
+        try:
+            value = _refuse(awaited) if run is None else run(awaited)
+        except BaseException as raised:  # the hook's: it goes where the hook stands
+            error = raised
+
+
+def _refuse(awaited: Awaited) -> Any:
+    awaited.coroutine.close()
+    raise RoomMisused(f"{awaited.coroutine.__qualname__} is an async def, and there is no event loop here")
+
+
 def _wrong_value(hook: str, value: object) -> str:
     """What is wrong with a hook that returned this."""
     if is_put_off(value):
-        what = "is an async def" if type(value) is types.CoroutineType else "yields"
-        return f"{hook} must be a plain function, and {what}"
+        return f"{hook} must be a function or an async def, and yields"
     return f"{hook} must return None, got {shown(value)}"
 
 
@@ -231,4 +293,8 @@ def _failing(what: str, call: Callable[..., Any], *args: Any) -> Any:
     try:
         return call(*args)
     except (Shutdown, TopicCrash) as error:
-        raise RoomMisused(f"{what} raised {class_name(type(error))}, by which no topic ends") from error
+        raise _not_ours(what, error) from error
+
+
+def _not_ours(what: str, error: BaseException) -> RoomMisused:
+    return RoomMisused(f"{what} raised {class_name(type(error))}, by which no topic ends")

@@ -7,7 +7,7 @@ A `Behaviour` is what a kind of topic does: the user's own code in a topic.
 """
 
 import threading
-from collections.abc import Container
+from collections.abc import Container, Coroutine
 from random import Random
 from typing import Any, Literal, Protocol
 
@@ -72,7 +72,8 @@ class Turn:
         """What else it gave out."""
         self.timers: dict[str, float | None] = {}
         """What is to become of timers: when each is due, in seconds; None: it is cancelled."""
-        self.thread = threading.get_ident()
+        self.thread: int | None = threading.get_ident()
+        """The thread that is in the hook; None: it is in none of its steps, since it is an `async def` that waits."""
 
     @property
     def members(self) -> tuple[str, ...]:
@@ -214,7 +215,8 @@ class Room:
         if turn is None:
             raise RoomMisused(f"{what} was called outside of a hook: a room is of no use when its hook has returned")
         if turn.thread != threading.get_ident():
-            raise RoomMisused(f"{what} was called on another thread than the one that runs the hook")
+            where = "on another thread than the one that runs the hook"
+            raise RoomMisused(f"{what} was called {where if turn.thread else 'by a task that the hook has started'}")
         return turn
 
 
@@ -237,23 +239,30 @@ def _timer_name(name: object) -> str:
     return text
 
 
+Hooked = Coroutine[Any, Any, None] | None
+"""What a hook returns: None, or it is an `async def`."""
+
+
 class Behaviour:
     """The hooks of a topic of one kind; as it stands it is the plain relay. Subclass it, and override what differs.
 
     Each topic has an instance of its own, and so has each incarnation: what it keeps in `self` is the actor's, and dies with it.
-    One event at a time is handled. A hook is a plain function: it says what is to happen through `room`, which is good in its own
-    call only, and returns None. Whatever it raises, and anything else that it returns, fails the topic; then the event has had no
-    effect, and its client is told `topic_crashed`.
+    One event at a time is handled. A hook is a function, or an `async def`: it says what is to happen through `room`, which is
+    good in its own call only, and returns None. Whatever it raises, and anything else that it returns, fails the topic; then the
+    event has had no effect, and its client is told `topic_crashed`.
 
     Hooks run on a worker that is replaced when one blocks: the next may run on another thread. What is tied to the thread that
     made it, such as a connection of `sqlite3`, needs a topic with a thread of its own: the channel's `own_thread`. A hook that
     takes longer than the channel's `event_timeout_s` is given up, and the topic comes up again without it.
+
+    An `async def` runs on the loop of an `AsyncChannel` whose runtime is `Loop`, else on one that the channel owns; while it
+    waits it keeps no worker. At `event_timeout_s` it is cancelled, once. A task that it starts is outside: it can't use the room.
     """
 
-    def on_start(self, room: Room) -> None:
+    def on_start(self, room: Room) -> Hooked:
         """Before the first event of the first incarnation."""
 
-    def on_restart(self, room: Room, reason: str) -> None:
+    def on_restart(self, room: Room, reason: str) -> Hooked:
         """Before the first event of an incarnation after one that failed or was crashed, in place of `on_start`.
 
         Not after one that ended since nobody was in it, or nobody rejoined in time.
@@ -263,39 +272,42 @@ class Behaviour:
         Args:
             reason: what the incarnation before failed of, as `<class>: <text>`; or the reason of the `Crash` that was ordered.
         """
-        self.on_start(room)
+        return self.on_start(room)
 
-    def on_join(self, room: Room, client_id: str, user_id: str) -> None:
+    def on_join(self, room: Room, client_id: str, user_id: str) -> Hooked:
         """A client comes; it stands in `room.members`. `room.refuse` keeps it out."""
 
-    def on_rejoin(self, room: Room, client_id: str, user_id: str) -> None:
+    def on_rejoin(self, room: Room, client_id: str, user_id: str) -> Hooked:
         """A client comes back, by a rejoin of its own or, under `rejoin="supervisor"`, by the supervisor's. By default it calls
         `on_join`.
 
         It stands in `room.members`. `room.refuse` keeps it out: a member, who rejoined with news, and one whom the supervisor
         brings back are told `removed`.
         """
-        self.on_join(room, client_id, user_id)
+        return self.on_join(room, client_id, user_id)
 
-    def on_leave(self, room: Room, client_id: str) -> None:
+    def on_leave(self, room: Room, client_id: str) -> Hooked:
         """A client goes; it stands in `room.members` no more. It can't be kept."""
 
-    def on_broadcast(self, room: Room, client_id: str, payload: str) -> None:
+    def on_broadcast(self, room: Room, client_id: str, payload: str) -> Hooked:
         """A member sends something to all. By default they get it."""
         room.broadcast(payload, event=room.event)
+        return None
 
-    def on_publish(self, room: Room, payload: str) -> None:
+    def on_publish(self, room: Room, payload: str) -> Hooked:
         """The program sends something to all, by `Publish`. By default they get it. Not called where nobody is in it."""
         room.broadcast(payload, event=room.event)
+        return None
 
-    def on_push(self, room: Room, client_id: str, event: str, payload: str) -> None:
+    def on_push(self, room: Room, client_id: str, event: str, payload: str) -> Hooked:
         """A member sends something to the topic. By default it gets it back, as a `PushMessage`."""
         room.push(client_id, event, payload)
+        return None
 
-    def on_timer(self, room: Room, name: str) -> None:
+    def on_timer(self, room: Room, name: str) -> Hooked:
         """A timer that was started with `room.start_timer` is due."""
 
-    def on_stop(self, room: Room) -> None:
+    def on_stop(self, room: Room) -> Hooked:
         """The topic is stopped, since nobody is in it or the channel is closed. Not called where it fails or is crashed.
 
         What is given out here reaches nobody, and is a dead letter.

@@ -1,0 +1,211 @@
+"""Coroutines of actors' code: on which event loop they run, and in whose name.
+
+On a pool, or on threads, they run on one loop that their channel owns, on a thread of its own, from the first one on.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
+
+from lightspeed.actors.context import here
+
+Done = Callable[[Any, BaseException | None], None]
+"""Told what a coroutine returned, or raised, on its loop's thread."""
+
+
+class Task(Protocol):
+    """A coroutine that runs, as its actor holds it. Any thread may call it."""
+
+    @property
+    def is_done(self) -> bool: ...
+
+    def cancel(self) -> None:
+        """Have a CancelledError raised in it, once. Harmless where it is done."""
+
+
+class Speaker(Protocol):
+    """What may be used in the steps of one coroutine only."""
+
+    thread: int | None
+    """The thread that is in one; None: there is none."""
+
+
+class _Raised(Exception):
+    """Stands for what would end an event loop: it is its actor's alone."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
+def raised_in(error: BaseException) -> BaseException:
+    """What an `ActorCoroutine` raised in truth."""
+    return error.error if isinstance(error, _Raised) else error
+
+
+class ActorCoroutine(Coroutine[Any, Any, Any]):
+    """A coroutine of an actor's code. In each of its own steps the thread is inside the actor; a task that it starts is outside."""
+
+    def __init__(self, inner: Any, actor: Any, speaker: Speaker) -> None:
+        self._inner, self._actor, self._speaker = inner, actor, speaker
+        self.__name__, self.__qualname__ = inner.__name__, inner.__qualname__
+
+    def send(self, value: Any) -> Any:
+        return self._step(self._inner.send, value)
+
+    def throw(self, *error: Any) -> Any:
+        return self._step(self._inner.throw, *error)
+
+    def close(self) -> None:
+        self._step(self._inner.close)
+
+    def __await__(self) -> Any:
+        return self
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)  # `cr_frame` and the like, by which asyncio says where a task is
+
+    def _step(self, go_on: Callable[..., Any], *args: Any) -> Any:
+        context = here.context
+        outer = context.actor, context.is_in_turn
+        context.actor, context.is_in_turn, self._speaker.thread = self._actor, True, threading.get_ident()
+        try:
+            return go_on(*args)
+        except (Exception, asyncio.CancelledError, GeneratorExit):
+            raise
+        except BaseException as error:
+            if type(error) is KeyboardInterrupt and threading.current_thread() is threading.main_thread():
+                raise  # it is for whoever runs the loop, too
+            raise _Raised(error) from None
+        finally:
+            self._speaker.thread = None
+            context.actor, context.is_in_turn = outer
+
+
+class LoopTask:
+    """A `Task` on an event loop.
+
+    Args:
+        all_tasks: where it stands until it is done.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, all_tasks: "set[LoopTask]", done: Done) -> None:
+        self._loop, self._all, self._done = loop, all_tasks, done
+        self._task: asyncio.Task[Any] | None = None
+        self._is_cancelled = False
+        self.is_done = False
+        all_tasks.add(self)
+
+    def begin(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        """For the loop's thread, as all that follows but `cancel`."""
+        self._task = self._loop.create_task(coroutine, name=getattr(coroutine, "__qualname__", None))
+        self._task._log_destroy_pending = False  # type: ignore[attr-defined]  # whose end is not waited for is said elsewhere
+        self._task.add_done_callback(self._end)
+
+    @property
+    def name(self) -> str:
+        return "a coroutine" if self._task is None else self._task.get_name()
+
+    def cancel(self) -> None:
+        try:
+            self._loop.call_soon_threadsafe(self._cancel)
+        except RuntimeError:
+            pass  # the loop is closed: it goes on no more
+
+    def _cancel(self) -> None:
+        if self._task is not None and not self._is_cancelled:
+            self._is_cancelled = True
+            self._task.cancel()
+
+    def give_up(self) -> None:
+        """Wait for its end no more: to its actor it has been cancelled."""
+        self._cancel()
+        self._finish(None, asyncio.CancelledError())
+
+    def _end(self, task: "asyncio.Task[Any]") -> None:
+        if task.cancelled():
+            self._finish(None, asyncio.CancelledError())
+        elif (error := task.exception()) is not None:
+            self._finish(None, raised_in(error))
+        else:
+            self._finish(task.result(), None)
+
+    def _finish(self, value: Any, error: BaseException | None) -> None:
+        self._all.discard(self)
+        if not self.is_done:
+            self.is_done, self._task = True, None
+            self._done(value, error)
+
+
+class LoopThread:
+    """An event loop on a daemon thread of its own, from the first task on. Any thread may call it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()  # a finalizer may tell something within a call
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._tasks: set[LoopTask] = set()
+        self._is_closed = False
+
+    def start_task(self, coroutine: Coroutine[Any, Any, Any], done: Done) -> Task:
+        """Run a coroutine.
+
+        Raises:
+            RuntimeError: Python's own, where no thread can be started; or the loop is closed.
+        """
+        loop = self._running()
+        task = LoopTask(loop, self._tasks, done)
+        loop.call_soon_threadsafe(task.begin, coroutine)
+        return task
+
+    def _running(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._is_closed:
+                raise RuntimeError("the loop of async hooks is closed")
+            if self._loop is None:
+                loop = asyncio.new_event_loop()
+                thread = threading.Thread(target=self._run, args=(loop,), name="lightspeed loop", daemon=True)
+                try:
+                    thread.start()
+                except BaseException:
+                    loop.close()
+                    raise
+                self._loop, self._thread = loop, thread
+            return self._loop
+
+    def _run(self, loop: asyncio.AbstractEventLoop) -> None:
+        here.context.is_outside = True
+        try:
+            loop.run_forever()
+        finally:
+            loop.close()
+
+    def close(self, timeout_s: float) -> list[str]:
+        """End the thread when all tasks have ended; the names of those that had not after the timeout. Again is harmless."""
+        with self._lock:
+            self._is_closed = True
+            loop, thread = self._loop, self._thread
+        if loop is None or thread is None or not thread.is_alive() or thread is threading.current_thread():
+            return []
+        left: list[str] = []
+        loop.call_soon_threadsafe(lambda: end_of(self._tasks, loop, timeout_s, left, loop.stop))
+        thread.join(timeout_s + 1.0)
+        return left if not thread.is_alive() else [*left, thread.name]
+
+
+def end_of(
+    tasks: set[LoopTask], loop: asyncio.AbstractEventLoop, timeout_s: float, left: list[str], then: Callable[[], object]
+) -> None:
+    """Call `then` when all of the tasks have ended, or were given up after the timeout, by which their names are in `left`."""
+    end_s = loop.time() + timeout_s
+
+    def look() -> None:
+        if tasks and loop.time() < end_s:
+            loop.call_later(min(0.01, end_s - loop.time()), look)
+            return
+        for task in tuple(tasks):
+            left.append(task.name)
+            task.give_up()
+        loop.call_soon(then)
+
+    look()
