@@ -44,7 +44,7 @@ def raised_in(error: BaseException) -> BaseException:
 
 
 class ActorCoroutine(Coroutine[Any, Any, Any]):
-    """A coroutine of an actor's code. In each of its own steps the thread is inside the actor; a task that it starts is outside."""
+    """A coroutine of an actor's code: in each of its own steps the thread is inside the actor, in those of tasks it starts not."""
 
     def __init__(self, inner: Any, actor: Any, speaker: Speaker) -> None:
         self._inner, self._actor, self._speaker = inner, actor, speaker

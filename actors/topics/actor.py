@@ -94,8 +94,9 @@ class TopicActor(_Role):
             return
         self._go_on(mail, work, value)
 
-    def _go_on(self, mail: Any, messages: Any, value: Any) -> None:
-        """The event has taken effect."""
+    def _go_on(self, mail: Any, work: Any, value: Any) -> None:
+        """The event has taken effect, and `work` is what it gives out."""
+        messages: Messages = work
         cell, state = self.cell, self.state
         if type(mail) is Delivery:
             if mail.reply is not None:
@@ -218,10 +219,12 @@ class BehavedTopicActor(TopicActor):
     def _step(self, mail: Any, steps: Any, value: Any, step: Callable[[], Any]) -> None:
         """Go on with an event, up to the next hook that is to be awaited, or to its end."""
         behaved = self._behaved
+        awaited: Awaited | None = None
+        messages: Messages = ()
         try:
-            awaited: Awaited | None = step()
+            awaited = step()
         except StopIteration as done:
-            awaited, messages = None, done.value
+            messages = done.value
         if behaved.runtime.is_one_thread and behaved.runtime.monotonic_s() - self._began_s >= behaved.timeout_s:
             if awaited is not None:
                 awaited.coroutine.close()

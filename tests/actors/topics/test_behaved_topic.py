@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from naive import NaiveChannel, topic_events
 
 from lightspeed.actors.errors import Shutdown
-from lightspeed.actors.topics.rules.behaved_topic import BehavedTopic
+from lightspeed.actors.topics.rules.behaved_topic import BehavedTopic, finish
 from lightspeed.channel import (
     Behaviour,
     Broadcast,
@@ -425,7 +425,7 @@ def test_a_behaviour_that_was_let_go_is_nobodys():
     topic = joined("a")
     behaviour = topic.let_go()
     assert isinstance(behaviour, Scripted)
-    assert (topic.let_go(), topic.kind, topic.end()) == (None, Scripted, ())
+    assert (topic.let_go(), topic.kind, finish(topic.ending())) == (None, Scripted, ())
 
 
 def test_timers_ring_once_unless_they_were_cancelled_or_started_anew():
@@ -444,12 +444,12 @@ def test_timers_ring_once_unless_they_were_cancelled_or_started_anew():
     first, delay_s = push("start_timer")
     second, _ = push("start_timer")
     assert delay_s == 5
-    assert topic.ring("clock", first) == ()
-    assert topic.ring("clock", second) == (BroadcastMessage("t", "tick", ("a",)),)
-    assert topic.ring("clock", second) == ()
+    assert finish(topic.ringing("clock", first)) == ()
+    assert finish(topic.ringing("clock", second)) == (BroadcastMessage("t", "tick", ("a",)),)
+    assert finish(topic.ringing("clock", second)) == ()
     third, _ = push("start_timer")
     assert push("cancel_timer") == (None, None)
-    assert topic.ring("clock", third) == ()
+    assert finish(topic.ringing("clock", third)) == ()
     assert rung == ["clock"]
 
 
