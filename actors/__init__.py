@@ -10,8 +10,10 @@ from lightspeed.actors.errors import (
     NotSupervisable,
     PoolClosed,
     Shutdown,
+    WrongLoop,
 )
 from lightspeed.actors.logs import be_silent, lead_pykka_records
+from lightspeed.actors.loop import Loop
 from lightspeed.actors.pool import ActorPool, default_pool
 from lightspeed.actors.runtime import Layer, Pool, Runtime, RuntimeWrapper, Threads
 from lightspeed.actors.threaded import Supervisable
@@ -26,6 +28,7 @@ __all__ = [
     "InForkedChild",
     "InsideActor",
     "Layer",
+    "Loop",
     "NotSupervisable",
     "Pool",
     "PoolClosed",
@@ -35,6 +38,7 @@ __all__ = [
     "Shutdown",
     "Supervisable",
     "Threads",
+    "WrongLoop",
     "default_pool",
     "unwatch",
     "watch",

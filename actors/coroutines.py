@@ -44,7 +44,7 @@ def raised_in(error: BaseException) -> BaseException:
 
 
 class ActorCoroutine(Coroutine[Any, Any, Any]):
-    """A coroutine of an actor's code: in each of its own steps the thread is inside the actor, in those of tasks it starts not."""
+    """A coroutine of an actor's code. In each of its own steps the thread is inside the actor; a task of its own is outside."""
 
     def __init__(self, inner: Any, actor: Any, speaker: Speaker) -> None:
         self._inner, self._actor, self._speaker = inner, actor, speaker
@@ -83,18 +83,14 @@ class ActorCoroutine(Coroutine[Any, Any, Any]):
 
 
 class LoopTask:
-    """A `Task` on an event loop.
+    """A `Task` on an event loop, known to `tasks` until it is done."""
 
-    Args:
-        all_tasks: where it stands until it is done.
-    """
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, all_tasks: "set[LoopTask]", done: Done) -> None:
-        self._loop, self._all, self._done = loop, all_tasks, done
+    def __init__(self, loop: asyncio.AbstractEventLoop, tasks: "LoopTasks", done: Done) -> None:
+        self._loop, self._tasks, self._done = loop, tasks, done
         self._task: asyncio.Task[Any] | None = None
         self._is_cancelled = False
         self.is_done = False
-        all_tasks.add(self)
+        tasks.add(self)
 
     def begin(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         """For the loop's thread, as all that follows but `cancel`."""
@@ -131,10 +127,45 @@ class LoopTask:
             self._finish(task.result(), None)
 
     def _finish(self, value: Any, error: BaseException | None) -> None:
-        self._all.discard(self)
         if not self.is_done:
             self.is_done, self._task = True, None
             self._done(value, error)
+        self._tasks.discard(self)
+
+
+class LoopTasks:
+    """The tasks that run on one loop, for its thread; any thread may add one."""
+
+    def __init__(self) -> None:
+        self._tasks: set[LoopTask] = set()
+        self._when_done: Callable[[], object] | None = None
+
+    def add(self, task: LoopTask) -> None:
+        self._tasks.add(task)
+
+    def discard(self, task: LoopTask) -> None:
+        self._tasks.discard(task)
+        if not self._tasks and self._when_done is not None:
+            when_done, self._when_done = self._when_done, None
+            when_done()
+
+    def end(self, loop: asyncio.AbstractEventLoop, timeout_s: float, left: list[str], then: Callable[[], object]) -> None:
+        """Call `then` when all have ended; those that have not after the timeout are given up, and `left` has their names."""
+
+        def give_up() -> None:
+            left.extend(task.name for task in self._tasks)
+            for task in tuple(self._tasks):
+                task.give_up()
+
+        def when_done() -> None:
+            timer.cancel()
+            loop.call_soon(then)
+
+        timer = loop.call_later(timeout_s, give_up)
+        self._when_done = when_done
+        if not self._tasks:
+            self._when_done = None
+            when_done()
 
 
 class LoopThread:
@@ -144,7 +175,7 @@ class LoopThread:
         self._lock = threading.RLock()  # a finalizer may tell something within a call
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
-        self._tasks: set[LoopTask] = set()
+        self._tasks = LoopTasks()
         self._is_closed = False
 
     def start_task(self, coroutine: Coroutine[Any, Any, Any], done: Done) -> Task:
@@ -188,24 +219,6 @@ class LoopThread:
         if loop is None or thread is None or not thread.is_alive() or thread is threading.current_thread():
             return []
         left: list[str] = []
-        loop.call_soon_threadsafe(lambda: end_of(self._tasks, loop, timeout_s, left, loop.stop))
+        loop.call_soon_threadsafe(self._tasks.end, loop, timeout_s, left, loop.stop)
         thread.join(timeout_s + 1.0)
         return left if not thread.is_alive() else [*left, thread.name]
-
-
-def end_of(
-    tasks: set[LoopTask], loop: asyncio.AbstractEventLoop, timeout_s: float, left: list[str], then: Callable[[], object]
-) -> None:
-    """Call `then` when all of the tasks have ended, or were given up after the timeout, by which their names are in `left`."""
-    end_s = loop.time() + timeout_s
-
-    def look() -> None:
-        if tasks and loop.time() < end_s:
-            loop.call_later(min(0.01, end_s - loop.time()), look)
-            return
-        for task in tuple(tasks):
-            left.append(task.name)
-            task.give_up()
-        loop.call_soon(then)
-
-    look()

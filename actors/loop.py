@@ -16,7 +16,7 @@ import pykka
 
 from lightspeed.actors.actor import PooledActor
 from lightspeed.actors.context import here
-from lightspeed.actors.coroutines import Done, LoopTask, Task
+from lightspeed.actors.coroutines import Done, LoopTask, LoopTasks, Task
 from lightspeed.actors.errors import InsideActor, PoolClosed, WrongLoop
 from lightspeed.actors.future import PooledFuture
 from lightspeed.actors.pool import ActorPool, Runnable
@@ -235,7 +235,7 @@ class Loop:
 
     def __init__(self) -> None:
         self.pool = LoopPool()
-        self.tasks: set[LoopTask] = set()
+        self.tasks = LoopTasks()
         """All that run for its actors."""
         self._classes: dict[type, type[PooledActor]] = {}
         self._desk = _Desk(self.pool)
@@ -283,6 +283,11 @@ class Loop:
 
     def retire(self) -> None:
         pass  # it keeps nothing ready
+
+    def end(self, timeout_s: float, busy: list[str], then: Callable[[], object]) -> None:
+        """Call `then` when all coroutines of actors have ended; `busy` has the names of those that had not after the timeout."""
+        assert self.pool.loop is not None
+        self.tasks.end(self.pool.loop, timeout_s, busy, then)
 
     def join(self, timeout_s: float) -> list[str]:
         return self.pool.close(timeout_s)

@@ -4,7 +4,7 @@ Fault kinds are in `lightspeed.faults`, what replays capsules in `lightspeed.cap
 supervisor of any actors in `lightspeed.supervision`.
 """
 
-from lightspeed.actors import Pool, Threads
+from lightspeed.actors import Loop, Pool, Threads
 from lightspeed.actors.errors import (
     ChannelClosed,
     ChannelTimeout,
@@ -21,6 +21,7 @@ from lightspeed.actors.errors import (
     Overloaded,
     Refused,
     RoomMisused,
+    WrongLoop,
 )
 from lightspeed.actors.topics.rules.events import (
     Broadcast,
@@ -48,17 +49,20 @@ from lightspeed.actors.topics.rules.outbound import (
 from lightspeed.actors.topics.rules.presence import Diff, Entry, Meta
 from lightspeed.actors.topics.rules.room import Behaviour, Room
 from lightspeed.capsules import Capsules
+from lightspeed.channel.async_channel import AsyncChannel
 from lightspeed.channel.channel import Channel, new_cluster_ready, new_single_node
 from lightspeed.channel.codec import decode_event, encode
 from lightspeed.channel.options import ClusterReady, SingleNode
 from lightspeed.channel.trace import read_trace
-from lightspeed.clients import Client, Inbox, Lagged, Removed, TopicDown, TopicUp
+from lightspeed.clients import AsyncClient, Client, Inbox, Lagged, Removed, TopicDown, TopicUp
 from lightspeed.faults import FaultPlan
 from lightspeed.metrics import ChannelMetrics
 from lightspeed.supervision import Backoff, Tree
 from lightspeed.supervision.topics import DeadLetter, Mailbox, Restarts
 
 __all__ = [
+    "AsyncChannel",
+    "AsyncClient",
     "Backoff",
     "Behaviour",
     "Broadcast",
@@ -90,6 +94,7 @@ __all__ = [
     "Lagged",
     "Leave",
     "LightspeedError",
+    "Loop",
     "Mailbox",
     "Meta",
     "Outbound",
@@ -115,6 +120,7 @@ __all__ = [
     "TopicDown",
     "TopicUp",
     "Tree",
+    "WrongLoop",
     "decode_event",
     "encode",
     "event_label",

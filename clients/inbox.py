@@ -6,7 +6,7 @@ can each find the last room: then there is one message more than the bound says.
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from itertools import repeat
 from typing import Any, Literal
 
@@ -210,6 +210,21 @@ class InboxQueue:
             InboxEmpty: there was none within the timeout.
             ClientClosed: the client is closed, and its inbox empty.
         """
+        steps = self.taking(taken, most, timeout_s, _taken_lock)
+        is_told = None
+        try:
+            while True:
+                is_told = self._wait(*steps.send(is_told))
+        except StopIteration:
+            pass
+        finally:
+            steps.close()  # here, and not when the collector comes to it
+
+    def taking(
+        self, taken: list[Outbound | Notice], most: int, timeout_s: float | None, make_waiter: Callable[[], Any]
+    ) -> Generator[tuple[Any, float | None], bool | None, None]:
+        """As `take`, for whoever waits in a way of his own: it gives what is released, and after how many seconds at most; he
+        sends in whether it was."""
         if self._take_now(taken, most):
             return
         if timeout_s is not None and timeout_s <= 0:
@@ -217,14 +232,13 @@ class InboxQueue:
         end_s = None if timeout_s is None else self._now_s() + timeout_s
         left_s = timeout_s
         while True:
-            waiter = threading.Lock()
-            waiter.acquire()
-            is_told = False
+            waiter = make_waiter()
+            is_told: bool | None = False
             try:
                 self.waiters.append(waiter)
                 if self._take_now(taken, most):
                     return
-                is_told = self._wait(waiter, left_s)
+                is_told = yield waiter, left_s
             finally:
                 if not is_told:
                     self._give_up(waiter)
@@ -361,6 +375,12 @@ class InboxQueue:
             self.dropped += type(item) is not _Gap
             self._bytes -= self._counted(item)
         self._gaps = 1 if gap.count else 0
+
+
+def _taken_lock() -> threading.Lock:
+    lock = threading.Lock()
+    lock.acquire()
+    return lock
 
 
 def put_all(inboxes: Iterable[InboxQueue], message: Outbound | Notice) -> None:

@@ -78,7 +78,7 @@ class Session:
     ) -> None:
         self.client_id, self.user_id = client_id, user_id
         self.inbox = InboxQueue(inbox, runtime.wait, runtime.monotonic_s, self._close_slow)
-        self._hub, self._runtime, self._tell = hub, runtime, tell
+        self.hub, self._runtime, self._tell = hub, runtime, tell
         self._was_in: tuple[str, ...] = ()
         self._auto_rejoin, self._is_brought_back = auto_rejoin, is_brought_back
         self._lock = threading.RLock()  # a timer of a simulation may come within a call, and a finalizer anywhere
@@ -287,7 +287,7 @@ class Session:
 
     def end(self) -> None:
         """Free the id, when the farewell was said, or can't be."""
-        self._hub.drop(self, self._was_in)
+        self.hub.drop(self, self._was_in)
 
     def leave_all(self, why: str, *, cancels: bool = True) -> None:
         """Close it without waiting, from any thread."""

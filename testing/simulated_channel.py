@@ -10,6 +10,7 @@ from lightspeed.actors.topics.rules.outbound import Reply as ReplyMessage
 from lightspeed.actors.topics.rules.presence import ids_in
 from lightspeed.actors.topics.rules.topic import Messages, TopicState
 from lightspeed.channel import Channel, Event
+from lightspeed.channel.core import Job
 from lightspeed.channel.options import Adapter
 from lightspeed.clients import Client as RealClient
 from lightspeed.testing.trace import Trace, printable
@@ -41,10 +42,12 @@ class SimulatedChannel(Channel):
         if not self.simulation.skips():
             super().tell(event)
 
-    def _call(self, event: Event, timeout_s: float | None, *, is_clients: bool) -> Messages:
+    def _call(self, event: Event, timeout_s: float | None, *, is_clients: bool) -> Job[Messages]:
         """A `call`, or a verb of a client; its end is none of the play's events."""
         is_end = is_clients and type(event) is Disconnect
-        return () if not is_end and self.simulation.skips() else super()._call(event, timeout_s, is_clients=is_clients)
+        if not is_end and self.simulation.skips():
+            return ()
+        return (yield from super()._call(event, timeout_s, is_clients=is_clients))
 
     def client(self, client_id: str, user_id: str, **options: Any) -> RealClient:
         """One that is kept to the simulation's end: when it would be garbage hangs on more than the seed."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import settings
 from model.held_channel import Model
 
-import lightspeed.channel.channel
+import lightspeed.channel.core
 from lightspeed.actors import Pool, Threads
 from lightspeed.actors.runtime import DECLINED
 from lightspeed.actors.topics import TopicActor
@@ -54,7 +54,7 @@ def nothing_is_left():
 @pytest.fixture
 def short_grace(monkeypatch):
     """Whoever does not come back is waited for no longer than the close says, and a little."""
-    monkeypatch.setattr(lightspeed.channel.channel, "_GRACE_S", 0.25)
+    monkeypatch.setattr(lightspeed.channel.channel, "GRACE_S", 0.25)
 
 
 @pytest.fixture
@@ -66,6 +66,6 @@ def on_workers(monkeypatch):
 @pytest.fixture(params=[Threads, Pool], ids=["threads", "pool"])
 def runtime(request, monkeypatch):
     """Channels run on each kind of runtime in turn, and every topic actor can be found in Pykka's registry."""
-    monkeypatch.setattr(lightspeed.channel.channel, "DEFAULT_RUNTIME", request.param)
+    monkeypatch.setattr(lightspeed.channel.core, "DEFAULT_RUNTIME", request.param)
     monkeypatch.setattr(TopicActor, "registered", True)
     return request.param

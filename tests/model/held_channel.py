@@ -141,12 +141,12 @@ class HeldChannel(SimulatedChannel):
         topic = getattr(message(None), "topic", None)
         with reading(self.witness, call, topic) as read:
             self._answered = read.answer
-            return super()._ask(call, message)
+            return (yield from super()._ask(call, message))
 
     def _call(self, event: Event, timeout_s: float | None, *, is_clients: bool) -> Any:
         """As `handle`, for a verb of a client too."""
         self._answered = lambda _value: check_effect(self.witness, event)
-        return super()._call(event, timeout_s, is_clients=is_clients)
+        return (yield from super()._call(event, timeout_s, is_clients=is_clients))
 
     def _await(self, call: str, reply: Any, timeout_s: float | None = None) -> Any:
         reply.seen, self._answered = self._answered, None
