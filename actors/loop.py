@@ -237,6 +237,7 @@ class Loop:
         self.pool = LoopPool()
         self.tasks = LoopTasks()
         """All that run for its actors."""
+        self._paused: list[Callable[[], None]] = []
         self._classes: dict[type, type[PooledActor]] = {}
         self._desk = _Desk(self.pool)
 
@@ -277,6 +278,24 @@ class Loop:
 
     def blocking(self) -> AbstractContextManager[None]:
         return nullcontext()
+
+    def pause(self, actor: Any, message: Any, seconds: float | None) -> bool:
+        """Hold up an actor, which calls this in its turn: after so many seconds it gets the message again. None: for good."""
+        release = actor._lifecycle_hold(lambda: actor.on_receive(message))
+        self._paused.append(release)
+        if seconds is not None:
+            self.call_later(seconds, lambda: self._resume(release))
+        return False
+
+    def end_pauses(self) -> None:
+        """Whoever is held up goes on."""
+        for release in tuple(self._paused):
+            self._resume(release)
+
+    def _resume(self, release: Callable[[], None]) -> None:
+        if release in self._paused:
+            self._paused.remove(release)
+            release()
 
     def holds_here(self) -> bool:
         return self.pool.is_held_here
