@@ -44,10 +44,20 @@ _PUT_OFF = (types.CoroutineType, types.GeneratorType, types.AsyncGeneratorType)
 
 def puts_off(call: Any) -> bool:
     """Whether a call is known to be a coroutine or generator function, a partial of one, or an object that is called as one."""
+    return any(is_one(function) for function in _functions_of(call) for is_one in _FUNCTIONS)
+
+
+def is_async(call: Any) -> bool:
+    """Whether a call is known to be a coroutine function, a partial of one, or an object that is called as one."""
+    return any(map(inspect.iscoroutinefunction, _functions_of(call)))
+
+
+def _functions_of(call: Any) -> list[Any]:
+    """What was written of it in Python: no code of its class's is run for it."""
     while type(call) is functools.partial:
         call = call.func
     own = None if issubclass(type(call), type) else inspect.getattr_static(type(call), "__call__", None)
-    return any(is_one(function) for function in (call, own) if _is_one_of(_WRITTEN, function) for is_one in _FUNCTIONS)
+    return [function for function in (call, own) if _is_one_of(_WRITTEN, function)]
 
 
 def check_call(option: str, call: object, rule: str = "must be a plain function") -> None:

@@ -5,6 +5,7 @@ options nothing of ours is imported before a test asks for a simulation.
 """
 
 import argparse
+import inspect
 import re
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -123,6 +124,16 @@ def lightspeed_asserts() -> ModuleType:
     from lightspeed.testing import asserts
 
     return asserts
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """An `async def` that asks for a simulation is its play: it runs on the simulation's own loop."""
+    if _TRIAL not in pyfuncitem.stash or not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    args = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
+    pyfuncitem.stash[_TRIAL].simulation.loop.run_until_complete(pyfuncitem.obj(**args))
+    return True
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,13 +1,14 @@
 """A case: a scenario, and all that a run of it hangs on. Played again it does the same again."""
 
+from asyncio import CancelledError
 from collections.abc import Callable, Iterable
-from types import TracebackType
+from types import CoroutineType, TracebackType
 from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lightspeed.actors.checks import check_call, is_put_off
+from lightspeed.actors.checks import check_call, is_async, is_put_off
 from lightspeed.actors.errors import ExpectationFailed, InvalidOption, InvariantBroken
 from lightspeed.actors.failures import text_of
 from lightspeed.actors.text import escaped
@@ -19,17 +20,19 @@ from lightspeed.testing.simulation import Simulation
 from lightspeed.testing.trace import Trace, kind_of
 
 Play = Callable[[Simulation], object]
-"""A function that plays in a simulation: makes channels and clients, lets them run, asserts what it likes."""
+"""A function that plays in a simulation: makes channels and clients, lets them run, asserts what it likes. It may be `async`."""
 
+Failure = Exception | SystemExit | CancelledError
+"""What a run may fail of: a coroutine may end by being cancelled."""
 
-_A_PLAY = "must be a Scenario or a plain function of a Simulation"
+_A_PLAY = "must be a Scenario or a function of a Simulation, and no generator"
 
 
 class Case(Struct, frozen=True):
     """One run, before it is made.
 
     Raises:
-        InvalidOption: the scenario can't be called, or a call of it would do nothing: it is `async`, or a generator.
+        InvalidOption: the scenario can't be called, or a call of it would do nothing: it is a generator.
     """
 
     scenario: Scenario | Play
@@ -43,14 +46,15 @@ class Case(Struct, frozen=True):
     """Faults for every channel, beyond its own."""
 
     def __post_init__(self) -> None:
-        check_call("scenario", self.scenario, _A_PLAY)
+        if not is_async(self.scenario):
+            check_call("scenario", self.scenario, _A_PLAY)
 
 
 class Outcome(Struct, frozen=True):
     """What came of a run."""
 
     case: Case
-    error: Exception | SystemExit | None
+    error: Failure | None
     """What it failed of; None: it did not."""
     trace: Trace
     sent: int
@@ -68,36 +72,45 @@ class Outcome(Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """What it failed of, in words, on one line; empty where it did not."""
-        return "" if self.error is None else escaped(" ".join(text_of(self.error).split()), None)
+        """What it failed of, in words, on one line; empty where it did not. Of a group of exceptions its first one too."""
+        texts = [text_of(error) for error in (self.error, self._cause) if error is not None]
+        return escaped(": ".join(" ".join(text.split()) for text in dict.fromkeys(texts)), None)
 
     @property
     def failure(self) -> str:
-        """What kind it is: the invariant, or the kind of exception and its function."""
-        if isinstance(self.error, InvariantBroken):
-            return self.error.invariant
+        """What kind it is: the invariant, or the kind of exception and its function. A group is as its first exception."""
+        if isinstance(self._cause, InvariantBroken):
+            return self._cause.invariant
         where = "" if self._raised_at is None else f" in {self._raised_at.tb_frame.f_code.co_name}"
-        return f"{kind_of(self.error)}{where}"
+        return f"{kind_of(self._cause)}{where}"
 
     def is_as(self, other: "Outcome") -> bool:
         """Whether both failed in the same way: of the same kind, and an exception in the same line too."""
         return self.error is not None and (self.failure, self._line) == (other.failure, other._line)
 
     @property
+    def _cause(self) -> BaseException | None:
+        """The error; of a group, as a TaskGroup raises it, the first that is none."""
+        error: BaseException | None = self.error
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        return error
+
+    @property
     def _line(self) -> tuple[str, int] | None:
-        place = None if isinstance(self.error, InvariantBroken) else self._raised_at
+        place = None if isinstance(self._cause, InvariantBroken) else self._raised_at
         return None if place is None else (place.tb_frame.f_code.co_filename, place.tb_lineno)
 
     @property
     def _raised_at(self) -> TracebackType | None:
-        place = None if self.error is None else self.error.__traceback__
+        place = None if self._cause is None else self._cause.__traceback__
         while place is not None and place.tb_next is not None and not self._is_of_asserts(place.tb_next):
             place = place.tb_next
         return place
 
     def _is_of_asserts(self, place: TracebackType) -> bool:
         """Whether it is where an assert of ours failed: which one it was, the play's own line says."""
-        return isinstance(self.error, ExpectationFailed) and place.tb_frame.f_globals.get("__name__") == of_asserts
+        return isinstance(self._cause, ExpectationFailed) and place.tb_frame.f_globals.get("__name__") == of_asserts
 
     @property
     def exact(self) -> Case:
@@ -115,17 +128,24 @@ def play(case: Case, *, asks_for_sometimes: bool = True) -> Outcome:
     simulation = Simulation(
         case.seed, scheduler=scheduler, faults=case.plan, skip=case.skip, asks_for_sometimes=asks_for_sometimes
     )
-    error: Exception | SystemExit | None = None
+    error: Failure | None = None
     try:
         with simulation:
-            if is_put_off(case.scenario(simulation)):
+            played = case.scenario(simulation)
+            if type(played) is CoroutineType:
+                simulation.loop.run_until_complete(played)
+            elif is_put_off(played):
                 raise InvalidOption("scenario", case.scenario, _A_PLAY)
-    except (Exception, SystemExit) as failure:  # the scenario is the user's, and whatever it raises is what came of it
+    except (
+        Exception,
+        SystemExit,
+        CancelledError,
+    ) as failure:  # the user's, and what it raises is what came of it
         error = failure
     return outcome_of(case, error, simulation)
 
 
-def outcome_of(case: Case, error: Exception | SystemExit | None, simulation: Simulation) -> Outcome:
+def outcome_of(case: Case, error: Failure | None, simulation: Simulation) -> Outcome:
     """What came of the case, played in this simulation."""
     counts = (simulation.sent, simulation.handled, simulation.steps, simulation.fired)
     return Outcome(case, error, simulation.trace, *counts, simulation.seen)

@@ -1,7 +1,9 @@
 """A pool without threads: the simulation runs its actors, one message at a time, in an order that a scheduler chooses."""
 
+import asyncio
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from lightspeed.actors.context import ThreadContext, here
@@ -16,8 +18,8 @@ from lightspeed.testing.clock import VirtualClock, VirtualTimer
 from lightspeed.testing.schedulers import Scheduler
 from lightspeed.testing.trace import Trace, described, in_ours, is_event, kind_of, printable
 
-# An answer that has not come in so much virtual time will not come, though timers go on and on.
-_FOR_EVER_S = 86_400.0
+FOR_EVER_S = 86_400.0
+"""What has not come in so much virtual time will not come, though timers go on and on."""
 
 # Answered ones are dropped when so many stand there: often enough for the memory, and seldom enough for the time.
 _MANY = 1_000
@@ -128,8 +130,19 @@ class SimulatedPool(ActorPool):
 
     def call_later(self, delay_s: float, call: Callable[[], None]) -> VirtualTimer:
         """As of the clock, in the trace."""
-        timer = self.clock.call_later(delay_s, call)
+        return self.call_at(self.clock.now_s + delay_s, delay_s, call)
+
+    def call_at(self, when_s: float, delay_s: float, call: Callable[[], None]) -> VirtualTimer:
+        """As `call_later`, at a moment; the delay is as it stands in the trace."""
+        timer = self.clock.call_at(when_s, call)
         self._entries.append(("later", timer.name, repr(delay_s)))
+        return timer
+
+    def call_now(self, call: Callable[[], None]) -> VirtualTimer:
+        """As `call_later`, of what is due: it comes in its turn, though others are ready."""
+        timer = self.clock.timer(call)
+        self._entries.append(("later", timer.name, "0"))
+        self._schedule_due(timer)
         return timer
 
     def monotonic_s(self) -> float:
@@ -138,8 +151,7 @@ class SimulatedPool(ActorPool):
     # For actors
 
     def schedule(self, actor: Any) -> None:
-        if here.context is not self._context:
-            raise SimulationMisused("an actor of a simulation was told something in another thread than the simulation's")
+        self.check_thread("an actor of a simulation was told something")
         if id(actor) in self.scheduled:
             return
         if self._closed:
@@ -148,6 +160,11 @@ class SimulatedPool(ActorPool):
             self.adopt(actor, self.name(kind_of(actor)))
         self.scheduled[id(actor)] = actor
         self.ready.append(actor)
+
+    def check_thread(self, what: str) -> None:
+        """Refuse what was done in another thread."""
+        if not self.is_here:
+            raise SimulationMisused(f"{what} in another thread than the simulation's")
 
     def strand(self, actor: Runnable) -> None:
         pass  # no exception of a worker's, or for want of one
@@ -172,7 +189,7 @@ class SimulatedPool(ActorPool):
         """
         if not self.may_wait:
             raise SimulationMisused("a rule must not wait: it may look at state of yours, and ask no channel and no actor")
-        limit_s = self.clock.now_s + (_FOR_EVER_S if timeout_s is None else timeout_s)
+        limit_s = self.clock.now_s + (FOR_EVER_S if timeout_s is None else timeout_s)
         while not signal.acquire(blocking=False):
             if not self.step() and not self.advance(limit_s):
                 if timeout_s is None:
@@ -181,6 +198,16 @@ class SimulatedPool(ActorPool):
         return True
 
     # For the simulation
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the calling thread is the simulation's."""
+        return here.context is self._context
+
+    @property
+    def is_running(self) -> bool:
+        """Whether one of its actors, or of who takes turns as they do, is at work: whoever asks does so within it."""
+        return self._is_running
 
     def step(self) -> bool:
         """Let one of those who are ready handle one message; False where nobody is."""
@@ -192,6 +219,9 @@ class SimulatedPool(ActorPool):
         Raises:
             BaseException: what `broken` came to be, by the step in which it did, or within which it did.
         """
+        if self._is_running and (loop := asyncio._get_running_loop()) is not None:
+            with _outside(loop):
+                return self.run(most_steps)
         # All that a simulation does is done in this loop: it is one function, since calls would be a third of its time.
         ready, choices, widths, entries = self.ready, self._choices, self._widths, self._entries
         choose, resumed, paused, context, first = self._choose, self._resumed, self._paused, self._context, self.steps
@@ -268,8 +298,11 @@ class SimulatedPool(ActorPool):
             raise SimulationStuck(f"after {MOST_STEPS:,} steps it is still {before_s:g} s, and more is put off by no time")
         self._entries.append(("time", repr(self.clock.now_s)))
         for timer in due:
-            self.schedule(_Due(timer, Inbox(timer.name, None, self._trace, self._asks)))
+            self._schedule_due(timer)
         return bool(due)
+
+    def _schedule_due(self, timer: VirtualTimer) -> None:
+        self.schedule(_Due(timer, Inbox(timer.name, None, self._trace, self._asks)))
 
     def asked(self, actor: Any, what: str, reply: PooledFuture) -> None:
         """An actor is to answer this too, though it was not told so."""
@@ -317,6 +350,21 @@ class SimulatedPool(ActorPool):
         """Nobody runs any more. The names of those who would have."""
         self._closed = True
         return [actor._pooled_inbox.name for actor in self.ready]
+
+
+@contextmanager
+def _outside(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+    """A coroutine waits as a plain call does, and so does its loop: who runs meanwhile is not on it."""
+    task = asyncio.current_task(loop)
+    try:
+        if task is not None:
+            asyncio._leave_task(loop, task)
+        asyncio._set_running_loop(None)
+        yield
+    finally:
+        asyncio._set_running_loop(loop)
+        if task is not None:
+            asyncio._enter_task(loop, task)
 
 
 class Bystander:

@@ -16,6 +16,7 @@ from lightspeed.channel import Channel, Event, FaultPlan
 from lightspeed.channel.options import Adapter, ChannelOptions
 from lightspeed.supervision import ChildSpec, Supervisor, SupervisorRef
 from lightspeed.testing.client import Client
+from lightspeed.testing.loop import SimulatedLoop
 from lightspeed.testing.observer import Observer
 from lightspeed.testing.pool import MOST_STEPS, SimulatedPool
 from lightspeed.testing.rules import Rule, rule_of
@@ -71,6 +72,8 @@ class Simulation:
         """For actors of your own: `MyActor.start(pool=simulation.pool)`."""
         self._channels: list[SimulatedChannel] = []
         self._refs: list[pykka.ActorRef[Any]] = []
+        self._loop: SimulatedLoop | None = None
+        self._loops: list[SimulatedLoop] = []
         self._always: list[Rule] = []
         self._later: list[Rule] = []
         self._is_closed = False
@@ -150,6 +153,24 @@ class Simulation:
             raise SimulationMisused(f"{named(ref)} is not on the simulation's pool: its __init__ must hand pool on")
         self._refs.append(ref)
         return ref
+
+    @property
+    def loop(self) -> SimulatedLoop:
+        """The event loop of the play, which takes part from here on: `asyncio` in virtual time. Asked for again, the same.
+
+        At the play's end the tasks that are left on it are cancelled and waited for, as `asyncio.run` does; a task that failed,
+        and that nobody awaited, fails the run.
+        """
+        if self._loop is None:
+            self._loop = self.new_loop()
+        return self._loop
+
+    def new_loop(self) -> SimulatedLoop:
+        """An event loop of its own, beside that of the play; its tasks are cancelled when channels and actors have ended."""
+        self._check_open()
+        loop = SimulatedLoop(self, self.pool.name("loop"))  # type: ignore[abstract]  # what it refuses is not written out
+        self._loops.append(loop)
+        return loop
 
     def every(self, period_s: float, call: Callable[[], object]) -> None:
         """Call each so many seconds of virtual time, first after one of them."""
@@ -311,13 +332,20 @@ class Simulation:
     def close(self) -> None:
         """Run until all is at rest, close the channels, stop supervisors and actors, the last first, and see to what must be so.
 
+        Before all that the tasks that are left on the play's loop are cancelled.
+
         Raises:
             InvariantBroken: something is not.
+            BaseException: what a task failed of that nobody awaited.
         """
         if self._is_closed:
             return
+        for loop in self._loops:
+            loop.check_outside("close")
         self._is_closed = True
         try:
+            if self._loop is not None:
+                self._loop.end()
             self.run()
             for channel in self._channels:
                 for observer in self._observers:
@@ -331,15 +359,21 @@ class Simulation:
                 if ref.is_alive():
                     ref.stop()
             self.run()
+            for loop in self._loops:
+                loop.end()
             self._look_back()
         finally:
             self._drop()
 
     def abandon(self) -> None:
         """End it where it stands, and ask for nothing. Harmless where it is closed."""
-        if not self._is_closed:
-            self._is_closed = True
-            self._drop()
+        self._abandon()
+
+    def _abandon(self) -> list[str]:
+        if self._is_closed:
+            return []
+        self._is_closed = True
+        return self._drop()
 
     def _look_back(self) -> None:
         self._look()
@@ -347,8 +381,9 @@ class Simulation:
             if not rule.has_held and (rule.due_s is not None or self._asks_for_sometimes):
                 raise InvariantBroken(rule.name, "it never held")
 
-    def _drop(self) -> None:
-        """Nothing is left that would warn or run, whatever has become of it."""
+    def _drop(self) -> list[str]:
+        """Nothing is left that would warn or run, whatever has become of it. What tasks failed of that nobody awaited."""
+        untold = [text for loop in self._loops for text in loop.drop()]
         for channel in self._channels:
             channel._finalizer.detach()
             channel.let_go_of_clients()
@@ -357,6 +392,7 @@ class Simulation:
         for ref in pykka.ActorRegistry.get_all():
             if isinstance(ref, PooledRef) and ref._actor._pooled_pool is self.pool:
                 pykka.ActorRegistry.unregister(ref)
+        return untold
 
     def _check_open(self) -> None:
         if self._is_closed:
@@ -369,7 +405,8 @@ class Simulation:
         if error is None:
             self.close()
         else:
-            self.abandon()
+            for text in self._abandon():
+                note(error, text)
             note(error, f"in a simulation with seed {self.seed}, at step {self.steps}, after {self.now_s:g} s")
 
 

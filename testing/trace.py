@@ -124,6 +124,8 @@ def is_event(kind: type) -> bool:
 def _text(message: Any) -> str:
     """Messages of others by their type."""
     kind = type(message)
+    if kind is Act:
+        return printable(message.name)
     if kind is Order:
         return f"order {_json(message.request)}"
     if kind is Envelope:
@@ -136,8 +138,6 @@ def _text(message: Any) -> str:
         return f"replay {' '.join(map(_json, message.rejoins))}"
     if kind is Question:
         return "question"
-    if kind is Act:
-        return printable(message.name)
     if type(kind) is type and kind in _PLAIN:
         return _plain_text(message)[:_LONGEST]
     return kind_of(message)

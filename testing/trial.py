@@ -11,7 +11,7 @@ from typing import Any
 from lightspeed.actors.errors import InvalidOption, InvariantBroken
 from lightspeed.actors.failures import text_of
 from lightspeed.channel import FaultPlan
-from lightspeed.testing.case import Case, Outcome, outcome_of
+from lightspeed.testing.case import Case, Failure, Outcome, outcome_of
 from lightspeed.testing.recording import Recording, divergence_of, lines_of, read_recording, write_recording
 from lightspeed.testing.schedulers import Chosen
 from lightspeed.testing.simulation import Simulation
@@ -137,7 +137,7 @@ class Trial:
         """
         self.is_written = True
         simulation = self.simulation
-        failure = error if isinstance(error, Exception | SystemExit) or error is None else RuntimeError(text_of(error))
+        failure = error if isinstance(error, Failure) or error is None else RuntimeError(text_of(error))
         case = Case(_of_a_test, simulation.seed)  # the test brings all else
         outcome = outcome_of(case, failure, simulation)
         try:

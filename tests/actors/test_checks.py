@@ -3,7 +3,7 @@ from functools import partial
 
 import pytest
 
-from lightspeed.actors.checks import is_put_off, puts_off
+from lightspeed.actors.checks import is_async, is_put_off, puts_off
 
 
 async def awaited(*_args):
@@ -81,3 +81,14 @@ def test_nothing_is_asked_of_an_object():
     evil = Evil()
     assert not puts_off(evil)
     assert not is_put_off(evil)
+    assert not is_async(evil)
+
+
+@pytest.mark.parametrize("call", [awaited, partial(partial(awaited, 1), 1), Called(), Derived(), Called().method])
+def test_of_those_a_coroutine_function_is_told(call):
+    assert is_async(call)
+
+
+@pytest.mark.parametrize("call", [yielding, both, plain, partial(both, 1), Yielding(), Called, len, None])
+def test_no_other_call_is_one(call):
+    assert not is_async(call)

@@ -45,6 +45,58 @@ def test_a_test_that_asks_for_a_simulation_runs_with_one_seed(pytester):
     assert not (pytester.path / ".lightspeed").exists()
 
 
+AWAITS = """
+import asyncio
+import pytest
+
+class TestRoom:
+    @pytest.mark.parametrize("seconds", [3600])
+    async def test_waits(self, seconds, lightspeed_simulation):
+        await asyncio.sleep(seconds)
+        simulation = lightspeed_simulation
+        assert asyncio.get_running_loop() is simulation.loop
+        assert simulation.seed != {seed}
+        await asyncio.sleep(seconds)
+
+async def fail():
+    raise ValueError("planted")
+
+async def test_leaves_a_task_that_fails(lightspeed_simulation):
+    lightspeed_simulation.kept = asyncio.create_task(fail())
+    await asyncio.sleep(1)
+"""
+
+
+def test_a_test_that_is_a_coroutine_is_run_by_its_simulation(pytester):
+    file = pytester.makepyfile(AWAITS.format(seed=1))
+    result = pytester.runpytest("--lightspeed-seeds", "2", "-k", "waits")
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["E*assert 1 != 1*", "seed 1, * steps, 3600 s of virtual time"])
+    (trace,) = traces_in(pytester.path / ".lightspeed")
+    result = pytester.runpytest("--lightspeed-replay", f".lightspeed/{trace}")
+    result.stdout.fnmatch_lines(["it went the same way, * lines"])
+    assert file.stem in trace
+
+
+def test_a_task_that_nobody_awaited_fails_its_test(pytester):
+    pytester.makepyfile(AWAITS.format(seed=-1))
+    result = pytester.runpytest()
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["E*ValueError: planted", "E*in task fail, which nobody awaited"])
+
+
+def test_a_coroutine_without_a_simulation_is_left_to_others(pytester):
+    pytester.makepyfile(
+        conftest="""
+        def pytest_pyfunc_call(pyfuncitem):
+            pyfuncitem.obj().close()
+            return True
+        """,
+        test_other="async def test_other():\n    pass\n",
+    )
+    pytester.runpytest().assert_outcomes(passed=1)
+
+
 def test_with_as_many_seeds_as_are_asked_for_and_a_failing_one_says_how_to_repeat_it(pytester):
     file = pytester.makepyfile(FAILS_AT.format(seed=3))
     result = pytester.runpytest("--lightspeed-seeds", "5")

@@ -1,5 +1,6 @@
 import io
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -25,6 +26,8 @@ FUZZ = f"{Path(__file__).parents[1] / 'model' / 'fuzz.py'}:play"
 
 # Without assert statements: under -O they would be gone, since pytest does not import this.
 RACE = """
+import asyncio
+
 def race(simulation):
     channel = simulation.channel()
     for name in "abcd":
@@ -55,7 +58,9 @@ def dull(simulation):
     simulation.sometimes(lambda: False, name="something happens")
 
 async def late(simulation):
-    raise AssertionError
+    await asyncio.sleep(simulation.random.randrange(1, 4))
+    if simulation.now_s == 3:
+        raise AssertionError("late")
 
 def lazy(simulation):
     yield
@@ -74,7 +79,7 @@ def evil(simulation):
     raise Evil
 
 def not_at_once(simulation):
-    return late(simulation)
+    return lazy(simulation)
 
 def odd(simulation):
     raise ValueError("half of a \\ud83d, a \\x00 and a \\x1b[31m")
@@ -214,7 +219,6 @@ def test_what_never_happens_with_any_seed_is_a_failure(simulate):
         ("race.py:race", "--trace", "no/such/folder"),
         ("race.py:race", "--trace", "."),
         ("race.py:race", "--test", "no/such/folder"),
-        ("race.py:late",),
         ("race.py:lazy",),
         ("race.py:",),
         (":race",),
@@ -275,6 +279,15 @@ def scenario(simulation):
         assert time.monotonic() - started_s < 10
 
 
+def test_a_play_that_is_a_coroutine_is_played_cut_down_written_and_replayed(simulate, tmp_path):
+    status, out, _err = simulate("race.py:late", "--test", "test_late.py", "--jobs", "2")
+    assert status == 1
+    seed = re.search(r"^failed with seed (\d+): AssertionError: late; trace: lightspeed-\1.trace$", out, re.M)[1]
+    assert int(seed) < 100
+    assert main(["replay", f"lightspeed-{seed}.trace"]) == 0
+    assert "find('race.py:late')" in (tmp_path / "test_late.py").read_text()
+
+
 def test_a_play_that_would_end_the_process_has_failed(simulate):
     status, out, _err = simulate("race.py:leaves")
     assert (status, out) == (1, "failed with seed 0: SystemExit: 0; trace: lightspeed-0.trace\n")
@@ -294,7 +307,8 @@ def test_an_error_of_odd_letters_is_told_without_what_a_terminal_would_obey(simu
         ("evil", "Evil: (its text can't be had)"),
         (
             "not_at_once",
-            "InvalidOption: scenario must be a Scenario or a plain function of a Simulation, got <function not_at_once>",
+            "InvalidOption: scenario must be a Scenario or a function of a Simulation, and no generator,"
+            " got <function not_at_once>",
         ),
     ],
 )

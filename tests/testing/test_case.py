@@ -1,3 +1,4 @@
+import asyncio
 from functools import partial
 
 import pytest
@@ -5,7 +6,18 @@ import pytest
 from lightspeed.actors.errors import InvalidOption, InvariantBroken
 from lightspeed.channel import FaultPlan, Join
 from lightspeed.faults import Raise
-from lightspeed.testing import Case, Scenario, every_schedule, play, pytest_file, search, shrink, sweep_crashes, write_recording
+from lightspeed.testing import (
+    Case,
+    Scenario,
+    every_schedule,
+    play,
+    pytest_file,
+    replay,
+    search,
+    shrink,
+    sweep_crashes,
+    write_recording,
+)
 from lightspeed.testing.case import without
 from lightspeed.testing.recording import read_recording
 
@@ -57,10 +69,6 @@ def test_ctrl_c_ends_more_than_the_run():
         play(Case(scenario))
 
 
-async def never_awaited(simulation):
-    raise AssertionError
-
-
 def never_iterated(simulation):
     yield
     raise AssertionError
@@ -71,20 +79,12 @@ async def never_either(simulation):
     raise AssertionError
 
 
-class Awaited:
-    async def __call__(self, simulation):
-        raise AssertionError
-
-    async def play(self, simulation):
-        raise AssertionError
+NEVER_PLAYED = [never_iterated, never_either, partial(never_either), partial(partial(never_iterated))]
 
 
-NEVER_PLAYED = [never_awaited, never_iterated, never_either, partial(never_awaited), partial(partial(never_iterated))]
-
-
-@pytest.mark.parametrize("scenario", [*NEVER_PLAYED, Awaited(), Awaited().play, "chat", None])
+@pytest.mark.parametrize("scenario", [*NEVER_PLAYED, "chat", None])
 def test_what_a_call_would_not_play_is_refused(scenario):
-    with pytest.raises(InvalidOption, match="scenario must be a Scenario or a plain function of a Simulation"):
+    with pytest.raises(InvalidOption, match="scenario must be a Scenario or a function of a Simulation, and no generator"):
         Case(scenario)
 
 
@@ -92,14 +92,61 @@ def test_what_a_call_would_not_play_is_refused(scenario):
 def test_what_returns_something_that_is_yet_to_be_played_is_refused_when_it_is_played(scenario):
     outcome = play(Case(lambda simulation: scenario(simulation)))
     assert isinstance(outcome.error, InvalidOption)
-    assert "a plain function of a Simulation" in outcome.text
+    assert "a function of a Simulation" in outcome.text
 
 
 @pytest.mark.parametrize("look_for", [search, sweep_crashes, every_schedule])
 @pytest.mark.parametrize("scenario", NEVER_PLAYED)
-def test_a_search_plays_no_coroutine_and_no_generator(look_for, scenario):
+def test_a_search_plays_no_generator(look_for, scenario):
     with pytest.raises(InvalidOption, match="scenario must be"):
         look_for(scenario)
+
+
+async def fails_late(simulation):
+    client = simulation.client(simulation.channel(), "a")
+    client.join("x")
+    client.leave("x")
+    await asyncio.sleep(5)
+    if len(client.received) != 3:
+        raise ValueError(f"{len(client.received)} at {simulation.now_s:g} s")
+
+
+class FailsLate:
+    async def __call__(self, simulation):
+        await fails_late(simulation)
+
+    async def play(self, simulation):
+        await fails_late(simulation)
+
+
+AWAITED = [fails_late, FailsLate(), FailsLate().play, partial(fails_late), lambda simulation: fails_late(simulation)]
+
+
+@pytest.mark.parametrize("scenario", AWAITED)
+def test_a_play_may_be_a_coroutine(scenario):
+    outcome = play(Case(scenario))
+    assert (outcome.text, outcome.failure) == ("ValueError: 2 at 5 s", "ValueError in fails_late")
+    assert (outcome.sent, outcome.handled) == (2, 2)
+    assert play(outcome.exact).trace.hash == outcome.trace.hash
+
+
+@pytest.mark.parametrize("look_for", [search, sweep_crashes, every_schedule])
+def test_a_search_plays_coroutines(look_for):
+    outcomes = []
+    found = look_for(fails_late, progress=outcomes.append)
+    assert found.is_as(outcomes[-1])
+    small = shrink(found)
+    assert (small.failure, small.text) == ("ValueError in fails_late", "ValueError: 0 at 5 s")
+    assert small.case.skip == {0, 1}
+
+
+def test_a_coroutine_that_was_played_is_recorded_and_replayed(tmp_path):
+    found = play(Case(fails_late, seed=3))
+    write_recording(found, tmp_path / "late.trace")
+    again = replay(tmp_path / "late.trace", fails_late)
+    assert again.divergence is None
+    assert again.outcome.is_as(found)
+    assert "find('" in pytest_file(found, "plays.py:fails_late")
 
 
 class Evil(Exception):

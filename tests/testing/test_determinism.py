@@ -12,6 +12,7 @@ from lightspeed.testing import Simulation
 
 TESTS = Path(__file__).parents[1]
 PROGRAM = '''
+import asyncio
 import hashlib
 
 from lightspeed.actors import PooledActor
@@ -83,6 +84,32 @@ def workers(simulation):
     assert top.is_alive()
 
 
+async def tasks(simulation):
+    """A group keeps its tasks in a set, and cancels them in the order of it; so does a program."""
+    refs = [simulation.start(Worker) for _ in range(3)]
+
+    async def ask(number):
+        try:
+            for ref in refs:
+                await asyncio.sleep(simulation.random.random())
+                ref.ask(number)
+            await asyncio.Event().wait()
+        finally:
+            refs[number % 3].tell(number)
+
+    async def fail():
+        await asyncio.wait({asyncio.ensure_future(asyncio.sleep(number)) for number in range(5)})
+        raise ValueError
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for number in range(20):
+                group.create_task(ask(number))
+            group.create_task(fail())
+    except* ValueError:
+        simulation.left = {asyncio.create_task(ask(number)) for number in range(20)}
+
+
 def fails(simulation):
     """It takes a fault and an order to fail."""
     channel = simulation.channel(faults=FaultPlan((Raise(every=3), Raise("after", every=5))))
@@ -109,7 +136,7 @@ def digests():
     drawn_ones = [drawn(seed, scheduler) for seed in range(12) for scheduler in ("random", "priority", "round_robin")]
     assert sum(outcome.fired for outcome in drawn_ones) > 30
     yield digest(*(outcome.trace.hash for outcome in drawn_ones))
-    for scenario in (rooms, workers):
+    for scenario in (rooms, workers, tasks):
         outcomes = [play(Case(scenario, seed)) for seed in range(3)]
         assert [outcome.error for outcome in outcomes] == [None] * 3
         yield digest(*(outcome.trace.hash for outcome in outcomes))
