@@ -22,6 +22,7 @@ from lightspeed.channel.line import MAILS, ChannelLine
 from lightspeed.channel.options import Adapter, check_seconds
 from lightspeed.clients import Inbox
 from lightspeed.clients.async_client import AsyncClient
+from lightspeed.clients.session import Session
 from lightspeed.faults import FaultPlan
 from lightspeed.supervision import Tree
 from lightspeed.supervision.topics import Mailbox, Restarts, Sink
@@ -146,12 +147,11 @@ class AsyncChannel(ChannelCore):
     ) -> "_Opening":
         """As of `Channel`, to be awaited; or `async with channel.client(...) as client:`."""
         job = self._session(client_id, user_id, meta, inbox, auto_rejoin=auto_rejoin, take_over=take_over)
+        return _Opening(lambda: self._open(job, meta))
 
-        async def open_it() -> AsyncClient:
-            self._enter()
-            return AsyncClient(ChannelLine(self), await self._do(job), meta, self._enter)
-
-        return _Opening(open_it)
+    async def _open(self, job: Job[Session], meta: str) -> AsyncClient:
+        self._enter()
+        return AsyncClient(ChannelLine(self), await self._do(job), meta, self._enter)
 
     async def topics_of(self, client_id: str) -> tuple[str, ...]:
         """As of `Channel`."""

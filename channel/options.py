@@ -41,8 +41,8 @@ class ClusterReady(Struct, frozen=True):
 Adapter = SingleNode | ClusterReady
 
 
-class ChannelOptions(TypedDict, total=False):
-    """The keyword arguments of `Channel`, for those who hand them on: editors and type checkers know them there too."""
+class AsyncChannelOptions(TypedDict, total=False):
+    """The keyword arguments of `AsyncChannel`, for those who hand them on: editors and type checkers know them there too."""
 
     on_outbound: Sink | None
     timeout_s: float
@@ -54,14 +54,19 @@ class ChannelOptions(TypedDict, total=False):
     restarts: Restarts | None
     rejoin: Literal["client", "supervisor"]
     mailboxes: Mapping[str, Mailbox] | Mailbox | None
-    outbox: bool | None
-    max_outbox: int | None
     max_topics: int | None
     max_members: int | None
     faults: FaultPlan | None
     capsules: Capsules | None
     layers: Sequence[Layer]
     runtime: Runtime | None
+
+
+class ChannelOptions(AsyncChannelOptions, total=False):
+    """Those of `Channel`."""
+
+    outbox: bool | None
+    max_outbox: int | None
 
 
 _taken: WeakBag[Runtime] = WeakBag()

@@ -166,6 +166,11 @@ class SimulatedPool(ActorPool):
         if not self.is_here:
             raise SimulationMisused(f"{what} in another thread than the simulation's")
 
+    def take_up(self, actor: Any) -> None:
+        """Have an actor run that was held until a coroutine was back."""
+        if not self._closed:
+            self.ready.append(actor)
+
     def strand(self, actor: Runnable) -> None:
         pass  # no exception of a worker's, or for want of one
 
@@ -241,6 +246,8 @@ class SimulatedPool(ActorPool):
                 actor._pooled_taken = [*actor._pooled_taken, resumed.pop(key)]
             if not actor._pooled_begun:
                 limit, what = 0, "start"
+            elif actor._pooled_hold is not None:
+                limit, what = 0, "go on"
             elif waiting := actor._pooled_taken[-1:] or inbox:
                 what = described(waiting[0])
             entries.append(("run", inbox.name, what))
@@ -255,7 +262,7 @@ class SimulatedPool(ActorPool):
             if not (paused and key in paused):
                 if more:
                     ready.append(actor)
-                else:
+                elif more is not None:
                     self._let_go(actor)
                     if actor._lifecycle_exit is not exit_before and type(actor._lifecycle_exit) is ExitReason:
                         self._see_end(inbox.name, actor._lifecycle_exit)
@@ -371,6 +378,7 @@ class Bystander:
     """What takes turns as an actor does, and is none."""
 
     _pooled_begun = True
+    _pooled_hold = None
     _pooled_taken = ()
     _lifecycle_exit = ()
 

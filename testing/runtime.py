@@ -1,13 +1,15 @@
 """The runtime of a simulation's channel: the same roles as anywhere, on the simulation's pool and clock."""
 
+import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
 
 import pykka
 
 from lightspeed.actors.actor import PooledActor
+from lightspeed.actors.coroutines import Done, LoopTask, LoopTasks, Task
 from lightspeed.actors.future import PooledFuture
 from lightspeed.actors.pool import ActorPool
 from lightspeed.actors.ref import PooledHandle
@@ -19,10 +21,26 @@ from lightspeed.testing.simulated_channel import Gives
 
 
 class SimulatedRuntime:
-    """A `Runtime`. For the simulation's thread only."""
+    """A `Runtime`. For the simulation's thread only.
 
-    def __init__(self, pool: SimulatedPool, draw: Callable[[], float], name: str, gives: Gives | None = None) -> None:
+    Args:
+        make_loop: makes the event loop of its actors' coroutines, when there is the first. None: there are none.
+    """
+
+    is_one_thread = False
+
+    def __init__(
+        self,
+        pool: SimulatedPool,
+        draw: Callable[[], float],
+        name: str,
+        gives: Gives | None = None,
+        make_loop: Callable[[], asyncio.AbstractEventLoop] | None = None,
+    ) -> None:
         self._pool, self._draw, self._name, self._gives = pool, draw, name, gives
+        self._make_loop = make_loop
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._tasks = LoopTasks()
         self._classes: dict[type, type[_Simulated]] = {}
         self._desk = _Desk(pool)
 
@@ -49,6 +67,14 @@ class SimulatedRuntime:
 
     def call_later(self, delay_s: float, call: Callable[[], None]) -> Timer:
         return self._pool.call_later(delay_s, call)
+
+    def start_task(self, coroutine: Coroutine[Any, Any, Any], done: Done) -> Task:
+        if self._loop is None:
+            assert self._make_loop is not None
+            self._loop = self._make_loop()
+        task = LoopTask(self._loop, self._tasks, done)
+        task.begin(coroutine)
+        return task
 
     def monotonic_s(self) -> float:
         return self._pool.clock.now_s

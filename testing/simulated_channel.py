@@ -9,8 +9,8 @@ from lightspeed.actors.topics.rules.outbound import BroadcastMessage, Outbound, 
 from lightspeed.actors.topics.rules.outbound import Reply as ReplyMessage
 from lightspeed.actors.topics.rules.presence import ids_in
 from lightspeed.actors.topics.rules.topic import Messages, TopicState
-from lightspeed.channel import Channel, Event
-from lightspeed.channel.core import Job
+from lightspeed.channel import AsyncChannel, AsyncClient, Channel, Event
+from lightspeed.channel.core import ChannelCore, Job
 from lightspeed.channel.options import Adapter
 from lightspeed.clients import Client as RealClient
 from lightspeed.testing.trace import Trace, printable
@@ -20,23 +20,12 @@ if TYPE_CHECKING:
     from lightspeed.testing.simulation import Simulation
 
 
-class SimulatedChannel(Channel):
-    """Made by `Simulation.channel`."""
+class SimulatedCore(ChannelCore):
+    """What a simulated channel is, whoever waits for it. What is told outside of a `Client` is counted, and may be skipped."""
 
-    def __init__(self, simulation: "Simulation", gives: "Gives", adapter: Adapter | None, **options: Any) -> None:
-        self.simulation, self.gives = simulation, gives
-        self._kept: list[RealClient] = []
-        super().__init__(adapter, **options)
-
-    # Orders and events: what is told outside of a `Client` is counted too, and may be skipped.
-
-    def handle(self, event: Event) -> None:
-        if not self.simulation.skips():
-            self.carry_out(event)
-
-    def carry_out(self, event: Event) -> None:
-        """As `handle`, of what was counted before."""
-        Channel.handle(self, event)
+    simulation: "Simulation"
+    gives: "Gives"
+    _kept: list[Any]
 
     def tell(self, event: Event) -> None:
         if not self.simulation.skips():
@@ -49,12 +38,6 @@ class SimulatedChannel(Channel):
             return ()
         return (yield from super()._call(event, timeout_s, is_clients=is_clients))
 
-    def client(self, client_id: str, user_id: str, **options: Any) -> RealClient:
-        """One that is kept to the simulation's end: when it would be garbage hangs on more than the seed."""
-        client = super().client(client_id, user_id, **options)
-        self._kept.append(client)
-        return client
-
     @property
     def keeps_outbox(self) -> bool:
         """Whether there is anything to flush: a channel with clients keeps nothing."""
@@ -65,6 +48,48 @@ class SimulatedChannel(Channel):
         for client in () if self._hub is None else tuple(self._hub.clients.values()):
             client.begin_end("its simulation is over")
         self._kept.clear()
+
+
+class SimulatedChannel(SimulatedCore, Channel):
+    """Made by `Simulation.channel`."""
+
+    def __init__(self, simulation: "Simulation", gives: "Gives", adapter: Adapter | None, **options: Any) -> None:
+        self.simulation, self.gives, self._kept = simulation, gives, []
+        super().__init__(adapter, **options)
+
+    def handle(self, event: Event) -> None:
+        if not self.simulation.skips():
+            self.carry_out(event)
+
+    def carry_out(self, event: Event) -> None:
+        """As `handle`, of what was counted before."""
+        Channel.handle(self, event)
+
+    def client(self, client_id: str, user_id: str, **options: Any) -> RealClient:
+        """One that is kept to the simulation's end: when it would be garbage hangs on more than the seed."""
+        client = super().client(client_id, user_id, **options)
+        self._kept.append(client)
+        return client
+
+
+class SimulatedAsyncChannel(SimulatedCore, AsyncChannel):
+    """Made by `Simulation.async_channel`."""
+
+    def __init__(self, simulation: "Simulation", gives: "Gives", adapter: Adapter | None, **options: Any) -> None:
+        self.simulation, self.gives, self._kept = simulation, gives, []
+        super().__init__(adapter, **options)
+
+    async def handle(self, event: Event) -> None:
+        if not self.simulation.skips():
+            await super().handle(event)
+
+    async def _open(self, *args: Any, **options: Any) -> AsyncClient:
+        client = await super()._open(*args, **options)
+        self._kept.append(client)
+        return client
+
+    async def _join(self, timeout_s: float) -> list[str]:
+        return self._runtime.join(timeout_s)  # there is no thread to wait for
 
 
 class Gives:

@@ -12,8 +12,8 @@ from lightspeed.actors.errors import InvalidOption, InvariantBroken, SimulationM
 from lightspeed.actors.ref import PooledRef
 from lightspeed.actors.stopping import stop_soon
 from lightspeed.actors.text import escaped, named, shown
-from lightspeed.channel import Channel, Event, FaultPlan
-from lightspeed.channel.options import Adapter, ChannelOptions
+from lightspeed.channel import AsyncChannel, Channel, Event, FaultPlan
+from lightspeed.channel.options import Adapter, AsyncChannelOptions, ChannelOptions
 from lightspeed.supervision import ChildSpec, Supervisor, SupervisorRef
 from lightspeed.testing.client import Client
 from lightspeed.testing.loop import SimulatedLoop
@@ -22,7 +22,7 @@ from lightspeed.testing.pool import MOST_STEPS, SimulatedPool
 from lightspeed.testing.rules import Rule, rule_of
 from lightspeed.testing.runtime import SimulatedRuntime
 from lightspeed.testing.schedulers import Scheduler, scheduler_of
-from lightspeed.testing.simulated_channel import Gives, SimulatedChannel
+from lightspeed.testing.simulated_channel import Gives, SimulatedAsyncChannel, SimulatedChannel
 from lightspeed.testing.supervised import SimulatedSupervisor, simulated
 from lightspeed.testing.trace import Trace, TracedRandom, in_ours, note
 
@@ -70,7 +70,7 @@ class Simulation:
         chosen = scheduler_of(scheduler, seed) if isinstance(scheduler, str) else scheduler
         self.pool = SimulatedPool(chosen, self.trace)
         """For actors of your own: `MyActor.start(pool=simulation.pool)`."""
-        self._channels: list[SimulatedChannel] = []
+        self._channels: list[SimulatedChannel | SimulatedAsyncChannel] = []
         self._refs: list[pykka.ActorRef[Any]] = []
         self._loop: SimulatedLoop | None = None
         self._loops: list[SimulatedLoop] = []
@@ -83,6 +83,16 @@ class Simulation:
 
     def channel(self, adapter: Adapter | None = None, **given: Unpack[ChannelOptions]) -> Channel:
         """A channel whose actors take part. Options as of `Channel`, but for the runtime."""
+        channel: Channel = self._make_channel(SimulatedChannel, adapter, given, self.new_loop)
+        return channel
+
+    def async_channel(self, adapter: Adapter | None = None, **given: Unpack[AsyncChannelOptions]) -> AsyncChannel:
+        """An `AsyncChannel` for coroutines on the simulation's `loop`. Options as of `AsyncChannel`, but for the runtime."""
+        loop = self.loop
+        channel: AsyncChannel = self._make_channel(SimulatedAsyncChannel, adapter, given, lambda: loop)
+        return channel
+
+    def _make_channel(self, kind: type[Any], adapter: Adapter | None, given: Any, make_loop: Callable[[], SimulatedLoop]) -> Any:
         self._check_open()
         options: dict[str, Any] = {**given, "faults": self._plan(given.get("faults"))}
         if "runtime" in options:
@@ -90,10 +100,9 @@ class Simulation:
         name = self.pool.name("channel")
         prefix = "" if name == "channel" else f"{name} "
         gives = Gives(self.trace, prefix)
-        kind = SimulatedChannel
-        for observer in self._observers:
+        for observer in self._observers if kind is SimulatedChannel else ():
             kind = observer.channel(kind, options)
-        runtime = SimulatedRuntime(self.pool, self.random.random, prefix, gives)
+        runtime = SimulatedRuntime(self.pool, self.random.random, prefix, gives, make_loop)
         channel = kind(self, gives, adapter, runtime=runtime, **options)
         self._channels.append(channel)
         return channel
@@ -348,6 +357,9 @@ class Simulation:
                 self._loop.end()
             self.run()
             for channel in self._channels:
+                if isinstance(channel, SimulatedAsyncChannel):
+                    self.loop.run_until_complete(channel.close())
+                    continue
                 for observer in self._observers:
                     observer.closing(channel)
                 channel.close()
