@@ -189,7 +189,6 @@ class PooledActor(Lifecycle):
             self._pooled_go_on(context)
         if not (self._pooled_begun or self._pooled_dead):
             self._lifecycle_begin()
-            self._pooled_begun = True
         for _ in range(limit):
             if self._pooled_dead or self._pooled_hold is not None:
                 break
@@ -350,8 +349,11 @@ class PooledActor(Lifecycle):
         return self._pooled_dead
 
     def _lifecycle_is_up(self) -> bool:
-        """Whether the actor lives, and its on_start has returned. Any thread may ask."""
-        return self._pooled_begun and not self._pooled_dead
+        return self._pooled_begun
+
+    def _lifecycle_come_up(self) -> None:
+        self._pooled_begun = True
+        super()._lifecycle_come_up()
 
     def _lifecycle_take_out(self) -> None:
         if not self._pooled_dead:

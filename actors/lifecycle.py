@@ -14,7 +14,7 @@ from lightspeed.actors.errors import ExitReason, Ignore, InvalidOption, PoolClos
 from lightspeed.actors.logs import log_as_pykka
 from lightspeed.actors.pykka_inside import Envelope, refuse
 from lightspeed.actors.timers import OwnTimer
-from lightspeed.actors.watching import Place, Up, end_watch
+from lightspeed.actors.watching import Place, end_watch, tell_up
 
 _NO_TIMERS: dict[Hashable, OwnTimer] = {}  # shared, and never added to
 
@@ -118,6 +118,7 @@ class Lifecycle(pykka.Actor):
     def _lifecycle_begin(self) -> None:
         try:
             self.on_start()
+            self._lifecycle_come_up()
         except BaseException as error:  # the actor's edge
             if issubclass(type(error), Ignore):
                 self._lifecycle_take_out()
@@ -125,12 +126,9 @@ class Lifecycle(pykka.Actor):
                 self._handle_failure(*sys.exc_info())
             self._lifecycle_end(error, in_start=True)
 
-    def _lifecycle_announce(self, to: pykka.ActorRef[Any]) -> None:
-        """The actor's first message, by which `tell_when_up` learns that on_start has returned."""
-        try:
-            to.tell(Up(self.actor_ref))
-        except pykka.ActorDeadError:
-            pass  # nobody is left to be told
+    def _lifecycle_come_up(self) -> None:
+        """Its on_start has returned; each kind notes it where its references see it."""
+        tell_up(self._lifecycle_place(), self)
 
     def _lifecycle_answer(self, envelope: Envelope[Any]) -> None:
         reply = envelope.reply_to

@@ -41,6 +41,8 @@ class DrainableMailbox:
         """The actor's own; set when it handles nothing any more."""
         self.owner: Callable[[], Any] = _nobody
         """Gives the actor, as long as it is there."""
+        self.is_up = False
+        """Whether the actor's on_start has returned."""
         self._lifecycle_exit: tuple[Watcher, ...] | ExitReason = ()
         self._queue: queue.SimpleQueue[Envelope[Any]] = queue.SimpleQueue()
         self._lock = threading.Lock()
@@ -48,8 +50,7 @@ class DrainableMailbox:
         self._forks = _forks
 
     def _lifecycle_is_up(self) -> bool:
-        """Not known here: the actor says so itself, when it gets to its first message."""
-        return False
+        return self.is_up
 
     def put(self, envelope: Envelope[Any], /) -> None:
         if self._forks != _forks:
@@ -200,6 +201,10 @@ class Supervisable(Lifecycle, _Threaded):
 
     def _lifecycle_place(self) -> Any:
         return self.actor_inbox
+
+    def _lifecycle_come_up(self) -> None:
+        self._lifecycle_place().is_up = True
+        super()._lifecycle_come_up()
 
 
 ACTOR_LOOPS.add(Supervisable._supervised_loop.__code__)

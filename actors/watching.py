@@ -1,4 +1,4 @@
-"""Being told of the end of an actor: any actor, or any piece of code, may watch any other actor.
+"""Being told of the start and the end of an actor: any actor, or any piece of code, may watch any other actor.
 
 What is known of an actor's end stands in `_lifecycle_exit` of its *place*: a tuple of those who watch it while it lives, and the
 reason when it has ended. The place is what a reference keeps alive: a pooled actor itself, or the inbox of a threaded one.
@@ -11,7 +11,6 @@ from typing import Any, Protocol
 
 import pykka
 from msgspec import Struct
-from pykka.messages import ProxyCall
 
 from lightspeed.actors.errors import ExitReason, NotSupervisable, PoolClosed
 from lightspeed.actors.logs import log
@@ -40,11 +39,21 @@ class Place(Protocol):
 
     _lifecycle_exit: tuple[Watcher, ...] | ExitReason
 
-    def _lifecycle_is_up(self) -> bool: ...
+    def _lifecycle_is_up(self) -> bool:
+        """Whether the actor's on_start has returned, whatever has become of it since. Any thread may ask."""
+        ...
+
+
+class _WhenUp(Struct, frozen=True):
+    """One of those who watch an actor, which waits for its start alone: told of an end, it does nothing."""
+
+    watcher: pykka.ActorRef[Any]
+
+    def __call__(self, _down: Down) -> None: ...
 
 
 _lock = threading.RLock()
-"""Guards every place's `_lifecycle_exit`: whoever begins to watch is told by `end_watch`, or sees the reason."""
+"""Guards every place's `_lifecycle_exit`: whoever begins to watch is told by `tell_up` or `end_watch`, or sees what has been."""
 
 
 def watch(ref: pykka.ActorRef[Any], watcher: Watcher) -> None:
@@ -75,7 +84,7 @@ def unwatch(ref: pykka.ActorRef[Any], watcher: Watcher) -> bool:
     place = place_of(ref)
     with _lock:
         known = place._lifecycle_exit
-        left = () if isinstance(known, ExitReason) else tuple(other for other in known if not _is_same(watcher, other))
+        left = () if isinstance(known, ExitReason) else tuple(one for one in known if not _is_same(watcher, _who(one)))
         if isinstance(known, ExitReason) or len(left) == len(known):
             return False
         place._lifecycle_exit = left
@@ -107,14 +116,32 @@ def end_watch(place: Place, actor: pykka.Actor, reason: ExitReason) -> None:
 
 
 def tell_when_up(ref: pykka.ActorRef[Any], to: pykka.ActorRef[Any]) -> bool:
-    """Have `to` told `Up(ref)` when the actor's on_start has returned. True, and it is not told, where it has already."""
-    if place_of(ref)._lifecycle_is_up():
-        return True
-    try:
-        ref.tell(ProxyCall(attr_path=("_lifecycle_announce",), args=(to,), kwargs={}))  # its first message: on_start comes before
-    except (pykka.ActorDeadError, PoolClosed):
-        pass  # whoever wants to know this watches it too
-    return False
+    """Have `to` told `Up(ref)` when the actor's on_start has returned. True, and it is not told, where it has already.
+
+    It is told before anything of the actor's end, and never of one that ends in its on_start: who wants to know that watches it.
+    """
+    place = place_of(ref)
+    with _lock:
+        known = place._lifecycle_exit
+        if not place._lifecycle_is_up() and not isinstance(known, ExitReason):
+            place._lifecycle_exit = (*known, _WhenUp(to))
+        return place._lifecycle_is_up()
+
+
+def tell_up(place: Place, actor: pykka.Actor) -> None:
+    """Tell who waits for it that the actor is up; nobody, where it is not. For its own thread, ahead of its first message."""
+    with _lock:
+        known = place._lifecycle_exit
+        if isinstance(known, ExitReason) or not place._lifecycle_is_up():
+            return
+        waiting = [one.watcher for one in known if type(one) is _WhenUp]
+        place._lifecycle_exit = tuple(one for one in known if type(one) is not _WhenUp)
+    for watcher in waiting:
+        _tell(watcher, Up(actor.actor_ref))
+
+
+def _who(one: Watcher) -> Watcher:
+    return one.watcher if type(one) is _WhenUp else one
 
 
 def _is_same(one: Watcher, other: Watcher) -> bool:
@@ -123,16 +150,16 @@ def _is_same(one: Watcher, other: Watcher) -> bool:
     return one is other or (type(other) is kind and (kind is MethodType or issubclass(kind, pykka.ActorRef)) and one == other)
 
 
-def _tell(watcher: Watcher, down: Down) -> None:
+def _tell(watcher: Watcher, news: Any) -> None:
     try:
         if isinstance(watcher, pykka.ActorRef):
-            watcher.tell(down)
+            watcher.tell(news)
         else:
-            watcher(down)
+            watcher(news)
     except (pykka.ActorDeadError, PoolClosed):
         pass  # nobody is left to be told
     except BaseException as error:  # a watcher's code is the user's; the others are to be told all the same
-        log("error", "a watcher of {} failed", named(down.ref), error=error)
+        log("error", "a watcher of {} failed", named(news.ref), error=error)
 
 
 @in_forked_child

@@ -64,7 +64,7 @@ class ChildSteps:
         if child.phase is Phase.ENDED:
             if child.reason is not NORMAL:
                 return _failed_start(child)
-            self._owner._recover_soon(child)  # on_start has returned, and somebody stopped it at once
+            self._owner._recover_soon(child)  # somebody stopped it before it was up: it has not failed
         return ref
 
     def come_up(self, child: SupervisedChild) -> None:

@@ -17,7 +17,7 @@ from lightspeed.actors.pool import ActorPool, default_pool
 from lightspeed.actors.pykka_inside import STOP, Envelope
 from lightspeed.actors.ref import DECLINED
 from lightspeed.actors.runtime import Threads
-from lightspeed.actors.watching import Down, Up
+from lightspeed.actors.watching import Down, Up, tell_up
 from lightspeed.supervision.children import (
     Branch,
     ChildCounts,
@@ -124,7 +124,6 @@ class Supervisor(PooledActor):
         self._is_up = False
         self._early: list[tuple[Any, Any]] = []
         """Requests, and where their answers go, that came before all children had started."""
-        self._announce_to: list[pykka.ActorRef[Any]] = []
         self._is_ending = False
         self._end_error: BaseException | None = None
         self._stop_replies: list[Any] = []
@@ -192,12 +191,6 @@ class Supervisor(PooledActor):
 
     def _lifecycle_is_up(self) -> bool:
         return self._is_up
-
-    def _lifecycle_announce(self, to: pykka.ActorRef[Any]) -> None:
-        if self._is_up:
-            super()._lifecycle_announce(to)
-        else:
-            self._announce_to.append(to)
 
     def _stop(self) -> None:
         self._begin_end(None)
@@ -299,8 +292,7 @@ class Supervisor(PooledActor):
             return
         self._is_up = True
         self._first_start.set()
-        for to in self._announce_to:
-            super()._lifecycle_announce(to)
+        tell_up(self, self)
         for child in [child for child in self._table if child.phase is Phase.ENDED]:
             self._recover_soon(child)
         self._answer_early()

@@ -244,7 +244,7 @@ class SimulatedPool(ActorPool):
             key, inbox, exit_before, limit, what = id(actor), actor._pooled_inbox, actor._lifecycle_exit, 1, "end"
             if resumed and key in resumed:
                 actor._pooled_taken = [*actor._pooled_taken, resumed.pop(key)]
-            if not actor._pooled_begun:
+            if not (actor._pooled_begun or actor._pooled_dead):
                 limit, what = 0, "start"
             elif actor._pooled_hold is not None:
                 limit, what = 0, "go on"

@@ -83,13 +83,18 @@ class Fleeting(Starting):
             self.stop()
 
 
-class SlowStart(TreeWorker):
+class SlowStart(Starting):
     """A worker that is up, or would be, so much later; a stop that it is told waits as long."""
 
     for_s = _SLOW_S
+    is_starting = False
 
-    def on_start(self) -> None:
-        self.home.pause(self, None, self.for_s)
+    def _lifecycle_begin(self) -> None:
+        if self.is_starting:
+            super()._lifecycle_begin()
+        else:
+            self.is_starting = True
+            self.home.pause(self, None, self.for_s)
 
 
 class StuckStart(SlowStart):

@@ -223,6 +223,65 @@ def test_an_actor_says_when_its_on_start_has_returned(life):
     assert ear.next() == Up(ref)
 
 
+def test_it_is_up_before_it_comes_to_what_it_was_told_first(life):
+    told, go_on, ear = [], threading.Event(), Ear()
+
+    class Listener(life):
+        def on_receive(self, message):
+            told.append(type(message))
+            if type(message) is Down:
+                ear(message)
+
+    listener, ref = Listener.start(), life.start(lambda: go_on.wait(10), "on_start")
+    ref.tell(planted(ValueError("planted")))
+    watch(ref, listener)
+    assert not tell_when_up(ref, listener)
+    go_on.set()
+    assert ear.next().reason.kind == "abnormal"
+    assert told == [Up, Down]
+    assert tell_when_up(ref, listener)  # it was up, whatever has become of it since
+    assert told == [Up, Down]
+
+
+@pytest.mark.parametrize("error", [ValueError("planted"), SystemExit(), Shutdown("planted"), Ignore()])
+def test_an_actor_that_ends_in_its_on_start_was_never_up(life, error):
+    told, go_on, ear = [], threading.Event(), Ear()
+
+    class Listener(life):
+        def on_receive(self, message):
+            told.append(message)
+
+    def end():
+        go_on.wait(10)
+        raise error
+
+    listener, ref = Listener.start(), life.start(end, "on_start")
+    assert not tell_when_up(ref, listener)
+    watch(ref, ear)
+    go_on.set()
+    assert ear.next().reason.error is error
+    assert not tell_when_up(ref, listener)
+    assert listener.ask("told nothing") is None
+    assert told == ["told nothing"]
+
+
+def test_whoever_watches_no_more_is_not_told_of_the_start_either(life):
+    told, go_on = [], threading.Event()
+
+    class Listener(life):
+        def on_receive(self, message):
+            told.append(message)
+
+    listener, ref = Listener.start(), life.start(lambda: go_on.wait(10), "on_start")
+    assert not tell_when_up(ref, listener)
+    assert unwatch(ref, listener)
+    go_on.set()
+    assert ref.ask("hello") == "hello"
+    assert tell_when_up(ref, listener)
+    listener.ask("the last")
+    assert told == ["the last"]
+
+
 def test_a_pooled_actor_without_on_start_is_up_at_once(pool):
     class Plain(PooledActor):
         pass

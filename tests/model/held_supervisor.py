@@ -100,7 +100,7 @@ class HeldSupervisor(SimulatedSupervisor):
         if kind is Down:
             witness.hears_down(message.ref, message.reason)
         elif kind is Up:
-            witness.hears_up(message.ref, is_up=message.ref._actor._lifecycle_is_up() or not message.ref.is_alive())
+            witness.hears_up(message.ref, is_up=message.ref._actor._lifecycle_is_up())
         elif kind is Retry:
             witness.hears_retry(message.child.spec, message.tries)
         elif kind is AllUp:

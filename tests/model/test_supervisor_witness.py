@@ -140,9 +140,9 @@ def a_branch_is_stuck(simulation):
 class StuckLater(StuckStart):
     """But for the first of them."""
 
-    def on_start(self):
-        if self.number > 1:
-            super().on_start()
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self.is_starting = self.number == 1
 
 
 def one_does_not_come_up_again(simulation):

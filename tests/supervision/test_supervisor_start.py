@@ -1,8 +1,10 @@
 """How supervisors start; after the start group of OTP's supervisor_SUITE, and named after its cases."""
 
+import queue
+
 import pykka
 import pytest
-from stage import Ear, counts, end, in_phase, raiser, ref_of, settled, views
+from stage import Ear, counts, end, in_phase, raiser, ref_of, settled, until, views
 
 from lightspeed.actors import Ignore, PooledActor, Shutdown, Supervisable, default_pool, watch
 from lightspeed.actors.errors import InvalidOption, NotSupervisable, StartFailed, StartTimeout, SupervisorStopped
@@ -153,6 +155,80 @@ def test_a_child_that_does_not_start_in_time_is_abandoned_and_what_it_does_later
     go_on.set()
     assert ear.next().reason.kind == "normal"
     assert list(views(sup)) == ["a"]
+
+
+@pytest.mark.parametrize("error", [ValueError("planted"), SystemExit(), Shutdown("planted")])
+def test_a_child_that_fails_of_the_first_that_it_is_told_was_up(stage, error):
+    class Doomed(stage.kind):
+        def __init__(self, *args):
+            super().__init__(*args)
+            if not stage.book.lines:
+                self.actor_ref.tell(raiser(error))  # nothing can stand before it
+
+    sup = stage.start(stage.spec("a", cls=Doomed))
+    stage.book.wait_for("on_start", "a", count=2)
+    assert (in_phase(sup, "a", "running").restarts, sup.is_alive()) == (1, True)
+
+
+@pytest.mark.slow
+def test_a_child_that_others_let_fail_as_soon_as_they_know_of_it_was_up(stage):
+    begun = queue.SimpleQueue()
+
+    class Known(stage.kind):
+        def on_start(self):
+            begun.put(self.actor_ref)
+
+    def let_fail():
+        for ref in iter(begun.get, None):
+            ref.tell(raiser(ValueError("planted")))
+
+    sup, failing = stage.start("b"), stage.soon(let_fail)
+    try:
+        for _ in range(300):
+            ear = Ear()
+            watch(sup.start_child(stage.spec("a", cls=Known, kind="temporary")), ear)  # which never raises StartFailed
+            assert ear.next().reason.kind == "abnormal"
+            until(sup, lambda seen: list(seen) == ["b"])
+    finally:
+        begun.put(None)
+    assert failing.result(20) is None
+
+
+def test_a_child_that_never_comes_up_fails_of_nothing_that_it_is_told(stage):
+    sup = stage.start("b", start_timeout_s=5)
+    go_on = stage.hold("a", "on_start")
+    starting = stage.soon(sup.start_child, stage.spec("a"))
+    stage.book.wait_for("on_start", "a")
+    ref, ear = ref_of(sup, "a"), Ear()
+    ref.tell(raiser(ValueError("planted")))
+    watch(ref, ear)
+    stage.clock.advance(5)
+    with pytest.raises(StartFailed) as caught:
+        starting.result(20)
+    assert isinstance(caught.value.error, StartTimeout)
+    go_on.set()
+    assert ear.next().reason.kind == "normal"
+    assert list(views(sup)) == ["b"]
+
+
+def test_a_child_that_ends_in_its_on_start_fails_of_that_and_of_nothing_that_it_is_told(stage):
+    sup = stage.start("b")
+    go_on, error = stage.hold("a", "on_start"), OSError("planted")
+    held = stage.script["a", "on_start"]
+
+    def end():
+        held()
+        raise error
+
+    stage.script["a", "on_start"] = end
+    starting = stage.soon(sup.start_child, stage.spec("a"))
+    stage.book.wait_for("on_start", "a")
+    ref_of(sup, "a").tell(raiser(ValueError("told")))
+    go_on.set()
+    with pytest.raises(StartFailed) as caught:
+        starting.result(20)
+    assert caught.value.error is error
+    assert list(views(sup)) == ["b"]
 
 
 def test_a_first_start_that_takes_too_long_ends_the_supervisor(stage):

@@ -7,6 +7,7 @@ from lightspeed.actors.errors import InvariantBroken, StartFailed
 from lightspeed.supervision import ChildSpec
 from lightspeed.supervision.messages import StartChild
 from lightspeed.testing import Case, Simulation, play
+from lightspeed.testing.workers import Starts, StuckStart
 
 
 class Echo(PooledActor):
@@ -30,11 +31,6 @@ class Held(Echo):
         if message == "wait":
             self._pooled_pool.pause(self, "go on")
         return message
-
-
-class HeldAtStart(Echo):
-    def on_start(self):
-        self._pooled_pool.pause(self, None)
 
 
 def test_an_answer_that_came_is_no_breach():
@@ -93,7 +89,7 @@ def test_the_part_of_a_tree_is_for_whoever_gathers_it():
 
 def test_a_supervisor_may_answer_when_what_is_put_off_has_come():
     with Simulation() as simulation:
-        child = ChildSpec("a", (HeldAtStart, (), {"pool": simulation.pool}))
+        child = ChildSpec("a", (StuckStart, (Starts(),), {"pool": simulation.pool}))
         answer = simulation.supervisor().ask(StartChild(child), block=False)
         simulation.run()
         simulation.run_for(6.0)
