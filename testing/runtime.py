@@ -54,6 +54,8 @@ class SimulatedRuntime:
             args[0].outlet = self._gives.outlet(args[0].outlet, args[0])
         actor = self._classes[role](*args)
         self._pool.adopt(actor, self._name_of(role, actor))
+        if self._gives is not None:
+            self._gives.started(actor)
         actor._start_actor_loop()
         return _Handle(actor)
 

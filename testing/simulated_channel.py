@@ -1,5 +1,6 @@
 """A channel in a simulation: what is called is counted, and may be skipped; what it gives out is traced, and comes to clients."""
 
+import weakref
 from typing import TYPE_CHECKING, Any
 
 from lightspeed.actors.runtime import ReplyTo
@@ -13,6 +14,7 @@ from lightspeed.channel import AsyncChannel, AsyncClient, Channel, Event
 from lightspeed.channel.core import ChannelCore, Job
 from lightspeed.channel.options import Adapter
 from lightspeed.clients import Client as RealClient
+from lightspeed.supervision.topics import Outbox
 from lightspeed.testing.trace import Trace, printable
 
 if TYPE_CHECKING:
@@ -47,6 +49,8 @@ class SimulatedCore(ChannelCore):
         """The simulation is over: nobody warns of clients that were not closed."""
         for client in () if self._hub is None else tuple(self._hub.clients.values()):
             client.begin_end("its simulation is over")
+        for kept in self._kept:
+            kept._finalizer.detach()  # it leads to the whole simulation, and so by tracebacks back to the client
         self._kept.clear()
 
 
@@ -101,6 +105,7 @@ class Gives:
         """The number of messages that topics handled."""
         self._entries, self._prefix = trace.entries, prefix
         self._outlets: list[_Traced] = []
+        self._actors: list[weakref.ref[Any]] = []
 
     def outlet(self, inner: Any, cell: TopicCell | None) -> Any:
         """What stands before this outlet, for the supervisor (no cell) or for a topic's actor."""
@@ -109,10 +114,20 @@ class Gives:
         self._outlets.append(made)
         return made
 
+    def started(self, actor: Any) -> None:
+        """An actor of the channel's."""
+        self._actors.append(weakref.ref(actor))
+
     def let_go(self) -> None:
-        """The simulation is over."""
+        """The simulation is over: what its actors have in hand, and the records of topics, lead back to it past the collector."""
         for outlet in self._outlets:
             outlet.let_go()
+        for actor in [actor for ref in self._actors if (actor := ref()) is not None]:
+            for name, held in list(vars(actor).items()):
+                if isinstance(held, (dict, list)):
+                    held.clear()
+                if not name.startswith(("_pooled", "_lifecycle")):
+                    delattr(actor, name)
 
     def give(self, name: str, messages: Messages) -> None:
         """An actor of this name gives these out."""
@@ -151,10 +166,8 @@ class _Traced:
     def let_go(self) -> None:
         """A cell is out of the collector's sight, and leads back here by more than one way."""
         if self._cell is not None:
-            while hasattr(self.inner, "inner"):
-                self.inner = self.inner.inner
-            self._cell.outlet, self._cell.report, self._cell.in_flight = self.inner, _to_nobody, {}
-            self._cell.state = self._cell.behaved = None
+            self._cell.outlet, self._cell.report, self._cell.in_flight = _nowhere, _to_nobody, {}
+            self._cell.state = self._cell.behaved = self._cell.box = None
             self._cell = None
 
 
@@ -170,6 +183,10 @@ def whom(message: Outbound) -> tuple[str, ...]:
 
 def _to_nobody(_what: object) -> None:
     """Where a cell of a simulation that is over reports to."""
+
+
+_nowhere = Outbox()
+_nowhere.keep_nothing()
 
 
 _: type[Outlet] = _Traced

@@ -1,3 +1,5 @@
+import gc
+import weakref
 from collections import Counter
 
 import pytest
@@ -5,7 +7,7 @@ from model.random_scenario import random_scenario
 
 from lightspeed.channel import FaultPlan
 from lightspeed.faults.fault import KINDS
-from lightspeed.testing import Scenario, ScenarioOptions, search_drawn
+from lightspeed.testing import Scenario, ScenarioOptions, Simulation, search_drawn
 
 MANY = [random_scenario(seed) for seed in range(400)]
 
@@ -62,3 +64,16 @@ def test_the_runtime_holds_its_invariants_over_two_hundred_seeds(scheduler):
     assert found is None, f"seed {found.case.seed}: {found.error}"
     assert len(played) == 200
     assert sum(outcome.fired for outcome in played) > 200
+
+
+@pytest.mark.slow
+def test_nothing_is_left_of_a_simulation_that_is_over():
+    """Topics, cells and mail are past the collector: whatever leads back to a simulation by these keeps it for good."""
+    over = []
+    for seed in range(130):
+        with Simulation(seed) as simulation:
+            random_scenario(seed)(simulation)
+        over.append(weakref.ref(simulation))
+    del simulation
+    gc.collect()
+    assert [seed for seed, ref in enumerate(over) if ref() is not None] == []

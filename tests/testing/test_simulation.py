@@ -1,4 +1,6 @@
+import gc
 import time
+import weakref
 
 import pytest
 
@@ -243,3 +245,19 @@ def test_faults_for_every_channel_are_left_out_where_a_channels_own_leave_them_n
         own = FaultPlan((Raise(),))
         assert simulation.channel(faults=own).faults.plan.faults == (*own.faults, Raise("on_stop"))
         assert simulation.channel().faults.plan.faults == (Raise(at=1), Raise("on_stop"))
+
+
+@pytest.mark.parametrize("most_steps", range(8))
+def test_nothing_is_left_of_a_simulation_that_was_abandoned_in_its_middle(most_steps):
+    simulation = Simulation(1)
+    channel = simulation.channel()
+    channel.handle(Join("a", "x", "u", 1))
+    channel.client("b", "u").send(Join("b", "x", "u", 2))
+    simulation.client(channel, "c").handle(Push("a", "x", "e", "p"))
+    while simulation.steps < most_steps and simulation.step():
+        pass
+    simulation.abandon()
+    left = weakref.ref(simulation)
+    del simulation, channel
+    gc.collect()
+    assert left() is None
