@@ -236,7 +236,7 @@ class HeldClients(dict[str, Any]):
             if (topic in held.session.topics) != is_in:
                 self._breach("clients", f"{held.name} is in {held.session.topics}, and {topic} has {life.members}")
             due = {entry.key: entry.metas for entry in life.now.reference.presences} if is_in and life.now is not None else {}
-            seen = held.session._hub.presence(topic, held.session)
+            seen = held.session.hub.presence(topic, held.session)
             if seen != due:
                 self._breach("clients", f"{held.name} sees {seen} in {topic}, where {due} are present")
             self._check_notices(held, topic)
