@@ -710,7 +710,7 @@ def test_a_farewell_that_is_late_takes_nobody_else_out(channel, monkeypatch):
     first.join("t")
     farewells = []
     with pytest.MonkeyPatch.context() as held:
-        held.setattr(channel, "_call", lambda event, *_args, **_options: farewells.append(event))
+        held.setattr(channel, "_call", lambda event, *_args, **_options: iter(farewells.append(event) or ()))
         second = channel.client("a", "u", take_over=True)
     second.update("t", "mine")
     channel.handle(farewells[0])

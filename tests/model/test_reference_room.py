@@ -7,7 +7,7 @@ from model.moody import Moody
 from model.reference_room import HookFailed, ReferenceRoom
 
 from lightspeed.actors.errors import RoomMisused
-from lightspeed.actors.topics.rules.behaved_topic import BehavedTopic
+from lightspeed.actors.topics.rules.behaved_topic import BehavedTopic, finish
 from lightspeed.channel import Behaviour, Broadcast, Join, Leave, Publish, Push, Rejoin, Send
 
 CLIENTS = ("a1", "a2", "b1", "c1", "d1")
@@ -70,7 +70,7 @@ def test_it_gives_what_the_topic_gives_event_by_event(make, restarted_by):
                 break  # so is the topic
             assert (topic.subscribers, topic.presences) == (tuple(reference.members), reference.presences)
         else:
-            assert outcome(topic.end) == outcome(reference.end, 0.0)
+            assert outcome(finish, topic.ending()) == outcome(reference.end, 0.0)
 
 
 def test_a_timer_rings_once_when_it_is_due_and_not_where_it_was_cancelled():

@@ -73,7 +73,10 @@ def kept_behaved_chat(simulation):
 
 
 def replay_with_replies(state, rejoins):
-    return tuple(message for event in rejoins for message in state.handle(event))
+    given = ()
+    for event in rejoins:
+        given += yield from state.handling(event)
+    return given
 
 
 def impatient_chat(simulation):
@@ -304,9 +307,9 @@ def agrees_while_down(answer):
     return agree
 
 
-def twice(handle):
+def twice(handling):
     def handle_and_reply_twice(state, event):
-        messages = handle(state, event)
+        messages = yield from handling(state, event)
         return (*messages, *[message for message in messages if isinstance(message, Reply)])
 
     return handle_and_reply_twice
@@ -359,12 +362,17 @@ def with_an_old_reason(behaved):
     return tell_anyway
 
 
-REPLAY = BehavedTopic.replay
+REPLAY = BehavedTopic.replaying
 
 
 def without_refusals(state, rejoins):
-    given = REPLAY(state, rejoins)
+    given = yield from REPLAY(state, rejoins)
     return tuple(message for message in given if not isinstance(message, PushMessage))
+
+
+def asks_nobody(state, event):
+    yield from ()
+    return TopicState.handle(state, event)
 
 
 def closes_alone(supervisor, _message):
@@ -385,7 +393,7 @@ BROKEN = {
         "accounted_for",
         "was answered twice",
         behaved_chat,
-        lambda: broken(BehavedTopic, "handle", twice),
+        lambda: broken(BehavedTopic, "handling", twice),
     ),
     "an event that is handled while its topic is down": (
         "life",
@@ -490,7 +498,7 @@ BROKEN = {
         "rejoin",
         "status='ok', payload='rejoined'), ",
         kept_behaved_chat,
-        lambda: patch.object(BehavedTopic, "replay", replay_with_replies),
+        lambda: patch.object(BehavedTopic, "replaying", replay_with_replies),
     ),
     "a behaviour that is never given up": (
         "stuck",
@@ -544,7 +552,7 @@ BROKEN = {
         "model",
         "was due",
         moody_chat,
-        lambda: patch.object(BehavedTopic, "_ask_of_member", lambda state, event: TopicState.handle(state, event)),
+        lambda: patch.object(BehavedTopic, "_ask_of_member", asks_nobody),
     ),
     "a crash that is lost while its topic is being restarted": (
         "orders",
@@ -580,7 +588,7 @@ BROKEN = {
         "rejoin",
         "refused were []",
         chat_that_refuses,
-        lambda: patch.object(BehavedTopic, "replay", without_refusals),
+        lambda: patch.object(BehavedTopic, "replaying", without_refusals),
     ),
     "more restarts than are allowed": (
         "restarts",
