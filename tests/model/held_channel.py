@@ -6,7 +6,7 @@ from typing import Any
 import pykka
 from model.held_supervisor import HeldSupervisor
 from model.incarnation import Rules
-from model.moody import Moody
+from model.moody import Moody, MoodyLater
 from model.reads import check_effect, reading
 from model.witness import SPOIL_REPLIES, Witness
 from model.witnessed import WitnessedRuntime
@@ -64,9 +64,9 @@ class Model(Observer):
             mailboxes=Patterns("mailboxes", check_mailboxes(options.get("mailboxes"))),
             has_ledger=options.get("rejoin") == "supervisor",
             trusts_clock=Jump not in kinds,
-            may_hang=Hang in kinds or Slow in kinds,
+            may_hang=Hang in kinds or Slow in kinds or MoodyLater in options.get("behaviours", {}).values(),
             spoils_replies=SPOIL_REPLIES,
-            repeatable=frozenset([Moody]),
+            repeatable={Moody: Moody, MoodyLater: Moody},
         )
         has_outbox, has_crowds = options.get("on_outbound") is None, options.get("capsules") is None
         return Witness(self.simulation.pool, rules, kinds, has_outbox=has_outbox, has_crowds=has_crowds)

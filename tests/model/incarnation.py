@@ -3,7 +3,7 @@
 Of any other behaviour it can be said what its messages amount to, and not what they should be.
 """
 
-from collections.abc import Callable, Set
+from collections.abc import Callable, Mapping, Set
 from typing import Any
 
 from model.reference import ReferenceTopic
@@ -39,7 +39,7 @@ class Rules(Struct, frozen=True):
     """Whether anything may not come back from what it does, so that others go on without it."""
     spoils_replies: Set[type[Fault]]
     """Faults that take replies away."""
-    repeatable: Set[Any]
+    repeatable: Mapping[Any, Any]
     """Behaviours that do the same again when they are given the same again."""
 
 
@@ -60,8 +60,9 @@ class Incarnation:
         self.emptied_by: TopicEvent | None = None
         """The event by which the last of its members left."""
         self._twin: ReferenceRoom | None = None
-        if cell.behaved is not None and cell.behaved.make in rules.repeatable:
-            self._twin = ReferenceRoom(cell.topic, cell.behaved.make, cell.behaved.restarted_by)
+        twin = None if cell.behaved is None else rules.repeatable.get(cell.behaved.make)
+        if twin is not None and cell.behaved is not None:
+            self._twin = ReferenceRoom(cell.topic, twin, cell.behaved.restarted_by)
         self.reference = ReferenceTopic(cell.topic) if self._twin is None else self._twin
 
     @property

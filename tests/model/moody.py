@@ -1,5 +1,8 @@
 """A behaviour for random scenarios: it does all that one may, and fails now and then, by what it has seen and nothing else."""
 
+import asyncio
+from typing import Any
+
 from lightspeed.channel import Behaviour, Room
 
 
@@ -87,3 +90,28 @@ class Moody(Behaviour):
         self.events += 1
         if self.events % 7 == 0:
             raise RuntimeError("the seventh is too many")
+
+
+class MoodyLater(Behaviour):
+    """The same, in good time: each hook waits for a while before it does anything, and now and then for ever."""
+
+    def __init__(self) -> None:
+        self.moody, self.waits = Moody(), 0
+
+    async def _do(self, hook: str, room: Room, *args: Any) -> None:
+        self.waits += 1
+        if self.waits % 9 == 0:
+            await asyncio.get_running_loop().create_future()
+        await asyncio.sleep((0, 0.05, 0, 0.7)[self.waits % 4])
+        getattr(self.moody, hook)(room, *args)
+
+
+def _later(hook: str) -> Any:
+    async def do(self: MoodyLater, room: Room, *args: Any) -> None:
+        await self._do(hook, room, *args)
+
+    return do
+
+
+for _hook in (name for name in vars(Behaviour) if name.startswith("on_")):
+    setattr(MoodyLater, _hook, _later(_hook))

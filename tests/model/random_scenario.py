@@ -46,6 +46,7 @@ from lightspeed.testing.scenario_client import ClientAct
 from lightspeed.testing.scenario_tree import ScenarioTree, TreeAct
 
 _MOODY = "model.moody:Moody"
+_LATER = "model.moody:MoodyLater"
 _CLIENTS = ("a1", "a2", "b1", "c:1")  # two of them are one user's
 _TOPICS = ("x", "y", "z")
 _READS = (
@@ -202,7 +203,7 @@ def _options(rng: random.Random) -> ScenarioOptions:
         max_waiting=rng.choice((1000, 2)),
     )
     return ScenarioOptions(
-        behaviours=rng.choice(({}, {}, {"x": _MOODY}, {"*": _MOODY})),
+        behaviours=rng.choice(({}, {}, {"x": _MOODY}, {"*": _MOODY}, {"x": _MOODY, "*": _LATER}, {"*": _LATER})),
         rejoin=rng.choice(("client", "supervisor")),
         restarts=restarts,
         rejoin_window_s=rng.choice((30.0, 2.0)),

@@ -77,6 +77,8 @@ class Witness:
         self.last_seq = 0
         """The number of the event that was accepted last."""
         self.given_up = 0
+        self.is_cancelled = False
+        """Whether who is abandoned now is a hook that is cancelled."""
         """How many topics' actors were."""
         self.census: Census | None = None
         """Told how many are in each topic, while somebody reads that."""
@@ -177,7 +179,7 @@ class Witness:
     def abandoned(self, topic: str) -> None:
         """The supervisor goes on without the topic's actor."""
         life = self.lives.get(topic)
-        self.given_up += 1
+        self.given_up += not self.is_cancelled
         if life is not None and life.now is not None:  # else it has ended, which the supervisor has yet to hear
             self.failures += 1
             cell = life.now.cell

@@ -128,6 +128,10 @@ class _SeenTopic(_Topic):
             self.witness.works(self.cell)
         super().on_receive(mail)
 
+    def begin_end(self) -> None:
+        self.witness.works(self.cell)
+        super().begin_end()
+
     def on_end(self, error: BaseException | None) -> None:
         me: Any = self  # on a pool, where the simulation starts it
         box = () if self.cell.box is None else self.cell.box._deliveries
@@ -155,6 +159,12 @@ class _SeenSupervisor(_Supervisor):
         if what is not None and (is_shed or self._dead_letters.count > before):
             self.witness.mailboxes.had_room(mail, what)
         return is_shed
+
+    def _abandon(self, one: Any, stuck: Any = None) -> None:
+        """A hook that is awaited ends when it is cancelled, at the end of an event's time: then it does not count as given up."""
+        behaved = one.cell.behaved
+        self.witness.is_cancelled = stuck is not None and behaved is not None and behaved.hook is not None
+        super()._abandon(one, stuck)
 
     def _route(self, delivery: Delivery) -> None:
         if delivery.is_quiet:
