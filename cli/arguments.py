@@ -34,8 +34,9 @@ A trace that a test wrote is played by that test: run this in the folder in whic
 Exit status: 0 it went the same way, to the letter; 1 another way; 2 the trace or the command line was bad; 130 interrupted."""
 
 _STORM_EPILOG = """\
-Half of the topics are relays, half have a behaviour. Each event has an identity, and in the end each must have been handled or
-answered, or be a dead letter, or have been lost by a fault on purpose.
+Half of the topics are relays, half have a behaviour. Every third has a mailbox with room for few messages, with each way to
+overflow in turn, and is sent bursts. Each event has an identity, and in the end each must have been handled or answered, or be a
+dead letter, or have been lost by a fault on purpose.
 
 The same seed sends the same events, thread by thread, under a plan that decides alike. But how the threads take turns is not
 set by it, and so neither is which event meets which fault. To repeat a run exactly there is `lightspeed simulate`.

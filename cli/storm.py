@@ -33,19 +33,21 @@ def storm(options: argparse.Namespace) -> int:
         InvalidOption: the plan is none.
         OSError: a file can't be read or written.
     """
-    from lightspeed.cli.storm_run import Settings, Storm, own_plan  # no other command needs it
+    from lightspeed.cli.storm_run import Settings, Storm, own_plan, small_mailboxes  # no other command needs it
 
     plan = own_plan(options.seed, options.seconds) if options.plan is None else _read(options.plan)
     if options.print_plan:
         return 0 if say(plan.to_json().decode()) else 1
+    topics = tuple(f"{('relay', 'room')[number % 2]}:{number}" for number in range(options.topics))
     settings = Settings(
         seconds=options.seconds,
-        topics=tuple(f"{('relay', 'room')[number % 2]}:{number}" for number in range(options.topics)),
+        topics=topics,
         clients=options.clients,
         threads=options.threads,
         seed=options.seed,
         listeners=options.listeners,
         rejoin=options.rejoin,
+        mailboxes=small_mailboxes(topics),
     )
     # Opened at once, so that what can't be written is refused before the storm.
     with nullcontext() if options.json is None else open(options.json, "wb", buffering=0) as file:
@@ -200,6 +202,7 @@ def _tables(report: "Report") -> Iterator[tuple[str, list[tuple[str, str]]]]:
             ("given up, and restarted by order", f"{report.given_up:,}"),
             ("abandoned at work", f"{report.abandoned:,}"),
             ("dead letters", f"{report.dead_letters:,}"),
+            ("shed, since a mailbox was full", f"{report.shed:,}"),
             ("heals", f"{heals.count:,}"),
             ("time to heal, p50", f"{heals.p50:.1f} ms"),
             ("time to heal, p99", f"{heals.p99:.1f} ms"),

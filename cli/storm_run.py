@@ -5,7 +5,7 @@ import random
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from itertools import count
 from typing import Any, Literal
 
@@ -21,10 +21,12 @@ from lightspeed.channel import (
     ChannelClosed,
     ChannelTimeout,
     Crash,
+    DeadLetter,
     Event,
     FaultPlan,
     Join,
     Leave,
+    Mailbox,
     Outbound,
     Push,
     Rejoin,
@@ -41,6 +43,10 @@ _LOOK_S = 0.05  # between two looks at what came out; in so long a sink has been
 _WAITS_S = 0.25  # for the answer to a `handle`, which may be lost on purpose
 _CLOSES_S = 60.0  # for what was accepted; whoever hangs has been given up long before
 _HANDLES = 10  # of so many events one is waited for; of a hundred, a fifth more is sent, and topics heal behind a backlog
+_FEW = 3  # messages in a small mailbox
+_BURST = 8  # broadcasts at once: more than such a one has room for, where they come before the topic has its turn
+_BURSTS = 5  # of so many broadcasts one begins a burst
+_OVERFLOWS: tuple[Literal["refuse", "drop_oldest", "drop_newest", "wait"], ...] = ("refuse", "drop_oldest", "drop_newest", "wait")
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -55,6 +61,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     listeners: int = 0
     """So many clients of the channel besides, with inboxes."""
     rejoin: Literal["client", "supervisor"] = "client"
+    mailboxes: Mapping[str, Mailbox] = {}
+    """As of a `Channel`."""
     restarts: Restarts = Restarts(backoff=Backoff(floor_s=0.01, cap_s=0.2, quiet_s=1.0))
     """A topic fails every few seconds: without so short a quiet time each would come to the cap, and time to heal be that."""
 
@@ -84,9 +92,16 @@ class Report(Struct, frozen=True, kw_only=True):
     abandoned: int
     """Actors that did not come back in time."""
     dead_letters: int
+    shed: int
+    """Events for which a topic's mailbox had no room."""
     time_to_heal_ms: Heals
     least_backoff_ms: float
     """It is in the time to heal."""
+
+
+def small_mailboxes(topics: Sequence[str]) -> dict[str, Mailbox]:
+    """For every third topic, with each way to overflow for two of them in turn: topics of two kinds take turns."""
+    return {topic: Mailbox(_FEW, overflow=_OVERFLOWS[place // 2 % 4]) for place, topic in enumerate(topics[::3])}
 
 
 def own_plan(seed: int, seconds: float) -> FaultPlan:
@@ -176,7 +191,7 @@ class Storm:
         self._sent: list[deque[Event]] = [deque() for _ in self._streams]
         self._refused: deque[Any] = deque()
         self._heard: deque[tuple[float, Outbound]] = deque()
-        self._letters = 0
+        self._letters: deque[DeadLetter] = deque()
         self._is_over = self._is_interrupted = False
         self._began_s = time.monotonic()
         self._took_s = 0.0
@@ -185,10 +200,12 @@ class Storm:
             behaviours=behaviours,
             rejoin=settings.rejoin,
             restarts=settings.restarts,
+            mailboxes=settings.mailboxes,
             event_timeout_s=0.5,
             timeout_s=_WAITS_S,
             faults=None if plan is None else self._strikes.plan,
         )
+        self.channel._dead_letters.watchers += (self._letters.append,)  # the channel keeps a thousand of them
         if self.channel.faults is not None:
             self.channel.faults.on_fire = self._strikes.on_fire
         self.listeners = Listeners(self.channel, settings.topics, settings.listeners)
@@ -260,7 +277,8 @@ class Storm:
 
     def _look(self) -> None:
         """What is taken first was sent last: nothing is heard here of an event before it was sent."""
-        heard, struck, refused = taken(self._heard), taken(self._strikes.struck), taken(self._refused)
+        heard, letters = taken(self._heard), taken(self._letters)
+        struck, refused = taken(self._strikes.struck), taken(self._refused)
         for event in (event for sent in self._sent for event in taken(sent)):
             if not isinstance(event, (Crash, Restart)):
                 self.accounts.send(event)
@@ -276,18 +294,12 @@ class Storm:
             self.listeners.due(message)
             if not is_listeners(getattr(message, "client_id", None)):
                 self.accounts.hear(message)
-        self._bury()
-        self.listeners.read()
-
-    def _bury(self) -> None:
-        new = self.channel.dead_letter_count - self._letters
-        self._letters += new
-        letters = self.channel.dead_letters()
-        for letter in letters[max(0, len(letters) - new) :]:
+        for letter in letters:
             if letter.why == "undelivered":
                 self.listeners.due(letter.what)
             if not is_listeners(getattr(letter.what, "client_id", None)):
                 self.accounts.bury(letter)
+        self.listeners.read()
 
     def _close(self) -> None:
         try:
@@ -316,6 +328,7 @@ class Storm:
             given_up=self.pulse.given_up,
             abandoned=self.channel.abandoned_count,
             dead_letters=self.channel.dead_letter_count,
+            shed=self.channel.metrics().shed,
             time_to_heal_ms=self.pulse.heals(),
             least_backoff_ms=0.0 if settings.restarts.backoff is None else settings.restarts.backoff.floor_s * 1e3,
         )
@@ -324,11 +337,21 @@ class Storm:
 def own_streams(settings: Settings) -> list[Iterator[Event]]:
     """One for each thread, which has a share of the clients; no more of them than clients."""
     shares = [settings.clients // settings.threads + (n < settings.clients % settings.threads) for n in range(settings.threads)]
+    chances = [random.Random(f"{settings.seed} {thread}") for thread in range(settings.threads)]
     return [
-        some_events(random.Random(f"{settings.seed} {thread}"), settings.topics, share, thread)
+        with_bursts(chances[thread], settings.mailboxes, some_events(chances[thread], settings.topics, share, thread))
         for thread, share in enumerate(shares)
         if share
     ]
+
+
+def with_bursts(chance: random.Random, topics: Container[str], events: Iterator[TopicEvent]) -> Iterator[TopicEvent]:
+    """The events, and now and then a burst of broadcasts to one of these topics."""
+    for event in events:
+        yield event
+        if isinstance(event, Broadcast) and event.topic in topics and chance.randrange(_BURSTS) == 0:
+            for number in range(_BURST):
+                yield Broadcast(event.client_id, event.topic, f"{event.payload} {number}")
 
 
 def taken(line: deque[Any]) -> list[Any]:

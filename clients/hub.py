@@ -101,7 +101,7 @@ class Hub:
         self._dropped = 0
         # client -> its one topic, a tuple of a few, or a dict of many: a set for each client would cost 200 bytes.
         self._index: dict[str, str | tuple[str, ...] | dict[str, None]] = {}
-        self._expected: dict[str, dict[str, int]] = {}  # client -> topic -> the number of the last join under way
+        self._expected: dict[str, dict[str, list[int]]] = {}  # client -> topic -> the numbers of its joins under way
 
     # The index
 
@@ -113,21 +113,22 @@ class Hub:
 
     def expect(self, client_id: str, topic: str, seq: int) -> None:
         with self._lock:
-            self._expected.setdefault(client_id, {})[topic] = seq
+            self._expected.setdefault(client_id, {}).setdefault(topic, []).append(seq)
 
     def expect_leave(self, client_id: str, topic: str | None, now_ms: int | None) -> None:
         client = self.clients.get(client_id)
         if client is not None:
             client.is_leaving(topic, now_ms)
 
-    def _meet(self, client_id: str, topic: str, seq: int) -> None:
-        """A join was answered. If it was the last one under way, the index says where the client is."""
+    def _meet(self, client_id: str, topic: str, seq: int, *, is_topics: bool) -> None:
+        """A join was answered: by the topic, and so has been what came before it; or by the supervisor, maybe ahead of that."""
         with self._lock:
             expected = self._expected.get(client_id, {})
-            if expected.get(topic) == seq:
-                del expected[topic]
-                if not expected:
-                    del self._expected[client_id]
+            left = [other for other in expected.get(topic, ()) if other > seq or (other < seq and not is_topics)]
+            if left:
+                expected[topic] = left
+            elif expected.pop(topic, None) and not expected:
+                del self._expected[client_id]
 
     def _add(self, client_id: str, topic: str) -> None:
         known = self._index.get(client_id)
@@ -173,7 +174,12 @@ class Hub:
             elif type(message) is PushMessage:
                 self._push(message)
             elif type(message) is Reply:
-                self._answer(message, seq, reply)
+                self._answer(message, reply)
+        if not self._expected:
+            return
+        for message in messages:  # behind what came of it: at every moment the index has it, or it is expected
+            if type(message) is Reply and message.client_id in self._expected:
+                self._meet(message.client_id, message.topic, seq, is_topics=state is not None)
 
     def _broadcast(self, message: BroadcastMessage) -> None:
         view = self._views.get(message.topic)
@@ -196,9 +202,7 @@ class Hub:
         elif message.event == "removed":  # of a crash `gone` tells
             client.is_out(message.topic, message.payload)
 
-    def _answer(self, message: Reply, seq: int, reply: ReplyTo | None) -> None:
-        if message.client_id in self._expected:
-            self._meet(message.client_id, message.topic, seq)
+    def _answer(self, message: Reply, reply: ReplyTo | None) -> None:
         client = self.clients.get(message.client_id)
         if client is not None and not (isinstance(reply, Collected) and reply.is_clients):
             client.inbox.put(message)
@@ -244,7 +248,7 @@ class Hub:
             view.members.pop(client.client_id, None)
             return
         with self._lock:
-            self._down.get(topic, {}).pop(client.client_id, None)
+            self._forget_fall(topic, client.client_id)
         client.enter(topic, meta)
 
     def gone(self, topic: str, members: Iterable[str], reason: str) -> None:
@@ -286,14 +290,19 @@ class Hub:
             if self.clients.get(client.client_id) is client:
                 del self.clients[client.client_id]
             for topic in topics:
-                view, waiting = self._views.get(topic), self._down.get(topic)
+                view = self._views.get(topic)
                 if view is not None and view.members.get(client.client_id) is client:
                     view.members.pop(client.client_id, None)
                     view.recipients = None
-                if waiting is not None and waiting.get(client.client_id) is client:
-                    del waiting[client.client_id]
-                    if not waiting:
-                        del self._down[topic]
+                if self._down.get(topic, {}).get(client.client_id) is client:
+                    self._forget_fall(topic, client.client_id)
+
+    def _forget_fall(self, topic: str, client_id: str) -> None:
+        """The client is not to be told that the topic is up. Under the lock."""
+        waiting = self._down.get(topic, {})
+        waiting.pop(client_id, None)
+        if not waiting:
+            self._down.pop(topic, None)
 
     def close(self) -> None:
         for client in tuple(self.clients.values()):

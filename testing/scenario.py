@@ -38,17 +38,24 @@ READER = "reader"
 class Read(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, tag="read", tag_field="type"):
     """Something is read of the channel."""
 
-    what: Literal["subscribers", "presences", "topics", "membership_count", "crashed", "flush_outbox"]
+    what: Literal["subscribers", "presences", "topics", "membership_count", "crashed", "flush_outbox", "topics_of"]
     topic: str | None = None
     """For `subscribers` and `presences`."""
+    of_client: str | None = None
+    """For `topics_of`."""
+
+    @property
+    def of(self) -> str | None:
+        """The topic or the client."""
+        return self.of_client if self.what == "topics_of" else self.topic
 
     def __call__(self, channel: Channel) -> None:
         try:
             read = getattr(channel, self.what)
             if self.what in ("topics", "flush_outbox"):
                 read()
-            elif self.topic is not None:
-                read(self.topic)
+            elif self.of is not None:
+                read(self.of)
         except ChannelTimeout:
             pass  # where that is a breach, the channel has said so
         except OutboxOff:
@@ -182,7 +189,7 @@ def _send(client: Client, channel: Channel, clients: Clients, tree: GrownTree | 
     elif isinstance(event, ClientAct):
         client.do(lambda: clients.do(event), name=event.name, after_s=after_s)
     elif isinstance(event, Read):
-        client.do(lambda: event(channel), name=f"read {event.what} {event.topic or ''}".rstrip(), after_s=after_s)
+        client.do(lambda: event(channel), name=f"read {event.what} {event.of or ''}".rstrip(), after_s=after_s)
     else:
         (client.handle if sending.waits else client.send)(event, after_s=after_s)
 

@@ -46,7 +46,7 @@ class DeadLetters:
         self.abandoned = 0
         """How many topic actors were given up; the supervisor counts."""
         self.shed = 0
-        """How many times a mailbox had no room."""
+        """How many events a mailbox had no room for."""
 
     def add(self, letter: DeadLetter) -> None:
         size = size_of(letter.what)

@@ -38,12 +38,14 @@ class SheddingRouter(TopicRouter):
             if has_room():
                 return False
         if type(event) in BRING_MEMBERS or mailbox.overflow not in ("drop_oldest", "drop_newest"):
+            self._dead_letters.note_shed()
             self._answer(mail, "overloaded")
         else:
             self._shed(mail)
         return True
 
     def _shed(self, delivery: Delivery) -> None:
+        self._dead_letters.note_shed()
         self._dead_letters.add(DeadLetter(delivery.request.topic, 0, "overloaded", delivery.request))
         if isinstance(delivery.reply, Collected):
             delivery.reply.is_shed = True
@@ -51,7 +53,6 @@ class SheddingRouter(TopicRouter):
 
     def _note_overload(self, one: Incarnation, name: str) -> None:
         """Say that the topic sheds events, and again when it has caught up."""
-        self._dead_letters.note_shed()
         if name not in self._overloaded:
             self._overloaded.add(name)
             self._emit_unasked(name, (System(f"topic_overloaded:{name}"),))

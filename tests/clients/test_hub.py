@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lightspeed.actors.errors import ClientClosed, InboxEmpty, LightspeedError, Refused
+from lightspeed.actors.topics.rules.topic import TopicState
 from lightspeed.channel import (
     Behaviour,
     BroadcastMessage,
@@ -22,13 +23,16 @@ from lightspeed.channel import (
     Join,
     Lagged,
     Leave,
+    Mailbox,
     PresenceDiff,
     Publish,
     Push,
     Rejoin,
+    Reply,
     Restart,
 )
 from lightspeed.clients.hub import Hub
+from lightspeed.supervision.topics import TopicSupervisor
 from lightspeed.testing import Simulation
 
 IDS, TOPICS = ("a", "b", "c"), ("t", "u", "v")
@@ -118,6 +122,58 @@ def test_an_id_in_many_topics_is_known_in_all_and_in_none_when_it_has_left():
             channel.handle(Leave("a", topic))
             assert channel.topics_of("a") == tuple(topics[count:])
         assert channel._hub._index == {}
+
+
+class SupervisorFirst:
+    """A scheduler: the supervisor has taken in hand all that there is before a topic handles anything."""
+
+    def choose(self, ready):
+        return next((place for place, one in enumerate(ready) if isinstance(one, TopicSupervisor)), 0)
+
+
+def test_a_join_that_is_refused_ahead_of_another_does_not_hide_it():
+    """The mailbox is full behind the first one, and what the supervisor answers is answered at once."""
+    with Simulation(scheduler=SupervisorFirst()) as simulation:
+        channel = simulation.channel(mailboxes=Mailbox(max_messages=1), on_outbound=[].append)
+        assert channel.topics_of("a") == ()
+        for _ in range(2):
+            channel.tell(Join("a", "t", "u", 1))
+        assert channel.topics_of("a") == ("t",)
+        channel.handle(Leave("a", "t"))
+        for _ in range(2):
+            channel.tell(Join("a", "t", "u", 1))
+        channel.handle(Disconnect("a"))
+        assert channel.topics() == ()
+        assert channel._hub._expected == {}
+
+
+def test_a_join_is_expected_until_the_index_has_it(monkeypatch):
+    """The supervisor may ask in the middle of what the topic gives out."""
+    hub, found, fold = Hub(), [], Hub._fold
+
+    def ask_before(self, message, state):
+        found.append(hub.find_topics("a"))
+        fold(self, message, state)
+
+    monkeypatch.setattr(Hub, "_fold", ask_before)
+    state = TopicState("t")
+    hub.expect("a", "t", 1)
+    hub.put(1, "t", state.handle(Join("a", "t", "u", 1)), None, state)
+    assert found == [{"t"}]
+    assert (hub.find_topics("a"), hub._expected) == ({"t"}, {})
+
+
+def test_the_answer_to_a_join_is_that_to_all_before_it_if_the_topic_gives_it():
+    """Such as one whose answer is lost."""
+    hub, state = Hub(), TopicState("t")
+    for seq in (1, 2, 4):
+        hub.expect("a", "t", seq)
+    hub.put(2, "t", (Reply("a", "t", "error", "overloaded"),), None, None)
+    assert hub._expected == {"a": {"t": [1, 4]}}
+    hub.put(3, "t", (Reply("a", "t", "error", "not_joined"),), None, state)
+    assert hub._expected == {"a": {"t": [4]}}
+    hub.put(4, "t", (Reply("a", "t", "ok", "joined"),), None, state)
+    assert hub._expected == {}
 
 
 def test_the_index_begins_with_whoever_is_there():

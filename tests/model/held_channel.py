@@ -138,8 +138,8 @@ class HeldChannel(SimulatedChannel):
             return messages
 
     def _ask(self, call: str, message: Callable[[Any], Any]) -> Any:
-        topic = getattr(message(None), "topic", None)
-        with reading(self.witness, call, topic) as read:
+        asked = message(None)
+        with reading(self.witness, call, getattr(asked, "topic", None), getattr(asked, "client_id", None)) as read:
             self._answered = read.answer
             return (yield from super()._ask(call, message))
 
@@ -168,6 +168,9 @@ class HeldChannel(SimulatedChannel):
         self.crashed, self.membership_count, self.topics()
         for topic in list(self.witness.lives)[:_FEW]:
             self.subscribers(topic), self.presences(topic)
+        members = {client_id for life in self.witness.lives.values() for client_id in life.members}
+        for client_id in () if self._hub is None else sorted(members)[:_FEW]:
+            self.topics_of(client_id)
         self._check_tree(self.tree())
 
     def check_counts(self) -> None:

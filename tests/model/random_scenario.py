@@ -59,6 +59,7 @@ _ROWS = 0.25  # of all scenarios
 _ACTS = 0.6  # of what is done in those
 _IN_PROCESS = 0.4  # of all scenarios
 _SMALL = 0.3  # of all scenarios
+_WHERE = 0.4  # of all scenarios
 _WHATS = ("make", "take_over", "join", "leave", "update", "broadcast", "push", "receive", "close")
 _WEIGHTS = (2, 1, 7, 2, 2, 3, 3, 3, 1)
 _CROWD = 33  # from 32 members on a topic keeps its recipients in another way
@@ -91,6 +92,7 @@ def random_scenario(seed: int, events: int = 40, *, faults: bool = True) -> Scen
             sendings.append(Sending(_event(rng, int(at_s * 1000), crowd), at_s, rng.random() < waits))
     _put_rows(seed, sendings, len(crowd))
     _put_clients(seed, sendings, len(crowd))
+    _put_questions(seed, sendings, len(crowd))
     plan = FaultPlan(tuple(_fault(rng) for _ in range(rng.randrange(4))), rng.randrange(2**32)) if faults else FaultPlan()
     options = replace(_options(rng), mailboxes=_mailboxes(seed))
     return Scenario(tuple(sendings), plan, options, rest_s=rest_s, tree=tree)
@@ -109,6 +111,16 @@ def _put_clients(seed: int, sendings: list[Sending], first: int) -> None:
             act = _act(rng, client_id, is_made=client_id not in unmade)
             unmade.discard(client_id)
             sendings[place] = replace(sendings[place], event=act, waits=False)
+
+
+def _put_questions(seed: int, sendings: list[Sending], first: int) -> None:
+    """In the place of others, who is where."""
+    rng = random.Random(f"questions {seed}")
+    if rng.random() >= _WHERE:
+        return
+    for place in range(first, len(sendings)):
+        if not isinstance(sendings[place].event, (TreeAct, ClientAct)) and rng.random() < 0.15:
+            sendings[place] = Sending(Read("topics_of", of_client=rng.choice(_CLIENTS)), sendings[place].at_s)
 
 
 def _act(rng: random.Random, client_id: str, *, is_made: bool) -> ClientAct:

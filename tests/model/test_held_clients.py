@@ -6,14 +6,26 @@ from unittest.mock import patch
 import pytest
 
 from lightspeed.actors.topics.mail import DroppingBox
-from lightspeed.channel import Broadcast, Crash, Join, Restart, System
+from lightspeed.channel import (
+    Backoff,
+    Broadcast,
+    Crash,
+    Disconnect,
+    FaultPlan,
+    Join,
+    Leave,
+    Restart,
+    Restarts,
+    System,
+)
 from lightspeed.clients import Inbox
 from lightspeed.clients.hub import Hub
 from lightspeed.clients.inbox import InboxQueue
 from lightspeed.clients.session import Session
-from lightspeed.supervision.topics import Mailbox
+from lightspeed.faults import Raise
+from lightspeed.supervision.topics import Mailbox, TopicSupervisor
 from lightspeed.supervision.topics.dead_letters import DeadLetters
-from lightspeed.supervision.topics.messages import Recovered
+from lightspeed.supervision.topics.messages import AskTopicsOf, Recovered
 from lightspeed.supervision.topics.overload import SheddingRouter
 from lightspeed.supervision.topics.supervisor import _HANDLERS
 from lightspeed.testing import Case, play
@@ -38,6 +50,23 @@ def chat(simulation):
     bob.join("x")
     bob.leave("x")
     simulation.run_for(20)
+
+
+def whereabouts(simulation):
+    """It is asked where two are: as they come, while they are in, while one is brought back, and as they leave."""
+    restarts = Restarts(backoff=Backoff(floor_s=5, cap_s=5, jitter=0))
+    plan = FaultPlan((Raise(topic="x", at=2),))
+    channel = simulation.channel(faults=plan, rejoin="supervisor", restarts=restarts, on_outbound=[].append)
+    channel.topics_of("a")
+    for event in (Join("a", "x", "ann", 0), Join("a", "y", "ann", 0), Join("b", "y", "bob", 0)):
+        channel.tell(event)
+    channel.topics_of("a"), channel.topics_of("b")
+    channel.tell(Broadcast("a", "x", "too much"))
+    simulation.run()
+    channel.topics_of("a")
+    for event in (Leave("a", "y"), Broadcast("b", "y", "bye"), Disconnect("b")):
+        channel.tell(event)
+    channel.topics_of("a"), channel.topics_of("b")
 
 
 def flood(simulation, overflow):
@@ -99,7 +128,7 @@ def stay_in(method, session, topic):
     [
         (Hub, "_broadcast", twice, "clients"),
         (Hub, "_broadcast", nothing, "clients"),
-        (Hub, "_answer", lambda method, hub, message, seq, reply: None, "clients"),
+        (Hub, "_answer", nothing, "clients"),
         (Hub, "_fold", fold_no_leaves, "clients"),
         (Hub, "gone", nothing, "clients"),
         (Session, "exit", stay_in, "clients"),
@@ -111,6 +140,47 @@ def test_a_bug_about_clients_is_found(owner, name, other, rule):
     assert play(Case(chat)).error is None
     with replaced(owner, name, other):
         assert play(Case(chat)).failure == rule
+
+
+def but_for_the_ledger(method, router, client_id):
+    """Whoever is to be brought back is not looked for."""
+    with patch.object(router, "_ledger", {}):
+        return method(router, client_id)
+
+
+def but_the_last(method, router, client_id):
+    return set(sorted(method(router, client_id))[:-1])
+
+
+def answer_at_once(router, message):
+    """As of what has been handled, and not of what was accepted."""
+    states = {name: router._live(name).cell.state for name in router._topics_of(message.client_id) if router._live(name)}
+    message.reply.set({name: state is not None and message.client_id in state.users for name, state in states.items()})
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "other", "text"),
+    [
+        (Hub, "_add", nothing, "topics_of of a: 0 in y, where there were [1]"),
+        (Hub, "expect", nothing, "topics_of of b: it did not wait for [Join(client_id='b', topic='y'"),
+        (TopicSupervisor, "_topics_of", but_for_the_ledger, "topics_of of a: 0 in x, where there were [1]"),
+        (TopicSupervisor, "_topics_of", but_the_last, "topics_of of b: 0 in y, where there were [1]"),
+    ],
+)
+def test_a_bug_about_where_clients_are_is_found(owner, name, other, text):
+    cases = [Case(whereabouts, seed) for seed in range(10)]
+    assert [play(case).error for case in cases] == [None] * 10
+    with replaced(owner, name, other):
+        found = [outcome for outcome in map(play, cases) if outcome.error is not None]
+    assert {outcome.failure for outcome in found} == {"reads"}
+    assert any(text in str(outcome.error) for outcome in found)
+
+
+def test_an_answer_ahead_of_what_was_accepted_before_is_found():
+    with patch.dict(_HANDLERS, {AskTopicsOf: answer_at_once}):
+        found = [play(Case(whereabouts, seed)) for seed in range(10)]
+    assert {outcome.failure for outcome in found} == {"reads"}
+    assert any("topics_of of b: it did not wait for [Join(" in str(outcome.error) for outcome in found)
 
 
 def lose(method, router, delivery):

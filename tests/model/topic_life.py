@@ -51,12 +51,12 @@ class TopicLife:
         return () if self.now is None else self.now.members
 
     @property
-    def count(self) -> int:
-        """How many are in it; or will be, while it is being restarted."""
+    def expected(self) -> Collection[str]:
+        """Who is in it; or will be, while it is being restarted."""
         if self.now is not None and not self._to_come_back:
-            return 0 if self.now.is_leaving else len(self.now.members)
+            return () if self.now.is_leaving else self.now.members
         is_down = self._downs.channel(_NOW) or self._downs.topic(self.topic, _NOW)
-        return 0 if is_down else len(self._to_come_back)
+        return () if is_down else self._to_come_back
 
     @property
     def is_awaited(self) -> bool:

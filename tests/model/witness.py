@@ -162,7 +162,7 @@ class Witness:
         """A topic actor was sent an order to crash, or to stop."""
         self.lives[cell.topic].leave(cell, self._now_s)
         if self.census is not None:
-            self.census.see(cell.topic, 0)  # to the supervisor it is gone
+            self.census.see_end(cell.topic)
 
     def ended(self, cell: TopicCell, error: BaseException | None, waiting: Set[int]) -> None:
         """A topic actor, of this; None: it was stopped. `waiting`: the numbers of what it has not handled."""
@@ -331,8 +331,7 @@ class Witness:
     def _change(self, life: TopicLife) -> None:
         self._changed[life.topic] = life
         if self.census is not None:
-            self.census.see(life.topic, len(life.members))
-            self.census.see(life.topic, life.count)
+            self.census.see(life)
 
     def _put_by_supervisor(
         self, topic: str | None, seq: int, delivery: Delivery | None, order: Crash | Restart | None, messages: Messages

@@ -124,6 +124,15 @@ def test_what_is_dropped_is_a_dead_letter_and_a_join_is_refused(held, overflow, 
     assert named(channel.dead_letters()) == [("overloaded", Broadcast("a", "x", payload)) for payload in dropped]
 
 
+def test_each_event_that_finds_no_room_is_counted_though_one_may_cost_several(held):
+    channel, go_on = held(Mailbox(max_bytes=440, overflow="drop_oldest"))
+    for payload in ("one", "two", "large " * 40):
+        channel.tell(Broadcast("a", "x", payload))
+    go_on()
+    assert said(channel.flush_outbox()) == ["large " * 40]
+    assert (channel.metrics().shed, channel.dead_letter_count) == (2, 2)
+
+
 def test_a_join_that_was_accepted_is_never_dropped_and_where_nothing_else_waits_the_next_is_refused(held):
     channel, go_on = held(Mailbox(max_messages=3, overflow="drop_oldest"))
     for client in "bcd":
