@@ -82,6 +82,15 @@ class ActorCoroutine(Coroutine[Any, Any, Any]):
             context.actor, context.is_in_turn = outer
 
 
+def places_of(coroutine: Any) -> list[tuple[str, int, str]]:
+    """Where a coroutine waits: file, line and function of each call, the outermost first. Reads no file."""
+    places = []
+    while (frame := getattr(coroutine, "cr_frame", None)) is not None:
+        places.append((frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name))
+        coroutine = coroutine.cr_await
+    return places
+
+
 class LoopTask:
     """A `Task` on an event loop, known to `tasks` until it is done."""
 

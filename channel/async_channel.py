@@ -259,11 +259,13 @@ class AsyncChannel(ChannelCore):
     async def _join(self, timeout_s: float) -> list[str]:
         """Wait until all resources are given back; the names of those that are still busy then."""
         door, busy = self._enter(), list[str]()
-        waiter = LoopWaiter(door)
         if self._on_loop is not None:
+            waiter = LoopWaiter(door)
             self._on_loop.end(timeout_s, busy, waiter.release)
             await waiter.wait(None)
+        if self._runtime is self._on_loop:
             return busy + self._runtime.join(0.0)
+        waiter = LoopWaiter(door)
 
         def join() -> None:
             try:

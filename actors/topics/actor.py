@@ -240,7 +240,7 @@ class BehavedTopicActor(TopicActor):
         """Run a hook's coroutine: the event goes on when it is back, and meanwhile no other is handled."""
         behaved = self._behaved
         outcome: list[Any] = []
-        hook = behaved.hook = AwaitedHook(mail, steps)
+        hook = behaved.hook = AwaitedHook(mail, steps, awaited.coroutine)
         left_s = max(0.0, self._began_s + behaved.timeout_s - behaved.runtime.monotonic_s())
         timer = behaved.runtime.call_later(left_s, lambda: self.cell.report(HookOverdue(self.cell, hook)))
 

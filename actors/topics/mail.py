@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
-from lightspeed.actors.coroutines import Task
+from lightspeed.actors.coroutines import Task, places_of
 from lightspeed.actors.failures import text_of, traceback_of
 from lightspeed.actors.logs import is_on
 from lightspeed.actors.runtime import ReplyTo, Runtime
@@ -285,8 +285,10 @@ class AwaitedHook:
     """A hook that is awaited. Whoever claims it has the right to go on with its event: the actor, when the hook is back, or the
     supervisor, to give it up. Any thread may."""
 
-    def __init__(self, mail: Mail, steps: Any) -> None:
-        self.mail = mail
+    def __init__(self, mail: Mail, steps: Any, coroutine: Any) -> None:
+        self.mail, self._coroutine = mail, coroutine
+        self.places: list[tuple[str, int, str]] = []
+        """Where it waited when it was given up, as of `places_of`."""
         self._steps = [steps]
         self.task: Task | None = None
 
@@ -303,6 +305,7 @@ class AwaitedHook:
         if steps is None:
             return False
         steps.close()
+        self.places = places_of(self._coroutine)
         if self.task is not None:
             self.task.cancel()
         return True
