@@ -26,7 +26,7 @@ def open_rooms(runtime: Pool) -> Channel:
 
 
 def press(channel: Channel, key: str) -> None:
-    phases = {topic.id: topic.phase for topic in channel.tree().children}
+    phases = {str(topic.id): topic.phase for topic in channel.tree().children}
     if key == "c":
         channel.handle(Crash("key c"))
     elif key == "r":

@@ -3,9 +3,17 @@
 import sched
 from collections.abc import Callable
 from contextlib import suppress
-from types import SimpleNamespace
 
 from lightspeed.channel import Channel, Pool
+
+
+class PutOff:
+    def __init__(self, calls: sched.scheduler, event: sched.Event) -> None:
+        self._calls, self._event = calls, event
+
+    def cancel(self) -> None:
+        with suppress(ValueError):  # it is over
+            self._calls.cancel(self._event)
 
 
 class ScriptTime(Pool):
@@ -19,14 +27,8 @@ class ScriptTime(Pool):
     def monotonic_s(self) -> float:
         return self._now_s
 
-    def call_later(self, delay_s: float, call: Callable[[], None]) -> SimpleNamespace:
-        event = self._calls.enter(delay_s, 0, call)
-
-        def cancel() -> None:
-            with suppress(ValueError):  # it is over
-                self._calls.cancel(event)
-
-        return SimpleNamespace(cancel=cancel)
+    def call_later(self, delay_s: float, call: Callable[[], None]) -> PutOff:
+        return PutOff(self._calls, self._calls.enter(delay_s, 0, call))
 
     def pass_second(self) -> None:
         self._now_s += 1

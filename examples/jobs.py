@@ -20,10 +20,10 @@ class Worker(PooledActor):
     def on_start(self) -> None:
         self.desk.tell(("up", self.name, self.actor_ref))
 
-    def on_receive(self, job: int | str) -> None:
-        if isinstance(job, int):
-            self.store.tell((job, 1_000_000 // (job % 500)))  # each 500th job divides by zero: the worker fails
-        self.desk.tell(("done" if isinstance(job, int) else "up", self.name, self.actor_ref))
+    def on_receive(self, message: int | str) -> None:
+        if isinstance(message, int):
+            self.store.tell((message, 1_000_000 // (message % 500)))  # each 500th job divides by zero: the worker fails
+        self.desk.tell(("done" if isinstance(message, int) else "up", self.name, self.actor_ref))
 
 
 def take(reports: "SimpleQueue[str]") -> str:
