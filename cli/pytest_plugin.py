@@ -126,6 +126,14 @@ def lightspeed_asserts() -> ModuleType:
     return asserts
 
 
+@pytest.fixture
+def lightspeed_async_asserts() -> ModuleType:
+    """The same for clients of an `AsyncChannel`: `await lightspeed_async_asserts.assert_push(client)`."""
+    from lightspeed.testing import async_asserts
+
+    return async_asserts
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     """An `async def` that asks for a simulation is its play: it runs on the simulation's own loop."""

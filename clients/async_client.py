@@ -73,6 +73,9 @@ class AsyncClient(ClientCore):
         finally:
             steps.close()
 
+    def _waiter(self) -> LoopWaiter:
+        return LoopWaiter(self._enter())
+
     def __aiter__(self) -> AsyncIterator[Outbound | Notice]:
         return self
 

@@ -98,6 +98,10 @@ class ClientCore:
         """Who is in a topic that it is in, by user, as of the last message that came into its inbox. Never waits."""
         return self._session.hub.presence(topic, self._session)
 
+    def _waiter(self) -> Any:
+        """What is released when whoever waits for this client is to go on; None: a lock, for a thread."""
+        return None
+
     # Jobs
 
     def _do_event(self, event: Event) -> Job:

@@ -85,21 +85,24 @@ Wait = Callable[[threading.Lock, float | None], bool]
 
 
 class Look:
-    """Who looks at what is in an inbox, and waits for more: told of the next that comes, it takes no reader's turn."""
+    """Who looks at what is in an inbox, and waits for more: told of the next that comes, it takes no reader's turn.
 
-    __slots__ = ("_inbox", "_lock")
+    Args:
+        waiter: what is released when something has come: a taken lock, or what stands for one.
+    """
 
-    def __init__(self, inbox: "InboxQueue") -> None:
-        self._inbox, self._lock = inbox, threading.Lock()
-        self._lock.acquire()
+    __slots__ = ("_inbox", "waiter")
+
+    def __init__(self, inbox: "InboxQueue", waiter: Any) -> None:
+        self._inbox, self.waiter = inbox, waiter
 
     def wait(self, timeout_s: float | None) -> bool:
-        """Wait until something has come since; False: nothing has in time."""
-        return self._inbox._wait(self._lock, timeout_s)
+        """Wait, in a thread, until something has come since; False: nothing has in time."""
+        return self._inbox._wait(self.waiter, timeout_s)
 
     def release(self) -> None:
         """Called under the inbox's lock, in its turn among those who wait: the next one is told, too."""
-        self._lock.release()
+        self.waiter.release()
         self._inbox._wake()
 
     def give_up(self) -> None:
@@ -172,9 +175,9 @@ class InboxQueue:
         with self._lock:
             self._wake()
 
-    def look(self) -> tuple[list[Outbound | Notice], Look]:
-        """What is in it, in order, and stays in it; and how to wait for more. To be given up."""
-        look = Look(self)
+    def look(self, waiter: Any = None) -> tuple[list[Outbound | Notice], Look]:
+        """What is in it, in order, and stays in it; and how to wait for more, by default in a thread. To be given up."""
+        look = Look(self, _taken_lock() if waiter is None else waiter)
         with self._lock:
             if self._why_closed is None:
                 self.waiters.append(look)

@@ -5,7 +5,7 @@ fill with what they do, and which costs nothing; of any other in real time. An a
 leaves all others in it. The names are those of Phoenix's ChannelTest.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from types import EllipsisType, FunctionType
 from typing import Any, TypeVar
 
@@ -15,6 +15,8 @@ from lightspeed.actors.text import escaped, shown
 from lightspeed.actors.topics.rules.outbound import BroadcastMessage, PushMessage, Reply
 from lightspeed.actors.topics.rules.presence import Meta
 from lightspeed.clients import Client
+from lightspeed.clients.core import ClientCore
+from lightspeed.clients.inbox import Look
 from lightspeed.faults.fault import is_number
 from lightspeed.testing.trace import in_ours
 
@@ -28,15 +30,17 @@ WantedMetas = int | Sequence[Any] | Callable[[tuple[Meta, ...]], object] | Ellip
 WantedPresence = Mapping[str, WantedMetas] | Callable[[Presence], object] | EllipsisType
 """Of all users, with nobody else; what says whether it is wanted; or `...`: any."""
 
-_COMES_S = 1.0
-_STAYS_AWAY_S = 0.1  # a test that passes waits for so long, where time is real
+COMES_S = 1.0
+STAYS_AWAY_S = 0.1  # a test that passes waits for so long, where time is real
 _MANY = 20  # messages, of which a failure shows the last
 _LONGEST = 300  # of one of them, in letters
-_M = TypeVar("_M")
+Made = TypeVar("Made")
+Looks = Generator[tuple[Look, float], bool, Made]
+"""What an assert does: it gives each look, and how long it may take until more comes, and is sent whether it has."""
 
 
 def assert_reply(
-    client: Client, *, status: Wanted = ..., payload: Wanted = ..., topic: Wanted = ..., within_s: float = _COMES_S
+    client: Client, *, status: Wanted = ..., payload: Wanted = ..., topic: Wanted = ..., within_s: float = COMES_S
 ) -> Reply:
     """Take a reply out of the client's inbox: one to what it sent by `send`, since a verb returns its own.
 
@@ -44,24 +48,26 @@ def assert_reply(
         ExpectationFailed: there was none within so many seconds; it says what came instead.
         InvalidOption: it is no client of `Channel.client`, or can't be asked for so.
     """
-    return _assert(client, Reply, "a reply", {"topic": topic, "status": status, "payload": payload}, within_s)
+    return run(client, asserting(client, Reply, "a reply", {"topic": topic, "status": status, "payload": payload}, within_s))
 
 
 def assert_push(
-    client: Client, *, event: Wanted = ..., payload: Wanted = ..., topic: Wanted = ..., within_s: float = _COMES_S
+    client: Client, *, event: Wanted = ..., payload: Wanted = ..., topic: Wanted = ..., within_s: float = COMES_S
 ) -> PushMessage:
     """Take a push out of the client's inbox. Raises as `assert_reply`."""
-    return _assert(client, PushMessage, "a push", {"topic": topic, "event": event, "payload": payload}, within_s)
+    return run(client, asserting(client, PushMessage, "a push", {"topic": topic, "event": event, "payload": payload}, within_s))
 
 
 def assert_broadcast(
-    client: Client, *, payload: Wanted = ..., event: Wanted = ..., topic: Wanted = ..., within_s: float = _COMES_S
+    client: Client, *, payload: Wanted = ..., event: Wanted = ..., topic: Wanted = ..., within_s: float = COMES_S
 ) -> BroadcastMessage:
     """Take a broadcast out of the client's inbox. Raises as `assert_reply`."""
-    return _assert(client, BroadcastMessage, "a broadcast", {"topic": topic, "event": event, "payload": payload}, within_s)
+    return run(
+        client, asserting(client, BroadcastMessage, "a broadcast", {"topic": topic, "event": event, "payload": payload}, within_s)
+    )
 
 
-def assert_presence(client: Client, topic: str, presence: WantedPresence, *, within_s: float = _COMES_S) -> Presence:
+def assert_presence(client: Client, topic: str, presence: WantedPresence, *, within_s: float = COMES_S) -> Presence:
     """Wait until these users, and nobody else, are present in the topic, as the client sees it. Its inbox stays as it is.
 
     Returns:
@@ -69,58 +75,44 @@ def assert_presence(client: Client, topic: str, presence: WantedPresence, *, wit
 
     Raises as `assert_reply`.
     """
-    holds, what = _presence_of(presence)
-    seen: Presence = {}
-
-    def is_there(_messages: list[Any]) -> bool:
-        nonlocal seen
-        seen = client.presence(topic)
-        return holds(seen)
-
-    inbox = _look(client, is_there, within_s)
-    if inbox is not None:
-        _fail(client, f"was to see {what} in {shown(topic)} within {within_s:g} s, and sees {_told(seen)}", inbox)
-    return seen
+    return run(client, asserting_presence(client, topic, presence, within_s))
 
 
 def refute_reply(
-    client: Client, *, status: Wanted = ..., payload: Wanted = ..., topic: Wanted = ..., within_s: float = _STAYS_AWAY_S
+    client: Client, *, status: Wanted = ..., payload: Wanted = ..., topic: Wanted = ..., within_s: float = STAYS_AWAY_S
 ) -> None:
     """See that no such reply is in the client's inbox, and none comes within so many seconds. Raises as `assert_reply`."""
-    _refute(client, Reply, "reply", {"topic": topic, "status": status, "payload": payload}, within_s)
+    run(client, refuting(client, Reply, "reply", {"topic": topic, "status": status, "payload": payload}, within_s))
 
 
 def refute_push(
-    client: Client, *, event: Wanted = ..., payload: Wanted = ..., topic: Wanted = ..., within_s: float = _STAYS_AWAY_S
+    client: Client, *, event: Wanted = ..., payload: Wanted = ..., topic: Wanted = ..., within_s: float = STAYS_AWAY_S
 ) -> None:
     """See that no such push is in the client's inbox, and none comes within so many seconds. Raises as `assert_reply`."""
-    _refute(client, PushMessage, "push", {"topic": topic, "event": event, "payload": payload}, within_s)
+    run(client, refuting(client, PushMessage, "push", {"topic": topic, "event": event, "payload": payload}, within_s))
 
 
 def refute_broadcast(
-    client: Client, *, payload: Wanted = ..., event: Wanted = ..., topic: Wanted = ..., within_s: float = _STAYS_AWAY_S
+    client: Client, *, payload: Wanted = ..., event: Wanted = ..., topic: Wanted = ..., within_s: float = STAYS_AWAY_S
 ) -> None:
     """See that no such broadcast is in the client's inbox, and none comes within so many seconds. Raises as `assert_reply`."""
-    _refute(client, BroadcastMessage, "broadcast", {"topic": topic, "event": event, "payload": payload}, within_s)
+    run(client, refuting(client, BroadcastMessage, "broadcast", {"topic": topic, "event": event, "payload": payload}, within_s))
 
 
-def refute_presence(client: Client, topic: str, presence: WantedPresence, *, within_s: float = _STAYS_AWAY_S) -> None:
+def refute_presence(client: Client, topic: str, presence: WantedPresence, *, within_s: float = STAYS_AWAY_S) -> None:
     """See that these users, and nobody else, are present in the topic at no moment within so many seconds. Raises as
     `assert_reply`.
     """
-    holds, what = _presence_of(presence)
-    inbox = _look(client, lambda _messages: holds(client.presence(topic)), within_s)
-    if inbox is None:
-        seen = client.presence(topic)
-        _fail(client, f"was not to see {what} in {shown(topic)} within {within_s:g} s, and sees {_told(seen)}", _inbox(client))
+    run(client, refuting_presence(client, topic, presence, within_s))
 
 
 # Messages
 
 
-def _assert(client: Client, kind: type[_M], what: str, wanted: dict[str, Wanted], within_s: float) -> _M:
+def asserting(client: ClientCore, kind: type[Made], what: str, wanted: dict[str, Wanted], within_s: float) -> Looks[Made]:
+    """Take a message of this kind, with these fields, out of the client's inbox."""
     holds = _message_of(kind, wanted)
-    taken: list[_M] = []
+    taken: list[Made] = []
 
     def take(messages: list[Any]) -> bool:
         for message in messages:
@@ -129,13 +121,14 @@ def _assert(client: Client, kind: type[_M], what: str, wanted: dict[str, Wanted]
                 return True
         return False
 
-    inbox = _look(client, take, within_s)
+    inbox = yield from _look(client, take, within_s)
     if inbox is not None:
         _fail(client, f"was to be given {_described(what, wanted)} within {within_s:g} s, and was not", inbox)
     return taken[0]
 
 
-def _refute(client: Client, kind: type[Any], what: str, wanted: dict[str, Wanted], within_s: float) -> None:
+def refuting(client: ClientCore, kind: type[Any], what: str, wanted: dict[str, Wanted], within_s: float) -> Looks[None]:
+    """See that there is none, and none comes."""
     holds = _message_of(kind, wanted)
     came: list[Any] = []
 
@@ -143,7 +136,7 @@ def _refute(client: Client, kind: type[Any], what: str, wanted: dict[str, Wanted
         came[:] = [message for message in messages if holds(message)][:1]
         return bool(came)
 
-    if _look(client, is_there, within_s) is None:
+    if (yield from _look(client, is_there, within_s)) is None:
         text = f"was to be given {_described(f'no {what}', wanted)} within {within_s:g} s, and was: {_line(came[0])}"
         _fail(client, text, _inbox(client))
 
@@ -171,6 +164,31 @@ def _fits(name: str, wanted: Any, value: Any) -> bool:
 
 
 # Presence
+
+
+def asserting_presence(client: ClientCore, topic: str, presence: WantedPresence, within_s: float) -> Looks[Presence]:
+    """Wait until these users are present."""
+    holds, what = _presence_of(presence)
+    seen: Presence = {}
+
+    def is_there(_messages: list[Any]) -> bool:
+        nonlocal seen
+        seen = client.presence(topic)
+        return holds(seen)
+
+    inbox = yield from _look(client, is_there, within_s)
+    if inbox is not None:
+        _fail(client, f"was to see {what} in {shown(topic)} within {within_s:g} s, and sees {_told(seen)}", inbox)
+    return seen
+
+
+def refuting_presence(client: ClientCore, topic: str, presence: WantedPresence, within_s: float) -> Looks[None]:
+    """See that they are not, at any moment."""
+    holds, what = _presence_of(presence)
+    inbox = yield from _look(client, lambda _messages: holds(client.presence(topic)), within_s)
+    if inbox is None:
+        seen = client.presence(topic)
+        _fail(client, f"was not to see {what} in {shown(topic)} within {within_s:g} s, and sees {_told(seen)}", _inbox(client))
 
 
 def _presence_of(wanted: WantedPresence) -> tuple[Callable[[Presence], bool], str]:
@@ -207,10 +225,8 @@ def _is_meta(wanted: Any, meta: Meta) -> bool:
 # Looking and telling
 
 
-def _look(client: Client, holds: Callable[[list[Any]], bool], within_s: float) -> list[Any] | None:
+def _look(client: ClientCore, holds: Callable[[list[Any]], bool], within_s: float) -> Looks[list[Any] | None]:
     """Look at what is in the inbox until it holds. None: it did; else what is in it when time is over, or nothing more comes."""
-    if not isinstance(client, Client):
-        raise InvalidOption("client", client, "must be a client that Channel.client made")
     if not (is_number(within_s) and within_s >= 0):
         raise InvalidOption("within_s", within_s, "must be a number of seconds from 0 up")
     clock, inbox = client._session._runtime, client._session.inbox
@@ -218,19 +234,37 @@ def _look(client: Client, holds: Callable[[list[Any]], bool], within_s: float) -
     is_over = within_s == 0
     while True:
         is_over = is_over or inbox.why_closed is not None
-        messages, more = inbox.look()
+        messages, more = inbox.look(client._waiter())
         try:
             if holds(messages):
                 return None
             if is_over:
                 return messages
             client._line.check_may_wait("an assert that waits")
-            is_over = not more.wait(max(0.0, end_s - clock.monotonic_s()))
+            is_over = not (yield more, max(0.0, end_s - clock.monotonic_s()))
         finally:
             more.give_up()
 
 
-def _fail(client: Client, text: str, messages: list[Any]) -> None:
+def run(client: Client, looks: Looks[Made]) -> Made:
+    """Have the calling thread wait for what comes into a client's inbox."""
+    if not isinstance(client, Client):
+        raise InvalidOption("client", client, "must be a client that Channel.client made")
+    try:
+        more, left_s = next(looks)
+        while True:
+            try:
+                has_come = more.wait(left_s)
+            except BaseException as error:  # what ends the simulation
+                more, left_s = looks.throw(error)
+            else:
+                more, left_s = looks.send(has_come)
+    except StopIteration as done:
+        value: Made = done.value
+        return value
+
+
+def _fail(client: ClientCore, text: str, messages: list[Any]) -> None:
     why = client._session.inbox.why_closed
     raise ExpectationFailed("\n".join([f"{escaped(client.client_id)} {text}; {_heading(why, messages)}", *_lines(messages)]))
 
@@ -250,7 +284,7 @@ def _line(message: Any) -> str:
     return escaped(repr(message), _LONGEST)  # a class of ours, whose texts are no subclasses
 
 
-def _inbox(client: Client) -> list[Any]:
+def _inbox(client: ClientCore) -> list[Any]:
     messages, more = client._session.inbox.look()
     more.give_up()
     return messages
