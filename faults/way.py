@@ -66,9 +66,11 @@ class UnreliableRef(RefWrapper):
         request, copies, delay_s, window, within_s = delivery.request, [delivery], 0.0, 0, 0.0
         for fault in self._faults.injector.due("way", request.topic, lambda: request, self._faults.elapsed_s()):
             if isinstance(fault, Drop):
+                self._ingress.count(delivery, -len(copies))
                 return
             if isinstance(fault, Duplicate):
-                copies.append(Delivery(request))
+                copies.append(Delivery(request, size=delivery.size))
+                self._ingress.count(delivery)
             elif isinstance(fault, Delay):
                 delay_s += fault.seconds
             elif isinstance(fault, Reorder):

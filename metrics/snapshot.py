@@ -79,7 +79,7 @@ class Readings:
         counts, letters, hub = self._counts, self._dead_letters, self._hub
         return ChannelMetrics(
             accepted=self._grown("accepted", counts.accepted),
-            waiting=max(0, self._ingress.length),  # by a plan of faults, events come twice
+            waiting=self._ingress.length,
             topics=len(counts.topics),
             topics_down=len(counts.life.down),
             topics_overloaded=len(counts.overloaded),

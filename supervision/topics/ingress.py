@@ -90,6 +90,12 @@ class Ingress:
             self._tell(supervisor, message, waits=True)  # where this is interrupted, the supervisor shuts it
             self._shut = True
 
+    def count(self, delivery: Delivery, copies: int = 1) -> None:
+        """So many more of it wait for the supervisor, or fewer. Within a `tell`."""
+        if delivery.size:
+            self._put += copies
+            self._put_bytes += copies * delivery.size
+
     @property
     def is_passed_here(self) -> bool:
         """Whether the calling thread is within a `tell`: then it is a finalizer, or a signal handler, that asks."""
@@ -104,17 +110,14 @@ class Ingress:
             is_full = self._put - self.taken >= MOST_MESSAGES or self._put_bytes - self.taken_bytes + size > MOST_BYTES
             if is_full and size and not waits:
                 raise Overloaded(self._put - self.taken)
-            if size:
-                self._put += 1
-                self._put_bytes += size
+            self.count(message)
         try:
             (supervisor.request if waits else supervisor.tell)(message)
         except RecursionError:
             raise  # the caller's own: it may have been told
         except (RuntimeError, pykka.ActorDeadError) as error:  # it was not told, and so it does not wait
-            if type(message) is Delivery and message.size and not message.seq:
-                self._put -= 1
-                self._put_bytes -= message.size
+            if type(message) is Delivery and not message.seq:
+                self.count(message, -1)
             if not isinstance(error, pykka.ActorDeadError):
                 raise
             self._shut = True

@@ -1,7 +1,7 @@
 import pytest
 from moved_clock import MOVED
 
-from lightspeed.channel import Channel, ChannelTimeout, Crash, FaultPlan, Join, Push, PushMessage
+from lightspeed.channel import Channel, ChannelTimeout, Crash, FaultPlan, Join, Mailbox, Push, PushMessage
 from lightspeed.faults import Delay, Drop, Duplicate, Reorder
 
 pytestmark = pytest.mark.usefixtures("runtime")
@@ -38,6 +38,21 @@ def test_a_handle_of_a_dropped_event_ends_by_its_timeout():
             channel.handle(Push("a", "x", "e", "p"))
         channel.handle(Push("a", "x", "e", "q"))
         assert pushed(channel) == ["q"]
+
+
+def test_what_was_dropped_or_came_twice_does_not_wait_for_the_supervisor():
+    for plan in ((Drop(at=2),), (Duplicate(at=2),), (Duplicate(at=2), Drop(at=2)), (Duplicate(at=2), Reorder(1, at=2))):
+        with joined(*plan) as channel:
+            push(channel, "1", "2")
+            assert "2" in pushed(channel)
+            assert channel.metrics().waiting == 0
+
+
+def test_a_double_takes_as_much_room_in_a_mailbox_as_the_event():
+    with joined(Duplicate(topic="x", at=2), mailboxes=Mailbox(max_bytes=120)) as channel:
+        push(channel, "large " * 10)
+        assert pushed(channel) == []
+        assert channel.metrics().shed == 2
 
 
 def test_a_delayed_event_is_accepted_when_it_arrives(runtime):

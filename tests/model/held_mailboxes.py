@@ -82,7 +82,7 @@ class HeldMailboxes:
     def check(self, topic: str, waiting: Iterable[Delivery], *, is_held: bool) -> None:
         """Nobody is ready. `waiting`: what was accepted for the topic, and has no answer."""
         mailbox = self.of(topic)
-        counted = [  # a leave is never shed, nor what a fault has doubled on its way
+        counted = [  # a leave is never shed
             mail for mail in waiting if mail.size and not (mailbox.overflow == "wait" and mail.reply is not None)
         ]
         if len(counted) > mailbox.max_messages:
