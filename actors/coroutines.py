@@ -6,6 +6,7 @@ On a pool, or on threads, they run on one loop that their channel owns, on a thr
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine
+from contextvars import Context
 from typing import Any, Protocol
 
 from lightspeed.actors.context import here
@@ -92,10 +93,14 @@ def places_of(coroutine: Any) -> list[tuple[str, int, str]]:
 
 
 class LoopTask:
-    """A `Task` on an event loop, known to `tasks` until it is done."""
+    """A `Task` on an event loop, known to `tasks` until it is done.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, tasks: "LoopTasks", done: Done) -> None:
-        self._loop, self._tasks, self._done = loop, tasks, done
+    Args:
+        context: the variables that it has, or a copy of them: not those of whoever sent the event. None: none.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, tasks: "LoopTasks", done: Done, context: Context | None = None) -> None:
+        self._loop, self._tasks, self._done, self._context = loop, tasks, done, context
         self._task: asyncio.Task[Any] | None = None
         self._is_cancelled = False
         self.is_done = False
@@ -103,9 +108,13 @@ class LoopTask:
 
     def begin(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         """For the loop's thread, as all that follows but `cancel`."""
-        self._task = self._loop.create_task(coroutine, name=getattr(coroutine, "__qualname__", None))
+        context = Context() if self._context is None else self._context.copy()
+        self._task = context.run(self._create, coroutine)
         self._task._log_destroy_pending = False  # type: ignore[attr-defined]  # whose end is not waited for is said elsewhere
         self._task.add_done_callback(self._end)
+
+    def _create(self, coroutine: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
+        return self._loop.create_task(coroutine, name=getattr(coroutine, "__qualname__", None))
 
     @property
     def name(self) -> str:

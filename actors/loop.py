@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager, nullcontext
+from contextvars import Context, copy_context
 from typing import Any, ClassVar
 
 import pykka
@@ -109,6 +110,8 @@ class LoopPool(ActorPool):
     def __init__(self) -> None:
         super().__init__()
         self.loop: asyncio.AbstractEventLoop | None = None
+        self.context = Context()
+        """The variables that its actors see: those of the first use, and not of whoever sends an event."""
         self._thread = 0
         self._has_turn = False
         self._early: list[Callable[[], object]] = []
@@ -116,7 +119,7 @@ class LoopPool(ActorPool):
 
     def bind(self, loop: asyncio.AbstractEventLoop) -> None:
         """Have its actors run on this loop, whose thread calls."""
-        self.loop, self._thread = loop, threading.get_ident()
+        self.loop, self._thread, self.context = loop, threading.get_ident(), copy_context()
         early, self._early = self._early, []
         for call in early:
             call()
@@ -146,7 +149,7 @@ class LoopPool(ActorPool):
     def _arm(self) -> None:
         if self._ready and not self._has_turn and self.loop is not None:
             try:
-                self.loop.call_soon(self._turn)
+                self.loop.call_soon(self._turn, context=self.context)
             except RuntimeError:  # the loop is closed
                 raise PoolClosed from None
             self._has_turn = True
@@ -263,7 +266,7 @@ class Loop:
 
     def start_task(self, coroutine: Coroutine[Any, Any, Any], done: Done) -> Task:
         assert self.pool.loop is not None
-        task = LoopTask(self.pool.loop, self.tasks, done)
+        task = LoopTask(self.pool.loop, self.tasks, done, self.pool.context)
         task.begin(coroutine)
         return task
 

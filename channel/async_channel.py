@@ -146,8 +146,11 @@ class AsyncChannel(ChannelCore):
         take_over: bool = False,
     ) -> "_Opening":
         """As of `Channel`, to be awaited; or `async with channel.client(...) as client:`."""
-        job = self._session(client_id, user_id, meta, inbox, auto_rejoin=auto_rejoin, take_over=take_over)
-        return _Opening(lambda: self._open(job, meta))
+
+        def open_it() -> Coroutine[Any, Any, AsyncClient]:
+            return self._open(self._session(client_id, user_id, meta, inbox, auto_rejoin=auto_rejoin, take_over=take_over), meta)
+
+        return _Opening(open_it)
 
     async def _open(self, job: Job[Session], meta: str) -> AsyncClient:
         self._enter()

@@ -241,8 +241,7 @@ class BehavedTopicActor(TopicActor):
         behaved = self._behaved
         outcome: list[Any] = []
         hook = behaved.hook = AwaitedHook(mail, steps, awaited.coroutine)
-        left_s = max(0.0, self._began_s + behaved.timeout_s - behaved.runtime.monotonic_s())
-        timer = behaved.runtime.call_later(left_s, lambda: self.cell.report(HookOverdue(self.cell, hook)))
+        timers: list[Timer] = []
 
         def go_on() -> None:
             behaved.hook = None
@@ -256,14 +255,16 @@ class BehavedTopicActor(TopicActor):
         release = self._lifecycle_hold(go_on)
 
         def back(answer: Any, error: BaseException | None) -> None:
-            timer.cancel()
+            for timer in timers:
+                timer.cancel()
             outcome.extend((answer, error))
             release()
 
-        coroutine = ActorCoroutine(awaited.coroutine, self, awaited.turn)
+        left_s = max(0.0, self._began_s + behaved.timeout_s - behaved.runtime.monotonic_s())
         try:
-            hook.task = behaved.runtime.start_task(coroutine, back)
-        except BaseException as error:
+            timers.append(behaved.runtime.call_later(left_s, lambda: self.cell.report(HookOverdue(self.cell, hook))))
+            hook.task = behaved.runtime.start_task(ActorCoroutine(awaited.coroutine, self, awaited.turn), back)
+        except BaseException as error:  # no thread can be started, or the loop is closed
             awaited.coroutine.close()
             back(None, error)
 

@@ -1,6 +1,7 @@
 """A channel on an event loop: the same rules, awaited, and no thread."""
 
 import asyncio
+import contextvars
 import gc
 import subprocess
 import sys
@@ -611,5 +612,50 @@ def test_members_whom_the_supervisor_brings_back_are_asked_about_in_async_hooks_
             assert await channel.subscribers("t") == ("a",)
             assert await read(b, Removed) == Removed("t", "nor you, any more")
             assert (a.topics, b.topics, m.topics) == (("t",), (), ())
+
+    asyncio.run(main())
+
+
+REQUEST = contextvars.ContextVar("request", default="none")
+SEEN = []
+
+
+class Looking(Behaviour):
+    async def on_broadcast(self, room, client_id, payload):
+        SEEN.append(REQUEST.get())
+        REQUEST.set("the hook's own")
+
+    def on_push(self, room, client_id, event, payload):
+        SEEN.append(REQUEST.get())
+
+
+def test_a_hook_sees_the_variables_of_the_channels_first_use_and_not_of_who_sends_an_event():
+    async def request(channel, number):
+        REQUEST.set(f"request {number}")
+        await channel.handle(Broadcast("a", "t", "p"))
+        await channel.handle(Push("a", "t", "e", "p"))
+        assert REQUEST.get() == f"request {number}"
+
+    async def main():
+        REQUEST.set("the program's")
+        async with AsyncChannel(behaviours={"t": Looking}) as channel:
+            await channel.handle(Join("a", "t", "u", 1))
+            await asyncio.gather(*(request(channel, number) for number in range(3)))
+
+    asyncio.run(main())
+    assert SEEN == ["the program's"] * 6
+
+
+def test_a_client_is_opened_each_time_that_it_is_awaited():
+    async def main():
+        async with AsyncChannel() as channel:
+            opening = channel.client("a", "ann")
+            async with opening as client:
+                with pytest.raises(ClientExists):
+                    await opening
+                assert await client.join("t") == "joined"
+            again = await opening
+            assert again.client_id == "a"
+            await again.close()
 
     asyncio.run(main())
