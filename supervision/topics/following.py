@@ -54,6 +54,8 @@ class FollowedRouter(SheddingRouter):
                 del self._ledger[name]
             elif topic.trouble.has(client_id):
                 names.add(name)
+        # Where the one before has not ended, whom it had, and would come back, is not known yet.
+        names.update(name for name, topic in self._leaving.items() if topic.live is not None and topic.live.restore is not None)
         return names
 
     def _disconnect(self, mail: Disconnection) -> None:
