@@ -19,9 +19,17 @@ FASTAPI = [code for code in re.findall(r"^```python\n(.*?)^```\n", GUIDE, flags=
 CHATTED = re.findall(r"^```text\n(.*?)^```\n", GUIDE, flags=re.MULTILINE | re.DOTALL)[-1]
 PAIRS = re.findall(r"Before:\n\n```python\n(.*?)^```\n\nAfter:\n\n```python\n(.*?)^```\n", COMING, flags=re.MULTILINE | re.DOTALL)
 
+SERVED = """
+with TestClient(app) as browser, browser.websocket_connect("/tea/ann") as ann:
+    ann.receive_text()
+    print("new WebSocket" in browser.get("/tea/ann").text)
+    print(browser.get("/tea").json())
+    print(browser.post("/tea", params={"text": "tea is ready"}).status_code, ann.receive_text())
+"""
 
-def run(code, *arguments):
-    command = [sys.executable, "-X", "utf8", "-W", "error", "-c", code, *arguments]
+
+def run(code):
+    command = [sys.executable, "-X", "utf8", "-W", "error", "-c", code]
     return subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", timeout=60, check=False)
 
 
@@ -47,12 +55,11 @@ def test_the_chat_is_the_examples_and_short():
 
 
 @pytest.mark.slow
-def test_the_chat_prints_what_stands_below_it_and_has_a_page():
-    """As of the text: the chat, the page below it; and the browsers of the example."""
+def test_the_chat_prints_what_stands_below_it_and_serves_what_stands_below_that():
     browsers = CHAT[CHAT.index("if __name__") :]
-    page = "print('new WebSocket' in TestClient(app).get('/tea/ann').text)"
-    done = run("\n".join([FASTAPI[0], FASTAPI[1], "from fastapi.testclient import TestClient", browsers, page]))
-    assert (done.returncode, done.stdout, done.stderr) == (0, f"{CHATTED}True\n", "")
+    done = run("\n".join([*FASTAPI, "from fastapi.testclient import TestClient", browsers, SERVED]))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"{CHATTED}True\n['ann']\n200 tea is ready\n"
 
 
 def test_the_before_and_after_are_three_and_name_what_exists():
