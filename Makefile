@@ -16,7 +16,7 @@ long: .venv # the trials, sweeps and scale tests that take many seconds each
 
 floors: # the suite with the lowest versions that setup.cfg allows
 	python3 -m venv build/floors
-	sed -n 's/^ *\([a-z-]*\)>=\([0-9.]*\).*/\1==\2/p' setup.cfg > build/floors/floors.txt
+	sed -n 's/^ *\([a-z0-9-]*\)>=\([0-9.]*\).*/\1==\2/p' setup.cfg > build/floors/floors.txt
 	build/floors/bin/pip install --quiet --constraint build/floors/floors.txt ".[test]"
 	build/floors/bin/pytest
 

@@ -87,8 +87,8 @@ class InsideActor(LightspeedError, RuntimeError):
 class WrongLoop(LightspeedError, RuntimeError):
     """A call from elsewhere than the event loop to which the callee has been bound since its first use."""
 
-    def __init__(self, what: str, where: str) -> None:
-        super().__init__(f"{what} belongs to the event loop of its first use, and was called {where}: there is tell_threadsafe")
+    def __init__(self, what: str, where: str, instead: str = "there is tell_threadsafe") -> None:
+        super().__init__(f"{what} belongs to the event loop of its first use, and was called {where}: {instead}")
 
 
 class ChannelClosed(LightspeedError, RuntimeError):

@@ -130,7 +130,7 @@ class AsyncChannel(ChannelCore):
         check_event(event)
         door = self._door
         if door is None:
-            raise WrongLoop("a channel that has not been used yet", "on a thread without one")
+            raise WrongLoop("an AsyncChannel", "before that", "use it on its loop first")
         if self._ingress.is_shut:
             raise ChannelClosed
         door.call(lambda: self._tell_late(event))

@@ -234,7 +234,9 @@ class Session:
             comeback.timer = None
             if self.is_closed or self._returns.get(comeback.topic) is not comeback:
                 return
-            event = Rejoin(self.client_id, comeback.topic, self.user_id, self.next_ms(), comeback.text)
+            # Whom the supervisor brings back, maybe just now, has this time again: to that topic the rejoin is no news.
+            now_ms = self._lost[comeback.topic].online_at_ms if self._is_brought_back else self.next_ms()
+            event = Rejoin(self.client_id, comeback.topic, self.user_id, now_ms, comeback.text)
         try:
             self._tell(event, _Outcome(lambda is_back: self._came_back(comeback, is_back)))
         except ChannelClosed:

@@ -113,6 +113,35 @@ GET 200 ['ann']
 ['tea number 1', 'tea number 2', 'tea number 3']
 """
 
+FASTAPI = """\
+ann <- here: ann
+bob <- here: ann, bob
+bob <- bob: hello
+bob <- topic_crashed
+bob <- TopicDown(topic='tea', reason='error')
+bob <- TopicUp(topic='tea')
+bob <- here: ann, bob
+bob <- bob: rolls 1
+ann <- here: ann, bob
+ann <- bob: hello
+ann <- TopicDown(topic='tea', reason='error')
+ann <- TopicUp(topic='tea')
+ann <- here: ann, bob
+ann <- bob: rolls 1
+ann <- here: ann
+"""
+
+CROWD = """\
+joined: 200
+heard: 4000
+room:0 has failed: error: topic_crashed
+told TopicDown: 20
+told TopicUp: 20
+came back: 20
+the others were told: 0
+threads: 1
+"""
+
 SUMMARY = """\
 events 17
 join 5
@@ -238,8 +267,19 @@ def test_flask_tells_a_channel_from_its_request_threads() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, FLASK, "")
 
 
-def test_without_flask_its_example_says_what_it_needs() -> None:
-    done = run("-c", "import runpy, sys; sys.modules['flask'] = None; runpy.run_path('examples/flask_tell.py')")
+def test_fastapi_chats_over_a_room_that_fails_and_heals() -> None:
+    done = run("examples/fastapi_chat.py")
+    assert (done.returncode, done.stdout, done.stderr) == (0, FASTAPI, "")
+
+
+def test_a_crowd_on_one_loop_is_told_of_a_room_that_failed_and_comes_back() -> None:
+    done = run("examples/crowd.py")
+    assert (done.returncode, done.stdout, done.stderr) == (0, CROWD, "")
+
+
+@pytest.mark.parametrize(("needs", "example"), [("flask", "flask_tell.py"), ("fastapi", "fastapi_chat.py")])
+def test_without_its_framework_an_example_says_what_it_needs(needs: str, example: str) -> None:
+    done = run("-c", f"import runpy, sys; sys.modules['{needs}'] = None; runpy.run_path('examples/{example}')")
     assert (done.returncode, done.stdout) == (1, "")
     assert "pip install '.[demo]'" in done.stderr
     assert "Traceback" not in done.stderr

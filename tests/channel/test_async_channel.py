@@ -442,7 +442,7 @@ def test_another_loop_or_thread_is_refused_by_name():
     asyncio.run(first())
     asyncio.run(second())
     unused = AsyncChannel()
-    with pytest.raises(WrongLoop, match="on a thread without one"):
+    with pytest.raises(WrongLoop, match="before that: use it on its loop first"):
         unused.tell_threadsafe(Join("a", "t", "u", 1))
     asyncio.run(unused.close())
 
