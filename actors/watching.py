@@ -134,13 +134,14 @@ def tell_up(place: Place, actor: pykka.Actor) -> None:
         known = place._lifecycle_exit
         if isinstance(known, ExitReason) or not place._lifecycle_is_up():
             return
-        waiting = [one.watcher for one in known if type(one) is _WhenUp]
+        waiting = [_who(one) for one in known if type(one) is _WhenUp]
         place._lifecycle_exit = tuple(one for one in known if type(one) is not _WhenUp)
     for watcher in waiting:
         _tell(watcher, Up(actor.actor_ref))
 
 
-def _who(one: Watcher) -> Watcher:
+def _who(one: Any) -> Watcher:
+    """Who is told, of those who watch an actor."""
     return one.watcher if type(one) is _WhenUp else one
 
 

@@ -147,11 +147,12 @@ def test_no_file_is_larger_than_the_ceiling():
     assert {str(path): n for path in SOURCES if (n := len(path.read_text().splitlines())) > 600} == {}
 
 
-def test_the_links_for_tools_lead_to_the_rooms_and_to_nothing_else():
+def test_the_links_for_tools_lead_to_the_rooms_and_to_nothing_else_and_checkers_read_the_examples_too():
     links = {path.name: path.resolve() for path in (ROOT / "src" / "lightspeed").iterdir()}
     assert links == {floor: ROOT / floor for floor in FLOORS}
-    pyright = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pyright"]["include"]
-    assert sorted(pyright) == sorted(["examples", *(f"src/lightspeed/{floor}" for floor in FLOORS)])
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
+    assert sorted(tools["pyright"]["include"]) == ["examples", *sorted(f"src/lightspeed/{floor}" for floor in FLOORS)]
+    assert sorted(tools["mypy"]["files"]) == ["examples", "src/lightspeed"]
 
 
 def test_the_packages_of_setup_cfg_are_the_folders():

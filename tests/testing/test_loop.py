@@ -44,11 +44,12 @@ async def tasks_take_turns(log):
 
 async def timers_come_by_their_moments(log):
     loop = asyncio.get_running_loop()
+    now_s = loop.time()
     for delay_s in (0.02, 0.002, 0.01):
-        loop.call_later(delay_s, log, delay_s)
-    loop.call_at(loop.time() + 0.005, log, "cancelled").cancel()
+        loop.call_at(now_s + delay_s, log, delay_s)
+    loop.call_at(now_s + 0.005, log, "cancelled").cancel()
     await asyncio.sleep(0.03)
-    log(loop.time() >= 0.03)
+    log(loop.time() >= now_s + 0.03)
 
 
 async def a_timeout_cancels_what_takes_too_long(log):
@@ -150,12 +151,14 @@ async def a_task_is_cancelled_wherever_it_is(log):
 
 
 async def what_is_shielded_goes_on(log):
-    inner = asyncio.create_task(asyncio.sleep(0.002, "done"))
+    gate = asyncio.Event()
+    inner = asyncio.create_task(gate.wait())
     try:
-        async with asyncio.timeout(0.0005):
+        async with asyncio.timeout(0.001):
             await asyncio.shield(inner)
     except TimeoutError:
         log("shielded")
+    gate.set()
     log(await inner)
 
 
@@ -169,7 +172,6 @@ async def contexts_are_kept(log):
     other = contextvars.copy_context()
     other.run(_seen.set, 5)
     loop.call_soon(lambda: log(("other", _seen.get())), context=other)
-    loop.call_later(0.001, lambda: log(("later", _seen.get())))
 
     async def change():
         _seen.set(_seen.get() + 10)
@@ -178,6 +180,8 @@ async def contexts_are_kept(log):
     await asyncio.create_task(change())
     await asyncio.create_task(change(), context=other)
     log((_seen.get(), other[_seen]))
+    loop.call_later(0.001, lambda: log(("later", _seen.get())))
+    _seen.set(2)
     await asyncio.sleep(0.002)
 
 
@@ -194,7 +198,8 @@ async def generators_are_closed(log):
     async for number in numbers("left"):
         log(number)
         break
-    await asyncio.sleep(0.001)
+    for _ in range(9):
+        await asyncio.sleep(0)
     kept = numbers("kept")
     log(await anext(kept))
     log([number async for number in numbers("whole")])
@@ -202,15 +207,21 @@ async def generators_are_closed(log):
 
 
 async def waits_end_by_their_kind(log):
-    async def wait(seconds):
-        await asyncio.sleep(seconds)
-        return seconds
+    gates = {name: asyncio.Event() for name in "abc"}
 
-    tasks = [asyncio.create_task(wait(seconds)) for seconds in (0.02, 0.002, 0.01)]
+    async def wait(name):
+        await gates[name].wait()
+        return name
+
+    tasks = [asyncio.create_task(wait(name)) for name in "abc"]
+    asyncio.get_running_loop().call_soon(gates["b"].set)
     done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     log(([task.result() for task in done], len(pending)))
-    for task in asyncio.as_completed(tasks):
-        log(await task)
+    left = asyncio.as_completed(sorted(pending, key=tasks.index))
+    gates["c"].set()
+    log(await next(left))
+    gates["a"].set()
+    log(await next(left))
 
 
 async def callbacks_of_a_future_come_in_order(log):
