@@ -14,6 +14,7 @@ from contextvars import Context, copy_context
 from typing import Any, ClassVar
 
 import pykka
+from msgspec import Struct
 
 from lightspeed.actors.actor import PooledActor
 from lightspeed.actors.context import here
@@ -32,13 +33,13 @@ class LoopDoor:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self._thread = threading.get_ident()
+        self.thread = threading.get_ident()
         self._calls: deque[Callable[[], object]] = deque()
         self._is_rung = False
 
     def call(self, call: Callable[[], object]) -> None:
         """Have it called on the loop's thread: at once, where that calls. It must not raise. Any thread may call this."""
-        if threading.get_ident() == self._thread:
+        if threading.get_ident() == self.thread:
             call()
             return
         self._calls.append(call)
@@ -49,38 +50,41 @@ class LoopDoor:
             except RuntimeError:
                 pass  # the loop is closed, and nobody waits there any more
 
+    def waiter(self) -> "LoopWaiter":
+        """What a coroutine on the loop can wait for."""
+        return LoopWaiter(self, self.loop.create_future())
+
     def _open(self) -> None:
         self._is_rung = False  # first: who comes from here on rings anew
         for _ in range(len(self._calls)):
             self._calls.popleft()()
 
 
-class LoopWaiter:
-    """Stands where a taken lock stands, for a coroutine that waits until it is released."""
+class LoopWaiter(Struct, eq=False):
+    """Stands where a taken lock stands, for a coroutine that waits until it is released. `LoopDoor.waiter` makes it."""
 
-    __slots__ = ("_door", "_future")
-
-    def __init__(self, door: LoopDoor) -> None:
-        self._door = door
-        self._future: asyncio.Future[bool] = door.loop.create_future()
+    door: LoopDoor
+    future: asyncio.Future[bool]
+    """To be awaited: True, when it was released."""
 
     def release(self) -> None:
         """Any thread may call it."""
-        self._door.call(lambda: self._settle(True))
+        if threading.get_ident() != self.door.thread:
+            self.door.call(self.release)
+        elif not self.future.done():
+            self.future.set_result(True)
 
-    async def wait(self, timeout_s: float | None) -> bool:
-        """Whether it was released within so many seconds; None: for ever."""
-        if timeout_s is None:
-            return await self._future
-        timer = self._door.loop.call_later(max(0.0, timeout_s), self._settle, False)
+    async def wait(self, timeout_s: float) -> bool:
+        """Whether it was released within so many seconds."""
+        timer = self.door.loop.call_later(max(0.0, timeout_s), self._end)
         try:
-            return await self._future
+            return await self.future
         finally:
             timer.cancel()
 
-    def _settle(self, is_released: bool) -> None:
-        if not self._future.done():
-            self._future.set_result(is_released)
+    def _end(self) -> None:
+        if not self.future.done():
+            self.future.set_result(False)
 
 
 class LoopTimer:
@@ -155,15 +159,20 @@ class LoopPool(ActorPool):
             self._has_turn = True
 
     def _turn(self) -> None:
-        """Run who is ready, one message at a time."""
+        """Run who is ready, each as long as it has something: who has little, as a supervisor, need not go in step with who takes
+        long over each message."""
         context, ready, end_s = here.context, self._ready, time.perf_counter() + _TURN_S
+        is_over = False
         context.is_in_turn, context.is_lent = True, True
         try:
-            while ready:
+            while ready and not is_over:
                 actor = ready.popleft()
-                more: bool | None = False
+                more: bool | None = True
                 try:
-                    more = actor._pooled_run(1, context)
+                    while more and not is_over:
+                        more = False  # if it is hit
+                        more = actor._pooled_run(1, context)
+                        is_over = time.perf_counter() >= end_s
                 finally:
                     context.actor = None
                     if more:
@@ -172,8 +181,6 @@ class LoopPool(ActorPool):
                         del self.scheduled[id(actor)]
                         if actor._pooled_inbox:
                             self.schedule_rest(actor)
-                if time.perf_counter() >= end_s:
-                    break
         except KeyboardInterrupt:  # it is for whoever runs the loop, too
             raise
         except BaseException:  # it has failed the actor that raised it, and is nobody else's

@@ -3,6 +3,7 @@
 import asyncio
 
 from broadcaster import Broadcast
+from gate import Gate, run_on
 from stopwatch import Stopwatch, expect
 
 
@@ -10,37 +11,35 @@ def broadcast(members: int, messages: int) -> dict[str, float]:
     return {"read": asyncio.run(_broadcast(members, messages))}
 
 
-def bursts(members: int, messages: int, burst: int) -> dict[str, float]:
+def bursts(members: int, bursts: int, burst: int, loop: str) -> dict[str, float]:
     """So many messages of a burst are published before their readers are waited for."""
-    return {"read": asyncio.run(_bursts(members, [min(burst, messages - start) for start in range(0, messages, burst)]))}
+    return {"read": run_on(loop, _bursts(members, bursts, burst))}
 
 
-async def _bursts(members: int, counts: list[int]) -> float:
-    gate = asyncio.Barrier(members + 1)
+async def _bursts(members: int, bursts: int, burst: int) -> float:
+    gate = Gate(members)
     async with Broadcast("memory://") as room:
-        readers = [asyncio.create_task(_read_bursts(room, counts, gate)) for _ in range(members)]
+        readers = [asyncio.create_task(_read_bursts(room, bursts, burst, gate)) for _ in range(members)]
         await gate.wait()
         with Stopwatch() as watch:
-            for count in counts:
-                for _ in range(count):
+            for _ in range(bursts):
+                for _ in range(burst):
                     await room.publish("room", "payload")
                 await gate.wait()
-        got = await asyncio.gather(*readers)
-    expect(got == [sum(counts)] * members, "a message is missing")
-    return watch.per_second(members * sum(counts))
+        expect(await asyncio.gather(*readers) == [bursts * burst] * members, "a message is missing")
+    return watch.per_second(members * bursts * burst)
 
 
-async def _read_bursts(room: Broadcast, counts: list[int], gate: asyncio.Barrier) -> int:
+async def _read_bursts(room: Broadcast, bursts: int, burst: int, gate: Gate) -> int:
     got = 0
     async with room.subscribe("room") as subscriber:
-        await gate.wait()
-        events = aiter(subscriber)
-        for count in counts:
-            for _ in range(count):
-                expect((await anext(events)).message == "payload", "a message is wrong")
+        gate.come()
+        for _ in range(bursts):
+            for _ in range(burst):
+                event = await subscriber.get()
                 got += 1
-            await gate.wait()
-    return got
+            gate.come()
+    return got if event.message == "payload" else 0
 
 
 async def _broadcast(members: int, messages: int) -> float:

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self, cast
 from lightspeed.actors.context import current_actor
 from lightspeed.actors.errors import ChannelClosed, ChannelTimeout, InsideActor, InvalidOption, WrongLoop
 from lightspeed.actors.future import PooledFuture
-from lightspeed.actors.loop import Loop, LoopDoor, LoopWaiter
+from lightspeed.actors.loop import Loop, LoopDoor
 from lightspeed.actors.runtime import Layer, Runtime
 from lightspeed.actors.topics.mail import Delivery
 from lightspeed.actors.topics.rules.events import Event, TopicEvent, check_event
@@ -220,14 +220,15 @@ class AsyncChannel(ChannelCore):
             loop = asyncio.get_running_loop()
         except RuntimeError:
             raise WrongLoop("an AsyncChannel", "where no event loop runs") from None
-        if self._door is None:
+        door = self._door
+        if door is None:
             self._ingress.check_process()
-            self._door = LoopDoor(loop)
+            door = self._door = LoopDoor(loop)
             if self._on_loop is not None:
                 self._on_loop.bind(loop)
-        elif self._door.loop is not loop:
+        elif door.loop is not loop:
             raise WrongLoop("an AsyncChannel", "by another event loop")
-        return self._door
+        return door
 
     async def _asked(self, job: Job[Answer]) -> Answer:
         self._enter()
@@ -253,7 +254,7 @@ class AsyncChannel(ChannelCore):
         reply = wait.reply
         assert isinstance(reply, PooledFuture)
         if not reply.is_set:
-            waiter = LoopWaiter(self._enter())
+            waiter = self._enter().waiter()
             reply.tell(waiter)
             if not await waiter.wait(timeout_s):
                 raise ChannelTimeout(wait.call, timeout_s)
@@ -263,12 +264,12 @@ class AsyncChannel(ChannelCore):
         """Wait until all resources are given back; the names of those that are still busy then."""
         door, busy = self._enter(), list[str]()
         if self._on_loop is not None:
-            waiter = LoopWaiter(door)
+            waiter = door.waiter()
             self._on_loop.end(timeout_s, busy, waiter.release)
-            await waiter.wait(None)
+            await waiter.future
         if self._runtime is self._on_loop:
             return busy + self._runtime.join(0.0)
-        waiter = LoopWaiter(door)
+        waiter = door.waiter()
 
         def join() -> None:
             try:
@@ -277,7 +278,7 @@ class AsyncChannel(ChannelCore):
                 waiter.release()
 
         threading.Thread(target=join, name="lightspeed close", daemon=True).start()  # threads are waited for by a thread
-        await waiter.wait(None)
+        await waiter.future
         return busy
 
     def _tell_late(self, event: Event) -> None:

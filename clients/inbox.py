@@ -6,9 +6,9 @@ can each find the last room: then there is one message more than the bound says.
 
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Iterable
 from itertools import repeat
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
@@ -84,6 +84,14 @@ Wait = Callable[[threading.Lock, float | None], bool]
 """How a reader waits for a lock to be released: True, or False after so many seconds."""
 
 
+class Waiter(Protocol):
+    """Stands in the line of those who wait for a message."""
+
+    def release(self) -> object:
+        """It is its turn. Called once, by any thread, which may hold locks."""
+        ...
+
+
 class Look:
     """Who looks at what is in an inbox, and waits for more: told of the next that comes, it takes no reader's turn.
 
@@ -101,15 +109,16 @@ class Look:
         return self._inbox._wait(self.waiter, timeout_s)
 
     def release(self) -> None:
-        """Called under the inbox's lock, in its turn among those who wait: the next one is told, too."""
+        """Called in its turn among those who wait: the next one is told, too."""
         self.waiter.release()
-        self._inbox._wake()
+        self._inbox.wake()
 
     def give_up(self) -> None:
         """Look no more."""
-        with self._inbox._lock:
-            if self in self._inbox.waiters:
-                self._inbox.waiters.remove(self)
+        try:
+            self._inbox.waiters.remove(self)
+        except ValueError:
+            pass  # it has been told
 
 
 class InboxQueue:
@@ -127,38 +136,36 @@ class InboxQueue:
     __slots__ = (
         "_bytes",
         "_gaps",
+        "_is_counted",
         "_lock",
         "_now_s",
         "_on_slow",
         "_options",
         "_wait",
-        "_why_closed",
         "dropped",
         "items",
         "room",
         "waiters",
+        "why_closed",
     )
 
     def __init__(self, options: Inbox, wait: Wait, now_s: Callable[[], float], on_slow: Callable[[], None]) -> None:
         self._options, self._wait, self._now_s, self._on_slow = options, wait, now_s, on_slow
+        self._is_counted = options.max_bytes is not None
         self._lock = threading.RLock()
         self.items: deque[Any] = deque()
         self._gaps = 0  # so many of the items are no messages
         self._bytes = 0
         self.room = options.max_messages if options.max_bytes is None else 0
         """With fewer messages in it, one is appended without a further look."""
-        self.waiters: deque[threading.Lock | Look] = deque()
-        self._why_closed: str | None = None
+        self.waiters: deque[Waiter] = deque()
+        self.why_closed: str | None = None
+        """None: it is open."""
         self.dropped = 0
         """How many messages found no room."""
 
     def __len__(self) -> int:
         return len(self.items)
-
-    @property
-    def why_closed(self) -> str | None:
-        """None: it is open."""
-        return self._why_closed
 
     def put(self, message: Outbound | Notice) -> None:
         put_all((self,), message)
@@ -166,20 +173,23 @@ class InboxQueue:
     def put_slowly(self, message: Outbound | Notice) -> None:
         """Put it where it is not known that there is room."""
         with self._lock:
-            is_slow = self._why_closed is None and not self._make_room(message)
+            is_slow = self.why_closed is None and not self._make_room(message)
         if is_slow:
             self._on_slow()
 
     def wake(self) -> None:
-        """There is something for one of those who wait."""
-        with self._lock:
-            self._wake()
+        """There is something for one of those who wait. No lock is needed: who is taken out of the line is told by one only."""
+        try:
+            waiter = self.waiters.popleft()
+        except IndexError:  # nobody does, or not any more
+            return
+        waiter.release()
 
     def look(self, waiter: Any = None) -> tuple[list[Outbound | Notice], Look]:
         """What is in it, in order, and stays in it; and how to wait for more, by default in a thread. To be given up."""
         look = Look(self, _taken_lock() if waiter is None else waiter)
         with self._lock:
-            if self._why_closed is None:
+            if self.why_closed is None:
                 self.waiters.append(look)
             else:
                 look.release()  # nothing more comes
@@ -199,10 +209,10 @@ class InboxQueue:
         """Nothing more comes in; what is in it can be read."""
         with self._lock:
             self.room = 0
-            if self._why_closed is None:
-                self._why_closed = why
+            if self.why_closed is None:
+                self.why_closed = why
             while self.waiters:
-                self._wake()
+                self.wake()
 
     def take(self, taken: list[Outbound | Notice], most: int, timeout_s: float | None) -> None:
         """Move up to so many messages to the list, 1 at least, as soon as there is one.
@@ -213,53 +223,51 @@ class InboxQueue:
             InboxEmpty: there was none within the timeout.
             ClientClosed: the client is closed, and its inbox empty.
         """
-        steps = self.taking(taken, most, timeout_s, _taken_lock)
-        is_told = None
-        try:
-            while True:
-                is_told = self._wait(*steps.send(is_told))
-        except StopIteration:
-            pass
-        finally:
-            steps.close()  # here, and not when the collector comes to it
-
-    def taking(
-        self, taken: list[Outbound | Notice], most: int, timeout_s: float | None, make_waiter: Callable[[], Any]
-    ) -> Generator[tuple[Any, float | None], bool | None, None]:
-        """As `take`, for whoever waits in a way of his own: it gives what is released, and after how many seconds at most; he
-        sends in whether it was."""
-        if self._take_now(taken, most):
+        if self.take_now(taken, most):
             return
-        if timeout_s is not None and timeout_s <= 0:
-            raise InboxEmpty(timeout_s)
-        end_s = None if timeout_s is None else self._now_s() + timeout_s
         left_s = timeout_s
-        while True:
-            waiter = make_waiter()
-            is_told: bool | None = False
+        end_s = None if timeout_s is None else self._now_s() + timeout_s
+        while left_s is None or left_s > 0:
+            waiter, is_told = _taken_lock(), False
             try:
                 self.waiters.append(waiter)
-                if self._take_now(taken, most):
+                if self.take_now(taken, most):
                     return
-                is_told = yield waiter, left_s
+                is_told = self._wait(waiter, left_s)
             finally:
                 if not is_told:
-                    self._give_up(waiter)
-            if self._take_now(taken, most):
+                    self.give_up(waiter)
+            if self.take_now(taken, most):
                 return
             if end_s is not None:  # another reader may have been quicker: it waits for the rest of its time
                 left_s = end_s - self._now_s() if is_told else 0
-                if left_s <= 0:
-                    raise InboxEmpty(timeout_s or 0)
+        raise InboxEmpty(timeout_s or 0)
 
-    def _take_now(self, taken: list[Any], most: int) -> bool:
-        if not self.items and self._why_closed is None:
+    def take_now(self, taken: list[Any], most: int) -> bool:
+        """Move what is there, until there are so many messages in the list: whether there was something. It does not wait.
+
+        Raises:
+            ClientClosed: the client is closed, its inbox empty, and so is the list.
+        """
+        if not self.items and self.why_closed is None:
             return False
         with self._lock:
-            if not self.items and self._why_closed is not None:
-                raise ClientClosed(self._why_closed)
-            self._move(taken, most)
-        return bool(taken)
+            return self._take(taken, most)
+
+    def _take(self, taken: list[Any], most: int) -> bool:
+        items, count = self.items, len(self.items)
+        if not count:
+            if self.why_closed is not None and not taken:
+                raise ClientClosed(self.why_closed)
+            return False
+        if self._gaps or self._is_counted:
+            self._take_one_by_one(taken, most)
+        elif count > 1 and most > 1:  # one call, which no code of Python's interrupts
+            taken.extend(map(_popleft, repeat(items, min(most - len(taken), count))))
+        else:
+            taken += (items[0],)  # nothing is called until it is here alone
+            del items[0]
+        return True
 
     def give_back(self, taken: list[Outbound | Notice]) -> None:
         """Have what was taken, and could not be handed over, be the next that is taken, whoever does it."""
@@ -272,29 +280,18 @@ class InboxQueue:
                     self.items.appendleft(message)
                     self._bytes += self._counted(message)
             if self.items:
-                self._wake()
+                self.wake()
 
-    def _give_up(self, waiter: threading.Lock) -> None:
+    def give_up(self, waiter: Waiter) -> None:
         """Wait no more; if it was this one's turn at last, it is another's."""
-        with self._lock:
-            if waiter in self.waiters:
-                self.waiters.remove(waiter)
-            elif self.items:
-                self._wake()
+        try:
+            self.waiters.remove(waiter)
+        except ValueError:  # whoever put something has taken it from the line
+            if self.items:
+                self.wake()
 
-    def _wake(self) -> None:
-        if self.waiters:
-            try:
-                waiter = self.waiters.popleft()
-            except IndexError:  # a finalizer has closed it at this moment
-                return
-            waiter.release()
-
-    def _move(self, taken: list[Any], most: int) -> None:
+    def _take_one_by_one(self, taken: list[Any], most: int) -> None:
         items = self.items
-        if not self._gaps and self._options.max_bytes is None:  # one call, which no code of Python's interrupts
-            taken.extend(map(_popleft, repeat(items, min(most - len(taken), len(items)))))
-            return
         while items and len(taken) < most:
             message = items[0]
             size, gap = self._counted(message), 0
@@ -306,7 +303,7 @@ class InboxQueue:
             self._gaps -= gap
 
     def _counted(self, message: Any) -> int:
-        return 0 if self._options.max_bytes is None or type(message) is _Gap else size_of(message)
+        return size_of(message) if self._is_counted and type(message) is not _Gap else 0
 
     def _make_room(self, message: Outbound | Notice) -> bool:
         """Take it in if there is room, or as the options say; False where the client is to be closed."""
@@ -318,7 +315,7 @@ class InboxQueue:
                 return False
             if options.overflow == "drop_newest" or is_too_large:
                 self._miss_one_more()
-                self._wake()
+                self.wake()
                 return True
             if options.overflow == "latest":
                 self._keep_latest(message)
@@ -326,7 +323,7 @@ class InboxQueue:
                 self._drop_oldest()
         self.items.append(message)
         self._bytes += size
-        self._wake()
+        self.wake()
         return True
 
     def _has_room(self, size: int) -> bool:
@@ -378,6 +375,14 @@ class InboxQueue:
             self.dropped += type(item) is not _Gap
             self._bytes -= self._counted(item)
         self._gaps = 1 if gap.count else 0
+
+
+class OneThreadInbox(InboxQueue):
+    """An inbox in which one thread puts and takes: it takes without the lock, which would cost it as much as all the rest."""
+
+    __slots__ = ()
+
+    take_now = InboxQueue._take
 
 
 def _taken_lock() -> threading.Lock:

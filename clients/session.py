@@ -15,7 +15,7 @@ from lightspeed.actors.topics.rules.events import Disconnect, Event, Join, Leave
 from lightspeed.actors.topics.rules.outbound import Reply
 from lightspeed.actors.topics.rules.presence import Meta
 from lightspeed.clients.hub import Hub
-from lightspeed.clients.inbox import Inbox, InboxQueue, Removed, TopicDown, TopicUp
+from lightspeed.clients.inbox import Inbox, InboxQueue, OneThreadInbox, Removed, TopicDown, TopicUp
 from lightspeed.supervision.rules import Backoff, BackoffState
 
 REJOIN = Backoff(floor_s=0.02, cap_s=10.0, jitter=1.0, quiet_s=30.0)
@@ -77,7 +77,8 @@ class Session:
         after_ms: int = -1,
     ) -> None:
         self.client_id, self.user_id = client_id, user_id
-        self.inbox = InboxQueue(inbox, runtime.wait, runtime.monotonic_s, self._close_slow)
+        kind = OneThreadInbox if runtime.is_one_thread else InboxQueue
+        self.inbox = kind(inbox, runtime.wait, runtime.monotonic_s, self._close_slow)
         self.hub, self._runtime, self._tell = hub, runtime, tell
         self._was_in: tuple[str, ...] = ()
         self._auto_rejoin, self._is_brought_back = auto_rejoin, is_brought_back
