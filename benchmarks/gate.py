@@ -19,7 +19,7 @@ def run_on(loop: str, coroutine: Coroutine[Any, Any, Result]) -> Result:
 
 
 class Gate:
-    """Opens when each of so many readers has come to it, and shuts again. A reader does not wait at it, as at an `asyncio.Barrier`:
+    """Opens when each of so many readers has come to it, and shuts again. A reader does not wait at it, as at asyncio's Barrier:
     that would cost all sides alike what is none of theirs."""
 
     def __init__(self, readers: int) -> None:
