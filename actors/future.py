@@ -50,6 +50,17 @@ class PooledFuture(pykka.Future[Any]):
             raise error.with_traceback(traceback)
         return value
 
+    @property
+    def is_set(self) -> bool:
+        return self._outcome is not None
+
+    def tell(self, waiter: Any) -> None:
+        """Have the waiter released, which may be more than once, when there is an outcome."""
+        with _lock:
+            self._waiters = (*self._waiters, waiter)
+        if self._outcome is not None:
+            waiter.release()
+
     def set(self, value: Any = None) -> None:
         self._settle((False, value))
 

@@ -9,7 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any, ClassVar
 
 import pykka
@@ -79,7 +79,8 @@ class LoopWaiter:
 
     def _settle(self, is_released: bool) -> None:
         if not self._future.done():
-            self._future.set_result(is_released)
+            with suppress(RuntimeError):  # the loop is closed, and nobody waits there any more
+                self._future.set_result(is_released)
 
 
 class LoopTimer:
@@ -132,6 +133,9 @@ class LoopPool(ActorPool):
     def schedule(self, actor: Runnable) -> None:
         if self.loop is not None and threading.get_ident() != self._thread:
             raise WrongLoop("an actor of it", "on another thread")
+        self._line_up(actor)
+
+    def _line_up(self, actor: Runnable) -> None:
         if self._closed:
             raise PoolClosed
         if self.scheduled.setdefault(id(actor), place := (actor,)) is place:
@@ -214,6 +218,9 @@ class LoopPool(ActorPool):
         """From here on nobody runs; none is busy, since who calls has the thread."""
         self._closed = True
         return []
+
+    def _count_left(self) -> int:
+        return 0  # what waited there went with the loop
 
     def _wait_until_idle(self, deadline_s: float) -> None:
         pass  # at the interpreter's end no loop runs

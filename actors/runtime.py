@@ -126,7 +126,7 @@ class Runtime(Protocol):
         ...
 
     def start_task(self, coroutine: Coroutine[Any, Any, Any], done: Done) -> Task:
-        """Run a coroutine of an actor's on an event loop. What comes of it is told on the loop's thread, and not within this call.
+        """Run an actor's coroutine on an event loop. What comes of it is told on the loop's thread, and not within this call.
 
         Raises:
             RuntimeError: no thread can be started, or the loop is closed.
