@@ -4,7 +4,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable
-from typing import Any, ClassVar, ParamSpec
+from typing import Any, ParamSpec
 
 import pykka
 
@@ -45,7 +45,7 @@ class PooledActor(Lifecycle):
     _pooled_hold: "_Hold | None" = None
     """Where the rest of a message waits for something outside: nothing else is handled meanwhile."""
 
-    registered: ClassVar[bool] = True
+    registered: bool = True
     """True: actors of the class stand in Pykka's `ActorRegistry`, a list: leaving it costs as much as it is long."""
 
     __slots__ = (
@@ -87,7 +87,7 @@ class PooledActor(Lifecycle):
         actor = cls(*args, **kwargs)
         assert hasattr(actor, "_pooled_pool"), f"{cls.__name__}.__init__ must call super().__init__()"
         actor._pooled_pool.check_process()
-        if cls.registered:
+        if actor.registered:
             pykka.ActorRegistry.register(actor.actor_ref)
         if _pykka_logger.isEnabledFor(logging.DEBUG):
             log_as_pykka(logging.DEBUG, "Starting", actor)

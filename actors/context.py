@@ -15,7 +15,7 @@ from lightspeed.actors.pykka_inside import ACTOR_LOOPS
 class ThreadContext:
     """The context of one thread: what it is at work on."""
 
-    __slots__ = ("actor", "depth", "home", "is_in_turn", "is_lent", "is_outside")
+    __slots__ = ("actor", "depth", "home", "is_in_turn", "is_lent", "is_outside", "task")
 
     def __init__(self) -> None:
         self.actor: Any = None
@@ -30,6 +30,8 @@ class ThreadContext:
         """True while the thread waits and runs a pool's actors: then what is thrown into it is for its own caller, too."""
         self.is_outside = False
         """True where the thread is known to be no threaded actor's."""
+        self.task: Any = None
+        """The actor of the supervised task of which it takes a step."""
 
 
 class _Here(threading.local):
@@ -50,6 +52,15 @@ def current_actor() -> pykka.Actor | None:
         return threaded
     pooled: pykka.Actor | None = context.actor
     return pooled
+
+
+def asker() -> Any:
+    """The supervised task, or else the actor, inside which this is called; None outside any.
+
+    Inside a task is no `current_actor`: it awaits, and holds up nobody. But its supervisor must know who asks for what waits for
+    that task's own end.
+    """
+    return current_actor() if here.context.task is None else here.context.task
 
 
 _frames_lock = threading.Lock()  # of two at once one would find the collector off, and leave it so

@@ -44,6 +44,18 @@ def raised_in(error: BaseException) -> BaseException:
     return error.error if isinstance(error, _Raised) else error
 
 
+def contained(step: Callable[..., Any], *args: Any) -> Any:
+    """Take a step of a coroutine. What it raises goes into its task, and nothing but a Ctrl-C ends the event loop too."""
+    try:
+        return step(*args)
+    except (Exception, asyncio.CancelledError, GeneratorExit):
+        raise
+    except BaseException as error:
+        if type(error) is KeyboardInterrupt and threading.current_thread() is threading.main_thread():
+            raise  # it is for whoever runs the loop, too
+        raise _Raised(error) from None
+
+
 class ActorCoroutine(Coroutine[Any, Any, Any]):
     """A coroutine of an actor's code. In each of its own steps the thread is inside the actor; a task of its own is outside."""
 
@@ -71,13 +83,7 @@ class ActorCoroutine(Coroutine[Any, Any, Any]):
         outer = context.actor, context.is_in_turn
         context.actor, context.is_in_turn, self._speaker.thread = self._actor, True, threading.get_ident()
         try:
-            return go_on(*args)
-        except (Exception, asyncio.CancelledError, GeneratorExit):
-            raise
-        except BaseException as error:
-            if type(error) is KeyboardInterrupt and threading.current_thread() is threading.main_thread():
-                raise  # it is for whoever runs the loop, too
-            raise _Raised(error) from None
+            return contained(go_on, *args)
         finally:
             self._speaker.thread = None
             context.actor, context.is_in_turn = outer
@@ -119,6 +125,11 @@ class LoopTask:
     @property
     def name(self) -> str:
         return "a coroutine" if self._task is None else self._task.get_name()
+
+    @property
+    def is_on_its_way_out(self) -> bool:
+        """Whether somebody has cancelled it. For the loop's thread."""
+        return self._task is not None and self._task.cancelling() > 0
 
     def cancel(self) -> None:
         try:
@@ -166,6 +177,10 @@ class LoopTasks:
         if not self._tasks and self._when_done is not None:
             when_done, self._when_done = self._when_done, None
             when_done()
+
+    def clear(self) -> None:
+        """The loop is closed: none of them runs."""
+        self._tasks.clear()
 
     def end(self, loop: asyncio.AbstractEventLoop, timeout_s: float, left: list[str], then: Callable[[], object]) -> None:
         """Call `then` when all have ended; those that have not after the timeout are given up, and `left` has their names."""

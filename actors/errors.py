@@ -11,7 +11,8 @@ LightspeedError
 ├── ClientClosed      the caller's: a call of a client that is closed
 ├── Refused           the caller's: a client's event that was answered by an error
 ├── PoolClosed        the caller's: an actor whose pool was closed
-│   └── InForkedChild the caller's: what belongs to the process that this one was forked from
+│   ├── InForkedChild the caller's: what belongs to the process that this one was forked from
+│   └── LoopClosed    the caller's: a task, or a supervisor, whose event loop is closed
 ├── AskRing           the caller's: actors that would wait for one another in a ring
 ├── NotSupervisable   the caller's: an actor class of whose end nobody can learn
 ├── ChildError        the caller's: what was asked of a supervisor does not go with its child
@@ -22,6 +23,7 @@ LightspeedError
 │   ├── ChildRestarting
 │   └── ChildStopped
 ├── SupervisorStopped the caller's: a call to a supervisor that is stopping or gone
+├── AlreadyUp         the caller's: a task that says too late that it is starting yet
 ├── RoomMisused       the caller's: a behaviour did what a topic's behaviour can't do
 ├── FaultsNotFired    the caller's: a plan with faults that never came about
 ├── InvalidTrace      the peer's: a line of a trace that is no valid event
@@ -88,7 +90,8 @@ class WrongLoop(LightspeedError, RuntimeError):
     """A call from elsewhere than the event loop to which the callee has been bound since its first use."""
 
     def __init__(self, what: str, where: str, instead: str = "there is tell_threadsafe") -> None:
-        super().__init__(f"{what} belongs to the event loop of its first use, and was called {where}: {instead}")
+        hint = f": {instead}" if instead else ""
+        super().__init__(f"{what} belongs to the event loop of its first use, and was called {where}{hint}")
 
 
 class ChannelClosed(LightspeedError, RuntimeError):
@@ -162,6 +165,13 @@ class InForkedChild(PoolClosed):
 
     def __init__(self) -> None:
         RuntimeError.__init__(self, "it belongs to the process that this one was forked from: make another one in the child")
+
+
+class LoopClosed(PoolClosed):
+    """A task was to begin, or was told something, or the supervisor on its loop was, and the event loop is closed."""
+
+    def __init__(self) -> None:
+        RuntimeError.__init__(self, "the event loop is closed")
 
 
 class AskRing(LightspeedError, RuntimeError):
@@ -340,6 +350,13 @@ class SupervisorTimeout(LightspeedError, TimeoutError):
     def __init__(self, what: str, timeout_s: float) -> None:
         self.what, self.timeout_s = what, timeout_s
         super().__init__(f"{what} was not answered within {timeout_s:g} s")
+
+
+class AlreadyUp(LightspeedError, RuntimeError):
+    """A supervised task entered `starting()` behind its first await, and so is up."""
+
+    def __init__(self) -> None:
+        super().__init__("the task is up already: enter starting() before its first await")
 
 
 class StartTimeout(LightspeedError, TimeoutError):

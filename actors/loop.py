@@ -9,7 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from contextvars import Context, copy_context
 from typing import Any, ClassVar
 
@@ -72,10 +72,13 @@ class LoopWaiter(Struct, eq=False):
         if threading.get_ident() != self.door.thread:
             self.door.call(self.release)
         elif not self.future.done():
-            self.future.set_result(True)
+            with suppress(RuntimeError):  # the loop is closed, and nobody waits there any more
+                self.future.set_result(True)
 
-    async def wait(self, timeout_s: float) -> bool:
-        """Whether it was released within so many seconds."""
+    async def wait(self, timeout_s: float | None) -> bool:
+        """Whether it was released within so many seconds; None: for ever."""
+        if timeout_s is None:
+            return await self.future
         timer = self.door.loop.call_later(max(0.0, timeout_s), self._end)
         try:
             return await self.future
@@ -139,6 +142,9 @@ class LoopPool(ActorPool):
     def schedule(self, actor: Runnable) -> None:
         if self.loop is not None and threading.get_ident() != self._thread:
             raise WrongLoop("an actor of it", "on another thread")
+        self._line_up(actor)
+
+    def _line_up(self, actor: Runnable) -> None:
         if self._closed:
             raise PoolClosed
         if self.scheduled.setdefault(id(actor), place := (actor,)) is place:
@@ -224,6 +230,9 @@ class LoopPool(ActorPool):
         """From here on nobody runs; none is busy, since who calls has the thread."""
         self._closed = True
         return []
+
+    def _count_left(self) -> int:
+        return 0  # what waited there went with the loop
 
     def _wait_until_idle(self, deadline_s: float) -> None:
         pass  # at the interpreter's end no loop runs

@@ -262,6 +262,10 @@ class ActorPool:
         with self.lock:
             return not (self._ready or self.stranded or self._workers.are_busy)
 
+    def _count_left(self) -> int:
+        """The number of messages that nobody will handle any more, at the end of the interpreter."""
+        return sum(len(actor._pooled_inbox) for actor in list(self._ready))
+
     def _work(self, me: Worker) -> None:
         begins, ends = True, False
         try:
@@ -422,7 +426,7 @@ def _drain() -> None:
         for pool in pools:
             pool._wait_until_idle(deadline_s)
     _has_drained = True
-    left = sum(len(actor._pooled_inbox) for pool in pools for actor in list(pool._ready))
+    left = sum(pool._count_left() for pool in pools)
     busy = [named(actor) for pool in pools for actor in pool._workers.turns()]
     if left or busy:
         print(

@@ -1,6 +1,7 @@
 """The supervisor of any Pykka actors, as OTP has it."""
 
 from lightspeed.actors.errors import (
+    AlreadyUp,
     ChildAlreadyPresent,
     ChildAlreadyStarted,
     ChildError,
@@ -13,7 +14,10 @@ from lightspeed.actors.errors import (
     StartTimeout,
     SupervisorStopped,
     SupervisorTimeout,
+    WrongLoop,
 )
+from lightspeed.actors.tasks import starting
+from lightspeed.supervision.async_supervisor import AsyncChildAddress, AsyncSupervisor, AsyncSupervisorRef
 from lightspeed.supervision.children import ChildCounts, ChildView
 from lightspeed.supervision.ref import ChildAddress, SupervisorRef
 from lightspeed.supervision.rules import Backoff, RestartWindow
@@ -22,6 +26,10 @@ from lightspeed.supervision.supervisor import Supervisor
 from lightspeed.supervision.tree import Tree
 
 __all__ = [
+    "AlreadyUp",
+    "AsyncChildAddress",
+    "AsyncSupervisor",
+    "AsyncSupervisorRef",
     "Backoff",
     "ChildAddress",
     "ChildAlreadyPresent",
@@ -43,4 +51,6 @@ __all__ = [
     "SupervisorStopped",
     "SupervisorTimeout",
     "Tree",
+    "WrongLoop",
+    "starting",
 ]

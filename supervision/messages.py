@@ -80,6 +80,10 @@ class StopInside(type(STOP)):  # type: ignore[misc]
     caller: Any = None
 
 
+class LoopEnds(type(STOP)):  # type: ignore[misc]
+    """A stop for want of an event loop: nobody has asked for it."""
+
+
 class AllUp(Struct, frozen=True):
     """The first start is done: what waited for it goes on."""
 

@@ -1,6 +1,6 @@
 """What a supervisor is told of a child before it starts it, and how it treats its children: see `Supervisor` for the options."""
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Hashable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import pykka
@@ -14,7 +14,8 @@ from lightspeed.actors.text import shown
 from lightspeed.actors.threaded import Supervisable
 from lightspeed.supervision.rules import AUTO_SHUTDOWNS, KINDS, STRATEGIES, AutoShutdown, Backoff, Kind, RestartWindow, Strategy
 
-ActorStart = tuple[type[pykka.Actor], Sequence[Any], Mapping[str, Any]]
+TaskFunction = Callable[..., Coroutine[Any, Any, object]]
+ActorStart = tuple[type[pykka.Actor] | TaskFunction, Sequence[Any], Mapping[str, Any]]
 ShutdownS = float | Literal["brutal_kill", "infinity"]
 
 _WORKER_SHUTDOWN_S = 5.0  # OTP's default
@@ -23,8 +24,9 @@ _WORKER_SHUTDOWN_S = 5.0  # OTP's default
 class _Named(Struct, frozen=True):
     id: Hashable
     """Its name under its supervisor: anything hashable but None."""
-    start: type[pykka.Actor] | ActorStart | Callable[[], pykka.ActorRef[Any]]
-    """A class of actors; or `(class, args, kwargs)`; or a callable that starts an actor and returns its reference."""
+    start: type[pykka.Actor] | ActorStart | Callable[[], pykka.ActorRef[Any] | Coroutine[Any, Any, object]]
+    """A class of actors; an async function, whose coroutine is run as a task; either of them as `(class, args, kwargs)`; or a
+    callable that starts an actor and returns its reference."""
 
 
 class ChildSpec(_Named, frozen=True, kw_only=True):
@@ -32,14 +34,15 @@ class ChildSpec(_Named, frozen=True, kw_only=True):
 
     Raises:
         InvalidOption: an option has a value that it can't have.
-        NotSupervisable: the class is neither a `PooledActor` nor a `Supervisable`.
+        NotSupervisable: it is a class, and neither a `PooledActor` nor a `Supervisable`.
     """
 
     kind: Kind = "permanent"
     """`permanent`: always restarted. `transient`: after an abnormal end. `temporary`: never, and forgotten at its end."""
     shutdown_s: ShutdownS | None = None
-    """How long it may take to stop before it is abandoned. `infinity`: as long as it likes. `brutal_kill`: it is told to stop and
-    abandoned at once. None, the default: 5 s, and `infinity` for a Supervisor, which has deadlines of its own."""
+    """How long it may take to stop, or, being a task, to end once it is cancelled; then it is abandoned. `infinity`: as long
+    as it likes. `brutal_kill`: it is told to stop and abandoned at once. None, the default: 5 s, and `infinity` for a Supervisor,
+    which has deadlines of its own."""
     significant: bool = False
     """Whether its end may be its supervisor's, by `auto_shutdown`. Not for a permanent child, which never ends for good."""
 
@@ -76,20 +79,30 @@ class ChildSpec(_Named, frozen=True, kw_only=True):
             return None
         return 0.0 if self.shutdown_s == "brutal_kill" else float(self.shutdown_s)
 
-    def begin(self) -> Any:
-        """Start an actor, and return what should be its reference. Runs code of the user's, which may raise anything."""
+    def begin(self, home: Mapping[str, Any]) -> Any:
+        """Start an actor, and return what should be its reference, or make what should be a task's coroutine.
+
+        Runs code of the user's, which may raise anything.
+
+        Args:
+            home: where a supervisor runs that is given no other place.
+        """
         if not isinstance(self.start, tuple):
             return self.start()
+        kind: Any
         kind, args, kwargs = self.start
-        return getattr(kind, "_supervised_start", kind.start)(*args, **kwargs)
+        if self.is_supervisor:
+            return kind._supervised_start(*args, **{**home, **kwargs})
+        return kind.start(*args, **kwargs) if issubclass(type(kind), type) else kind(*args, **kwargs)
 
     def _check_start(self) -> None:
         start: Any = self.start
         if callable(start):
             return  # what it returns shows when it is called
-        if not (isinstance(start, tuple) and len(start) == 3 and isinstance(start[0], type)):
-            raise InvalidOption("start", start, "must be a class of actors, (class, args, kwargs) or a callable")
-        if not issubclass(start[0], (PooledActor, Supervisable)):
+        if not (isinstance(start, tuple) and len(start) == 3 and callable(start[0])):
+            rule = "must be a class of actors or an async function, one of them as (class, args, kwargs), or a callable"
+            raise InvalidOption("start", start, rule)
+        if isinstance(start[0], type) and not issubclass(start[0], (PooledActor, Supervisable)):
             raise NotSupervisable(start[0])
 
 

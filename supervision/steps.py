@@ -1,13 +1,15 @@
 """How a supervisor starts, stops and gives up one child, in the steps of a job."""
 
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator, Mapping
 from functools import partial
 from typing import Any, Protocol
 
 import pykka
 
 from lightspeed.actors.errors import NORMAL, Ignore, InvalidOption, NotSupervisable, StartFailed, StartTimeout
+from lightspeed.actors.ref import PooledRef
 from lightspeed.actors.stopping import give_up, stop_soon
+from lightspeed.actors.tasks import TaskActor, TaskPool
 from lightspeed.actors.watching import place_of, tell_when_up, unwatch, watch
 from lightspeed.actors.workers import blocking
 from lightspeed.supervision.children import ChildTable, Phase, SupervisedChild, is_supervisor
@@ -22,6 +24,14 @@ class Owner(Protocol):
 
     @property
     def actor_ref(self) -> pykka.ActorRef[Any]: ...
+
+    @property
+    def tasks(self) -> TaskPool | None:
+        """Where children run that are tasks; None: it can have none."""
+
+    @property
+    def for_branches(self) -> Mapping[str, Any]:
+        """Where supervisors below it run, that are given no other place."""
 
     def _wake(self, child: SupervisedChild) -> None:
         """Take up the job that waits for the child."""
@@ -58,6 +68,8 @@ class ChildSteps:
             self.come_up(child)
             return ref
         yield from self._wait(child, None if is_supervisor(child) else self._start_timeout_s)  # it has deadlines of its own
+        if child.phase is Phase.STARTING and place_of(ref)._lifecycle_is_up():
+            self.come_up(child)  # its word of that waits in our inbox, behind much else
         if child.phase is Phase.STARTING:
             self._abandon(child, "in its start")
             raise StartFailed(child.spec.id, StartTimeout(self._start_timeout_s))
@@ -98,14 +110,22 @@ class ChildSteps:
 
     def _begin(self, child: SupervisedChild) -> pykka.ActorRef[Any]:
         with blocking:  # should it, the other supervisors go on
-            started = child.spec.begin()
-        ref = self._reference(started)
+            started = child.spec.begin(self._owner.for_branches)
+        ref = self._task(child, started) if issubclass(type(started), Coroutine) else self._reference(started)
         if not isinstance(child.spec.start, tuple) and place_of(ref)._lifecycle_exit is NORMAL:
             raise InvalidOption("start", ref, "must start an actor, and gave one that has stopped")
         if self._is_anothers(ref) or not self._table.bind(child, ref):
             raise InvalidOption("start", ref, "must start an actor for this child alone")
         watch(ref, self._me)
         return ref
+
+    def _task(self, child: SupervisedChild, coroutine: Coroutine[Any, Any, Any]) -> pykka.ActorRef[Any]:
+        tasks = self._owner.tasks
+        if tasks is None:
+            coroutine.close()
+            rule = "starts a task, which needs an event loop: use AsyncSupervisor, or give the option loop"
+            raise InvalidOption("start", child.spec.start, rule)
+        return PooledRef(TaskActor._pooled_start(tasks, coroutine))
 
     def _reference(self, started: Any) -> pykka.ActorRef[Any]:
         """What a start has returned, if it can be a child. Else whoever it has started is not left alive."""

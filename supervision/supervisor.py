@@ -1,11 +1,13 @@
 """The supervisor that any Pykka program can use: an actor that starts, watches, restarts and stops other actors.
 
 It never waits. What takes time is a job in a lane, which goes on when a message says that a child is up or down, or that a
-deadline has passed. It runs on a pool of supervisors only, so that no child can keep it from its work.
+deadline has passed. It runs on a pool of supervisors only, so that no child can keep it from its work; or on an event loop, if it
+is an `AsyncSupervisor`'s, or below one.
 """
 
+import asyncio
 import random
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any, ClassVar, ParamSpec
 
 import pykka
@@ -17,6 +19,7 @@ from lightspeed.actors.pool import ActorPool, default_pool
 from lightspeed.actors.pykka_inside import STOP, Envelope
 from lightspeed.actors.ref import DECLINED
 from lightspeed.actors.runtime import Threads
+from lightspeed.actors.tasks import TaskPool
 from lightspeed.actors.watching import Down, Up, tell_up
 from lightspeed.supervision.children import (
     Branch,
@@ -30,10 +33,12 @@ from lightspeed.supervision.children import (
 )
 from lightspeed.supervision.deadlines import Clock, Deadlines
 from lightspeed.supervision.jobs import Job, Lanes, Steps, fail
+from lightspeed.supervision.keeper import Keeper, pool_of
 from lightspeed.supervision.messages import (
     AllUp,
     CountChildren,
     DeadlinePassed,
+    LoopEnds,
     NoLonger,
     Retry,
     StopInside,
@@ -77,6 +82,8 @@ class Supervisor(PooledActor):
         randomness: for the jitter of backoffs: any `random.Random`. None, the default: one of its own.
         pool: the workers it runs on. None, the default: one worker for all supervisors. Not one that children run on: a
             child that blocks would keep it from answering.
+        loop: the event loop on which those of its children run that are tasks, of another thread; below it too, where a
+            supervisor is given none of its own. None, the default: it can have no such children.
 
     Raises:
         InvalidOption: an option has a value that it can't have.
@@ -98,6 +105,7 @@ class Supervisor(PooledActor):
         clock: Clock | None = None,
         randomness: Randomness | None = None,
         pool: ActorPool | None = None,
+        loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(pool=default_pool("supervisors") if pool is None else pool)
         self._options = SupervisorOptions(
@@ -109,7 +117,14 @@ class Supervisor(PooledActor):
             start_timeout_s=start_timeout_s,
         )
         self._specs = self._options.check_children(children)
-        clock = Threads() if clock is None else clock
+        self.tasks: TaskPool | None = pool_of(loop)
+        self.keeper = Keeper(self.tasks) if isinstance(loop, asyncio.AbstractEventLoop) and self.tasks is not None else None
+        on_loop = pool if isinstance(pool, TaskPool) else None
+        self.registered = on_loop is None
+        self.for_branches: Mapping[str, Any] = {} if self.tasks is None else {"loop": self.tasks}
+        if on_loop is not None:
+            self.for_branches = {"loop": self.tasks, "pool": on_loop}
+        clock = (on_loop or Threads()) if clock is None else clock
         randomness = random.Random() if randomness is None else randomness
         self._me = SupervisorRef(self)
         self._names, self._lanes = ChildNames(), Lanes(self._child_above)
@@ -127,6 +142,7 @@ class Supervisor(PooledActor):
         self._is_ending = False
         self._end_error: BaseException | None = None
         self._stop_replies: list[Any] = []
+        self.was_asked_to_stop = False
 
     @classmethod  # pyright: ignore[reportArgumentType]  # as of PooledActor
     def start(cls: Callable[P, "Supervisor"], *args: P.args, **kwargs: P.kwargs) -> SupervisorRef:
@@ -135,8 +151,11 @@ class Supervisor(PooledActor):
         Raises:
             InvalidOption: an option has a value that it can't have.
             StartFailed: a child could not be started; those before it were stopped.
+            InsideActor: called in the thread of the event loop that it is given.
         """
         kind: Any = cls
+        if kwargs.get("loop") is not None and kwargs["loop"] is asyncio._get_running_loop():
+            raise InsideActor("Supervisor.start", "the thread of the event loop of its tasks", "use AsyncSupervisor")
         ref: SupervisorRef = kind._supervised_start(*args, **kwargs)
         supervisor = ref._actor
         assert isinstance(supervisor, Supervisor)
@@ -155,6 +174,8 @@ class Supervisor(PooledActor):
     # Messages
 
     def on_start(self) -> None:
+        if self.keeper is not None:
+            self.keeper.begin(self._me)
         self._run(_ALL, self._start_all())
 
     def on_receive(self, message: Any) -> Any:
@@ -164,6 +185,8 @@ class Supervisor(PooledActor):
     def on_end(self, error: BaseException | None) -> None:
         """Nobody is left waiting, and no child is left, even if this was given up or failed by a fault of its own."""
         self._is_ending = True
+        if self.keeper is not None:
+            self.keeper.end()
         self._drop()
         self._give_up_children()
         if not self._is_up:
@@ -178,6 +201,7 @@ class Supervisor(PooledActor):
                 assert reply is not None
                 fail(reply, InsideActor("stop", message.caller, "raise Shutdown, or have it called elsewhere"))
                 return
+            self.was_asked_to_stop = self.was_asked_to_stop or type(message) is not LoopEnds
             if reply is not None:
                 self._stop_replies.append(reply)  # answered when the last child is down
             self._stop()

@@ -22,11 +22,12 @@ class SeenSpec(ChildSpec, frozen=True, kw_only=True):
     began: Callable[["SeenSpec", Any, BaseException | None], Any]
     refuse: Callable[["SeenSpec", object], Exception]
 
-    def begin(self) -> Any:
-        if isinstance(self.start, tuple) and issubclass(self.start[0], pykka.ThreadingActor):
-            raise self.refuse(self, self.start[0])  # before there is a thread
+    def begin(self, home: Mapping[str, Any]) -> Any:
+        kind = self.start[0] if isinstance(self.start, tuple) else None
+        if isinstance(kind, type) and issubclass(kind, pykka.ThreadingActor):
+            raise self.refuse(self, kind)  # before there is a thread
         try:
-            ref = super().begin()
+            ref = super().begin(home)
         except BaseException as error:
             self.began(self, None, error)
             raise

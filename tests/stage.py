@@ -1,13 +1,18 @@
-"""A stage for supervisors: actors that do as a script says, a book of what happened, and a clock that is moved by hand."""
+"""A stage for supervisors: children that do as a script says, a book of what happened, and a clock that is moved by hand."""
 
+import asyncio
+import inspect
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pykka
+import pytest
 
-from lightspeed.actors import PooledActor, Supervisable, watch
+from lightspeed.actors import PooledActor, Shutdown, Supervisable, watch
+from lightspeed.actors.context import here
 from lightspeed.actors.pool import ActorPool
-from lightspeed.supervision import ChildSpec, Supervisor
+from lightspeed.actors.tasks import TaskActor
+from lightspeed.supervision import AsyncSupervisor, ChildSpec, Supervisor, starting
 
 TRANSITIONAL = {"starting", "stopping", "ended", "restarting"}
 
@@ -81,6 +86,54 @@ class Threaded(Actor, Supervisable, pykka.ThreadingActor):
     use_daemon_thread = True
 
 
+class ToldTask(TaskActor):
+    """A task that can be told something, in the place of those of the library, which can't."""
+
+    mailbox = None
+
+    def on_receive(self, message):
+        self.mailbox.put_nowait(message)
+
+
+async def task(stage, name):
+    """As an `Actor` does. Hooks may be awaitable; what holds one up outlasts a cancellation, as a hook of an actor would."""
+    mailbox = here.context.task.mailbox = asyncio.Queue()
+    with starting():
+        is_cancelled = await stage.play(name, "on_start")
+    try:
+        if is_cancelled:
+            raise asyncio.CancelledError
+        while True:
+            message = await mailbox.get()
+            if callable(message):
+                message()
+    except (asyncio.CancelledError, Shutdown):
+        await stage.play(name, "on_stop")
+        raise
+    except BaseException:
+        await stage.play(name, "on_failure")
+        raise
+
+
+class LoopEvent:
+    """As a `threading.Event`, and awaited on the loop: whether it outlasted a cancellation."""
+
+    def __init__(self, loop):
+        self._loop, self._event = loop, asyncio.Event()
+
+    def set(self):
+        self._loop.call_soon_threadsafe(self._event.set)
+
+    async def outlast(self):
+        is_cancelled = False
+        while not self._event.is_set():
+            try:
+                await self._event.wait()
+            except asyncio.CancelledError:
+                is_cancelled = True
+        return is_cancelled
+
+
 class HandClock:
     """A clock for deadlines that stands still until it is moved."""
 
@@ -116,6 +169,8 @@ class _HandTimer:
 class Stage:
     """Supervisors and their children, on pools of its own. `close` is called after the test."""
 
+    loop = None
+
     def __init__(self, kind=Pooled):
         self.kind = kind
         self.pool, self.supervisors = ActorPool(workers=8), ActorPool()  # children that block hold up no others
@@ -146,11 +201,17 @@ class Stage:
         """Have another thread call; a future of its answer."""
         return self._callers.submit(call, *args, **options)
 
-    def hold(self, name, hook):
-        """Have the hook last until what is returned is set, or the test is over."""
+    def hold(self, name, hook, error=None):
+        """Have the hook last until what is returned is set, or the test is over; and then fail."""
         go_on = threading.Event()
         self._held.append(go_on)
-        self.script[name, hook] = lambda: go_on.wait(60)
+
+        def last():
+            go_on.wait(60)
+            if error is not None:
+                raise error
+
+        self.script[name, hook] = last
         return go_on
 
     def fail(self, name, hook, error=None):
@@ -169,6 +230,89 @@ class Stage:
         self._callers.shutdown()
         assert self.supervisors.close(20) == []
         assert self.pool.close(20) == []
+
+
+class TaskStage(Stage):
+    """Children are tasks, on a loop of another thread; the supervisors, too, if they are to be."""
+
+    def __init__(self, *, is_on_loop):
+        super().__init__(task)
+        self.loop, self._is_on_loop, self._on_loop = asyncio.new_event_loop(), is_on_loop, []
+        self._thread = threading.Thread(target=self.loop.run_forever)
+        self._thread.start()
+
+    def options(self, *names, **options):
+        options = super().options(*names, **options)
+        del options["pool"]
+        return options if self._is_on_loop else {**options, "pool": self.supervisors, "loop": self.loop}
+
+    def start(self, *names, **options):
+        if not self._is_on_loop:
+            return super().start(*names, **options)
+        ref, started = self.begin(*names, **options)
+        started.get(timeout=20)
+        return ref
+
+    def begin(self, *names, **options):
+        if not self._is_on_loop:
+            return super().begin(*names, **options)
+        supervisor = AsyncSupervisor(**self.options(*names, **options))
+        self._on_loop.append(supervisor)
+        self.run(self._enter(supervisor))
+        return supervisor._ref, supervisor._actor._first_start
+
+    async def _enter(self, supervisor):
+        supervisor._enter()
+
+    def run(self, coroutine):
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(20)
+
+    def hold(self, name, hook, error=None):
+        go_on = LoopEvent(self.loop)
+        self._held.append(go_on)
+
+        async def last():
+            is_cancelled = await go_on.outlast()
+            if error is not None:
+                raise error
+            return is_cancelled
+
+        self.script[name, hook] = last
+        return go_on
+
+    async def play(self, name, hook):
+        self.book.write(hook, name)
+        todo = self.script.get((name, hook))
+        done = None if todo is None else todo()
+        return (await done) if inspect.isawaitable(done) else False
+
+    def close(self):
+        for go_on in self._held:
+            go_on.set()
+        self.script.clear()
+        for supervisor in self._on_loop:
+            self.run(supervisor.stop(timeout_s=20))
+        super().close()
+        self.run(self._see_off())
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join(20)
+        self.loop.close()
+
+    async def _see_off(self):
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        if left:
+            await asyncio.wait(left, timeout=20)
+        assert not [task for task in left if not task.done()]
+
+
+KINDS = {
+    "pooled": lambda: Stage(Pooled),
+    "threaded": lambda: Stage(Threaded),
+    "task": lambda: TaskStage(is_on_loop=False),
+    "task_on_loop": lambda: TaskStage(is_on_loop=True),
+}
+only_actors = pytest.mark.parametrize("stage", ["pooled", "threaded"], indirect=True)
+"""For what only actors do: they can be asked, have an inbox, are of a class."""
 
 
 def end(ref, how=None):

@@ -1,11 +1,14 @@
 import pytest
-from stage import Pooled, Stage, Threaded
+from stage import KINDS, Stage, ToldTask
+
+from lightspeed.supervision import steps
 
 
-@pytest.fixture(params=[Pooled, Threaded], ids=["pooled", "threaded"])
-def stage(request):
+@pytest.fixture(params=KINDS)
+def stage(request, monkeypatch):
     """A stage on which children are of each kind in turn."""
-    stage = Stage(request.param)
+    monkeypatch.setattr(steps, "TaskActor", ToldTask)
+    stage = KINDS[request.param]()
     yield stage
     stage.close()
 

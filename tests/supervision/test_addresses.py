@@ -5,7 +5,7 @@ from unittest.mock import patch
 
 import pykka
 import pytest
-from stage import end, in_phase, ref_of, until
+from stage import end, in_phase, only_actors, ref_of, until
 
 from lightspeed.actors import AskRing, PooledActor
 from lightspeed.actors.errors import ChildNotFound, ChildStopped, InsideActor, InvalidOption, SupervisorStopped, SupervisorTimeout
@@ -36,6 +36,7 @@ def heard(ref):
 # An address
 
 
+@only_actors
 def test_it_leads_to_the_next_actor_after_a_restart(stage):
     sup = stage.start("a", intensity=5)
     address = sup.child("a")
@@ -47,6 +48,7 @@ def test_it_leads_to_the_next_actor_after_a_restart(stage):
     assert address.ref == ref_of(sup, "a") != first
 
 
+@only_actors
 def test_while_the_actor_lives_the_supervisor_is_not_asked(stage):
     sup = stage.start("a", "b", intensity=5)
     address = sup.child("a")
@@ -61,6 +63,7 @@ def test_while_the_actor_lives_the_supervisor_is_not_asked(stage):
     assert address.wait_up() == ref_of(sup, "a")
 
 
+@only_actors
 def test_one_that_is_starting_can_be_told_and_is_not_taken_for_up(stage):
     sup = stage.start("a")
     go_on = stage.hold("a", "on_start")
@@ -75,6 +78,7 @@ def test_one_that_is_starting_can_be_told_and_is_not_taken_for_up(stage):
     assert address.ask("hello") == "hello"
 
 
+@only_actors
 def test_without_a_living_actor_tell_says_so_and_ask_waits(stage):
     sup = stage.start("a", backoff=BACKOFF)
     address = sup.child("a")
@@ -89,6 +93,7 @@ def test_without_a_living_actor_tell_says_so_and_ask_waits(stage):
     assert [ask.result(20) for ask in asks] == [0, 1]
 
 
+@only_actors
 def test_an_ask_that_its_actor_dies_of_is_not_repeated(stage):
     sup = stage.start("a")
     address, asked = sup.child("a"), []
@@ -103,6 +108,7 @@ def test_an_ask_that_its_actor_dies_of_is_not_repeated(stage):
     assert asked == [1]
 
 
+@only_actors
 def test_an_ask_that_waits_in_the_inbox_of_one_that_dies_is_answered_as_dead(stage):
     sup = stage.start("a")
     address, inside, go_on = sup.child("a"), threading.Event(), threading.Event()
@@ -126,6 +132,7 @@ def until_asked(ref):
         pass
 
 
+@only_actors
 def test_the_answer_has_what_is_left_of_the_timeout(stage):
     sup = stage.start("a")
     go_on = threading.Event()
@@ -134,6 +141,7 @@ def test_the_answer_has_what_is_left_of_the_timeout(stage):
     go_on.set()
 
 
+@only_actors
 def test_one_that_is_unknown_is_refused_until_it_is_there(stage):
     sup = stage.start()
     address = sup.child("a")
@@ -164,6 +172,7 @@ def test_when_the_supervisor_has_stopped_it_says_so(stage):
             call()
 
 
+@only_actors
 def test_a_child_that_asks_itself_is_refused_by_name(stage):
     sup = stage.start("a", "b")
     address = sup.child("a")
@@ -196,6 +205,7 @@ def tree(stage):
     return stage.start("db", children=[web], intensity=5, backoff=BACKOFF)
 
 
+@only_actors
 def test_a_path_goes_down_into_a_tree(stage, tree):
     web = tree.wait_up("web")
     assert tree.child("web/1").wait_up() == tree.child(("web", "1")).ref == web.wait_up("1")
@@ -207,6 +217,7 @@ def test_a_path_goes_down_into_a_tree(stage, tree):
             assert caught.value.child_id == missing
 
 
+@only_actors
 def test_it_outlives_the_supervisor_on_its_way(stage, tree):
     address, web = tree.child("web/1"), tree.wait_up("web")
     first = address.wait_up()
@@ -221,6 +232,7 @@ def test_it_outlives_the_supervisor_on_its_way(stage, tree):
     assert address.ref == tree.wait_up("web").wait_up("1") != first
 
 
+@only_actors
 def test_who_waits_below_a_supervisor_that_ends_waits_for_its_next_one(stage, tree):
     address, web = tree.child("web/1"), tree.wait_up("web")
     end(address.wait_up())
@@ -270,6 +282,7 @@ def test_inside_a_branch_that_ends_the_wait_for_its_next_life_is_refused(pooled_
     assert tree.wait_up("web") != first
 
 
+@only_actors
 def test_in_a_branch_that_is_starting_those_are_told_that_are_there(stage, tree):
     go_on = stage.hold("1", "on_start")
     tree.wait_up("web").stop(block=False)
@@ -324,6 +337,7 @@ def test_of_a_supervisor_that_has_stopped_nobody_is_told(stage):
     assert stage.start().tell_all("hello") == 0
 
 
+@only_actors
 def test_one_that_has_died_and_is_seen_as_running_does_not_count(stage):
     sup = stage.start("a", "b")
     seen = sup.which_children()

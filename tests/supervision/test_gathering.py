@@ -8,8 +8,9 @@ from stage import end, in_phase, ref_of, until
 from lightspeed.actors import Ignore
 from lightspeed.actors.errors import AskRing, StartFailed, SupervisorStopped, SupervisorTimeout
 from lightspeed.supervision import Backoff, ChildSpec, Supervisor
+from lightspeed.supervision.asking import wait_here
 from lightspeed.supervision.children import Branch, Phase
-from lightspeed.supervision.ref import Gathering
+from lightspeed.supervision.gathering import Gathering
 
 
 def below(tree):
@@ -106,7 +107,7 @@ def test_a_supervisor_below_that_died_behind_the_answer_of_the_one_above_is_ende
     ref_of(sup, "dead").stop()
     gathering = Gathering(sup)
     gathering.told(sup, answer)
-    assert str(gathering.tree(timeout_s=20)) == (
+    assert str(wait_here(gathering.tree(timeout_s=20))) == (
         "Supervisor [running] supervisor\n|- dead [ended] supervisor\n`- alive [running] supervisor\n   `- b [running] worker"
     )
 

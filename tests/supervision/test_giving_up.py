@@ -5,7 +5,7 @@ import threading
 import pykka
 import pytest
 from msgspec.structs import replace
-from stage import Ear, in_phase, ref_of
+from stage import Ear, in_phase, only_actors, ref_of
 
 from lightspeed.actors import PooledActor, watch
 from lightspeed.actors.errors import SupervisorStopped
@@ -28,6 +28,7 @@ def at_work(stage, ref):
     return go_on
 
 
+@only_actors
 @pytest.mark.parametrize("how", ["killed", "abandoned"])
 def test_of_what_waits_nothing_is_handled_and_asks_are_answered(stage, how):
     sup = stage.start(stage.spec("a", shutdown_s="brutal_kill" if how == "killed" else 1))
@@ -64,6 +65,7 @@ def test_an_idle_one_that_is_killed_has_its_end(stage):
     assert stage.book.of("on_stop") == ["a"]
 
 
+@only_actors
 def test_one_that_fails_in_what_it_has_in_hand_has_one_end(stage):
     sup = stage.start(stage.spec("a", shutdown_s="brutal_kill"))
     ref, ear, begun, go_on = ref_of(sup, "a"), Ear(), threading.Event(), threading.Event()
@@ -83,6 +85,7 @@ def test_one_that_fails_in_what_it_has_in_hand_has_one_end(stage):
     assert stage.book.of("on_failure") == []
 
 
+@only_actors
 def test_one_that_stops_itself_in_what_it_has_in_hand_has_one_end(stage):
     sup = stage.start(stage.spec("a", shutdown_s="brutal_kill"))
     ref, ear, begun, go_on = ref_of(sup, "a"), Ear(), threading.Event(), threading.Event()
@@ -168,6 +171,7 @@ def test_a_branch_that_is_abandoned_leaves_nobody_behind(stage, strategy):
     assert top.count_children().abandoned == 1
 
 
+@only_actors
 def test_a_branch_that_hangs_itself_leaves_nobody_behind(stage):
     """In the __init__ of a child, which is in its own turn."""
     hangs, go_on, late = threading.Event(), threading.Event(), []

@@ -1,7 +1,7 @@
 """What is asked of a supervisor inside its own children: it is answered, or refused at once, and nobody waits for himself."""
 
 import pytest
-from stage import in_phase, ref_of
+from stage import in_phase, only_actors, ref_of
 
 from lightspeed.actors.errors import AskRing, ChildRunning, InsideActor, SupervisorStopped
 from lightspeed.supervision.report import line_of, supervisor_of
@@ -19,6 +19,7 @@ def inside(ref, call, *args):
     return ref.ask(attempt, timeout=20)
 
 
+@only_actors
 def test_a_child_that_terminates_itself_is_refused_and_goes_on(stage):
     sup = stage.start("a")
     ref = ref_of(sup, "a")
@@ -27,6 +28,7 @@ def test_a_child_that_terminates_itself_is_refused_and_goes_on(stage):
     assert sup.count_children().abandoned == 0
 
 
+@only_actors
 @pytest.mark.parametrize("strategy", ["one_for_one", "one_for_all", "rest_for_one"])
 def test_inside_a_child_all_that_does_not_wait_for_it_is_answered(stage, strategy):
     sup = stage.start("a", "b", strategy=strategy)
@@ -41,6 +43,7 @@ def test_inside_a_child_all_that_does_not_wait_for_it_is_answered(stage, strateg
     assert len(inside(ref, sup.tree).children) == 3
 
 
+@only_actors
 def test_a_child_that_stops_its_supervisor_and_waits_is_refused(stage):
     sup = stage.start("a")
     ref = ref_of(sup, "a")
@@ -50,12 +53,14 @@ def test_a_child_that_stops_its_supervisor_and_waits_is_refused(stage):
     assert sup.actor_stopped.wait(20)
 
 
+@only_actors
 def test_somebody_else_may_stop_it_inside_his_actor(stage):
     sup, other = stage.start("a"), stage.start("b")
     assert inside(ref_of(other, "b"), sup.stop) is True
     assert inside(ref_of(other, "b"), sup.stop) is False
 
 
+@only_actors
 def test_a_child_that_terminates_or_stops_a_branch_above_it_is_refused(stage):
     top = stage.start(stage.spec_of_supervisor("branch", "a"))
     branch = ref_of(top, "branch")
@@ -118,6 +123,7 @@ def test_in_its_own_stop_a_child_is_refused_what_waits_for_that(stage):
     assert sup.count_children().abandoned == 0
 
 
+@only_actors
 def test_two_that_terminate_each_other_do_not_wait_for_each_other(stage):
     sup = stage.start("a", "b", "c")
     answers = []
@@ -138,6 +144,7 @@ def test_two_that_terminate_each_other_do_not_wait_for_each_other(stage):
     assert InsideActor in answers or answers in ([], [None])  # one may have been gone before it could ask
 
 
+@only_actors
 def test_what_stands_behind_its_own_end_is_refused(stage):
     """Under one_for_all: the restart of all comes first, and waits for the one who asks."""
     sup = stage.start("a", "b", "c", strategy="one_for_all", intensity=5)

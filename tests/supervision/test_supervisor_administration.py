@@ -7,7 +7,7 @@ import threading
 import weakref
 
 import pytest
-from stage import counts, end, in_phase, ref_of, settled, until, views
+from stage import counts, end, in_phase, only_actors, ref_of, settled, until, views
 
 from lightspeed.actors import Ignore, PooledActor
 from lightspeed.actors.errors import (
@@ -336,6 +336,7 @@ def test_a_supervisor_above_waits_for_all_that_is_below(stage):
     assert stage.book.of("on_start") == ["a", "b", "c"]
 
 
+@only_actors
 def test_a_supervisor_started_by_a_callable_is_a_supervisor_too(stage):
     sup = stage.start(ChildSpec("sup", lambda: Supervisor.start(**stage.options("a"))))
     assert counts(sup) == [1, 1, 1, 0]

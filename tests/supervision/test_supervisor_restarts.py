@@ -4,7 +4,7 @@ import random
 
 import pykka
 import pytest
-from stage import Ear, counts, end, in_phase, ref_of, settled, views
+from stage import Ear, counts, end, in_phase, only_actors, ref_of, settled, views
 
 from lightspeed.actors import Ignore, Shutdown, watch
 from lightspeed.actors.errors import RestartsExceeded, StartFailed, SupervisorStopped
@@ -64,6 +64,7 @@ def test_transient_base_exception(stage, error):
     assert alive_after(stage, "transient", error) == (True, True)
 
 
+@only_actors
 @pytest.mark.parametrize("message", [SystemExit(), Shutdown("in an ask")])
 def test_an_end_in_an_ask_is_one_too(stage, message):
     sup = stage.start("a")
@@ -87,6 +88,7 @@ def test_a_failure_in_a_last_hook_is_an_end_like_any_other(stage, hook):
     stage.script.clear()
 
 
+@only_actors
 def test_an_end_at_once_after_the_start_is_one_too(stage):
     """on_start has returned, and the actor has stopped itself: started, and ended."""
     sup = stage.start()

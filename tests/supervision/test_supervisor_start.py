@@ -4,7 +4,7 @@ import queue
 
 import pykka
 import pytest
-from stage import Ear, counts, end, in_phase, raiser, ref_of, settled, until, views
+from stage import Ear, counts, end, in_phase, only_actors, raiser, ref_of, settled, until, views
 
 from lightspeed.actors import Ignore, PooledActor, Shutdown, Supervisable, default_pool, watch
 from lightspeed.actors.errors import InvalidOption, NotSupervisable, StartFailed, StartTimeout, SupervisorStopped
@@ -278,6 +278,7 @@ def test_a_request_during_a_first_start_that_fails_is_answered(stage):
     assert isinstance(adding.exception(20), SupervisorStopped)
 
 
+@only_actors
 @pytest.mark.parametrize(
     "start",
     [
@@ -356,6 +357,7 @@ WHAT_IS_NO_REFERENCE = {
 }
 
 
+@only_actors
 @pytest.mark.parametrize("what", WHAT_IS_NO_REFERENCE)
 def test_a_start_that_returns_no_reference_is_refused_and_leaves_nobody_alive(stage, what):
     sup, started = stage.start("b"), []
@@ -378,6 +380,7 @@ def test_a_start_that_returns_something_else_is_refused(stage, value):
     assert list(views(sup)) == ["b"]
 
 
+@only_actors
 def test_a_start_that_returns_an_actor_that_has_stopped_is_refused(stage):
     sup, dead = stage.start(), stage.kind.start(stage, "dead")
     end(dead)

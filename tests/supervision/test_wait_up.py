@@ -4,7 +4,7 @@ import threading
 import time
 
 import pytest
-from stage import end, in_phase, ref_of, until
+from stage import end, in_phase, only_actors, ref_of, until
 
 from lightspeed.actors import PooledActor, Shutdown
 from lightspeed.actors.errors import (
@@ -159,14 +159,7 @@ def test_who_waits_is_told_when_the_child_is_forgotten(stage):
 def test_who_waits_is_told_when_a_start_comes_to_nothing(stage, error):
     sup = stage.start("a")
     sup.terminate_child("a")
-    go_on = stage.hold("a", "on_start")
-    held = stage.script["a", "on_start"]
-
-    def hold_and_fail():
-        held()
-        raise error
-
-    stage.script["a", "on_start"] = hold_and_fail
+    go_on = stage.hold("a", "on_start", error())
     stage.soon(sup.restart_child, "a")
     in_phase(sup, "a", "starting")
     wait = stage.soon(sup.wait_up, "a")
@@ -246,6 +239,7 @@ def refusals_of(stage, name):
     return raised, calling
 
 
+@only_actors
 def test_a_child_may_wait_for_a_sibling_and_for_itself_once_it_is_up(stage):
     sup = stage.start("a", "b", backoff=BACKOFF)
     a, b = sup.wait_up("a"), sup.wait_up("b")
@@ -259,6 +253,7 @@ def test_a_child_may_wait_for_a_sibling_and_for_itself_once_it_is_up(stage):
     assert wait.get(timeout=20) == ref_of(sup, "b") != b
 
 
+@only_actors
 @pytest.mark.parametrize("other", ["b", "c"])
 def test_on_start_may_wait_for_a_sibling_that_is_up_and_is_refused_its_own_and_a_later_one(stage, other):
     raised, calling = refusals_of(stage, "b")
@@ -286,6 +281,7 @@ def test_under_one_for_all_on_start_is_refused_to_wait_for_a_later_one(stage):
     assert [type(error) for error in raised] == [InsideActor]
 
 
+@only_actors
 def test_two_that_wait_for_one_another_in_on_start_are_no_deadlock(stage):
     sup = stage.start("a", "b", intensity=5, backoff=BACKOFF)
     raised, calling = refusals_of(stage, "a")
@@ -300,6 +296,7 @@ def test_two_that_wait_for_one_another_in_on_start_are_no_deadlock(stage):
     assert sorted(type(error).__name__ for error in raised + others) == ["InsideActor", "NoneType"]
 
 
+@only_actors
 def test_a_child_that_waits_for_a_sibling_is_refused_when_it_is_to_be_stopped_first(stage):
     sup = stage.start("a", stage.spec("b", shutdown_s="infinity"), strategy="one_for_all", backoff=BACKOFF, intensity=5)
     a, b = sup.wait_up("a"), sup.wait_up("b")
