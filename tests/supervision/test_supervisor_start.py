@@ -157,6 +157,7 @@ def test_a_child_that_does_not_start_in_time_is_abandoned_and_what_it_does_later
     assert list(views(sup)) == ["a"]
 
 
+@only_actors
 @pytest.mark.parametrize("error", [ValueError("planted"), SystemExit(), Shutdown("planted")])
 def test_a_child_that_fails_of_the_first_that_it_is_told_was_up(stage, error):
     class Doomed(stage.kind):
@@ -170,6 +171,7 @@ def test_a_child_that_fails_of_the_first_that_it_is_told_was_up(stage, error):
     assert (in_phase(sup, "a", "running").restarts, sup.is_alive()) == (1, True)
 
 
+@only_actors
 @pytest.mark.slow
 def test_a_child_that_others_let_fail_as_soon_as_they_know_of_it_was_up(stage):
     begun = queue.SimpleQueue()
@@ -194,6 +196,7 @@ def test_a_child_that_others_let_fail_as_soon_as_they_know_of_it_was_up(stage):
     assert failing.result(20) is None
 
 
+@only_actors
 def test_a_child_that_never_comes_up_fails_of_nothing_that_it_is_told(stage):
     sup = stage.start("b", start_timeout_s=5)
     go_on = stage.hold("a", "on_start")
@@ -211,6 +214,7 @@ def test_a_child_that_never_comes_up_fails_of_nothing_that_it_is_told(stage):
     assert list(views(sup)) == ["b"]
 
 
+@only_actors
 def test_a_child_that_ends_in_its_on_start_fails_of_that_and_of_nothing_that_it_is_told(stage):
     sup = stage.start("b")
     go_on, error = stage.hold("a", "on_start"), OSError("planted")
