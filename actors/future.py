@@ -36,7 +36,7 @@ class PooledFuture(pykka.Future[Any]):
         self._unset = [True]
         self._waiters: tuple[threading.Lock, ...] = ()
         self.target = target
-        """The actor that is to answer; None where it is not known."""
+        """The actor that is to answer, or for which that one waits in its turn; None where it is not known."""
 
     def get(self, *, timeout: float | None = None) -> Any:
         if self._outcome is None:
@@ -100,7 +100,7 @@ class PooledFuture(pykka.Future[Any]):
             self._waiters = (*self._waiters, waiter)
             ring = _ring(caller, self.target)
             if caller is not None and not ring:
-                caller._lifecycle_waits_for = self.target
+                caller._lifecycle_waits_for = self
         if ring:
             raise AskRing([named(actor) for actor in ring])
         try:
@@ -116,6 +116,15 @@ class PooledFuture(pykka.Future[Any]):
         return wait_for(waiter, timeout, lambda: self._outcome is not None or look_after_all())
 
 
+def lead_on(answer: Any, caller: Any, target: Any) -> AskRing | None:
+    """Note that the answer, for which the caller waits, waits for this actor by now; and not if that closes a ring: its error."""
+    with _lock:
+        ring = _ring(caller, target)
+        if not ring:
+            answer.target = target
+    return AskRing([named(actor) for actor in ring]) if ring else None
+
+
 def _ring(caller: Any, target: Any) -> list[Any]:
     """The ring of actors that wait for one another, from the caller back to itself; empty where none does."""
     ring, node = [caller], target
@@ -124,6 +133,8 @@ def _ring(caller: Any, target: Any) -> list[Any]:
         if node is caller:
             return ring
         node = node._lifecycle_waits_for
+        if isinstance(node, PooledFuture):
+            node = node.target if node._outcome is None else None
     return []
 
 

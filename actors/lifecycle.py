@@ -32,7 +32,7 @@ class Lifecycle(pykka.Actor):
     __slots__ = ()
 
     _lifecycle_waits_for: Any
-    """The actor of which it waits for an answer; None where it does not."""
+    """The actor of which it waits for an answer, or the future that it waits for; None where it does not."""
 
     _lifecycle_timers = _NO_TIMERS
     """The timers that it started and that are neither over nor cancelled, by name."""

@@ -17,9 +17,9 @@ import msgspec
 from lightspeed.actors.text import class_name, shown
 from lightspeed.actors.topics.rules.behaved_topic import BehavedTopic, StoppedClock
 from lightspeed.actors.topics.rules.events import Push
-from lightspeed.actors.topics.rules.presence import Presence, Roster
+from lightspeed.actors.topics.rules.presence import Roster
 from lightspeed.actors.topics.rules.room import Behaviour
-from lightspeed.actors.topics.rules.topic import TopicState
+from lightspeed.actors.topics.rules.topic import BoundedTopic, TopicState
 from lightspeed.capsules import rebuilt
 from lightspeed.capsules.by_value import OWN_WAYS, ByValue, is_tied, is_users_name
 from lightspeed.capsules.capsule import name_of
@@ -245,7 +245,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
 
     def _state(self, state: TopicState) -> Any:
         fields = {name: getattr(state, name) for name in type(state).__struct_fields__}
-        self._plain.update((id(state.users), id(state._recipients)))
+        self._plain.update((id(state.users), id(state._recipients), id(state._metas)))
+        self._plain.update(id(metas) for metas in state._metas.values() if type(metas) is dict)
         if isinstance(state, BehavedTopic):
             self._plain.add(id(state._timers))
             clock = state.clock  # what runs the actor stays here; the topic finds the time of its snapshot
@@ -253,11 +254,6 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             if state._behaviour is not None:
                 fields["make"] = Behaviour  # it has been made
         return type(state), (state.topic,), fields, None, None, _fill
-
-    def _presence(self, presence: Presence) -> Any:
-        self._plain.add(id(presence._metas))
-        self._plain.update(id(metas) for metas in presence._metas.values() if type(metas) is dict)
-        return presence.__reduce__()
 
     def _roster(self, roster: Roster) -> Any:
         self._plain.update((id(roster._places), id(roster._ids)))
@@ -280,8 +276,8 @@ _MAY_OPEN_JSON = frozenset("{[ \n\t\r")
 _OWN: dict[type, Any] = {
     types.CellType: Pickler._cell,
     TopicState: Pickler._state,
+    BoundedTopic: Pickler._state,
     BehavedTopic: Pickler._state,
-    Presence: Pickler._presence,
     Roster: Pickler._roster,
     Push: Pickler._push,
 }

@@ -11,6 +11,7 @@ from typing import Any
 from msgspec import Struct
 
 from lightspeed.actors.errors import InsideActor, LightspeedError
+from lightspeed.actors.future import lead_on
 from lightspeed.actors.runtime import ReplyTo
 from lightspeed.supervision.children import SupervisedChild
 
@@ -79,6 +80,7 @@ class Lanes:
         while jobs:
             if not _advance(jobs[0], lane):
                 self._break_rings(jobs[0].waits_for)
+                _lead_on(jobs[0])
                 break
             self._inside.pop(jobs.pop(0), None)
         else:
@@ -86,6 +88,8 @@ class Lanes:
         for key, job in list(self._beside.get(lane, {}).items()):
             if _advance(job, lane):
                 self.leave(lane, key)
+            else:
+                _lead_on(job)
 
     def attend(self, lane: Hashable, job: Job, key: Hashable) -> None:
         """Do it beside the lane's jobs, which do not wait for it: it goes on whenever the lane has."""
@@ -96,6 +100,7 @@ class Lanes:
         if job.caller is not None:
             self._inside[job] = None
             self._break_rings(self._home(job.caller))
+            _lead_on(job)
 
     def leave(self, lane: Hashable, key: Hashable) -> Job | None:
         """Forget what attends under this key, and return it; None where nothing does."""
@@ -149,6 +154,16 @@ class Lanes:
         further = [other for other in self._inside if other not in seen and self._home(other.caller) is waits_for]
         seen.update(further)
         return waits_for is not None and any(self._leads_to(child, other, seen) for other in further)
+
+
+def _lead_on(job: Job) -> None:
+    """Have it known that who asked for the job inside an actor waits for the child's; refuse it where that one waits for him."""
+    child = job.waits_for
+    if job.caller is not None and child is not None:
+        ring = lead_on(job.reply, job.caller, child.ref and child.ref._actor_weakref())
+        if ring is not None:
+            fail(job.reply, ring)
+            job.reply = _Nobody()
 
 
 def fail(reply: Any, error: BaseException) -> None:

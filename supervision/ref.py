@@ -44,6 +44,7 @@ class SupervisorRef(PooledRef):
 
     Raises:
         InsideActor: the answer would wait for the actor that calls, or for a supervisor above it.
+        AskRing: it would wait for a child whose on_start or on_stop asks that actor.
         SupervisorStopped: the supervisor is stopping or gone.
         SupervisorTimeout: no answer came in time; what was asked may still take effect.
         InForkedChild: this process was forked from the supervisor's.

@@ -363,3 +363,10 @@ def counts(sup):
     """As OTP's suite writes them: specs, active, supervisors, workers."""
     count = sup.count_children()
     return [count.specs, count.active, count.supervisors, count.workers]
+
+
+def waiting(sup, count=1):
+    """Return when so many wait for children."""
+    lanes = sup._actor._lanes
+    while sum(len(beside) for beside in lanes._beside.values()) != count:
+        sup.count_children()

@@ -36,7 +36,7 @@ from lightspeed.actors.topics.mail import (
 )
 from lightspeed.actors.topics.rules.behaved_topic import Awaited, BehavedTopic, finish
 from lightspeed.actors.topics.rules.events import Crash, Leave, Send, TopicEvent
-from lightspeed.actors.topics.rules.topic import Messages, TopicState
+from lightspeed.actors.topics.rules.topic import BoundedTopic, Messages, TopicState
 
 if TYPE_CHECKING:
     _Role = Lifecycle
@@ -56,7 +56,7 @@ class TopicActor(_Role):
         self.state = cell.state = self.make_state(cell)
 
     def make_state(self, cell: TopicCell) -> TopicState:
-        return TopicState(cell.topic, max_members=cell.max_members)
+        return TopicState(cell.topic) if cell.max_members is None else BoundedTopic(cell.topic, max_members=cell.max_members)
 
     @property
     def log_fields(self) -> dict[str, object]:

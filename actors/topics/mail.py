@@ -9,7 +9,7 @@ the supervisor when the actor has settled all that it was sent, or is dead.
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 from msgspec import Struct
 
@@ -361,6 +361,15 @@ class TopicCell(Struct, eq=False, gc=False):
     """How many deliveries the actor has handled and handed to the outlet."""
     settled_bytes: int = 0
     """What they counted in the mailbox."""
-    max_members: int | None = None
-    box: DroppingBox | None = None
+    max_members: ClassVar[int | None] = None
+    """As of a `BoundedCell`, as `box` is."""
+    box: ClassVar[DroppingBox | None] = None
+
+
+class BoundedCell(TopicCell, eq=False, gc=False):
+    """As `TopicCell`, with slots for what most topics have not."""
+
+    max_members: int | None = None  # type: ignore[misc]
+    """So many members the topic takes; None: any number."""
+    box: DroppingBox | None = None  # type: ignore[misc]
     """None: what waits stands in the actor's inbox itself."""

@@ -16,6 +16,7 @@ from lightspeed.actors.runtime import DECLINED, ReplyTo, Runtime, SupervisedRef
 from lightspeed.actors.topics.actor import BehavedTopicActor, TopicActor
 from lightspeed.actors.topics.mail import (
     Behaved,
+    BoundedCell,
     Delivery,
     DroppingBox,
     Mail,
@@ -158,9 +159,7 @@ class TopicRouter(_Role):
             return None
         if self._behaviours is not None and self._behaviours.find(name) is not None:
             return None
-        self._incarnation += 1
-        most = self._options.max_members
-        cell = TopicCell(name, self._incarnation, self._outlet, self._reports_to, self._in_flight, max_members=most)
+        cell = self._make_cell(name)
         return Incarnation(cell, _RUNNING, True, self._runtime.start(TopicActor, cell))
 
     def _route(self, delivery: Delivery) -> None:
@@ -224,23 +223,24 @@ class TopicRouter(_Role):
 
         One that `restores` stands for one that ended: its members come back to it.
         """
-        self._incarnation += 1
         topic = self._topics.pop(name, None) or Topic(name)
-        cell = TopicCell(
-            name,
-            self._incarnation,
-            self._outlet,
-            self._reports_to,
-            self._in_flight,
-            behaved=self._make_behaved(topic),
-            max_members=self._options.max_members,
-            box=DroppingBox() if self._mailbox(name).overflow == "drop_oldest" else None,
-        )
+        cell = self._make_cell(name, DroppingBox() if self._mailbox(name).overflow == "drop_oldest" else None)
+        cell.behaved = self._make_behaved(topic)
         phase = Phase.AWAITS_REJOIN if restores else _RUNNING
         live = topic.live = Incarnation(cell, phase, self._is_ours_alone and cell.behaved is None)
         live.restore = Restore(self._brings_back) if restores else None
         self._topics[name] = topic
         return live
+
+    def _make_cell(self, name: str, box: DroppingBox | None = None) -> TopicCell:
+        """The cell of the topic's next incarnation."""
+        self._incarnation += 1
+        most = self._options.max_members
+        kind = TopicCell if most is None and box is None else BoundedCell
+        cell = kind(name, self._incarnation, self._outlet, self._reports_to, self._in_flight)
+        if isinstance(cell, BoundedCell):
+            cell.max_members, cell.box = most, box
+        return cell
 
     def _make_behaved(self, topic: Topic) -> Behaved | None:
         make = None if self._behaviours is None else self._behaviours.find(topic.name)

@@ -11,8 +11,9 @@ from lightspeed.actors.future import PooledFuture
 from lightspeed.actors.runtime import RefWrapper, ReplyTo, Runtime, RuntimeWrapper, SupervisedRef
 from lightspeed.actors.topics.actor import TopicActor
 from lightspeed.actors.topics.mail import Delivery, Disconnection, Order, Outlet, TopicCell
+from lightspeed.actors.topics.rules.behaved_topic import BehavedTopic
 from lightspeed.actors.topics.rules.presence import Roster
-from lightspeed.actors.topics.rules.topic import Messages, TopicState
+from lightspeed.actors.topics.rules.topic import BoundedTopic, Messages, TopicState
 from lightspeed.supervision.topics import TopicSupervisor
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ class _SmallRoster(Roster):
     worth_compacting = 1
 
 
-class _SmallCrowd(TopicState, eq=False, gc=False):
+class _SmallCrowd(BoundedTopic, eq=False, gc=False):
     """A topic in which two are many: what is done otherwise for a crowd is done for few, and a few events can break it."""
 
     many = 2
@@ -118,7 +119,7 @@ class _SeenTopic(_Topic):
         state = super().make_state(cell)
         return (
             _SmallCrowd(cell.topic, max_members=cell.max_members)
-            if self.witness.has_crowds and type(state) is TopicState and cell.incarnation % 2
+            if self.witness.has_crowds and not isinstance(state, BehavedTopic) and cell.incarnation % 2
             else state
         )
 

@@ -5,7 +5,7 @@ from unittest.mock import patch
 
 import pykka
 import pytest
-from stage import end, in_phase, only_actors, ref_of, until
+from stage import end, in_phase, only_actors, ref_of, until, waiting
 
 from lightspeed.actors import AskRing, PooledActor
 from lightspeed.actors.errors import ChildNotFound, ChildStopped, InsideActor, InvalidOption, SupervisorStopped, SupervisorTimeout
@@ -13,13 +13,6 @@ from lightspeed.supervision import Backoff, ChildSpec, Supervisor, SupervisorRef
 from lightspeed.testing import Simulation
 
 BACKOFF = Backoff(floor_s=10, jitter=0)
-
-
-def waiting(sup, count=1):
-    """Return when so many wait for children."""
-    lanes = sup._actor._lanes
-    while sum(len(beside) for beside in lanes._beside.values()) != count:
-        sup.count_children()
 
 
 def fails(future, error):

@@ -1,9 +1,19 @@
 """What is asked of a supervisor inside its own children: it is answered, or refused at once, and nobody waits for himself."""
 
-import pytest
-from stage import in_phase, only_actors, ref_of
+import threading
 
-from lightspeed.actors.errors import AskRing, ChildRunning, InsideActor, SupervisorStopped
+import pytest
+from stage import in_phase, only_actors, ref_of, views, waiting
+
+from lightspeed.actors.errors import (
+    AskRing,
+    ChildNotFound,
+    ChildRunning,
+    InsideActor,
+    StartFailed,
+    SupervisorStopped,
+    SupervisorTimeout,
+)
 from lightspeed.supervision.report import line_of, supervisor_of
 
 
@@ -168,6 +178,98 @@ def test_what_stands_behind_its_own_end_is_refused(stage):
     assert found == [InsideActor]
     in_phase(sup, "c", "running")
     assert sup.count_children().abandoned == 0
+
+
+def attempted(call, *args, **options):
+    try:
+        return call(*args, **options)
+    except Exception as error:
+        return error
+
+
+def asks_a(stage, sup):
+    """The start of "b" asks "a", when what is returned is set."""
+    go_on, ref = stage.hold("b", "on_start"), ref_of(sup, "a")
+    held = stage.script["b", "on_start"]
+
+    def on_start():
+        held()
+        stage.book.write("answer", ref.ask("hello"))
+
+    stage.script["b", "on_start"] = on_start
+    return go_on
+
+
+@pytest.mark.parametrize("call", ["start_child", "wait_up"])
+def test_who_waits_for_the_start_of_one_that_asks_him_does_not_wait_for_ever(stage, call):
+    """Whoever closes the ring is refused."""
+    sup = stage.start("a", start_timeout_s=1000)
+    asks_a(stage, sup).set()
+    starting = stage.soon(sup.start_child, stage.spec("b")) if call == "wait_up" else None
+    while starting is not None and "b" not in views(sup):
+        pass
+    spec = stage.spec("b") if call == "start_child" else "b"
+    found = ref_of(sup, "a").ask(lambda: attempted(getattr(sup, call), spec), timeout=20)
+    if isinstance(found, AskRing):
+        assert [name.split()[0] for name in found.ring] == [stage.kind.__name__] * 3
+        stage.book.wait_for("answer", "hello")
+        in_phase(sup, "b", "running")
+    elif call == "start_child":
+        assert isinstance(found, StartFailed)
+        assert isinstance(found.error, AskRing)
+    else:
+        outcome = attempted(starting.result, 20)  # where it asked before "a" did, it is up
+        assert isinstance(found, ChildNotFound) if isinstance(outcome, StartFailed) else found == outcome
+    assert sup.count_children().abandoned == 0
+
+
+def test_one_whose_start_asks_who_waits_for_it_is_refused(stage):
+    sup = stage.start("a", start_timeout_s=1000)
+    go_on = asks_a(stage, sup)
+    starting = stage.soon(sup.start_child, stage.spec("b"))
+    in_phase(sup, "b", "starting")
+    found = ref_of(sup, "a").ask(lambda: attempted(sup.wait_up, "b"), block=False)
+    waiting(sup)
+    go_on.set()
+    with pytest.raises(StartFailed) as caught:
+        starting.result(20)
+    assert isinstance(caught.value.error, AskRing)
+    assert isinstance(found.get(timeout=20), ChildNotFound)
+
+
+def test_who_begins_to_wait_for_the_start_of_one_that_asks_him_is_refused(stage):
+    sup = stage.start("a", start_timeout_s=1000)
+    go_on, has_asked = asks_a(stage, sup), threading.Event()
+    starting = stage.soon(sup.start_child, stage.spec("b"))
+    in_phase(sup, "b", "starting")
+    b = ref_of(sup, "b")._actor_weakref()
+    found = ref_of(sup, "a").ask(lambda: (has_asked.wait(20), attempted(sup.wait_up, "b"))[1], block=False)
+    go_on.set()
+    while b._lifecycle_waits_for is None:  # nothing else shows that it waits
+        pass
+    has_asked.set()
+    assert isinstance(found.get(timeout=20), AskRing)
+    assert starting.result(20).is_alive()
+    stage.book.wait_for("answer", "hello")
+
+
+def test_who_waits_no_more_for_a_start_may_be_asked_by_it(stage):
+    sup = stage.start("a", start_timeout_s=1000)
+    go_on = asks_a(stage, sup)
+    found = ref_of(sup, "a").ask(lambda: attempted(sup.start_child, stage.spec("b"), timeout_s=0.01), timeout=20)
+    assert isinstance(found, SupervisorTimeout)
+    ref_of(sup, "a").tell(lambda: (go_on.set(), sup.which_children()))
+    stage.book.wait_for("answer", "hello")
+    in_phase(sup, "b", "running")
+
+
+def test_who_waits_for_the_start_of_one_that_asks_another_gets_it(stage):
+    sup = stage.start("a", "c", start_timeout_s=1000)
+    c = ref_of(sup, "c")
+    stage.script["b", "on_start"] = lambda: stage.book.write("answer", c.ask("hello"))
+    found = ref_of(sup, "a").ask(lambda: attempted(sup.start_child, stage.spec("b")), timeout=20)
+    assert found == ref_of(sup, "b")
+    stage.book.wait_for("answer", "hello")
 
 
 def test_a_childs_init_that_asks_its_own_supervisor_fails_its_start(pooled_stage):

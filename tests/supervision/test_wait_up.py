@@ -4,7 +4,7 @@ import threading
 import time
 
 import pytest
-from stage import end, in_phase, only_actors, ref_of, until
+from stage import end, in_phase, only_actors, ref_of, until, waiting
 
 from lightspeed.actors import PooledActor, Shutdown
 from lightspeed.actors.errors import (
@@ -21,13 +21,6 @@ from lightspeed.supervision.messages import TerminateChild
 from lightspeed.testing import Simulation
 
 BACKOFF = Backoff(floor_s=10, jitter=0)
-
-
-def waiting(sup, count=1):
-    """Return when so many wait for children."""
-    lanes = sup._actor._lanes
-    while sum(len(beside) for beside in lanes._beside.values()) != count:
-        sup.count_children()
 
 
 def fails(future, error):

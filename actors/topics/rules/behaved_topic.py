@@ -4,7 +4,7 @@ An event takes effect when its hook has returned, and not if it raised: so the m
 """
 
 import types
-from collections.abc import Callable, Container, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from inspect import iscoroutinefunction
 from random import Random
 from typing import Any, NamedTuple, TypeVar
@@ -16,9 +16,8 @@ from lightspeed.actors.errors import RoomMisused, Shutdown, TopicCrash
 from lightspeed.actors.text import class_name, shown
 from lightspeed.actors.topics.rules.events import Broadcast, Join, Leave, Publish, Push, Rejoin, Send, TopicEvent
 from lightspeed.actors.topics.rules.outbound import Outbound, PresenceDiff, PushMessage, Reply, error, notice
-from lightspeed.actors.topics.rules.presence import Entry
 from lightspeed.actors.topics.rules.room import Behaviour, Clock, Room, Turn, end_turn
-from lightspeed.actors.topics.rules.topic import Messages, TopicState, not_joined
+from lightspeed.actors.topics.rules.topic import BoundedTopic, Messages, TopicState, not_joined
 
 _Given = tuple[Reply | None, Messages]
 
@@ -40,7 +39,7 @@ class StoppedClock(Struct, frozen=True):
         return self.chance
 
 
-class BehavedTopic(TopicState, eq=False, gc=True):
+class BehavedTopic(BoundedTopic, eq=False, gc=True):
     """As `TopicState`. The behaviour is made, and started, by the first thing that it handles."""
 
     make: Callable[[], Behaviour] = Behaviour
@@ -168,7 +167,7 @@ class BehavedTopic(TopicState, eq=False, gc=True):
     def _renew(self, event: Rejoin) -> "Steps[Messages]":
         """A member rejoins. Whether with news shows before its hook is asked, and the presence changes behind that."""
         user_id = self.users[event.client_id]
-        if event.now_ms <= self._presence.meta(event.client_id, user_id).online_at_ms:
+        if event.now_ms <= self.meta(event.client_id, user_id).online_at_ms:
             return super().handle(event)
         answer, more = yield from self._call(event.client_id, "on_rejoin", event.client_id, event.user_id)
         if event.client_id not in self.users:  # its own hook removed it
@@ -230,9 +229,6 @@ class BehavedTopic(TopicState, eq=False, gc=True):
         if self._random is None:
             self._random = Random(self.clock.random())
         return self._random
-
-    def entries_without(self, gone: Container[str]) -> tuple[Entry, ...]:
-        return self._presence.entries_without(gone) if gone else self._presence.entries()
 
     def let_go(self) -> Behaviour | None:
         """The topic's actor has ended: the behaviour is whoever's who takes it here, and nobody's else."""

@@ -9,7 +9,7 @@ from typing import Literal
 from lightspeed.actors.topics.rules.events import Crash, Disconnect, Event, Join, Leave, Rejoin, Restart, TopicEvent
 from lightspeed.actors.topics.rules.outbound import System
 from lightspeed.actors.topics.rules.presence import Entry
-from lightspeed.actors.topics.rules.topic import Messages, TopicState, crash_messages, not_joined, refused
+from lightspeed.actors.topics.rules.topic import BoundedTopic, Messages, TopicState, crash_messages, not_joined, refused
 
 
 class ChannelLife:
@@ -115,7 +115,7 @@ class ChannelState:
             return crash_messages(topic, self._topics.pop(topic).subscribers, event.reason)
         if topic not in self._topics and self._max_topics is not None and len(self._topics) >= self._max_topics:
             return refused(event, "too_many_topics")
-        state = self._topics.setdefault(topic, TopicState(topic, max_members=self._max_members))
+        state = self._topics.setdefault(topic, BoundedTopic(topic, max_members=self._max_members))
         messages = state.handle(event)
         if not state:
             del self._topics[topic]

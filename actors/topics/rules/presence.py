@@ -45,8 +45,11 @@ class Diff(Struct, frozen=True, gc=False):
     leaves: tuple[Entry, ...] = ()
 
 
-class Presence(Struct, eq=False, gc=False):
-    """One topic's presence table. Keys stand in the order in which they appeared, metas in the order they were added."""
+class Presence(Struct, eq=False, gc=False, kw_only=True):
+    """One topic's presence table, a part of its state: an object more for each of a million topics would cost 32 bytes.
+
+    Keys stand in the order in which they appeared, metas in the order they were added.
+    """
 
     # key -> its one meta, or where a user has several clients: client_id -> meta. A dict for each user would cost 230 bytes.
     _metas: dict[str, Meta | dict[str, Meta]] = {}
@@ -88,6 +91,8 @@ class Presence(Struct, eq=False, gc=False):
 
     def entries_without(self, gone: Container[str]) -> tuple[Entry, ...]:
         """As `entries`, as they are when these clients are gone."""
+        if not gone:
+            return self.entries()
         entries = (
             Entry(entry.key, tuple(meta for meta in entry.metas if meta.client_id not in gone)) for entry in self.entries()
         )

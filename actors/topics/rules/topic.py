@@ -6,7 +6,7 @@ Everything that decides what an event does to a topic lives in this file. It kno
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
-from msgspec import Struct, field
+from msgspec import field
 
 from lightspeed.actors.topics.rules.events import (
     Broadcast,
@@ -35,7 +35,7 @@ from lightspeed.actors.topics.rules.presence import Diff, Entry, Presence, Roste
 Messages = tuple[Outbound, ...]
 
 
-class TopicState(Struct, eq=False, gc=False):
+class TopicState(Presence, eq=False, gc=False):
     """Not for more than one thread: its owner is one topic actor.
 
     What it holds leads nowhere back to it, so the collector need not look at it (`gc=False`): with a million topics that counts.
@@ -47,13 +47,10 @@ class TopicState(Struct, eq=False, gc=False):
     roster: ClassVar[type[Roster]] = Roster
 
     topic: str
-    users: dict[str, str] = {}
+    users: dict[str, str] = field(default_factory=dict)
     """The members: client_id -> user_id, in subscription order."""
     size: int = 0
     """How many they are."""
-    max_members: int | None = None
-    """So many members it takes; a join beyond is refused. None: any number."""
-    _presence: Presence = field(default_factory=Presence)
     _recipients: Any = None  # of the last broadcast, if membership has not changed since
     _roster: Roster | None = None  # of many; None: they are few, or it has yet to be made
 
@@ -68,7 +65,7 @@ class TopicState(Struct, eq=False, gc=False):
 
     @property
     def presences(self) -> tuple[Entry, ...]:
-        return self._presence.entries()
+        return self.entries()
 
     @property
     def rejoins(self) -> tuple[Rejoin, ...]:
@@ -78,7 +75,7 @@ class TopicState(Struct, eq=False, gc=False):
         """
         rejoins = []
         for client_id, user_id in self.users.copy().items():
-            meta = self._presence.find_meta(client_id, user_id)
+            meta = self.find_meta(client_id, user_id)
             if meta is not None:  # else it is leaving at this moment: an actor that was given up has come back
                 rejoins.append(Rejoin(client_id, self.topic, user_id, meta.online_at_ms, meta.meta or None))
         return tuple(rejoins)
@@ -121,13 +118,13 @@ class TopicState(Struct, eq=False, gc=False):
         if user_id is None:
             self._add(event, "rejoined", seq, out)
             return
-        before = self._presence.meta(client_id, user_id)
+        before = self.meta(client_id, user_id)
         if event.now_ms <= before.online_at_ms:
             out += ((seq, (Reply(client_id, self.topic, "ok", "rejoined"),)),)
             return
         text = before.meta if event.meta is None else event.meta
-        left, old, old_key = self._presence.going(client_id, user_id)
-        come, new, new_key, meta = self._presence.coming(client_id, event.user_id, event.now_ms, text)
+        left, old, old_key = self.going(client_id, user_id)
+        come, new, new_key, meta = self.coming(client_id, event.user_id, event.now_ms, text)
         if user_id == event.user_id:  # where the old one stood
             new, new_key, meta = old, old_key, come.metas[0]
         messages = self._ok(event, "rejoined", self._everyone(), joins=(come,), leaves=(left,))
@@ -144,7 +141,7 @@ class TopicState(Struct, eq=False, gc=False):
         if event.now_ms is not None and self.is_stale(event):
             out += ((seq, (Reply(client_id, self.topic, "ok", "left"),)),)
             return
-        left, table, key = self._presence.going(client_id, user_id)
+        left, table, key = self.going(client_id, user_id)
         roster = self._roster_of(self.size - 1)
         if roster is None:
             others = list(self.users)
@@ -187,7 +184,7 @@ class TopicState(Struct, eq=False, gc=False):
 
     def is_stale(self, event: Leave) -> bool:
         """Whether a member's leave is older than its last join or rejoin."""
-        online_at_ms = self._presence.meta(event.client_id, self.users[event.client_id]).online_at_ms
+        online_at_ms = self.meta(event.client_id, self.users[event.client_id]).online_at_ms
         return event.now_ms is not None and event.now_ms < online_at_ms
 
     def _everyone(self) -> Any:
@@ -211,10 +208,7 @@ class TopicState(Struct, eq=False, gc=False):
 
     def _add(self, event: Join | Rejoin, payload: str, seq: int, out: list[tuple[int, Messages]]) -> None:
         client_id = event.client_id
-        if self.max_members is not None and self.size >= self.max_members:
-            out += ((seq, (error(client_id, self.topic, "too_many_members"),)),)
-            return
-        come, table, key, meta = self._presence.coming(client_id, event.user_id, event.now_ms, event.meta or "")
+        come, table, key, meta = self.coming(client_id, event.user_id, event.now_ms, event.meta or "")
         roster = self._roster_of(self.size + 1)
         if roster is None:  # the text itself where there is nobody else: it is what a million quiet topics have in the outbox
             messages = self._ok(event, payload, (*self.users, client_id) if self.size else client_id, joins=(come,))
@@ -239,6 +233,19 @@ class TopicState(Struct, eq=False, gc=False):
         diff = PresenceDiff(self.topic, Diff(self.topic, joins, leaves))
         set_aside(diff, to)
         return diff
+
+
+class BoundedTopic(TopicState, eq=False, gc=False):
+    """As `TopicState`, with a bound that most topics have not."""
+
+    max_members: int | None = None
+    """So many members it takes; a join beyond is refused. None: any number."""
+
+    def _add(self, event: Join | Rejoin, payload: str, seq: int, out: list[tuple[int, Messages]]) -> None:
+        if self.max_members is not None and self.size >= self.max_members:
+            out += ((seq, (error(event.client_id, self.topic, "too_many_members"),)),)
+        else:
+            super()._add(event, payload, seq, out)
 
 
 _STEPS: dict[type, Callable[[TopicState, Any, int, list[tuple[int, Messages]]], None]] = {
