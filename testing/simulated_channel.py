@@ -4,7 +4,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from lightspeed.actors.runtime import ReplyTo
-from lightspeed.actors.topics.mail import Outlet, TopicCell
+from lightspeed.actors.topics.mail import BoundedCell, Outlet, TopicCell
 from lightspeed.actors.topics.rules.events import Disconnect
 from lightspeed.actors.topics.rules.outbound import BroadcastMessage, Outbound, PushMessage, unread
 from lightspeed.actors.topics.rules.outbound import Reply as ReplyMessage
@@ -167,7 +167,9 @@ class _Traced:
         """A cell is out of the collector's sight, and leads back here by more than one way."""
         if self._cell is not None:
             self._cell.outlet, self._cell.report, self._cell.in_flight = _nowhere, _to_nobody, {}
-            self._cell.state = self._cell.behaved = self._cell.box = None
+            self._cell.state = self._cell.behaved = None
+            if isinstance(self._cell, BoundedCell):
+                self._cell.box = None
             self._cell = None
 
 
