@@ -8,6 +8,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 from typing import Any
 
 from lightspeed.actors.actor import PooledActor
@@ -31,7 +32,8 @@ class TaskPool(LoopPool):
 
     def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
         super().__init__()
-        self.loop = loop
+        if loop is not None:
+            self.loop, self.context = loop, copy_context()
         self.tasks = LoopTasks()
         """All that run."""
         self.is_ending = False
@@ -132,7 +134,7 @@ class TaskActor(PooledActor):
         loop, coroutine = self._pooled_pool.loop, self._coroutine
         assert loop is not None
         assert coroutine is not None
-        self._task = LoopTask(loop, self._pooled_pool.tasks, self._ended)
+        self._task = LoopTask(loop, self._pooled_pool.tasks, self._ended, self._pooled_pool.context)
         self._task.begin(coroutine)
 
     def come_up(self) -> None:
@@ -181,7 +183,7 @@ class TaskActor(PooledActor):
             self._coroutine.drop()
 
     def _lifecycle_is_up(self) -> bool:
-        return self.is_up and not self._pooled_dead
+        return self.is_up
 
     def _pooled_ask_inline(self, _message: Any) -> Any:
         return DECLINED  # in its loop's thread only

@@ -109,7 +109,7 @@ def ask(ref: PooledRef, what: str, request: Any, timeout_s: float | None) -> Job
         raise SupervisorTimeout(what, timeout_s) from None
 
 
-def start_child(ref: PooledRef, spec: Any, timeout_s: float | None) -> Job[Any]:
+def ask_to_start(ref: PooledRef, spec: Any, timeout_s: float | None) -> Job[Any]:
     supervisor: Any = ref._actor
     supervisor._pooled_pool.check_process()  # before any lock of its own: another thread may have held it at the fork
     spec = supervisor._options.check_child(spec)
@@ -124,17 +124,17 @@ def ask_of_child(ref: PooledRef, what: str, request: Any, child_id: Hashable, ti
     return ask(ref, what, request(child_id, name=name, caller=asker()), timeout_s)
 
 
-def wait_up(ref: PooledRef, child_id: Hashable, past: Any, timeout_s: float | None) -> Job[Any]:
+def ask_when_up(ref: PooledRef, child_id: Hashable, past: Any, timeout_s: float | None) -> Job[Any]:
     """
     Args:
         past: an actor of the child's that is known to be of no use: the next one is waited for.
     """
     supervisor: Any = ref._actor
     supervisor._pooled_pool.check_process()
-    return _wait_up(ref, WaitUp(child_id, name=supervisor._names.find(child_id), caller=asker(), past=past), timeout_s)
+    return _ask_when_up(ref, WaitUp(child_id, name=supervisor._names.find(child_id), caller=asker(), past=past), timeout_s)
 
 
-def _wait_up(ref: PooledRef, request: WaitUp, timeout_s: float | None) -> Job[Any]:
+def _ask_when_up(ref: PooledRef, request: WaitUp, timeout_s: float | None) -> Job[Any]:
     try:
         return (yield from ask(ref, "wait_up", request, timeout_s))
     except BaseException:  # a signal handler's too, and a cancellation
@@ -146,15 +146,15 @@ def _wait_up(ref: PooledRef, request: WaitUp, timeout_s: float | None) -> Job[An
         raise
 
 
-def stop(ref: PooledRef, timeout_s: float | None) -> Job[bool]:
+def ask_to_stop(ref: PooledRef, timeout_s: float | None) -> Job[bool]:
     """Whether it lived."""
     check_timeout(timeout_s)
     request = StopInside()
     request.caller = asker()
-    return _stop(ref, request, timeout_s)
+    return _ask_to_stop(ref, request, timeout_s)
 
 
-def _stop(ref: PooledRef, request: StopInside, timeout_s: float | None) -> Job[bool]:
+def _ask_to_stop(ref: PooledRef, request: StopInside, timeout_s: float | None) -> Job[bool]:
     try:
         if ref.is_alive():
             yield from ask(ref, "stop", request, timeout_s)
@@ -164,7 +164,7 @@ def _stop(ref: PooledRef, request: StopInside, timeout_s: float | None) -> Job[b
     return False
 
 
-def wait_end(ref: PooledRef, timeout_s: float | None) -> Job[ExitReason]:
+def ask_when_ended(ref: PooledRef, timeout_s: float | None) -> Job[ExitReason]:
     """
     Raises:
         InsideActor: inside one of its own children, or below.
@@ -173,10 +173,10 @@ def wait_end(ref: PooledRef, timeout_s: float | None) -> Job[ExitReason]:
     caller = asker()
     if any(one is ref._actor for one in line_of(caller)):
         raise InsideActor("wait_end", caller, "have it called elsewhere")
-    return _wait_end(ref, timeout_s)
+    return _ask_when_ended(ref, timeout_s)
 
 
-def _wait_end(ref: PooledRef, timeout_s: float | None) -> Job[ExitReason]:
+def _ask_when_ended(ref: PooledRef, timeout_s: float | None) -> Job[ExitReason]:
     ended = PooledFuture(ref._actor)
 
     def end(down: Down) -> None:

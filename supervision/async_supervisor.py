@@ -14,8 +14,21 @@ from lightspeed.actors.errors import ExitReason, InvalidOption, PoolClosed, Supe
 from lightspeed.actors.future import PooledFuture
 from lightspeed.actors.loop import LoopDoor
 from lightspeed.actors.tasks import TaskPool
-from lightspeed.supervision import asking
-from lightspeed.supervision.asking import TIMEOUT_S, Answer, Job, Wait, answer, ask, ask_of_child, check_timeout, wait_on
+from lightspeed.supervision.asking import (
+    TIMEOUT_S,
+    Answer,
+    Job,
+    Wait,
+    answer,
+    ask,
+    ask_of_child,
+    ask_to_start,
+    ask_to_stop,
+    ask_when_ended,
+    ask_when_up,
+    check_timeout,
+    wait_on,
+)
 from lightspeed.supervision.children import ChildCounts, ChildView
 from lightspeed.supervision.deadlines import Clock
 from lightspeed.supervision.gathering import Gathering
@@ -62,7 +75,7 @@ class AsyncSupervisorRef:
     async def start_child(self, spec: ChildSpec, *, timeout_s: float | None = TIMEOUT_S) -> pykka.ActorRef[Any] | None:
         """As of `SupervisorRef`."""
         self._enter()  # first: from here on the child's id is known
-        ref: pykka.ActorRef[Any] | None = await self._do(asking.start_child(self._ref, spec, timeout_s))
+        ref: pykka.ActorRef[Any] | None = await self._do(ask_to_start(self._ref, spec, timeout_s))
         return ref
 
     async def terminate_child(self, child_id: Hashable, *, timeout_s: float | None = TIMEOUT_S) -> None:
@@ -96,12 +109,12 @@ class AsyncSupervisorRef:
 
     async def wait_up(self, child_id: Hashable, *, timeout_s: float | None = TIMEOUT_S) -> pykka.ActorRef[Any]:
         """As of `SupervisorRef`."""
-        ref: pykka.ActorRef[Any] = await self._do(asking.wait_up(self._ref, child_id, None, timeout_s))
+        ref: pykka.ActorRef[Any] = await self._do(ask_when_up(self._ref, child_id, None, timeout_s))
         return ref
 
     async def wait_end(self, *, timeout_s: float | None = None) -> ExitReason:
         """As of `SupervisorRef`."""
-        return await self._do(asking.wait_end(self._ref, timeout_s))
+        return await self._do(ask_when_ended(self._ref, timeout_s))
 
     def child(self, path: Hashable) -> "AsyncChildAddress":
         """As of `SupervisorRef`: not awaited."""
@@ -123,7 +136,7 @@ class AsyncSupervisorRef:
             InsideActor: called inside one of its own children, or below.
             SupervisorTimeout: it has not ended in so many seconds. None, the default: it has for ever.
         """
-        return await self._do(asking.stop(self._ref, timeout_s))
+        return await self._do(ask_to_stop(self._ref, timeout_s))
 
     def _enter(self) -> LoopDoor:
         """The door of its loop, which must be the one that runs here; the first one is it.

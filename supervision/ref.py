@@ -18,8 +18,18 @@ from lightspeed.actors.errors import (
 from lightspeed.actors.ref import PooledRef
 from lightspeed.actors.tasks import TaskActor
 from lightspeed.actors.text import shown
-from lightspeed.supervision import asking
-from lightspeed.supervision.asking import TIMEOUT_S, Answer, Job, ask, ask_of_child, check_timeout, wait_here
+from lightspeed.supervision.asking import (
+    TIMEOUT_S,
+    Answer,
+    Job,
+    ask,
+    ask_of_child,
+    ask_to_start,
+    ask_when_ended,
+    ask_when_up,
+    check_timeout,
+    wait_here,
+)
 from lightspeed.supervision.children import ChildCounts, ChildView
 from lightspeed.supervision.gathering import Gathering
 from lightspeed.supervision.messages import (
@@ -61,7 +71,7 @@ class SupervisorRef(PooledRef):
             StartFailed: its start raised something, or took longer than `start_timeout_s`; then the child was not added.
             InvalidOption: it is no ChildSpec, or significant where `auto_shutdown` is never.
         """
-        ref: pykka.ActorRef[Any] | None = self._call(asking.start_child(self, spec, timeout_s))
+        ref: pykka.ActorRef[Any] | None = self._call(ask_to_start(self, spec, timeout_s))
         return ref
 
     def terminate_child(self, child_id: Hashable, *, timeout_s: float | None = TIMEOUT_S) -> None:
@@ -116,12 +126,12 @@ class SupervisorRef(PooledRef):
             ChildNotFound: there is none of that id, or not any more.
             ChildStopped: it has no actor, and nothing is under way that would start one.
         """
-        ref: pykka.ActorRef[Any] = self._call(asking.wait_up(self, child_id, None, timeout_s))
+        ref: pykka.ActorRef[Any] = self._call(ask_when_up(self, child_id, None, timeout_s))
         return ref
 
     def wait_end(self, *, timeout_s: float | None = None) -> ExitReason:
         """Wait until it has ended, for ever by default, and return why: it was stopped, shut down or failed."""
-        return self._call(asking.wait_end(self, timeout_s))
+        return self._call(ask_when_ended(self, timeout_s))
 
     def child(self, path: Hashable) -> "ChildAddress":
         """A child's address, which stays good when the child is restarted. Nobody is asked: the child need not be there yet.
@@ -228,7 +238,7 @@ class Address:
             above = self._supervisor if depth == 0 else (yield from self._await(depth - 1, above, patience))
             child_id = self._ids[depth]
             try:
-                up = yield from asking.wait_up(_supervisor(above, child_id), child_id, past, patience.left_s())
+                up = yield from ask_when_up(_supervisor(above, child_id), child_id, past, patience.left_s())
             except SupervisorStopped:
                 if depth == 0:
                     raise
