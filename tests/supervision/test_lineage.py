@@ -200,6 +200,7 @@ def asks_a(stage, sup):
     return go_on
 
 
+@only_actors
 @pytest.mark.parametrize("call", ["start_child", "wait_up"])
 def test_who_waits_for_the_start_of_one_that_asks_him_does_not_wait_for_ever(stage, call):
     """Whoever closes the ring is refused."""
@@ -223,6 +224,7 @@ def test_who_waits_for_the_start_of_one_that_asks_him_does_not_wait_for_ever(sta
     assert sup.count_children().abandoned == 0
 
 
+@only_actors
 def test_one_whose_start_asks_who_waits_for_it_is_refused(stage):
     sup = stage.start("a", start_timeout_s=1000)
     go_on = asks_a(stage, sup)
@@ -237,6 +239,7 @@ def test_one_whose_start_asks_who_waits_for_it_is_refused(stage):
     assert isinstance(found.get(timeout=20), ChildNotFound)
 
 
+@only_actors
 def test_who_begins_to_wait_for_the_start_of_one_that_asks_him_is_refused(stage):
     sup = stage.start("a", start_timeout_s=1000)
     go_on, has_asked = asks_a(stage, sup), threading.Event()
@@ -253,6 +256,7 @@ def test_who_begins_to_wait_for_the_start_of_one_that_asks_him_is_refused(stage)
     stage.book.wait_for("answer", "hello")
 
 
+@only_actors
 def test_who_waits_no_more_for_a_start_may_be_asked_by_it(stage):
     sup = stage.start("a", start_timeout_s=1000)
     go_on = asks_a(stage, sup)
@@ -263,6 +267,7 @@ def test_who_waits_no_more_for_a_start_may_be_asked_by_it(stage):
     in_phase(sup, "b", "running")
 
 
+@only_actors
 def test_who_waits_for_the_start_of_one_that_asks_another_gets_it(stage):
     sup = stage.start("a", "c", start_timeout_s=1000)
     c = ref_of(sup, "c")
