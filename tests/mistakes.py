@@ -1,10 +1,10 @@
-"""Sixteen mistaken calls, each of which a type checker must find: a line that is wrong ends in `# wrong`."""
+"""Mistaken calls, each of which a type checker must find: a line that is wrong ends in `# wrong`."""
 
 import pykka
 
 from lightspeed.actors import PooledActor
 from lightspeed.channel import Backoff, Channel, Inbox, Join, Mailbox, Push, Reply, Restarts, new_cluster_ready, new_single_node
-from lightspeed.supervision import ChildSpec, Supervisor
+from lightspeed.supervision import AsyncSupervisor, ChildSpec, Supervisor
 
 
 class Worker(PooledActor):
@@ -39,3 +39,28 @@ def calls() -> None:
     client.join(3)  # wrong
     client.receive("soon")  # wrong
     client.broadcast("t", "p", name="greet")  # wrong
+
+
+async def poll(name: str = "poll") -> None:
+    raise NotImplementedError
+
+
+def plain() -> int:
+    return 3
+
+
+async def tasks() -> None:
+    supervisor = AsyncSupervisor([ChildSpec("a", poll), ChildSpec("b", (poll, ("b",), {})), ChildSpec("c", lambda: poll("c"))])
+    async with supervisor:
+        (await supervisor.wait_up("a")).is_alive()
+        await supervisor.start_child(ChildSpec("d", (Supervisor, ([ChildSpec("e", poll)],), {})), timeout_s=3)
+        await supervisor.child("d/e").tell("hello")
+
+    AsyncSupervisor([], auto_shutdown="sometimes")  # wrong
+    AsyncSupervisor([], pool=None)  # wrong
+    AsyncSupervisor([poll])  # wrong
+    ChildSpec("f", plain)  # wrong
+    ChildSpec("g", poll("g"))  # wrong
+    supervisor.wait_up("a").is_alive()  # wrong
+    await supervisor.stop(timeout=3)  # wrong
+    await supervisor.start_child("h", poll)  # wrong

@@ -209,6 +209,17 @@ def test_the_summary_of_the_trace_counts_what_was_played() -> None:
     assert speed.startswith("events per second ")
 
 
+def test_the_service_of_tasks_restarts_what_fails_and_leaves_what_hangs() -> None:
+    done = run("examples/service.py")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [
+        *(f"reading {number}" for number in (1, 2, 4, 5, 7, 8, 9, 10, 11, 12)),
+        "the poller was restarted 2 times",
+        "abandoned: 1",
+        "the heart has beaten: True and all have ended: True",
+    ]
+
+
 def test_every_example_is_short_enough_to_read() -> None:
     lengths = {
         path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in (ROOT / "examples").iterdir() if path.is_file()

@@ -17,11 +17,11 @@ PROGRAMS = re.findall(r"^```python\n(.*?)^```\n\nprints\n\n```text\n(.*?)^```$",
 
 
 def test_every_program_says_what_it_prints():
-    assert len(PROGRAMS) == PAGE.count("```python\n") == 2
+    assert len(PROGRAMS) == PAGE.count("```python\n") == 3
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("program", "prints"), PROGRAMS, ids=["restart", "addresses"])
+@pytest.mark.parametrize(("program", "prints"), PROGRAMS, ids=["restart", "addresses", "tasks"])
 def test_the_program_prints_what_is_shown(program, prints):
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, encoding="utf-8", timeout=30, check=False)
     assert (done.returncode, done.stdout) == (0, prints), done.stderr
@@ -30,7 +30,7 @@ def test_the_program_prints_what_is_shown(program, prints):
 def test_the_tests_that_it_names_exist():
     named = set(re.findall(r"\btest_\w+", PAGE))
     sources = [path.read_text(encoding="utf-8") for path in (ROOT / "tests" / "supervision").glob("test_*.py")]
-    there = set(re.findall(r"^def (test_\w+)", "\n".join(sources), flags=re.MULTILINE))
+    there = set(re.findall(r"^(?:async )?def (test_\w+)", "\n".join(sources), flags=re.MULTILINE))
     assert len(named) > 60
     assert named - there == set()
 

@@ -1,6 +1,7 @@
 """How supervisors start; after the start group of OTP's supervisor_SUITE, and named after its cases."""
 
 import queue
+import threading
 
 import pykka
 import pytest
@@ -233,6 +234,34 @@ def test_a_child_that_ends_in_its_on_start_fails_of_that_and_of_nothing_that_it_
         starting.result(20)
     assert caught.value.error is error
     assert list(views(sup)) == ["b"]
+
+
+def test_one_that_came_up_while_its_supervisor_was_held_up_is_not_abandoned(pooled_stage):
+    """Its word of that waits behind the deadline's."""
+    stage = pooled_stage
+    sup, inside, release = stage.start(start_timeout_s=5), threading.Event(), threading.Event()
+    stage._held.append(release)
+
+    class Slow(PooledActor):
+        def __init__(self):
+            super().__init__(pool=stage.pool)
+            inside.set()
+            release.wait(20)
+
+    go_on = stage.hold("a", "on_start")
+    starting = stage.soon(sup.start_child, stage.spec("a"))
+    stage.book.wait_for("on_start", "a")
+    ref = in_phase(sup, "a", "starting").ref
+    slow = stage.soon(sup.start_child, ChildSpec("slow", Slow))
+    assert inside.wait(20)
+    stage.clock.advance(5)
+    go_on.set()
+    assert ref.ask("are you up?", timeout=20) == "are you up?"
+    release.set()
+    assert starting.result(20) == ref
+    assert slow.result(20).is_alive()
+    assert ref.is_alive()
+    assert sup.count_children().abandoned == 0
 
 
 def test_a_first_start_that_takes_too_long_ends_the_supervisor(stage):

@@ -1,6 +1,7 @@
 """Tasks as children: what they are given as, when they are up, how they end. What holds for all children, the other files say."""
 
 import asyncio
+import contextvars
 import functools
 import subprocess
 import sys
@@ -27,8 +28,10 @@ from lightspeed.supervision import (
     RestartsExceeded,
     StartFailed,
     Supervisor,
+    SupervisorTimeout,
     starting,
 )
+from lightspeed.testing import Simulation
 
 
 @pytest.fixture
@@ -280,6 +283,23 @@ async def test_one_that_is_not_needed_says_so_in_its_start():
         assert (await sup.which_child("a")).phase == "stopped"
         with pytest.raises(ChildStopped):
             await sup.wait_up("a")
+
+
+@awaited
+async def test_it_has_the_variables_of_the_supervisors_first_use():
+    variable, seen = contextvars.ContextVar("variable", default="none"), []
+
+    async def child(name):
+        seen.append((name, variable.get()))
+        variable.set(f"set by {name}")
+        await forever()
+
+    variable.set("first use")
+    async with AsyncSupervisor([ChildSpec("a", (child, ("a",), {}))]) as sup:
+        variable.set("later")
+        await sup.start_child(ChildSpec("b", (child, ("b",), {})))
+    assert seen == [("a", "first use"), ("b", "first use")]
+    assert variable.get() == "later"
 
 
 # How it ends
@@ -779,3 +799,40 @@ async def test_tasks_that_begin_at_once_are_children_like_any_others():
         assert (await sup.wait_up("a")).is_alive()
         await sup.terminate_child("a")
         assert seen == [(None, "TaskActor"), "brief"]
+
+
+# In a simulation
+
+
+def played(seed):
+    """The trace of a play in which two tasks fail, and are restarted after a backoff."""
+    with Simulation(seed) as simulation:
+        log = []
+
+        async def child(name, fails_after_s):
+            loop = asyncio.get_running_loop()
+            log.append((name, loop.time()))
+            await asyncio.sleep(fails_after_s)
+            raise ValueError(name)
+
+        async def main():
+            specs = [ChildSpec(name, (child, (name, seconds), {})) for name, seconds in (("a", 50), ("b", 70))]
+            async with AsyncSupervisor(specs, intensity=5, backoff=Backoff(floor_s=100, cap_s=100, jitter=0)) as sup:
+                await asyncio.sleep(60)
+                assert (await sup.which_child("a")).phase == "restarting"
+                with pytest.raises(SupervisorTimeout):
+                    await sup.wait_up("a", timeout_s=80)
+                assert (await sup.wait_up("a")).is_alive()
+                await sup.wait_up("b")
+
+        simulation.loop.run_until_complete(main())
+        assert log == [("a", 0), ("b", 0), ("a", 150), ("b", 170)]
+        assert simulation.now_s == 170
+        return simulation.trace.hash
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_in_a_simulation_it_takes_as_long_as_it_says_and_is_the_same_again(seed):
+    before_s = time.monotonic()
+    assert played(seed) == played(seed)
+    assert time.monotonic() - before_s < 100
