@@ -109,7 +109,7 @@ def _clients() -> list[Comparison]:
         ours = Run(
             "Client", "on_clients", "broadcast", {"members": 100, "readers": "one", "messages": 20 * burst + 180, "burst": burst}
         )
-        bursts: Options = {"members": 100, "messages": 5 * burst + 95, "burst": burst}
+        bursts: Options = {"members": 100, "bursts": 5 if burst > 1 else 100, "burst": burst, "loop": "asyncio"}
         row = Row(f"to 100 clients, {way}", "read", unit, goal)
         found.append(
             Comparison("clients", ours, Run("broadcaster", "on_broadcaster", "bursts", bursts, needs="broadcaster"), (row,))
@@ -194,6 +194,31 @@ def _simulations() -> list[Comparison]:
     ]
 
 
+def _async_clients() -> list[Comparison]:
+    """Clients read by tasks of one loop, beside what is read so too; and how long a broadcast takes beside a busy topic."""
+    unit, found = PER_SECOND["deliveries"], []
+    for burst, way, goal in ((100, "bursts of 100", at_least(4)), (1, "one by one", at_least(1))):
+        options: Options = {"members": 100, "bursts": 20 if burst > 1 else 300, "burst": burst, "loop": "asyncio"}
+        for runtime in ("Loop", "Pool"):
+            ours = Run(f"AsyncClient, {runtime}", "on_async_clients", "broadcast", {**options, "runtime": runtime})
+            row = Row(f"to 100 async clients, {way}, {runtime}", "read", unit, goal)
+            rivals = (
+                Run("broadcaster", "on_broadcaster", "bursts", options, needs="broadcaster"),
+                Run("Litestar", "on_litestar", "broadcast", options, needs="litestar"),
+                Run("python-socketio", "on_socketio", "broadcast", options, needs="socketio"),
+            )
+            found += [Comparison("async", ours, rival, (row,)) for rival in rivals]
+    for runtime, goal in (("Pool", at_most(0.2)), ("Loop", None)):
+        options = {"members": 200, "rounds": 30, "runtime": runtime}
+        sides = (Run(side, "on_latency", side, options) for side in ("clients", "sink"))
+        rows = tuple(
+            Row(f"a broadcast to 200 async clients beside a busy topic, {cut}, {runtime}", cut, Unit("ms"), goal)
+            for cut in ("p50", "p99")
+        )
+        found.append(Comparison("async", *sides, rows))
+    return found
+
+
 COMPARISONS = [
     *_spawn(),
     *_memory(),
@@ -201,6 +226,7 @@ COMPARISONS = [
     *_asks(),
     *_broadcasts(),
     *_clients(),
+    *_async_clients(),
     *(_by_topics(visited, size) for visited in ("hot", "zipf", "uniform") for size in SIZES[1:]),
     *map(_by_members, SIZES[1:]),
     *map(_alternating, SIZES[1:]),
