@@ -244,9 +244,9 @@ class BehavedTopicActor(TopicActor):
         timers: list[Timer] = []
 
         def go_on() -> None:
-            behaved.hook = None
             if hook.claim() is None:
-                return  # it was given up
+                return  # it was given up, and stays known as where it waited
+            behaved.hook = None
             answer, error = outcome
             step = partial(steps.send, answer) if error is None else partial(steps.throw, error)
             with behaved.runtime.blocking():
