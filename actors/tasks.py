@@ -15,7 +15,7 @@ from lightspeed.actors.actor import PooledActor
 from lightspeed.actors.checks import is_put_off
 from lightspeed.actors.context import here
 from lightspeed.actors.coroutines import ActorCoroutine, LoopTask, LoopTasks, contained
-from lightspeed.actors.errors import AlreadyUp, LoopClosed, Shutdown, WrongLoop
+from lightspeed.actors.errors import AlreadyUp, ExitReason, LoopClosed, Shutdown, WrongLoop
 from lightspeed.actors.loop import LoopPool
 from lightspeed.actors.pool import ActorPool, Runnable
 from lightspeed.actors.pykka_inside import STOP, Envelope
@@ -92,9 +92,9 @@ class TaskPool(LoopPool):
 
     def _lose(self, actor: Any) -> None:
         """Nobody will run it again: its end is here and now, in whatever thread; but once."""
-        claim = object()
         self.tasks.clear()
-        if self._lost.setdefault(id(actor), claim) is claim:
+        has_ended = isinstance(actor._lifecycle_exit, ExitReason)
+        if self._lost.setdefault(id(actor), claim := (actor,)) is claim and not has_ended:
             actor._lifecycle_end(Shutdown("its event loop is closed"))
 
 

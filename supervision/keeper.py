@@ -1,7 +1,10 @@
 """A supervisor's event loop: where its tasks run, and that it ends in good order when the loop is about to."""
 
 import asyncio
+import threading
 import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from lightspeed.actors.errors import InvalidOption
@@ -25,6 +28,29 @@ def pool_of(loop: Any) -> TaskPool | None:
     if not isinstance(loop, asyncio.AbstractEventLoop):
         raise InvalidOption("loop", loop, "must be an event loop of asyncio, or None")
     return TaskPool(loop)
+
+
+class _Above(threading.local):
+    place: Mapping[str, Any] = {}
+
+
+_above = _Above()
+
+
+@contextmanager
+def placed(place: Mapping[str, Any]) -> Iterator[None]:
+    """Where the one supervisor runs that is made within, unless it is given another place: its `loop` and its `pool`."""
+    outer, _above.place = _above.place, place
+    try:
+        yield
+    finally:
+        _above.place = outer
+
+
+def take_place() -> Mapping[str, Any]:
+    """The place of the supervisor that is being made."""
+    place, _above.place = _above.place, {}
+    return place
 
 
 class Keeper:

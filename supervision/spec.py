@@ -79,21 +79,17 @@ class ChildSpec(_Named, frozen=True, kw_only=True):
             return None
         return 0.0 if self.shutdown_s == "brutal_kill" else float(self.shutdown_s)
 
-    def begin(self, home: Mapping[str, Any]) -> Any:
+    def begin(self) -> Any:
         """Start an actor, and return what should be its reference, or make what should be a task's coroutine.
 
         Runs code of the user's, which may raise anything.
-
-        Args:
-            home: where a supervisor runs that is given no other place.
         """
         if not isinstance(self.start, tuple):
             return self.start()
         kind: Any
         kind, args, kwargs = self.start
-        if self.is_supervisor:
-            return kind._supervised_start(*args, **{**home, **kwargs})
-        return kind.start(*args, **kwargs) if issubclass(type(kind), type) else kind(*args, **kwargs)
+        start = kind.start if issubclass(type(kind), type) else kind
+        return getattr(kind, "_supervised_start", start)(*args, **kwargs)
 
     def _check_start(self) -> None:
         start: Any = self.start

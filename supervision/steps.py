@@ -15,6 +15,7 @@ from lightspeed.actors.workers import blocking
 from lightspeed.supervision.children import ChildTable, Phase, SupervisedChild, is_supervisor
 from lightspeed.supervision.deadlines import Clock, Deadlines
 from lightspeed.supervision.jobs import Steps
+from lightspeed.supervision.keeper import placed
 from lightspeed.supervision.report import line_of, report_abandoned, report_bad_stop, supervisor_of
 from lightspeed.supervision.spec import SupervisorOptions
 
@@ -109,8 +110,9 @@ class ChildSteps:
             self._table.remove(child)
 
     def _begin(self, child: SupervisedChild) -> pykka.ActorRef[Any]:
-        with blocking:  # should it, the other supervisors go on
-            started = child.spec.begin(self._owner.for_branches)
+        place = self._owner.for_branches if child.spec.is_supervisor else {}
+        with blocking, placed(place):  # should it block, the other supervisors go on
+            started = child.spec.begin()
         ref = self._task(child, started) if issubclass(type(started), Coroutine) else self._reference(started)
         if not isinstance(child.spec.start, tuple) and place_of(ref)._lifecycle_exit is NORMAL:
             raise InvalidOption("start", ref, "must start an actor, and gave one that has stopped")

@@ -33,7 +33,7 @@ from lightspeed.supervision.children import (
 )
 from lightspeed.supervision.deadlines import Clock, Deadlines
 from lightspeed.supervision.jobs import Job, Lanes, Steps, fail
-from lightspeed.supervision.keeper import Keeper, pool_of
+from lightspeed.supervision.keeper import Keeper, pool_of, take_place
 from lightspeed.supervision.messages import (
     AllUp,
     CountChildren,
@@ -107,6 +107,9 @@ class Supervisor(PooledActor):
         pool: ActorPool | None = None,
         loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
+        place = take_place()
+        loop = place.get("loop") if loop is None else loop
+        pool = place.get("pool") if pool is None else pool
         super().__init__(pool=default_pool("supervisors") if pool is None else pool)
         self._options = SupervisorOptions(
             strategy=strategy,

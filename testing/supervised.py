@@ -22,12 +22,12 @@ class SeenSpec(ChildSpec, frozen=True, kw_only=True):
     began: Callable[["SeenSpec", Any, BaseException | None], Any]
     refuse: Callable[["SeenSpec", object], Exception]
 
-    def begin(self, home: Mapping[str, Any]) -> Any:
+    def begin(self) -> Any:
         kind = self.start[0] if isinstance(self.start, tuple) else None
         if isinstance(kind, type) and issubclass(kind, pykka.ThreadingActor):
             raise self.refuse(self, kind)  # before there is a thread
         try:
-            ref = super().begin(home)
+            ref = super().begin()
         except BaseException as error:
             self.began(self, None, error)
             raise

@@ -364,6 +364,19 @@ async def _awaits(call):
     await call()
 
 
+def test_of_one_that_was_stopped_before_its_loop_was_closed_all_is_as_before():
+    async def main():
+        async with AsyncSupervisor([ChildSpec("a", forever)]) as sup:
+            return sup
+
+    sup = asyncio.run(main())
+    for call in (sup.ref.which_children, sup.ref.tree, lambda: sup.ref.wait_up("a")):
+        with pytest.raises(SupervisorStopped):
+            call()
+    assert not sup.ref.stop()
+    assert sup.ref.wait_end().kind == "normal"
+
+
 def test_what_is_for_other_threads_needs_a_loop_too():
     with pytest.raises(WrongLoop, match="called before that"):
         AsyncSupervisor([ChildSpec("a", forever)]).ref.which_children()

@@ -598,6 +598,19 @@ async def test_a_branch_below_runs_on_the_loop_and_one_with_a_pool_on_threads(po
     assert sorted(log[-2:]) == [("ends", "on loop"), ("ends", "on threads")]
 
 
+@awaited
+async def test_a_branch_of_a_class_with_its_own_arguments_runs_on_the_loop_too():
+    class Branch(Supervisor):
+        def __init__(self, name):
+            super().__init__([ChildSpec(name, forever), ChildSpec("inner", (Supervisor, ([ChildSpec("b", forever)],), {}))])
+
+    async with AsyncSupervisor([ChildSpec("branch", (Branch, ("a",), {}))]) as sup:
+        assert [child.id for child in (await sup.tree()).children[0].children] == ["a", "inner"]
+        branch = await sup.wait_up("branch")
+        assert branch._actor._pooled_pool is sup.ref._actor._pooled_pool
+        assert (await sup.child("branch/inner/b").wait_up()).is_alive()
+
+
 # The loop of another thread
 
 
