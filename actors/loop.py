@@ -167,7 +167,9 @@ class LoopPool(ActorPool):
     def _turn(self) -> None:
         """Run who is ready, each as long as it has something: who has little, as a supervisor, need not go in step with who takes
         long over each message."""
-        context, ready, end_s = here.context, self._ready, time.perf_counter() + _TURN_S
+        loop = self.loop
+        assert loop is not None
+        context, ready, end_s = here.context, self._ready, loop.time() + _TURN_S  # in a simulation time stands still meanwhile
         is_over = False
         context.is_in_turn, context.is_lent = True, True
         try:
@@ -178,7 +180,7 @@ class LoopPool(ActorPool):
                     while more and not is_over:
                         more = False  # if it is hit
                         more = actor._pooled_run(1, context)
-                        is_over = time.perf_counter() >= end_s
+                        is_over = loop.time() >= end_s
                 finally:
                     context.actor = None
                     if more:
