@@ -7,7 +7,7 @@ ended when the task has.
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from typing import Any
 
@@ -216,8 +216,9 @@ class _TaskCoroutine(ActorCoroutine):
         return waits_for
 
     def drop(self) -> None:
-        """One that has not begun never does, and Python does not warn of it."""
-        is_put_off(self._inner)
+        """One that has not begun never does, and Python does not warn of it. Any thread may call it."""
+        with suppress(ValueError, RuntimeError):  # the loop's thread has just begun it
+            is_put_off(self._inner)
 
     __del__ = drop
 
