@@ -185,7 +185,7 @@ class TaskActor(PooledActor):
     def _lifecycle_is_up(self) -> bool:
         return self.is_up
 
-    def _pooled_ask_inline(self, _message: Any) -> Any:
+    def _pooled_ask_inline(self, message: Any) -> Any:
         return DECLINED  # in its loop's thread only
 
 

@@ -33,6 +33,7 @@ class Owner(Protocol):
     @property
     def for_branches(self) -> Mapping[str, Any]:
         """Where supervisors below it run, that are given no other place."""
+        ...
 
     def _wake(self, child: SupervisedChild) -> None:
         """Take up the job that waits for the child."""

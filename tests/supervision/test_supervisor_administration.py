@@ -330,8 +330,8 @@ def test_a_supervisor_above_waits_for_all_that_is_below(stage):
     stage.book.wait_for("on_start", "b")
     assert not starting.done()
     stage.clock.advance(4)  # it has deadlines of its own: nobody else's are counted
-    go_on.set()
     assert stage.book.of("on_start") == ["a", "b"]
+    go_on.set()
     starting.result(20)
     assert stage.book.of("on_start") == ["a", "b", "c"]
 
