@@ -209,10 +209,10 @@ class SimulatedLoop(Bystander, asyncio.AbstractEventLoop):
         except SimulationMisused:
             is_put_off(future)  # which closes it
             raise
-        self._awaited = asyncio.ensure_future(future, loop=self)
+        self._awaited = awaited = asyncio.ensure_future(future, loop=self)
         try:
-            self._see_through(self._awaited)
-            return self._awaited.result()
+            self._see_through(awaited)
+            return awaited.result()
         finally:
             self._awaited = None
 
