@@ -209,18 +209,12 @@ class SimulatedLoop(Bystander, asyncio.AbstractEventLoop):
         except SimulationMisused:
             is_put_off(future)  # which closes it
             raise
-        is_new = not asyncio.isfuture(future)
-        future = asyncio.ensure_future(future, loop=self)
+        self._awaited = awaited = asyncio.ensure_future(future, loop=self)
         try:
-            self._awaited = future
-            self._see_through(future)
-        except BaseException:
-            if is_new and future.done() and not future.cancelled():
-                future.exception()  # it is told by what is raised here
-            raise
+            self._see_through(awaited)
+            return awaited.result()
         finally:
             self._awaited = None
-        return future.result()
 
     def _see_through(self, future: asyncio.Future[Any]) -> None:
         self._is_driven = self._has_gone_on = True
@@ -384,7 +378,6 @@ class SimulatedLoop(Bystander, asyncio.AbstractEventLoop):
         for task in list(self._tasks):
             close_coroutine(task)
         self._tasks.clear()
-        self._calls.clear()
         return [f"{where}: {text_of(error)}" for where, error in self._take_untold()]
 
     def _see_asyncgen(self, generator: _Generator) -> None:

@@ -12,7 +12,7 @@ from lightspeed.testing.trace import kind_of, printable
 
 _NAMED = (FunctionType, BuiltinFunctionType, CoroutineType)
 _INNERMOST = 4  # so many of the calls in which a task waits are shown
-_MOST_CLOSES = 100  # so many an `await` on its way out may a coroutine that is closed have
+_MOST_CLOSES = 100  # so often may a coroutine that is closed wait once more on its way out
 
 
 class SimulatedFuture(asyncio.Future[Any]):
