@@ -9,7 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import Context, copy_context
 from typing import Any, ClassVar
 
@@ -26,6 +26,7 @@ from lightspeed.actors.ref import PooledHandle
 from lightspeed.actors.runtime import SupervisedRef, Timer
 
 _TURN_S = 0.001  # so long actors run before the loop has its turn
+_TURN_MESSAGES = 2_000  # nor more, where time stands still: in a simulation
 
 
 class LoopDoor:
@@ -35,14 +36,30 @@ class LoopDoor:
         self.loop = loop
         self.thread = threading.get_ident()
         self._calls: deque[Callable[[], object]] = deque()
+        self._told: deque[asyncio.Future[bool]] = deque()
         self._is_rung = False
 
     def call(self, call: Callable[[], object]) -> None:
         """Have it called on the loop's thread: at once, where that calls. It must not raise. Any thread may call this."""
         if threading.get_ident() == self.thread:
             call()
-            return
-        self._calls.append(call)
+        else:
+            self._calls.append(call)
+            self._ring()
+
+    def tell(self, waiter: "asyncio.Future[bool]") -> None:
+        """Have a future of the loop come true, unless it is done; from another thread when that has flushed."""
+        if threading.get_ident() == self.thread:
+            settle(waiter, True)
+        else:
+            self._told.append(waiter)
+
+    def flush(self) -> None:
+        """Wake the loop for those who were told."""
+        if self._told:
+            self._ring()
+
+    def _ring(self) -> None:
         if not self._is_rung:
             self._is_rung = True
             try:
@@ -50,14 +67,33 @@ class LoopDoor:
             except RuntimeError:
                 pass  # the loop is closed, and nobody waits there any more
 
+    def _open(self) -> None:
+        self._is_rung = False  # first: who comes from here on rings anew
+        for _ in range(len(self._told)):
+            settle(self._told.popleft(), True)
+        for _ in range(len(self._calls)):
+            self._calls.popleft()()
+
+    async def wait(self, future: "asyncio.Future[bool]", timeout_s: float) -> bool:
+        """Whether the future comes true within so many seconds; else it becomes False."""
+        timer = self.loop.call_later(max(0.0, timeout_s), settle, future, False)
+        try:
+            return await future
+        finally:
+            timer.cancel()
+
     def waiter(self) -> "LoopWaiter":
         """What a coroutine on the loop can wait for."""
         return LoopWaiter(self, self.loop.create_future())
 
-    def _open(self) -> None:
-        self._is_rung = False  # first: who comes from here on rings anew
-        for _ in range(len(self._calls)):
-            self._calls.popleft()()
+
+def settle(future: "asyncio.Future[bool]", value: bool) -> None:
+    """Set a future of the loop whose thread calls, unless it is done."""
+    if not future.done():
+        try:
+            future.set_result(value)
+        except RuntimeError:
+            pass  # the loop is closed, and nobody waits there any more
 
 
 class LoopWaiter(Struct, eq=False):
@@ -69,25 +105,12 @@ class LoopWaiter(Struct, eq=False):
 
     def release(self) -> None:
         """Any thread may call it."""
-        if threading.get_ident() != self.door.thread:
-            self.door.call(self.release)
-        elif not self.future.done():
-            with suppress(RuntimeError):  # the loop is closed, and nobody waits there any more
-                self.future.set_result(True)
+        self.door.tell(self.future)
+        self.door.flush()
 
     async def wait(self, timeout_s: float | None) -> bool:
         """Whether it was released within so many seconds; None: for ever."""
-        if timeout_s is None:
-            return await self.future
-        timer = self.door.loop.call_later(max(0.0, timeout_s), self._end)
-        try:
-            return await self.future
-        finally:
-            timer.cancel()
-
-    def _end(self) -> None:
-        if not self.future.done():
-            self.future.set_result(False)
+        return await (self.future if timeout_s is None else self.door.wait(self.future, timeout_s))
 
 
 class LoopTimer:
@@ -169,8 +192,8 @@ class LoopPool(ActorPool):
         long over each message."""
         loop = self.loop
         assert loop is not None
-        context, ready, end_s = here.context, self._ready, loop.time() + _TURN_S  # in a simulation time stands still meanwhile
-        is_over = False
+        context, ready, end_s = here.context, self._ready, loop.time() + _TURN_S
+        left, is_over = _TURN_MESSAGES, False
         context.is_in_turn, context.is_lent = True, True
         try:
             while ready and not is_over:
@@ -180,7 +203,8 @@ class LoopPool(ActorPool):
                     while more and not is_over:
                         more = False  # if it is hit
                         more = actor._pooled_run(1, context)
-                        is_over = loop.time() >= end_s
+                        left -= 1
+                        is_over = not left or loop.time() >= end_s
                 finally:
                     context.actor = None
                     if more:

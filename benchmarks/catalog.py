@@ -3,7 +3,8 @@
 from comparison import Comparison, Goal, Options, Row, Run, Unit
 
 PER_SECOND = {thing: Unit(f"{thing}/s", more_is_better=True) for thing in ("messages", "deliveries", "steps", "events")}
-MICROS = {thing: Unit(f"µs/{thing}") for thing in ("actor", "ask", "event", "step", "topic")}
+MICROS = {thing: Unit(f"µs/{thing}") for thing in ("actor", "ask", "event", "reader", "step", "topic")}
+MILLIS = Unit("ms")
 BYTES, MIB, TOPICS, SECONDS = Unit("B/actor"), Unit("MiB"), Unit("topics", more_is_better=True), Unit("s")
 
 SIZES = (10, 1_000, 100_000)
@@ -109,12 +110,54 @@ def _clients() -> list[Comparison]:
         ours = Run(
             "Client", "on_clients", "broadcast", {"members": 100, "readers": "one", "messages": 20 * burst + 180, "burst": burst}
         )
-        bursts: Options = {"members": 100, "bursts": 5 if burst > 1 else 100, "burst": burst, "loop": "asyncio"}
+        bursts: Options = {"members": 100, "bursts": 6 if burst > 1 else 100, "burst": burst, "loop": "asyncio"}
         row = Row(f"to 100 clients, {way}", "read", unit, goal)
         found.append(
             Comparison("clients", ours, Run("broadcaster", "on_broadcaster", "bursts", bursts, needs="broadcaster"), (row,))
         )
         found.append(Comparison("clients", ours, Run("Litestar", "on_litestar", "broadcast", bursts, needs="litestar"), (row,)))
+    return found
+
+
+def _async_clients() -> list[Comparison]:
+    """Clients read by tasks of one loop, beside what is read so too; a broadcast beside a busy topic; thousands who wait."""
+    found = []
+    for loop, runtime in (("asyncio", "Loop"), ("asyncio", "Pool"), ("uvloop", "Loop"), ("uvloop", "Pool")):
+        for burst, way, goal in ((100, "bursts of 100", at_least(4)), (1, "one by one", at_least(1))):
+            where: Options = {"members": 100, "burst": burst, "loop": loop}
+            ours = Run(
+                f"AsyncClient, {runtime}",
+                "on_async_clients",
+                "broadcast",
+                {**where, "bursts": 100 if burst > 1 else 1_000, "runtime": runtime},
+                needs=None if loop == "asyncio" else loop,
+            )
+            options: Options = {**where, "bursts": 40 if burst > 1 else 1_000}
+            few: Options = {**where, "bursts": 4 if burst > 1 else 400}
+            row = Row(f"to 100 async clients, {way}, {loop}", "read", PER_SECOND["deliveries"], goal)
+            rivals = (
+                Run("broadcaster", "on_broadcaster", "bursts", options, needs="broadcaster"),
+                Run("Litestar", "on_litestar", "broadcast", options, needs="litestar"),
+                Run("python-socketio", "on_socketio", "broadcast", few, needs="python-socketio"),
+            )
+            found += [Comparison("async", ours, rival, (row,)) for rival in rivals]
+    for runtime, goals in (("Pool", at_least(5)), ("Loop", None)):
+        beside: Options = {"members": 200, "rounds": 100, "runtime": runtime}
+        ours, rival = (
+            Run(f"{label}, {runtime}", "on_latency", function, beside)
+            for label, function in (("AsyncClient", "clients"), ("a sink and queues", "sink"))
+        )
+        rows = [Row(f"a broadcast to 200 tasks beside a busy topic, {cut}", cut, MILLIS, goals) for cut in ("p50", "p99")]
+        found.append(Comparison("async", ours, rival, tuple(rows)))
+    waiting: Options = {"readers": 10_000}
+    rows = [
+        Row("10,000 tasks that wait for a message: memory", "memory", Unit("B/reader")),
+        Row("10,000 tasks that wait for a message: one to each", "wake", MICROS["reader"]),
+    ]
+    ours = Run("AsyncClient", "on_async_clients", "waiting", waiting)
+    found.append(
+        Comparison("async", ours, Run("broadcaster", "on_broadcaster", "waiting", waiting, needs="broadcaster"), tuple(rows))
+    )
     return found
 
 
@@ -192,31 +235,6 @@ def _simulations() -> list[Comparison]:
         Comparison("simulation", *runs("heartbeats", clients=10, hours=24), (day,)),
         Comparison("simulation", faulty, sound, (whole,), growth=True),
     ]
-
-
-def _async_clients() -> list[Comparison]:
-    """Clients read by tasks of one loop, beside what is read so too; and how long a broadcast takes beside a busy topic."""
-    unit, found = PER_SECOND["deliveries"], []
-    for burst, way, goal in ((100, "bursts of 100", at_least(4)), (1, "one by one", at_least(1))):
-        options: Options = {"members": 100, "bursts": 20 if burst > 1 else 300, "burst": burst, "loop": "asyncio"}
-        for runtime in ("Loop", "Pool"):
-            ours = Run(f"AsyncClient, {runtime}", "on_async_clients", "broadcast", {**options, "runtime": runtime})
-            row = Row(f"to 100 async clients, {way}, {runtime}", "read", unit, goal)
-            rivals = (
-                Run("broadcaster", "on_broadcaster", "bursts", options, needs="broadcaster"),
-                Run("Litestar", "on_litestar", "broadcast", options, needs="litestar"),
-                Run("python-socketio", "on_socketio", "broadcast", options, needs="socketio"),
-            )
-            found += [Comparison("async", ours, rival, (row,)) for rival in rivals]
-    for runtime, goal in (("Pool", at_most(0.2)), ("Loop", None)):
-        options = {"members": 200, "rounds": 30, "runtime": runtime}
-        sides = (Run(side, "on_latency", side, options) for side in ("clients", "sink"))
-        rows = tuple(
-            Row(f"a broadcast to 200 async clients beside a busy topic, {cut}, {runtime}", cut, Unit("ms"), goal)
-            for cut in ("p50", "p99")
-        )
-        found.append(Comparison("async", *sides, rows))
-    return found
 
 
 COMPARISONS = [

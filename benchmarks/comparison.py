@@ -39,7 +39,7 @@ class Run(Struct, frozen=True):
     function: str
     options: Options
     needs: str | None = None
-    """The package of a peer, which may not be installed."""
+    """A package, which may not be installed."""
 
 
 class Row(Struct, frozen=True):
@@ -67,6 +67,10 @@ class Comparison(Struct, frozen=True):
     """Both sides are ours, and the rival is the smaller size: the ratio is then our cost to its, and not a gain."""
     most_pairs: int | None = None
     """Where a sample takes too long for more."""
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return tuple(run.needs for run in (self.ours, self.rival) if run.needs is not None)
 
 
 def shrunk(comparison: Comparison) -> Comparison:

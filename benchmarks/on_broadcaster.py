@@ -4,7 +4,9 @@ import asyncio
 
 from broadcaster import Broadcast
 from gate import Gate, run_on
-from stopwatch import Stopwatch, expect
+from stopwatch import Stopwatch, expect, resident_bytes
+
+_IN_A_CHANNEL = 100  # as of ours, who wait in a topic
 
 
 def broadcast(members: int, messages: int) -> dict[str, float]:
@@ -30,9 +32,9 @@ async def _bursts(members: int, bursts: int, burst: int) -> float:
     return watch.per_second(members * bursts * burst)
 
 
-async def _read_bursts(room: Broadcast, bursts: int, burst: int, gate: Gate) -> int:
+async def _read_bursts(room: Broadcast, bursts: int, burst: int, gate: Gate, channel: str = "room") -> int:
     got = 0
-    async with room.subscribe("room") as subscriber:
+    async with room.subscribe(channel) as subscriber:
         gate.come()
         for _ in range(bursts):
             for _ in range(burst):
@@ -40,6 +42,28 @@ async def _read_bursts(room: Broadcast, bursts: int, burst: int, gate: Gate) -> 
                 got += 1
             gate.come()
     return got if event.message == "payload" else 0
+
+
+def waiting(readers: int) -> dict[str, float]:
+    """What a subscriber with its task that waits takes, in bytes; and, in microseconds a reader, a message to all of them."""
+    return asyncio.run(_waiting(readers))
+
+
+async def _waiting(readers: int) -> dict[str, float]:
+    gate = Gate(readers)
+    async with Broadcast("memory://") as room:
+        before = resident_bytes()
+        tasks = [
+            asyncio.create_task(_read_bursts(room, 1, 1, gate, f"room {number // _IN_A_CHANNEL}")) for number in range(readers)
+        ]
+        await gate.wait()
+        memory = (resident_bytes() - before) / readers
+        with Stopwatch() as watch:
+            for first in range(0, readers, _IN_A_CHANNEL):
+                await room.publish(f"room {first // _IN_A_CHANNEL}", "payload")
+            await gate.wait()
+        expect(await asyncio.gather(*tasks) == [1] * readers, "a message is missing")
+    return {"memory": memory, "wake": watch.micros_each(readers)}
 
 
 async def _broadcast(members: int, messages: int) -> float:

@@ -16,16 +16,16 @@ class Report(Struct, frozen=True):
     cores: int
     system: str
     versions: dict[str, str]
-    """Of Pykka and of the peers that were compared with."""
+    """Of Pykka, of the peers that were compared with, and of what else was needed."""
     left_out: tuple[str, ...]
-    """Peers that are not installed."""
+    """Of these, what is not installed."""
     seconds: float
     """How long it took."""
     findings: tuple[Finding, ...]
 
 
 def report(comparisons: list[Comparison], findings: list[Finding], *, quick: bool, seconds: float) -> Report:
-    needed = list(dict.fromkeys(comparison.rival.needs for comparison in comparisons if comparison.rival.needs))
+    needed = list(dict.fromkeys(package for comparison in comparisons for package in comparison.needs))
     versions = {name: version_of(name) for name in ("pykka", *needed)}
     return Report(
         quick=quick,

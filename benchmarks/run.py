@@ -43,7 +43,7 @@ def _run(options: argparse.Namespace) -> int:
     chosen = [comparison for comparison in COMPARISONS if comparison.name in (options.only or NAMES)]
     findings: list[Finding] = []
     for number, comparison in enumerate(chosen, start=1):
-        if comparison.rival.needs is None or version_of(comparison.rival.needs) is not None:
+        if all(version_of(package) is not None for package in comparison.needs):
             findings += _compare(comparison, options, f"[{number}/{len(chosen)}]")
     found = report(chosen, findings, quick=options.quick, seconds=time.monotonic() - started_s)
     print(markdown(found), flush=True)

@@ -2,10 +2,11 @@
 
 from collections.abc import AsyncIterator, Callable
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from lightspeed.actors.context import current_actor
 from lightspeed.actors.errors import ClientClosed, InboxEmpty, InsideActor
+from lightspeed.actors.loop import LoopDoor, LoopWaiter
 from lightspeed.actors.topics.rules.events import Broadcast, Event, Push
 from lightspeed.actors.topics.rules.outbound import Outbound
 from lightspeed.clients.core import ClientCore, Line, check_most
@@ -23,9 +24,10 @@ class AsyncClient(ClientCore):
         WrongLoop: another loop, or another thread, calls. Else as of `Client`.
     """
 
-    def __init__(self, line: Line, session: Session, meta: str, enter: Callable[[], Any]) -> None:
+    def __init__(self, line: Line, session: Session, meta: str, enter: Callable[[], LoopDoor]) -> None:
         super().__init__(line, session, meta)
         self._enter = enter
+        session.inbox.door = enter()  # who reads stands in the line as a bare future
 
     async def join(self, topic: str, meta: str | None = None) -> str | None:
         """As of `Client`."""
@@ -64,11 +66,11 @@ class AsyncClient(ClientCore):
             if actor is not None:
                 raise InsideActor("receive", actor)
         while left_s is None or left_s > 0:  # as in `InboxQueue.take`: a coroutine more for both would be a tenth of the time
-            waiter, is_told = door.waiter(), False
+            waiter, is_told = door.loop.create_future(), False
             try:
                 inbox.waiters.append(waiter)
                 if not inbox.items and inbox.why_closed is None:  # and not only before it stood in the line
-                    is_told = await (waiter.future if left_s is None else waiter.wait(left_s))
+                    is_told = await (waiter if left_s is None else door.wait(waiter, left_s))
             finally:
                 if not is_told:
                     inbox.give_up(waiter)
@@ -86,7 +88,7 @@ class AsyncClient(ClientCore):
             self._session.inbox.take_now(taken, most)
         return taken
 
-    def _waiter(self) -> Any:
+    def _waiter(self) -> LoopWaiter:
         return self._enter().waiter()
 
     def __aiter__(self) -> AsyncIterator[Outbound | Notice]:

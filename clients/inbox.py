@@ -84,12 +84,28 @@ Wait = Callable[[threading.Lock, float | None], bool]
 """How a reader waits for a lock to be released: True, or False after so many seconds."""
 
 
-class Waiter(Protocol):
-    """Stands in the line of those who wait for a message."""
+class Door(Protocol):
+    """The way to those who wait for a message, of all clients of a channel. Any thread calls it, which may hold locks."""
 
-    def release(self) -> object:
-        """It is its turn. Called once, by any thread, which may hold locks."""
+    def tell(self, waiter: Any) -> object:
+        """Tell one of them that it is its turn."""
         ...
+
+    def flush(self) -> object:
+        """See to it that those who were told hear of it."""
+        ...
+
+
+class _Locks:
+    """To threads, each of which waits for a lock."""
+
+    def tell(self, waiter: threading.Lock) -> None:
+        waiter.release()
+
+    def flush(self) -> None: ...
+
+
+_LOCKS = _Locks()
 
 
 class Look:
@@ -142,6 +158,7 @@ class InboxQueue:
         "_on_slow",
         "_options",
         "_wait",
+        "door",
         "dropped",
         "items",
         "room",
@@ -158,7 +175,9 @@ class InboxQueue:
         self._bytes = 0
         self.room = options.max_messages if options.max_bytes is None else 0
         """With fewer messages in it, one is appended without a further look."""
-        self.waiters: deque[Waiter] = deque()
+        self.waiters: deque[Any] = deque()
+        """Those who wait for a message: taken locks, or what else the door tells; and `Look`s."""
+        self.door: Door = _LOCKS
         self.why_closed: str | None = None
         """None: it is open."""
         self.dropped = 0
@@ -178,12 +197,20 @@ class InboxQueue:
             self._on_slow()
 
     def wake(self) -> None:
-        """There is something for one of those who wait. No lock is needed: who is taken out of the line is told by one only."""
+        """There is something for one of those who wait."""
+        self.tell_next()
+        self.door.flush()
+
+    def tell_next(self) -> None:
+        """As `wake`, for who flushes the door by himself. No lock is needed: who is taken out of the line is told by one only."""
         try:
             waiter = self.waiters.popleft()
         except IndexError:  # nobody does, or not any more
             return
-        waiter.release()
+        if type(waiter) is Look:
+            waiter.release()
+        else:
+            self.door.tell(waiter)
 
     def look(self, waiter: Any = None) -> tuple[list[Outbound | Notice], Look]:
         """What is in it, in order, and stays in it; and how to wait for more, by default in a thread. To be given up."""
@@ -212,7 +239,8 @@ class InboxQueue:
             if self.why_closed is None:
                 self.why_closed = why
             while self.waiters:
-                self.wake()
+                InboxQueue.tell_next(self)  # from any thread: a finalizer's
+            self.door.flush()
 
     def take(self, taken: list[Outbound | Notice], most: int, timeout_s: float | None) -> None:
         """Move up to so many messages to the list, 1 at least, as soon as there is one.
@@ -282,7 +310,7 @@ class InboxQueue:
             if self.items:
                 self.wake()
 
-    def give_up(self, waiter: Waiter) -> None:
+    def give_up(self, waiter: Any) -> None:
         """Wait no more; if it was this one's turn at last, it is another's."""
         try:
             self.waiters.remove(waiter)
@@ -378,11 +406,26 @@ class InboxQueue:
 
 
 class OneThreadInbox(InboxQueue):
-    """An inbox in which one thread puts and takes: it takes without the lock, which would cost it as much as all the rest."""
+    """The inbox of a client whose whole channel is on one event loop: who reads waits for a future of that. On one thread nobody
+    is locked out, and a lock would cost as much as all the rest.
+    """
 
     __slots__ = ()
 
     take_now = InboxQueue._take
+
+    def tell_next(self) -> None:
+        try:
+            waiter = self.waiters.popleft()
+        except IndexError:
+            return
+        if type(waiter) is Look:
+            waiter.release()
+        elif not waiter.done():
+            try:
+                waiter.set_result(True)
+            except RuntimeError:
+                pass  # the loop is closed, and nobody waits there any more
 
 
 def _taken_lock() -> threading.Lock:
@@ -392,15 +435,22 @@ def _taken_lock() -> threading.Lock:
 
 
 def put_all(inboxes: Iterable[InboxQueue], message: Outbound | Notice) -> None:
-    """Put the same message into each: the way of a broadcast to many, so nothing is called where there is room."""
-    for inbox in inboxes:
-        items = inbox.items
-        if len(items) < inbox.room:
-            items.append(message)
-            if inbox.waiters:
-                inbox.wake()
-        else:
-            inbox.put_slowly(message)
+    """Put the same message into each: the way of a broadcast to many, so nothing is called where there is room and nobody waits.
+    Those who wait are woken together."""
+    told = None
+    try:
+        for inbox in inboxes:
+            items = inbox.items
+            if len(items) < inbox.room:
+                items.append(message)
+                if inbox.waiters:
+                    told = inbox
+                    inbox.tell_next()
+            else:
+                inbox.put_slowly(message)
+    finally:
+        if told is not None:
+            told.door.flush()
 
 
 def _kind_of(message: Any) -> tuple[type, str | None]:

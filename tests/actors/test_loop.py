@@ -8,6 +8,7 @@ import pytest
 from loops import LOOPS, run_plain
 
 from lightspeed.actors.loop import Loop, LoopDoor
+from lightspeed.testing import Simulation
 
 
 class Scribe:
@@ -52,6 +53,29 @@ def test_who_has_little_to_do_need_not_go_in_step_with_who_takes_long(run):
         runtime.join(0.0)
 
     run(main)
+
+
+class Echo(Scribe):
+    """Tells itself again what it is told."""
+
+    def on_receive(self, message):
+        super().on_receive(message)
+        self.actor_ref.tell(message)
+
+
+def test_the_loop_has_its_turn_also_where_its_time_stands_still():
+    async def main():
+        runtime, written = Loop(), []
+        runtime.bind(asyncio.get_running_loop())
+        echo = started(runtime, Echo, written)
+        echo.tell("again")
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert written
+        runtime.join(0.0)
+
+    with Simulation(1) as simulation:
+        simulation.loop.run_until_complete(main())
 
 
 @pytest.mark.parametrize("run", LOOPS)

@@ -195,7 +195,7 @@ def test_a_message_that_comes_as_the_time_of_its_reader_is_over_is_read_or_stays
             reader = asyncio.ensure_future(c.receive(0.001))
             await tick()
             (waiter,) = c._session.inbox.waiters
-            waiter._end()  # as its timer does
+            waiter.set_result(False)  # as its timer does
             c._session.inbox.put(push(1))
             assert await first(reader) == "1"
             with pytest.raises(InboxEmpty, match=r"0\.001 s"):
@@ -301,10 +301,12 @@ def test_a_message_from_another_thread_to_many_who_wait_wakes_the_loop_once():
     run_plain(main)
 
 
+@pytest.mark.parametrize("runtime", [None, Pool])
 @pytest.mark.parametrize("by_thread", [False, True])
-def test_all_who_wait_are_told_of_the_end_and_what_is_left_is_read_first(by_thread):
+def test_all_who_wait_are_told_of_the_end_and_what_is_left_is_read_first(runtime, by_thread):
     async def main():
-        async with AsyncChannel(runtime=Pool()) as channel:
+        asyncio.get_running_loop().set_debug(True)  # so it sees whether another thread calls it as its own does
+        async with AsyncChannel(runtime=runtime and runtime()) as channel:
             c = await client(channel)
             readers = [asyncio.ensure_future(c.receive(timeout_s)) for timeout_s in (None, None, 5.0)]
             await tick()

@@ -41,6 +41,7 @@ class SeenInbox(InboxQueue):
 
     def __init__(self, inner: InboxQueue) -> None:
         super().__init__(inner._options, inner._wait, inner._now_s, inner._on_slow)
+        self.door = inner.door
         self.arrived: list[Any] = []
         self.taken: list[Any] = []
         self.items = _Line()
