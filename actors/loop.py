@@ -144,6 +144,9 @@ class LoopPool(ActorPool):
         """The variables that its actors see: those of the first use, and not of whoever sends an event."""
         self._thread = 0
         self._has_turn = False
+        """Whether it has its turn, or has asked for the next."""
+        self._was_long = False
+        """Whether its last turn took much longer than it should."""
         self._early: list[Callable[[], object]] = []
         """Timers from before it was bound."""
 
@@ -189,11 +192,18 @@ class LoopPool(ActorPool):
 
     def _turn(self) -> None:
         """Run who is ready, each as long as it has something: who has little, as a supervisor, need not go in step with who takes
-        long over each message."""
+        long over each message.
+
+        Where this turn will hardly do, the next is asked for at once, and not behind whoever this one wakes: who reads finds then
+        what both have brought. Nobody waits for a second turn that is long.
+        """
         loop = self.loop
         assert loop is not None
         context, ready, end_s = here.context, self._ready, loop.time() + _TURN_S
-        left, is_over = _TURN_MESSAGES, False
+        left, is_over, self._has_turn = _TURN_MESSAGES, False, False
+        if not self._was_long and self._has_several():
+            self._arm()
+        goes_on, self._has_turn = self._has_turn, True
         context.is_in_turn, context.is_lent = True, True
         try:
             while ready and not is_over:
@@ -218,9 +228,15 @@ class LoopPool(ActorPool):
         except BaseException:  # it has failed the actor that raised it, and is nobody else's
             pass
         finally:
-            context.is_in_turn, context.is_lent, self._has_turn = False, False, False
+            context.is_in_turn, context.is_lent, self._has_turn = False, False, goes_on
+            self._was_long = loop.time() >= end_s + _TURN_S
             if not self._closed:
                 self._arm()
+
+    def _has_several(self) -> bool:
+        """Whether more than one message waits."""
+        ready = self._ready
+        return len(ready) > 1 or any(len(one._pooled_inbox) + len(one._pooled_taken) > 1 for one in ready)
 
     def strand(self, actor: Runnable) -> None:
         pass  # no thread is missing here

@@ -38,7 +38,7 @@ class Runnable(Protocol):
     """An actor as a pool sees it."""
 
     _pooled_inbox: list[Any]
-
+    _pooled_taken: list[Any]
     _pooled_hold: Any
 
     def _pooled_run(self, limit: int, context: ThreadContext) -> bool | None:
