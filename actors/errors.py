@@ -29,6 +29,8 @@ LightspeedError
 ├── InvalidTrace      the peer's: a line of a trace that is no valid event
 ├── InvalidCapsule    the peer's: a file that is no whole crash capsule, or of another version
 ├── CapsuleRefused    the peer's: a capsule that nobody vouches for, and that is not run
+├── BadFrame          the peer's: what came from another node is no frame, or of another version
+├── NodeNameTaken     the caller's: a second living node of one name in a cluster
 ├── Overloaded        the world's: more waits for a channel than it takes
 ├── InboxEmpty        the world's: nothing came for a client in time
 ├── ChannelTimeout    the world's: an answer that did not come in time
@@ -132,6 +134,22 @@ class Refused(LightspeedError, RuntimeError):
     def __init__(self, status: str, payload: str) -> None:
         self.status, self.payload = status, payload
         super().__init__(f"{escaped(status)}: {escaped(payload)}")
+
+
+class BadFrame(LightspeedError):
+    """What came from another node of a cluster is no frame of this version. It is counted, and nothing else comes of it."""
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+        super().__init__(f"not a frame of the cluster: {escaped(why, None)}")
+
+
+class NodeNameTaken(LightspeedError):
+    """A living node of the cluster has the name."""
+
+    def __init__(self, name: str, cluster: str) -> None:
+        self.name, self.cluster = name, cluster
+        super().__init__(f"node {name} of cluster {cluster} is alive already: each node needs a name of its own")
 
 
 class Overloaded(LightspeedError, RuntimeError):

@@ -201,6 +201,11 @@ class AsyncChannel(ChannelCore):
 
     async def __aenter__(self) -> Self:
         self._enter()
+        try:
+            await self._do(self._see_entry())
+        except BaseException:
+            await self.close()
+            raise
         return self
 
     async def __aexit__(

@@ -18,6 +18,7 @@ from lightspeed.channel.core import GRACE_S, Answer, ChannelCore, Job
 from lightspeed.channel.line import MAILS, ChannelLine
 from lightspeed.channel.options import ChannelOptions, ClusterReady, SingleNode, check_seconds
 from lightspeed.clients import Client, Inbox
+from lightspeed.cluster import Engine
 from lightspeed.supervision import Tree
 from lightspeed.supervision.topics.messages import Flush
 
@@ -30,7 +31,7 @@ class Channel(ChannelCore):
     the dead letters raises `ChannelClosed`.
 
     Args:
-        adapter: what `adapter_label` says. Default: a single node.
+        adapter: what `adapter_label` says; a `ClusterReady` with an engine is one of several nodes. Default: a single node.
         on_outbound: a sink that gets every outbound message: a callable, called where the topic's actor runs, or an ActorRef,
             told. Each topic's messages come in order and one at a time. None, the default, collects them for
             `flush_outbox`. What a sink raises is logged and hurts nobody.
@@ -60,6 +61,7 @@ class Channel(ChannelCore):
 
     Raises:
         InvalidOption: an option has a value that it can't have.
+        NodeNameTaken: a living node of the cluster has the name.
         RuntimeError: Python's own, where each actor has a thread and not even the supervisor's can be started.
     """
 
@@ -227,6 +229,13 @@ class Channel(ChannelCore):
 
     # Waiting
 
+    def _begin(self) -> None:
+        try:
+            self._do(self._see_entry())
+        except BaseException:
+            self.close()
+            raise
+
     def _do(self, job: Job[Answer]) -> Answer:
         """Have the calling thread wait for what the job waits for."""
         try:
@@ -269,6 +278,11 @@ def new_single_node(**options: Unpack[ChannelOptions]) -> Channel:
     return Channel(SingleNode(), **options)
 
 
-def new_cluster_ready(node_id: str, cluster: str, **options: Unpack[ChannelOptions]) -> Channel:
-    """A running, empty channel that knows which node of which cluster it is. Options as of `Channel`."""
-    return Channel(ClusterReady(node_id, cluster), **options)
+def new_cluster_ready(node_id: str, cluster: str, engine: Engine | None = None, **options: Unpack[ChannelOptions]) -> Channel:
+    """A running, empty channel that knows which node of which cluster it is; with an engine the others' broadcasts and presence
+    come here, and its own go there. Options as of `Channel`.
+
+    Raises:
+        NodeNameTaken: a living node of the cluster has the name.
+    """
+    return Channel(ClusterReady(node_id, cluster, engine), **options)

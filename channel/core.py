@@ -22,6 +22,7 @@ from lightspeed.actors.errors import (
     InvalidEvent,
     InvalidOption,
     LightspeedError,
+    NodeNameTaken,
     Refused,
 )
 from lightspeed.actors.loop import Loop
@@ -35,6 +36,7 @@ from lightspeed.capsules import Capsules
 from lightspeed.channel.line import MAILS, Teller
 from lightspeed.channel.options import (
     Adapter,
+    ClusterReady,
     SingleNode,
     check_adapter,
     check_behaviours,
@@ -52,6 +54,8 @@ from lightspeed.channel.options import (
 from lightspeed.clients import Inbox
 from lightspeed.clients.hub import Hub
 from lightspeed.clients.session import Session
+from lightspeed.cluster import Engine
+from lightspeed.cluster.node import Node, NodeCounts, NodeRelay, Once, Place
 from lightspeed.faults import FaultPlan
 from lightspeed.faults.injector import Injector
 from lightspeed.faults.runtime import FaultyRuntime
@@ -68,7 +72,16 @@ from lightspeed.supervision.topics import (
     SinkQueues,
     TopicSupervisor,
 )
-from lightspeed.supervision.topics.messages import AskCensus, AskCrashed, AskTopic, AskTopicsOf, AskTree, Close, Follow
+from lightspeed.supervision.topics.messages import (
+    AskCensus,
+    AskCrashed,
+    AskTopic,
+    AskTopicsOf,
+    AskTree,
+    Close,
+    EnterCluster,
+    Follow,
+)
 
 DEFAULT_RUNTIME: type[Runtime] = Pool
 
@@ -132,6 +145,7 @@ class ChannelCore(Readings):
             mailboxes=Patterns("mailboxes", check_mailboxes(mailboxes)),
             max_topics=check_most("max_topics", max_topics),
             max_members=check_most("max_members", max_members),
+            is_clustered=isinstance(self._adapter, ClusterReady) and self._adapter.engine is not None,
         )
         if not (outbox is None or isinstance(outbox, bool)):
             raise InvalidOption("outbox", outbox, "must be a bool or None")
@@ -166,7 +180,30 @@ class ChannelCore(Readings):
         except BaseException:
             outlet.close()
             raise
+        self._node_counts = NodeCounts()
+        self._entered: pykka.Future[Any] | None = None
+        self._node: SupervisedRef | None = None
+        if isinstance(self._adapter, ClusterReady) and self._adapter.engine is not None:
+            self._enter_cluster(self._adapter, self._adapter.engine)
         self._finalizer = weakref.finalize(self, _unclosed, self._ingress, self._supervisor, self._adapter.label)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Everything has started. For who can wait here for what that brings."""
+
+    def _enter_cluster(self, adapter: ClusterReady, engine: Engine) -> None:
+        boot = "".join(f"{int(self._runtime.random() * 2**32):08x}" for _ in range(3))
+        place = Place(adapter.node_id, adapter.cluster, boot, adapter.lease_s, adapter.beat_s, adapter.max_waiting_bytes)
+        self._entered = self._runtime.future()
+        args = (place, engine, self._runtime, self._supervisor, self._node_counts, Once(self._entered))
+        self._node = self._runtime.start(Node, *args)
+        self._ingress.tell(self._supervisor, EnterCluster(NodeRelay(self._node)), waits=True)
+
+    def _see_entry(self) -> Job[None]:
+        """Wait until it is known whether the node's name is free."""
+        if self._entered is not None and (yield Wait("start", self._entered)) is False:
+            assert isinstance(self._adapter, ClusterReady)
+            raise NodeNameTaken(self._adapter.node_id, self._adapter.cluster)
 
     # Events
 

@@ -1,5 +1,6 @@
 """What a channel is made with, and what of it is refused by name."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from inspect import isasyncgenfunction, isgeneratorfunction
 from typing import Literal, TypedDict
@@ -13,8 +14,11 @@ from lightspeed.actors.process import WeakBag, in_forked_child
 from lightspeed.actors.runtime import Layer, Runtime
 from lightspeed.actors.topics.rules.room import Behaviour
 from lightspeed.capsules import Capsules
+from lightspeed.cluster import Engine
 from lightspeed.faults import FaultPlan
 from lightspeed.supervision.topics import Mailbox, Restarts, Sink
+
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class SingleNode(Struct, frozen=True):
@@ -26,12 +30,20 @@ class SingleNode(Struct, frozen=True):
 
 
 class ClusterReady(Struct, frozen=True):
-    """This node of a cluster. For now it delivers within this process, as `SingleNode` does; its identity is carried along."""
+    """This node of a cluster. Without an engine it delivers within this process, and its identity is carried along."""
 
     node_id: str
-    """Not empty."""
+    """Not empty; with an engine of 1 to 64 letters, digits, dots, underlines and hyphens, and no other living node's."""
     cluster: str
-    """Not empty."""
+    """As `node_id`."""
+    engine: Engine | None = None
+    """What carries frames to the other nodes; for this channel alone."""
+    lease_s: float = 6.0
+    """How long a node that is not heard is not yet dead. From 0.1 to a year. Default 6 s."""
+    beat_s: float = 2.0
+    """How often each node says that it lives. Above 0, at most a third of `lease_s`. Default 2 s."""
+    max_waiting_bytes: int = 16 * 1024 * 1024
+    """So much waits while the link is down. Beyond, broadcasts are dropped, and told as lost. From 1 up. Default 16 MiB."""
 
     @property
     def label(self) -> str:
@@ -110,6 +122,13 @@ def check_adapter(adapter: Adapter) -> Adapter:
         for option, value in (("node_id", adapter.node_id), ("cluster", adapter.cluster)):
             if type(value) is not str or not value:
                 raise InvalidOption(option, value, "must be a str that is not empty")
+            if adapter.engine is not None and not _NAME.fullmatch(value):
+                raise InvalidOption(option, value, "must be 1 to 64 of A-Z, a-z, 0-9, dot, underline and hyphen")
+        if adapter.engine is not None:
+            check_seconds("lease_s", adapter.lease_s)
+            if check_seconds("beat_s", adapter.beat_s) > adapter.lease_s / 3:
+                raise InvalidOption("beat_s", adapter.beat_s, "must be at most a third of lease_s")
+            check_most("max_waiting_bytes", adapter.max_waiting_bytes)
     elif not isinstance(adapter, SingleNode):
         raise InvalidOption("adapter", adapter, "must be a SingleNode or a ClusterReady")
     return adapter

@@ -5,7 +5,7 @@ What is kept of all members of the channel, the index of their topics, is under 
 """
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from lightspeed.actors.runtime import ReplyTo
@@ -13,7 +13,7 @@ from lightspeed.actors.topics.mail import Collected
 from lightspeed.actors.topics.rules.outbound import BroadcastMessage, PresenceDiff, PushMessage, Reply
 from lightspeed.actors.topics.rules.presence import Entry, Meta
 from lightspeed.actors.topics.rules.topic import Messages, TopicState
-from lightspeed.clients.inbox import InboxQueue, put_all
+from lightspeed.clients.inbox import Gap, InboxQueue, put_all
 
 _MANY = 8  # topics of a client, from which on they are a dict
 
@@ -161,16 +161,21 @@ class Hub:
         with self._lock:
             for client_id in state.users:
                 self._add(client_id, topic)
-        for entry in state.presences:
+        for entry in state.entries():
             for meta in entry.metas:
                 self._enter(topic, meta.client_id, meta, state)
 
     def put(self, seq: int, topic: str | None, messages: Messages, reply: ReplyTo | None, state: TopicState | None) -> None:
+        if state is not None and state.union is not None:
+            for own in state.union.own:
+                self._count(own, state)
         for message in messages:
             if type(message) is BroadcastMessage:
                 self._broadcast(message)
             elif type(message) is PresenceDiff:
-                self._fold(message, state)
+                if state is None or state.union is None:
+                    self._count(message, state)
+                self._fold(message)
             elif type(message) is PushMessage:
                 self._push(message)
             elif type(message) is Reply:
@@ -207,7 +212,8 @@ class Hub:
         if client is not None and not (isinstance(reply, Collected) and reply.is_clients):
             client.inbox.put(message)
 
-    def _fold(self, message: PresenceDiff, state: TopicState | None) -> None:
+    def _count(self, message: PresenceDiff, state: TopicState | None) -> None:
+        """Members of this node came or went."""
         topic, joins, leaves = message.topic, message.diff.joins, message.diff.leaves
         came = {meta.client_id: meta for entry in joins for meta in entry.metas}
         left = [meta.client_id for entry in leaves for meta in entry.metas if meta.client_id not in came]
@@ -218,9 +224,6 @@ class Hub:
                 self._discard(client_id, topic)
             for client_id in came:
                 self._add(client_id, topic)
-        view = self._views.get(topic)
-        if view is not None:
-            view.fold(message)
         for client_id, meta in came.items():
             self._enter(topic, client_id, meta, state)
         view = self._views.get(topic)
@@ -233,7 +236,12 @@ class Hub:
                 client.exit(topic)
         if not view.members:
             self._views.pop(topic, None)
-        put_all([client.inbox for client in tuple(view.members.values())], message)
+
+    def _fold(self, message: PresenceDiff) -> None:
+        view = self._views.get(message.topic)
+        if view is not None:
+            view.fold(message)
+            put_all([client.inbox for client in tuple(view.members.values())], message)
 
     def _enter(self, topic: str, client_id: str, meta: Meta, state: TopicState | None) -> None:
         client = self.clients.get(client_id)
@@ -267,6 +275,11 @@ class Hub:
             risen = tuple(self._down.pop(topic, {}).values())
         for client in risen:
             client.rise(topic)
+
+    def missed(self, node: str, count: int, concerns: Callable[[str], bool]) -> None:
+        views = [view for topic, view in list(self._views.items()) if concerns(topic)]
+        inboxes = {id(client.inbox): client.inbox for view in views for client in tuple(view.members.values())}
+        put_all(inboxes.values(), Gap(node, count))
 
     # The clients
 

@@ -44,7 +44,14 @@ class Lagged(Struct, frozen=True):
     count: int
 
 
-Notice = TopicDown | TopicUp | Removed | Lagged
+class Gap(Struct, frozen=True):
+    """So many messages of another node did not come to this one; some may have been for a topic that the client is in."""
+
+    node: str
+    count: int
+
+
+Notice = TopicDown | TopicUp | Removed | Lagged | Gap
 """What no user can send: it comes of the channel alone."""
 
 

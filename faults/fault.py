@@ -15,7 +15,7 @@ from lightspeed.actors.checks import YEAR_S, are_seconds, puts_off
 from lightspeed.actors.errors import InvalidOption
 from lightspeed.actors.topics.rules.events import Broadcast, Join, Leave, Patterns, Push, Rejoin, TopicEvent, event_label
 
-Place = Literal["way", "supervisor", "topic", "on_start", "on_stop", "on_failure", "clock"]
+Place = Literal["way", "supervisor", "topic", "on_start", "on_stop", "on_failure", "clock", "network"]
 
 _LARGEST = 2**53  # JSON's numbers are exact to here everywhere
 _EVENTS: dict[str, Any] = {str(event.__struct_config__.tag): event for event in (Join, Rejoin, Leave, Broadcast, Push)}

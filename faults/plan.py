@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from lightspeed.actors.errors import InvalidOption
 from lightspeed.faults.fault import KINDS, Fault
+from lightspeed.faults.network import NETWORK_KINDS
 
 if TYPE_CHECKING:
     from lightspeed.actors.runtime import Runtime
@@ -31,7 +32,7 @@ class FaultPlan(Struct, frozen=True, omit_defaults=True):
         if type(self.faults) is not tuple:
             raise InvalidOption("faults", self.faults, "must be a tuple of faults")
         for fault in self.faults:
-            if type(fault) not in KINDS.values():
+            if type(fault) not in _KINDS.values():
                 raise InvalidOption("faults", fault, "must be one of the kinds of fault")
         for index, fault in enumerate(self.faults):
             first = next((before for before, other in enumerate(self.faults[:index]) if other.leaves_nothing_to(fault)), None)
@@ -82,14 +83,17 @@ class FaultPlan(Struct, frozen=True, omit_defaults=True):
         return int.from_bytes(blake2b(key, digest_size=7).digest()) / 2**56
 
 
+_KINDS = {**KINDS, **NETWORK_KINDS}
+
+
 def _fault(fields: object) -> Fault:
     if type(fields) is not dict:
         raise InvalidOption("faults", fields, "must hold objects")
     kind = fields.pop("do", None)
-    if type(kind) is not str or kind not in KINDS:
-        raise InvalidOption("do", kind, f"must be one of {', '.join(KINDS)}")
-    _check_fields(f"the fault {kind}", KINDS[kind], fields)
-    return KINDS[kind](**fields)
+    if type(kind) is not str or kind not in _KINDS:
+        raise InvalidOption("do", kind, f"must be one of {', '.join(_KINDS)}")
+    _check_fields(f"the fault {kind}", _KINDS[kind], fields)
+    return _KINDS[kind](**fields)
 
 
 def _check_fields(what: str, cls: type[Struct], fields: object) -> None:

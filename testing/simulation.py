@@ -1,6 +1,6 @@
 """A simulation: channels, clients and supervisors on one thread, with a seeded scheduler and a clock that is moved by hand."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, ClassVar, Self, Unpack
 
@@ -13,10 +13,12 @@ from lightspeed.actors.ref import PooledRef
 from lightspeed.actors.stopping import stop_soon
 from lightspeed.actors.text import escaped, named, shown
 from lightspeed.channel import AsyncChannel, Channel, Event, FaultPlan
-from lightspeed.channel.options import Adapter, AsyncChannelOptions, ChannelOptions
+from lightspeed.channel.options import Adapter, AsyncChannelOptions, ChannelOptions, ClusterReady
+from lightspeed.faults.network import NETWORK_KINDS
 from lightspeed.supervision import ChildSpec, Supervisor, SupervisorRef
 from lightspeed.testing.client import Client
 from lightspeed.testing.loop import SimulatedLoop
+from lightspeed.testing.network import SimulatedCluster, SimulatedNetwork
 from lightspeed.testing.observer import Observer
 from lightspeed.testing.pool import MOST_STEPS, SimulatedPool
 from lightspeed.testing.rules import Rule, rule_of
@@ -106,6 +108,31 @@ class Simulation:
         channel = kind(self, gives, adapter, runtime=runtime, **options)
         self._channels.append(channel)
         return channel
+
+    def cluster(
+        self,
+        nodes: int | Iterable[str] | Mapping[str, ChannelOptions] = 3,
+        *,
+        lease_s: float = 6.0,
+        beat_s: float = 2.0,
+        **given: Unpack[ChannelOptions],
+    ) -> SimulatedCluster:
+        """Channels that are nodes of one cluster, `n1` to `n3` or of these names, each maybe with options of its own.
+
+        Options as of `ClusterReady`, and of `Channel`; `faults` is what goes wrong in each channel, and, of the kinds of
+        `lightspeed.faults.network`, between them.
+        """
+        names = [f"n{number}" for number in range(1, nodes + 1)] if isinstance(nodes, int) else nodes
+        plan = self._plan(given.get("faults")) or FaultPlan()
+        between = tuple(fault for fault in plan.faults if type(fault) in NETWORK_KINDS.values())
+        within = tuple(fault for fault in plan.faults if type(fault) not in NETWORK_KINDS.values())
+        network = SimulatedNetwork(self.pool, self.seed, FaultPlan(between, plan.seed))
+        given["faults"] = FaultPlan(within, plan.seed)
+        channels = {}
+        for name in names:
+            own: ChannelOptions = nodes[name] if isinstance(nodes, Mapping) else {}
+            channels[name] = self.channel(ClusterReady(name, "cluster", network.engine(), lease_s, beat_s), **(given | own))
+        return SimulatedCluster(network, channels)
 
     def client(self, channel: Channel, client_id: str, user_id: str | None = None) -> Client:
         """One that sends events when the scheduler lets it; asked for again, the same. `user_id`: by default as `client_id`.

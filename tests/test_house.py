@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 ROOMS = [  # from the ground up: a room imports from itself and from those before it, and none imports the face of one after it
     *("actors", "actors.topics.rules", "actors.topics", "supervision", "supervision.topics"),
-    *("faults", "capsules", "clients", "metrics", "channel", "testing", "cli"),
+    *("faults", "capsules", "clients", "metrics", "cluster", "channel", "testing", "cli"),
 ]
 KIT = ("actors", "supervision")  # for any program: they know of no channel
 FLOORS = [
@@ -23,6 +23,7 @@ FLOORS = [
     "capsules",
     "clients",
     "metrics",
+    "cluster",
     "channel",
     "testing",
     "cli",
@@ -30,10 +31,11 @@ FLOORS = [
 PURE = [
     *("actors.text", "actors.checks", "actors.errors"),
     *("actors.topics.rules.events", "actors.topics.rules.outbound", "actors.topics.rules.presence"),
-    *("actors.topics.rules.topic", "actors.topics.rules.life"),
+    *("actors.topics.rules.topic", "actors.topics.rules.life", "actors.topics.rules.union"),
+    *("cluster.frames", "cluster.peers", "cluster.engine"),
     "testing.clock",
     *("supervision.rules", "supervision.tree"),
-    *("faults.fault", "faults.plan"),
+    *("faults.fault", "faults.plan", "faults.network"),
     *("capsules.redaction", "capsules.capsule"),
 ]
 IMPURE = {"pykka", "threading", "queue", "time", "socket", "random", "logging", "loguru", "asyncio", "datetime", "uuid", "os"}

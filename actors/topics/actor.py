@@ -15,12 +15,15 @@ from lightspeed.actors.failures import let_go_of_calls
 from lightspeed.actors.lifecycle import Lifecycle
 from lightspeed.actors.runtime import DECLINED, ReplyTo, Timer
 from lightspeed.actors.topics.mail import (
+    Afar,
     AwaitedHook,
+    BoundedCell,
     Delivery,
     Ending,
     HookOverdue,
     Order,
     Question,
+    Relay,
     RestoreMembers,
     Taken,
     TimerDue,
@@ -35,7 +38,8 @@ from lightspeed.actors.topics.mail import (
     told_later,
 )
 from lightspeed.actors.topics.rules.behaved_topic import Awaited, BehavedTopic, finish
-from lightspeed.actors.topics.rules.events import Crash, Leave, Send, TopicEvent
+from lightspeed.actors.topics.rules.events import Crash, Leave, Publish, Relayed, Send, TopicEvent
+from lightspeed.actors.topics.rules.outbound import BroadcastMessage, Outbound, PresenceDiff, with_diff
 from lightspeed.actors.topics.rules.topic import BoundedTopic, Messages, TopicState
 
 if TYPE_CHECKING:
@@ -56,7 +60,9 @@ class TopicActor(_Role):
         self.state = cell.state = self.make_state(cell)
 
     def make_state(self, cell: TopicCell) -> TopicState:
-        return TopicState(cell.topic) if cell.max_members is None else BoundedTopic(cell.topic, max_members=cell.max_members)
+        if not isinstance(cell, BoundedCell):
+            return TopicState(cell.topic)
+        return BoundedTopic(cell.topic, max_members=cell.max_members, union=cell.union)
 
     @property
     def log_fields(self) -> dict[str, object]:
@@ -81,6 +87,9 @@ class TopicActor(_Role):
         elif type(mail) is TimerDue:
             cell.in_flight[cell] = mail
             work = self._ring(mail)
+        elif type(mail) is Afar:
+            cell.in_flight[cell] = mail
+            work = state.take_afar(mail.diff)
         elif type(mail) is Order:
             assert isinstance(mail.request, Crash)
             raise TopicCrash(cell.topic, mail.request.reason)
@@ -98,16 +107,18 @@ class TopicActor(_Role):
         """The event has taken effect, and `work` is what it gives out."""
         messages: Messages = work
         cell, state = self.cell, self.state
-        if type(mail) is Delivery:
-            if mail.reply is not None:
-                collect(mail.reply, messages)
-            if type(mail.request) is Send and mail.request.client_id not in state.users:
-                cell.report(TopicVain(cell, mail.request))
         if cell.in_flight.pop(cell, None) is None:
             if messages:  # abandoned meanwhile, and answered by the supervisor
                 cell.report(TopicLate(cell, messages, "late"))
             self.done(mail)
             return
+        if cell.relay is not None:
+            messages = _passed_on(mail, messages, state, cell.relay)
+        if type(mail) is Delivery:
+            if mail.reply is not None:
+                collect(mail.reply, messages)
+            if type(mail.request) is Send and mail.request.client_id not in state.users:
+                cell.report(TopicVain(cell, mail.request))
         members = cell.members = len(state.users)
         # Of an event that leaves the topic empty the supervisor tells the reply, when the actor is down.
         held = mail.reply if not members and type(mail) is Delivery else None
@@ -169,6 +180,32 @@ class TopicActor(_Role):
         self.cell.report(TopicDown(self.cell, failure))
 
 
+def _passed_on(mail: Any, messages: Messages, state: TopicState, relay: Relay) -> Messages:
+    """What an event gives out here, where the topic is on several nodes; what concerns the others is handed to the relay."""
+    union = state.union
+    assert union is not None
+    union.own = ()
+    if type(mail) is Afar or (type(mail) is Delivery and type(mail.request) is Relayed):
+        return messages
+    given: list[Outbound] = []
+    has_said = False
+    for message in messages:
+        if type(message) is PresenceDiff:
+            relay.changed(message.diff)
+            union.own = (*union.own, message)
+            change = union.change(message.topic, message.diff.joins, message.diff.leaves)
+            if not (change.joins or change.leaves):
+                continue
+            message = message if change == message.diff else with_diff(message, change)
+        elif type(message) is BroadcastMessage:
+            has_said = True
+            relay.said(message.topic, message.payload, message.event, message.sender)
+        given.append(message)
+    if type(mail) is Delivery and type(mail.request) is Publish and not (has_said or state.users):
+        relay.said(mail.request.topic, mail.request.payload, mail.request.event, None)
+    return tuple(given)
+
+
 class BehavedTopicActor(TopicActor):
     """As `TopicActor`. Its code may block: others take over the worker meanwhile. It keeps its behaviour's timers."""
 
@@ -190,6 +227,7 @@ class BehavedTopicActor(TopicActor):
         self._topic = BehavedTopic(
             cell.topic,
             max_members=cell.max_members,
+            union=cell.union if isinstance(cell, BoundedCell) else None,
             make=behaved.make,
             clock=behaved.runtime,
             restarted_by=behaved.restarted_by,

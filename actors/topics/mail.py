@@ -24,11 +24,14 @@ from lightspeed.actors.topics.rules.events import (
     Publish,
     Push,
     Rejoin,
+    Relayed,
     Restart,
     Send,
     TopicEvent,
 )
+from lightspeed.actors.topics.rules.presence import Diff
 from lightspeed.actors.topics.rules.topic import Messages, TopicState
+from lightspeed.actors.topics.rules.union import Union
 
 
 class Collected:
@@ -112,6 +115,8 @@ class Question(Struct, gc=False):
     """Told the answer."""
     seq: int = 0
     """A question gives nothing out: it needs no number."""
+    topic: str = ""
+    """Of which it is asked, where nobody is in it, who is in it elsewhere; else empty."""
 
 
 class RestoreMembers(Struct, gc=False):
@@ -135,6 +140,15 @@ class TimerDue(Struct, gc=False):
     reply: None = None
 
 
+class Afar(Struct, gc=False):
+    """What other nodes of a cluster show anew in the topic, or no more."""
+
+    diff: Diff
+    seq: int
+    """As of a `Delivery`."""
+    reply: None = None
+
+
 class Ending(Struct, gc=False):
     """A behaviour's `on_stop`: nobody sends it, but its actor is at work on it."""
 
@@ -148,10 +162,10 @@ class Taken(Struct, gc=False):
     reply: None = None
 
 
-Mail = Delivery | Order | Question | RestoreMembers | TimerDue | Ending | Taken
+Mail = Delivery | Order | Question | RestoreMembers | TimerDue | Afar | Ending | Taken
 """What a topic's actor is sent."""
 
-_DROPPABLE = frozenset((Broadcast, Push, Publish, Send))
+_DROPPABLE = frozenset((Broadcast, Push, Publish, Relayed, Send))
 
 
 class DroppingBox:
@@ -227,6 +241,26 @@ class Outlet(Protocol):
     def deliver(self, topic: str | None, then: Callable[[], None] | None = None) -> None:
         """Run user code on what waits for the topic. May block as long as that code does; or, where it is awaited, calls `then`,
         once, when it is done."""
+
+
+class Relay(Protocol):
+    """The way to the other nodes of a cluster. Any thread may call it; it never blocks and never raises."""
+
+    def said(self, topic: str, payload: str, event: str, sender: str | None) -> None:
+        """All members are given this broadcast, here."""
+        ...
+
+    def changed(self, diff: Diff) -> None:
+        """This node shows these anew, or no more."""
+        ...
+
+    def cleared(self, topic: str) -> None:
+        """This node shows nobody in the topic any more."""
+        ...
+
+    def close(self) -> None:
+        """Nothing more is handed over: this node leaves the cluster."""
+        ...
 
 
 class TopicFailure(Struct, frozen=True, gc=False):
@@ -364,6 +398,7 @@ class TopicCell(Struct, eq=False, gc=False):
     max_members: ClassVar[int | None] = None
     """As of a `BoundedCell`, as `box` is."""
     box: ClassVar[DroppingBox | None] = None
+    relay: "ClassVar[Relay | None]" = None
 
 
 class BoundedCell(TopicCell, eq=False, gc=False):
@@ -373,3 +408,7 @@ class BoundedCell(TopicCell, eq=False, gc=False):
     """So many members the topic takes; None: any number."""
     box: DroppingBox | None = None  # type: ignore[misc]
     """None: what waits stands in the actor's inbox itself."""
+    relay: "Relay | None" = None  # type: ignore[misc]
+    """None: there are no other nodes."""
+    union: Union | None = None
+    """As of a `BoundedTopic`; there where there is a relay."""

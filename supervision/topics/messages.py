@@ -6,6 +6,10 @@ from typing import Any
 from msgspec import Struct
 
 from lightspeed.actors.runtime import ReplyTo
+from lightspeed.actors.topics.mail import Relay
+from lightspeed.actors.topics.rules.events import Relayed
+from lightspeed.actors.topics.rules.outbound import System
+from lightspeed.actors.topics.rules.presence import Diff
 from lightspeed.actors.topics.rules.topic import TopicState
 
 
@@ -59,6 +63,29 @@ class Follow(Struct, frozen=True):
     follower: Any
     reply: ReplyTo | None = None
     client_id: str | None = None
+
+
+class EnterCluster(Struct, frozen=True):
+    """From here on what is given out goes to other nodes, too. Told before all else."""
+
+    relay: Relay
+
+
+class Missed(Struct, frozen=True):
+    """So many messages of another node, of the topics that these concern, did not come."""
+
+    node: str
+    count: int
+    concerns: Callable[[str], bool]
+
+
+class Arrived(Struct, frozen=True):
+    """What came from other nodes, in order: what is said there, who came and went there (`Diff`), what of it is missing, and what
+    is to be said here."""
+
+    items: tuple[Relayed | Diff | Missed | System, ...]
+    reply: ReplyTo | None = None
+    """Told when all of it was passed on."""
 
 
 class Passed(Struct, frozen=True):

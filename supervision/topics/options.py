@@ -115,6 +115,8 @@ class Options(Struct, frozen=True):
     """So many topics there are; a join to one more is refused. None: any number."""
     max_members: int | None = None
     """So many members a topic takes; a join of one more is refused. None: any number."""
+    is_clustered: bool = False
+    """Whether there are other nodes: the relay to them is told before all else."""
 
     def __post_init__(self) -> None:
         for option in ("period_s", "channel_period_s"):

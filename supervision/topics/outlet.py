@@ -61,6 +61,10 @@ class Follower(Protocol):
         """The topic came up again after such an end."""
         ...
 
+    def missed(self, node: str, count: int, concerns: Callable[[str], bool]) -> None:
+        """So many messages of another node, of the topics that these concern, did not come."""
+        ...
+
     def find_topics(self, client_id: str) -> set[str]:
         """The topics that the client is in, or that it is about to join."""
         ...

@@ -15,6 +15,7 @@ from lightspeed.actors.logs import log
 from lightspeed.actors.runtime import DECLINED, ReplyTo, Runtime, SupervisedRef
 from lightspeed.actors.topics.actor import BehavedTopicActor, TopicActor
 from lightspeed.actors.topics.mail import (
+    Afar,
     Behaved,
     BoundedCell,
     Delivery,
@@ -107,8 +108,9 @@ class TopicRouter(_Role):
         counts.topics, counts.overloaded, counts.life = self._topics, self._overloaded, self._life
         counts.last_number = lambda: self._seq
         self._closing = False
-        self._is_plain = True
-        """Neither crashed nor closing, nothing waits, and nobody follows: then an event goes straight to its topic."""
+        self._is_plain = not options.is_clustered
+        """Neither crashed nor closing, nothing waits, and nobody follows or is elsewhere: then an event goes straight to its
+        topic."""
 
     # Events
 
@@ -236,7 +238,7 @@ class TopicRouter(_Role):
         """The cell of the topic's next incarnation."""
         self._incarnation += 1
         most = self._options.max_members
-        kind = TopicCell if most is None and box is None else BoundedCell
+        kind = TopicCell if most is None and box is None and not self._options.is_clustered else BoundedCell
         cell = kind(name, self._incarnation, self._outlet, self._reports_to, self._in_flight)
         if isinstance(cell, BoundedCell):
             cell.max_members, cell.box = most, box
@@ -556,7 +558,7 @@ class TopicRouter(_Role):
         if self._behind:
             self._behind.append(message)
         else:
-            self._ask(message.topic, Question(message.ask, message.reply))
+            self._ask(message.topic, Question(message.ask, message.reply, topic=message.topic))
 
     def _ask(self, name: str, question: Question) -> None:
         """The topic, or, where nobody is in it, answer as of an empty one."""
@@ -583,7 +585,7 @@ class TopicRouter(_Role):
 
 BRING_MEMBERS = frozenset((Join, Rejoin))
 
-_MAIL = frozenset((Delivery, Order, Question, RestoreMembers, Taken, TimerDue))
+_MAIL = frozenset((Afar, Delivery, Order, Question, RestoreMembers, Taken, TimerDue))
 
 
 def nothing(_state: TopicState) -> None:

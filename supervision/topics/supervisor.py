@@ -18,6 +18,7 @@ from lightspeed.actors.topics.mail import (
 from lightspeed.supervision.deadlines import Due
 from lightspeed.supervision.topics.ingress import lose, tried
 from lightspeed.supervision.topics.messages import (
+    Arrived,
     AskCensus,
     AskCrashed,
     AskTopic,
@@ -25,6 +26,7 @@ from lightspeed.supervision.topics.messages import (
     AskTree,
     Close,
     Counted,
+    EnterCluster,
     Flush,
     Follow,
     Passed,
@@ -138,7 +140,7 @@ class TopicSupervisor(TopicTransitions):
         while leaving := self._everyone_leaving():
             tried(self._wait_for_end, leaving[0], deadline_s)
             self._take_out(leaving[0].cell)
-        for end in (self._alarms.clear, self._outlet.close, self._runtime.retire):
+        for end in (self._alarms.clear, self._leave_cluster, self._outlet.close, self._runtime.retire):
             tried(end)
 
     def _wait_for_end(self, one: Incarnation, deadline_s: float) -> None:
@@ -161,6 +163,8 @@ _HANDLERS: dict[type, Callable[[TopicSupervisor, Any], object]] = {
     Disconnection: TopicSupervisor._accept,
     Follow: TopicSupervisor._follow,
     AskTopicsOf: TopicSupervisor._ask_topics_of,
+    EnterCluster: TopicSupervisor._enter_cluster,
+    Arrived: TopicSupervisor._arrive,
     Recovered: TopicSupervisor._on_recovered,
     Passed: TopicSupervisor._take_passed,
     Flush: TopicSupervisor._flush,

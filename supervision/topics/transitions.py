@@ -37,7 +37,7 @@ from lightspeed.actors.topics.rules.outbound import System
 from lightspeed.actors.topics.rules.topic import crash_messages
 from lightspeed.supervision.deadlines import Alarms, Due
 from lightspeed.supervision.latch import Latch, Told
-from lightspeed.supervision.topics.following import FollowedRouter
+from lightspeed.supervision.topics.clustered import ClusteredRouter
 from lightspeed.supervision.topics.ingress import in_turn, kept
 from lightspeed.supervision.topics.messages import (
     Counted,
@@ -48,7 +48,7 @@ from lightspeed.supervision.topics.topic import Incarnation, Phase, Watch
 _LEAST_S = 0.001  # no wait for less: what is left may be a rounding error, by which a clock moves no further
 
 
-class TopicTransitions(FollowedRouter):
+class TopicTransitions(ClusteredRouter):
     """For the supervisor's thread only."""
 
     def __init__(self, *args: Any) -> None:
@@ -92,7 +92,7 @@ class TopicTransitions(FollowedRouter):
             self._route(mail)
 
     def _seems_plain(self) -> bool:
-        return not (self._closing or self._life.crashed or self._counted or self._follower)
+        return not (self._closing or self._life.crashed or self._counted or self._follower or self._options.is_clustered)
 
     # Orders
 
@@ -371,6 +371,7 @@ class TopicTransitions(FollowedRouter):
             self._answer(in_flight, "topic_crashed")
         if self._follower is not None and one.phase is not Phase.STOPPING and cell.state is not None:
             self._follower.gone(cell.topic, tuple(cell.state.users), self._reason_of(one, failure))
+        self._clear_afar(one)
         left = deque(self._take_left(one))
         self._remember(one, (in_flight, *left))
         if type(in_flight) is Delivery and in_flight.is_quiet:  # who disconnects is gone, though the topic failed over it

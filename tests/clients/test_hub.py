@@ -149,13 +149,13 @@ def test_a_join_that_is_refused_ahead_of_another_does_not_hide_it():
 
 def test_a_join_is_expected_until_the_index_has_it(monkeypatch):
     """The supervisor may ask in the middle of what the topic gives out."""
-    hub, found, fold = Hub(), [], Hub._fold
+    hub, found, fold = Hub(), [], Hub._count
 
     def ask_before(self, message, state):
         found.append(hub.find_topics("a"))
         fold(self, message, state)
 
-    monkeypatch.setattr(Hub, "_fold", ask_before)
+    monkeypatch.setattr(Hub, "_count", ask_before)
     state = TopicState("t")
     hub.expect("a", "t", 1)
     hub.put(1, "t", state.handle(Join("a", "t", "u", 1)), None, state)

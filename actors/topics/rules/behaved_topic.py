@@ -14,7 +14,7 @@ from msgspec import Struct, field
 from lightspeed.actors.checks import is_put_off
 from lightspeed.actors.errors import RoomMisused, Shutdown, TopicCrash
 from lightspeed.actors.text import class_name, shown
-from lightspeed.actors.topics.rules.events import Broadcast, Join, Leave, Publish, Push, Rejoin, Send, TopicEvent
+from lightspeed.actors.topics.rules.events import Broadcast, Join, Leave, Publish, Push, Rejoin, Relayed, Send, TopicEvent
 from lightspeed.actors.topics.rules.outbound import Outbound, PresenceDiff, PushMessage, Reply, error, notice
 from lightspeed.actors.topics.rules.room import Behaviour, Clock, Room, Turn, end_turn
 from lightspeed.actors.topics.rules.topic import BoundedTopic, Messages, TopicState, not_joined
@@ -63,7 +63,9 @@ class BehavedTopic(BoundedTopic, eq=False, gc=True):
     def handling(self, event: TopicEvent) -> "Steps[Messages]":
         """As `handle`, in steps: after each that it gives, a hook is to be awaited."""
         begun = yield from self._begin()
-        if isinstance(event, Publish):
+        if type(event) is Relayed:
+            given = super().handle(event)  # the behaviour of the node that it comes from has had its say
+        elif isinstance(event, Publish):
             given = (yield from self._call(None, "on_publish", event.payload, event=event.event))[1] if self.users else ()
         elif isinstance(event, Send):
             given = super().handle(event)

@@ -97,6 +97,13 @@ class Publish(
     """As in `Broadcast`."""
 
 
+class Relayed(Publish, frozen=True, gc=False, tag="relayed"):
+    """What was given out to a topic's members on another node. No user can send it."""
+
+    sender: str | None = None
+    """As of a `BroadcastMessage`."""
+
+
 class Push(Struct, frozen=True, gc=False, forbid_unknown_fields=True, tag="push"):
     """A member is sent a message that nobody else gets."""
 
@@ -145,7 +152,8 @@ TopicEvent = ClientEvent | Publish | Send
 Event = TopicEvent | Disconnect | Crash | Restart
 
 # 640 digits are what every Python writes as text, whatever sys.set_int_max_str_digits says; a ref must be writable.
-LARGEST_MS = 10**640 - 1
+MOST_DIGITS = 640
+LARGEST_MS = 10**MOST_DIGITS - 1
 
 EVENTS: tuple[type, ...] = (Join, Rejoin, Leave, Broadcast, Push, Crash, Restart, Disconnect, Publish, Send)
 _MAY_BE_NONE = frozenset(((Crash, "topic"), (Restart, "topic"), (Rejoin, "meta"), (Leave, "now_ms"), (Disconnect, "now_ms")))

@@ -139,6 +139,13 @@ class System(Struct, frozen=True, gc=False, tag="system"):
 Outbound = Reply | PushMessage | BroadcastMessage | PresenceDiff | System
 
 
+def with_diff(message: PresenceDiff, diff: Diff) -> PresenceDiff:
+    """Another diff for the same recipients."""
+    made = PresenceDiff(message.topic, diff)
+    set_aside(made, getattr(message, "_aside", None))
+    return made
+
+
 def outbound_label(message: Outbound) -> str:
     """The message's name: one of reply, push_message, broadcast_message, presence_diff, system."""
     return str(message.__struct_config__.tag)

@@ -16,6 +16,7 @@ from lightspeed.actors.topics.rules.events import (
     Publish,
     Push,
     Rejoin,
+    Relayed,
     Send,
     TopicEvent,
 )
@@ -31,6 +32,7 @@ from lightspeed.actors.topics.rules.outbound import (
     set_aside,
 )
 from lightspeed.actors.topics.rules.presence import Diff, Entry, Presence, Roster, recipients_of
+from lightspeed.actors.topics.rules.union import Union
 
 Messages = tuple[Outbound, ...]
 
@@ -45,6 +47,8 @@ class TopicState(Presence, eq=False, gc=False):
     """From so many members on a roster is kept, and its snapshots are put together when somebody reads them; a smaller tuple is
     as quickly made, and a quiet topic keeps nothing for it."""
     roster: ClassVar[type[Roster]] = Roster
+    union: ClassVar[Union | None] = None
+    """As of a `BoundedTopic`."""
 
     topic: str
     users: dict[str, str] = field(default_factory=dict)
@@ -65,7 +69,8 @@ class TopicState(Presence, eq=False, gc=False):
 
     @property
     def presences(self) -> tuple[Entry, ...]:
-        return self.entries()
+        """Who is present, on all nodes."""
+        return self.entries() if self.union is None else self.union.entries()
 
     @property
     def rejoins(self) -> tuple[Rejoin, ...]:
@@ -91,7 +96,15 @@ class TopicState(Presence, eq=False, gc=False):
 
     def _all_joined(self) -> Messages:
         """The diff by which everybody who is in it has come."""
-        return (self._diff(self._everyone(), joins=self.presences),) if self.users else ()
+        return (self._diff(self._everyone(), joins=self.entries()),) if self.users else ()
+
+    def take_afar(self, diff: Diff) -> Messages:
+        """Take over what other nodes show anew, or no more."""
+        assert self.union is not None
+        change = self.union.change(self.topic, diff.joins, diff.leaves)
+        return (
+            (self._diff(self._everyone(), change.joins, change.leaves),) if self.users and (change.joins or change.leaves) else ()
+        )
 
     def handle(self, event: TopicEvent) -> Messages:
         """Let the event take effect and return what it gives out, in order. The event has been checked."""
@@ -176,6 +189,11 @@ class TopicState(Presence, eq=False, gc=False):
         else:
             out += ((seq, ()),)
 
+    def _relayed(self, event: Relayed, seq: int, out: list[tuple[int, Messages]]) -> None:
+        self._publish(event, seq, out)
+        for message in out[-1][1]:
+            set_aside(message, event.sender)
+
     def _send(self, event: Send, seq: int, out: list[tuple[int, Messages]]) -> None:
         if event.client_id in self.users:
             out += ((seq, (PushMessage(event.client_id, self.topic, event.event, event.payload),)),)
@@ -240,6 +258,8 @@ class BoundedTopic(TopicState, eq=False, gc=False):
 
     max_members: int | None = None
     """So many members it takes; a join beyond is refused. None: any number."""
+    union: Union | None = None  # type: ignore[misc]
+    """Who is present on all nodes of the channel's cluster, this one included; None: it has none."""
 
     def _add(self, event: Join | Rejoin, payload: str, seq: int, out: list[tuple[int, Messages]]) -> None:
         if self.max_members is not None and self.size >= self.max_members:
@@ -255,6 +275,7 @@ _STEPS: dict[type, Callable[[TopicState, Any, int, list[tuple[int, Messages]]], 
     Broadcast: TopicState._broadcast,
     Push: TopicState._push,
     Publish: TopicState._publish,
+    Relayed: TopicState._relayed,
     Send: TopicState._send,
 }
 

@@ -1,0 +1,6 @@
+"""Channels on many nodes: what one knows of another, and the seam to what carries their frames."""
+
+from lightspeed.cluster.engine import Engine, Listener, Parcel
+from lightspeed.cluster.memory import MemoryBus, MemoryEngine
+
+__all__ = ["Engine", "Listener", "MemoryBus", "MemoryEngine", "Parcel"]

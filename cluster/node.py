@@ -1,0 +1,541 @@
+"""One node of a cluster: an actor between its channel and the engine.
+
+What the channel gives out comes by the `NodeRelay`, is numbered, and goes out in batches, one at a time. What comes from others
+is held against their numbers, and goes to the channel's supervisor, so much at a time as it takes. It runs on the channel's
+runtime and knows no clock but that; it waits for nobody.
+"""
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pykka
+from msgspec import Struct
+
+from lightspeed.actors.errors import BadFrame, PoolClosed
+from lightspeed.actors.lifecycle import Lifecycle
+from lightspeed.actors.logs import log
+from lightspeed.actors.runtime import SupervisedRef
+from lightspeed.actors.topics.rules.events import Relayed
+from lightspeed.actors.topics.rules.outbound import System
+from lightspeed.actors.topics.rules.presence import Diff
+from lightspeed.actors.topics.rules.union import entries_of
+from lightspeed.cluster.engine import Engine, Parcel
+from lightspeed.cluster.frames import (
+    CONTROL,
+    SHARDS,
+    VERSION,
+    Ask,
+    Beat,
+    Changed,
+    Cleared,
+    Frame,
+    Item,
+    Loaded,
+    Loads,
+    Said,
+    changed,
+    decode_frame,
+    diff_of,
+    encode_frame,
+    shard_of,
+)
+from lightspeed.cluster.peers import Peer, Shard, sliced
+from lightspeed.supervision.latch import Told
+from lightspeed.supervision.topics.messages import Arrived, Missed
+
+if TYPE_CHECKING:
+    _Role = Lifecycle
+else:
+    _Role = object  # the runtime mixes the kind of actor in
+
+_SLICE = 500  # metas and messages that the supervisor is handed at a time
+_BATCH = 500  # items in a frame
+_PATIENCE = 3  # own beats that come back while another is silent, before it is asked whether it lives
+_KNOWN = 1_000  # peers that are dead, and still known
+
+
+class Place(Struct, frozen=True):
+    """Where a node stands, and how it keeps time."""
+
+    name: str
+    cluster: str
+    boot: str
+    lease_s: float
+    beat_s: float
+    most_waiting: int
+    """So many bytes wait while the link is down; beyond, broadcasts are dropped, and told as lost."""
+
+
+class NodeCounts:
+    """What a node counts, for any thread to read."""
+
+    def __init__(self) -> None:
+        self.bad_frames = 0
+        self.lost = 0
+        """Items of others that did not come."""
+        self.dropped = 0
+        """Own broadcasts that found no room while they waited."""
+        self.mismatches = 0
+        """How often a peer showed something else than it says."""
+        self.buried = 0
+
+
+class Once:
+    """A future that is given its first value only."""
+
+    def __init__(self, future: pykka.Future[Any]) -> None:
+        self._futures = [future]
+
+    def set(self, value: Any = None) -> None:
+        if self._futures:
+            self._futures.pop().set(value)
+
+
+# What it is told
+
+
+class Link(Struct, frozen=True):
+    up: bool
+
+
+class Frames(Struct, frozen=True):
+    batch: Sequence[bytes]
+
+
+class Published(Struct, frozen=True):
+    ok: bool
+
+
+class Renewed(Struct, frozen=True):
+    ok: bool
+
+
+class LeaseRead(Struct, frozen=True):
+    boot: str
+    alive: bool
+
+
+class NameTaken(Struct, frozen=True):
+    """A living node has the name."""
+
+
+class Took(Struct, frozen=True):
+    """The supervisor has passed on what it was handed."""
+
+
+class _Snapshot(Struct, frozen=True):
+    """What the node shows in the shard, as of its turn."""
+
+
+class _Due(Struct, frozen=True):
+    """A timer's: a beat, or the lease."""
+
+    what: str
+
+
+class NodeListener:
+    """Has the node told what its engine says; a `Listener`."""
+
+    def __init__(self, tell: Any) -> None:
+        self._tell = tell
+
+    def link(self, *, up: bool) -> None:
+        self._tell(Link(up))
+
+    def frames(self, batch: Sequence[bytes]) -> None:
+        self._tell(Frames(batch))
+
+    def published(self, *, ok: bool) -> None:
+        self._tell(Published(ok))
+
+    def renewed(self, *, ok: bool) -> None:
+        self._tell(Renewed(ok))
+
+    def lease(self, boot: str, *, alive: bool) -> None:
+        self._tell(LeaseRead(boot, alive))
+
+    def refused(self) -> None:
+        self._tell(NameTaken())
+
+
+class NodeRelay:
+    """A `Relay`."""
+
+    def __init__(self, ref: SupervisedRef) -> None:
+        self._ref = ref
+
+    def said(self, topic: str, payload: str, event: str, sender: str | None) -> None:
+        self.tell(Said(topic, payload, event, sender))
+
+    def changed(self, diff: Diff) -> None:
+        self.tell(changed(diff))
+
+    def cleared(self, topic: str) -> None:
+        self.tell(Cleared(topic))
+
+    def close(self) -> None:
+        """Nothing more is handed over."""
+        self._ref.stop_soon()
+
+    def tell(self, message: Any) -> None:
+        try:
+            self._ref.tell(message)
+        except pykka.ActorDeadError:
+            pass  # it goes nowhere any more
+
+
+class Node(_Role):
+    """The hooks of a node; a `Runtime` adds the kind of actor they run on.
+
+    Args:
+        supervisor: that of the channel's topics.
+        entered: told when it is known whether the name is free: True or False; or that there is no link yet: None.
+    """
+
+    def __init__(
+        self, place: Place, engine: Engine, runtime: Any, supervisor: SupervisedRef, counts: NodeCounts, entered: Any
+    ) -> None:
+        super().__init__()
+        self._place, self._engine, self._runtime, self._supervisor = place, engine, runtime, supervisor
+        self._counts, self._entered = counts, entered
+        self._is_up = False
+        self._renewed_s: float | None = None
+        """When the lease was renewed last; None: never yet."""
+        self._is_isolated = False
+        # Out
+        self._own = [Shard() for _ in range(SHARDS)]
+        """What this node shows, as of the numbers."""
+        self._numbers = [0] * SHARDS
+        """Of the last items that stand in a batch."""
+        self._out: deque[tuple[int, Any, int]] = deque()
+        """What waits, in order: shard, item (None: one that was dropped), bytes."""
+        self._out_bytes = 0
+        self._batch: list[Parcel] = []
+        """What is being published, or is to be once more."""
+        self._is_publishing = False
+        # In
+        self._peers: dict[str, Peer] = {}
+        self._in: deque[tuple[Any, int]] = deque()
+        """What the supervisor has yet to be handed, each with what it counts of a slice."""
+        self._is_handing = False
+        self._unechoed = 0
+
+    def on_start(self) -> None:
+        self._tell = _teller(self.actor_ref, is_on_loop=self._runtime.is_one_thread)
+        listener = NodeListener(self._tell)
+        self._engine.open(self._place.name, self._place.boot, SHARDS + 1, listener, self._place.lease_s)
+        self.start_timer("beat", _Due("beat"), self._place.beat_s, every=True)
+        self.start_timer("lease", _Due("lease"), self._place.lease_s / 3, every=True)
+
+    def on_receive(self, message: Any) -> None:
+        _HANDLERS[type(message)](self, message)
+        self._pump()
+        self._hand_on()
+
+    def on_stop(self) -> None:
+        """A clean end: others need not wait for it."""
+        if self._is_up:
+            self._out.extend((number, Loaded(), 0) for number, shard in enumerate(self._own) if shard.topics)
+            parcels = self._batch
+            while self._out:
+                parcels = [*parcels, *self._packed()]
+            self._engine.publish(parcels)
+        self._engine.drop_lease()
+        self._engine.close(1.0)
+        self._entered.set(None)
+
+    # Out
+
+    def _send(self, item: Item) -> None:
+        size = 100 + (len(item.payload) if isinstance(item, Said) else 0)
+        self._put(shard_of(item.topic), item, size)  # type: ignore[union-attr]
+
+    def _put(self, shard: int, item: Any, size: int) -> None:
+        self._out.append((shard, item, size))
+        self._out_bytes += size
+        if self._out_bytes > self._place.most_waiting:
+            self._drop()
+
+    def _drop(self) -> None:
+        """Drop the oldest broadcasts, down to nine tenths: their numbers are missing then, which tells the others."""
+        most = self._place.most_waiting * 9 // 10
+        for place, (shard, item, size) in enumerate(self._out):
+            if self._out_bytes <= most:
+                break
+            if isinstance(item, Said):
+                self._out[place] = shard, None, 0
+                self._out_bytes -= size
+                self._counts.dropped += 1
+
+    def _pump(self) -> None:
+        """Publish the next batch, if the last is out."""
+        if not self._is_up or self._is_publishing:
+            return
+        if not self._batch:
+            self._batch = self._packed()
+        if self._batch:
+            self._is_publishing = True
+            self._engine.publish(self._batch)
+
+    def _packed(self) -> list[Parcel]:
+        """The next frames, of what waits, in order."""
+        parcels: list[Parcel] = []
+        runs: dict[int, tuple[int, list[Item]]] = {}  # shard -> the number of the first, and items that follow one another
+        left, most = self._engine.most_bytes // 4, _BATCH
+        while self._out and left > 0 and most > 0:
+            shard, item, size = self._out.popleft()
+            self._out_bytes -= size
+            left, most = left - size, most - 1
+            if isinstance(item, (Beat, Ask)) or shard == CONTROL:
+                self._close_runs(runs, parcels)
+                parcels.append(self._parcel(CONTROL, 0, [self._beat() if item is None else item]))
+                continue
+            if item is None:
+                self._close_runs({shard: runs.pop(shard)} if shard in runs else {}, parcels)
+                self._numbers[shard] += 1
+                continue
+            for one in self._folded(shard, item):
+                self._numbers[shard] += 1
+                runs.setdefault(shard, (self._numbers[shard], []))[1].append(one)
+        self._close_runs(runs, parcels)
+        return parcels
+
+    def _folded(self, number: int, item: Any) -> Iterable[Item]:
+        """What goes out for an item, and is shown from here on."""
+        shard = self._own[number]
+        if isinstance(item, Changed):
+            shard.change(diff_of(item))
+        elif isinstance(item, Cleared):
+            return (item,) if shard.clear(item.topic).leaves else ()
+        elif isinstance(item, _Snapshot):
+            diffs = (Diff(topic, entries_of(shown.values())) for topic, shown in shard.topics.items())
+            return (Loads(), *(changed(part) for diff in diffs for part in sliced(diff, _SLICE)), Loaded())
+        elif isinstance(item, Loaded):
+            self._own[number] = Shard()
+        return (item,)
+
+    def _close_runs(self, runs: dict[int, tuple[int, list[Item]]], parcels: list[Parcel]) -> None:
+        for shard, (first, items) in list(runs.items()):
+            starts = range(0, len(items), _BATCH)
+            parcels += (self._parcel(shard, first + start, items[start : start + _BATCH]) for start in starts)
+        runs.clear()
+
+    def _parcel(self, shard: int, first: int, items: Sequence[Any]) -> Parcel:
+        return shard, encode_frame(Frame(VERSION, self._place.boot, shard, first, tuple(items)))
+
+    def _beat(self) -> Beat:
+        return Beat(self._place.name, tuple(self._numbers), tuple(shard.digest for shard in self._own))
+
+    def _on_published(self, message: Published) -> None:
+        self._is_publishing = False
+        if message.ok:
+            self._batch = []
+
+    # The link and the lease
+
+    def _on_link(self, message: Link) -> None:
+        if not message.up:
+            self._is_up = False
+            self._entered.set(None)
+        elif self._renewed_s is None:
+            self._engine.renew()  # the lease comes before the first beat
+        else:
+            self._engine.expect(1 + sum(peer.state != "buried" for peer in self._peers.values()))
+            self._come_up()
+
+    def _come_up(self) -> None:
+        self._is_up, self._unechoed = True, 0
+        self._put(CONTROL, None, 0)
+
+    def _on_renewed(self, message: Renewed) -> None:
+        if not message.ok:
+            return
+        is_first, self._renewed_s = self._renewed_s is None, self._runtime.monotonic_s()
+        if is_first:
+            self._entered.set(True)
+            self._come_up()
+        if self._is_isolated:
+            self._is_isolated = False
+            self._hand_over(System("joined"))
+
+    def _on_name_taken(self, _message: NameTaken) -> None:
+        self._entered.set(False)
+
+    def _on_due(self, message: _Due) -> None:
+        if message.what == "lease":
+            self._engine.renew()
+            if not self._is_isolated and self._seems_isolated():
+                self._is_isolated = True
+                self._hand_over(System("isolated"))
+            return
+        if not self._is_up:
+            return
+        if self._unechoed >= 2:
+            self._unechoed = 0
+            self._engine.reconnect("its own beats do not come back")
+            return
+        self._unechoed += 1
+        self._put(CONTROL, None, 0)
+        self._ask()
+
+    def _seems_isolated(self) -> bool:
+        return self._renewed_s is None or self._runtime.monotonic_s() - self._renewed_s > self._place.lease_s
+
+    # In
+
+    def _on_frames(self, message: Frames) -> None:
+        for raw in message.batch:
+            try:
+                frame = decode_frame(raw)
+            except BadFrame as error:
+                self._counts.bad_frames += 1
+                log("warning", "cluster {}: {}", self._place.cluster, error)
+                continue
+            if frame.boot != self._place.boot:
+                self._take(frame)
+            elif frame.shard == CONTROL and isinstance(frame.items[0], Beat):
+                self._on_echo()
+
+    def _take(self, frame: Frame) -> None:
+        peer = self._peers.get(frame.boot)
+        is_new = peer is None
+        if peer is None:
+            peer = self._peers[frame.boot] = Peer(frame.boot)
+            self._forget_the_dead()
+        was_buried = peer.state == "buried"
+        peer.hear()
+        if frame.shard != CONTROL:
+            for what in peer.take(frame.shard, frame.first, frame.items):  # type: ignore[arg-type]
+                if isinstance(what, int):
+                    self._lose(peer, frame.shard, what)
+                elif isinstance(what, Said):
+                    self._hand_over(Relayed(what.topic, what.payload, what.event, what.sender))
+                elif what.joins or what.leaves:
+                    self._hand_over(what)
+            return
+        for item in frame.items:
+            if isinstance(item, Ask):
+                if item.boot == self._place.boot:
+                    for shard in item.shards:
+                        if not any(type(waiting) is _Snapshot and of == shard for of, waiting, _size in self._out):
+                            self._put(shard, _Snapshot(), 0)
+            elif isinstance(item, Beat):
+                before = peer.mismatches
+                for shard, lost in peer.check(item):
+                    self._lose(peer, shard, lost)
+                self._counts.mismatches += peer.mismatches - before
+                if is_new or was_buried:
+                    self._ask_one(peer)
+
+    def _lose(self, peer: Peer, shard: int, lost: int) -> None:
+        self._counts.lost += lost
+        self._hand_over(Missed(peer.name or peer.boot, lost, partial(_is_of, shard)))
+        self._ask_one(peer)
+
+    def _ask(self) -> None:
+        """Ask again for what was asked for and has not come."""
+        for peer in self._peers.values():
+            if peer.state == "up":
+                self._ask_one(peer)
+
+    def _ask_one(self, peer: Peer) -> None:
+        if peer.wanted:
+            self._put(CONTROL, Ask(peer.boot, peer.wanted), 0)
+
+    def _on_echo(self) -> None:
+        """A beat of this node's came back: whoever is silent meanwhile is not to be heard, and not this node is deaf."""
+        self._unechoed = 0
+        for peer in self._peers.values():
+            if peer.state == "buried":
+                continue
+            peer.silent += 1
+            if peer.silent < _PATIENCE or self._seems_isolated():
+                continue
+            peer.state = "mute"
+            if self._engine.has_leases:
+                self._engine.read_lease(peer.boot)
+            elif peer.silent >= 2 * _PATIENCE:
+                self._bury(peer)
+
+    def _on_lease(self, message: LeaseRead) -> None:
+        peer = self._peers.get(message.boot)
+        if peer is not None and peer.state == "mute" and not message.alive and not self._seems_isolated():
+            self._bury(peer)
+
+    def _bury(self, peer: Peer) -> None:
+        self._counts.buried += 1
+        log("info", "cluster {}: node {} is dead", self._place.cluster, peer.name or peer.boot)
+        for diff in peer.bury(_SLICE):
+            self._hand_over(diff)
+
+    def _forget_the_dead(self) -> None:
+        if len(self._peers) > _KNOWN:
+            dead = [boot for boot, peer in self._peers.items() if peer.state == "buried"]
+            for boot in dead[: len(self._peers) - _KNOWN]:
+                del self._peers[boot]
+
+    def _hand_over(self, what: Any) -> None:
+        if isinstance(what, Diff):
+            for part in sliced(what, _SLICE):
+                self._in.append((part, sum(len(entry.metas) for entry in (*part.joins, *part.leaves))))
+        else:
+            self._in.append((what, 1))
+
+    def _hand_on(self) -> None:
+        """Have the supervisor told the next slice, when it has passed on the last: nobody there waits for all of a burial."""
+        if self._is_handing or not self._in:
+            return
+        items: list[Any] = []
+        size = 0
+        while self._in and (not items or size + self._in[0][1] <= _SLICE):
+            what, counts = self._in.popleft()
+            items.append(what)
+            size += counts
+        self._is_handing = True
+        try:
+            self._supervisor.tell(Arrived(tuple(items), Told(self._tell, Took())))
+        except pykka.ActorDeadError:
+            pass  # the channel has ended
+
+    def _on_took(self, _message: Took) -> None:
+        self._is_handing = False
+        self._hand_on()
+
+
+def _is_of(shard: int, topic: str) -> bool:
+    return shard_of(topic) == shard
+
+
+def _teller(ref: pykka.ActorRef[Any], *, is_on_loop: bool) -> Callable[[Any], None]:
+    """How any thread tells the node something, that of an event loop's actors too. To be made on the actor's own thread."""
+    loop, thread = asyncio.get_running_loop() if is_on_loop else None, threading.get_ident()
+
+    def tell(message: Any) -> None:
+        try:
+            if loop is None or threading.get_ident() == thread:
+                ref.tell(message)
+            else:
+                loop.call_soon_threadsafe(tell, message)
+        except (pykka.ActorDeadError, PoolClosed, RuntimeError):
+            pass  # the node has ended, or its loop is closed
+
+    return tell
+
+
+_HANDLERS: dict[type, Any] = {
+    Said: Node._send,
+    Changed: Node._send,
+    Cleared: Node._send,
+    Frames: Node._on_frames,
+    Published: Node._on_published,
+    Link: Node._on_link,
+    Renewed: Node._on_renewed,
+    LeaseRead: Node._on_lease,
+    NameTaken: Node._on_name_taken,
+    Took: Node._on_took,
+    _Due: Node._on_due,
+}
