@@ -130,8 +130,8 @@ class Simulation:
         given["faults"] = FaultPlan(within, plan.seed)
         channels = {}
         for name in names:
-            own: ChannelOptions = nodes[name] if isinstance(nodes, Mapping) else {}
-            channels[name] = self.channel(ClusterReady(name, "cluster", network.engine(), lease_s, beat_s), **(given | own))
+            options: Any = {**given, **(nodes[name] if isinstance(nodes, Mapping) else {})}
+            channels[name] = self.channel(ClusterReady(name, "cluster", network.engine(), lease_s, beat_s), **options)
         return SimulatedCluster(network, channels)
 
     def client(self, channel: Channel, client_id: str, user_id: str | None = None) -> Client:
