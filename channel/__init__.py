@@ -17,6 +17,7 @@ from lightspeed.actors.errors import (
     InvalidOption,
     InvalidTrace,
     LightspeedError,
+    NodeNameTaken,
     OutboxOff,
     Overloaded,
     Refused,
@@ -54,7 +55,7 @@ from lightspeed.channel.channel import Channel, new_cluster_ready, new_single_no
 from lightspeed.channel.codec import decode_event, encode
 from lightspeed.channel.options import ClusterReady, SingleNode
 from lightspeed.channel.trace import read_trace
-from lightspeed.clients import AsyncClient, Client, Inbox, Lagged, Removed, TopicDown, TopicUp
+from lightspeed.clients import AsyncClient, Client, Gap, Inbox, Lagged, Removed, TopicDown, TopicUp
 from lightspeed.faults import FaultPlan
 from lightspeed.metrics import ChannelMetrics
 from lightspeed.supervision import Backoff, Tree
@@ -83,6 +84,7 @@ __all__ = [
     "Entry",
     "Event",
     "FaultPlan",
+    "Gap",
     "InForkedChild",
     "Inbox",
     "InboxEmpty",
@@ -97,6 +99,7 @@ __all__ = [
     "Loop",
     "Mailbox",
     "Meta",
+    "NodeNameTaken",
     "Outbound",
     "OutboxOff",
     "Overloaded",

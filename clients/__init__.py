@@ -2,6 +2,6 @@
 
 from lightspeed.clients.async_client import AsyncClient
 from lightspeed.clients.client import Client
-from lightspeed.clients.inbox import Inbox, Lagged, Notice, Removed, TopicDown, TopicUp
+from lightspeed.clients.inbox import Gap, Inbox, Lagged, Notice, Removed, TopicDown, TopicUp
 
-__all__ = ["AsyncClient", "Client", "Inbox", "Lagged", "Notice", "Removed", "TopicDown", "TopicUp"]
+__all__ = ["AsyncClient", "Client", "Gap", "Inbox", "Lagged", "Notice", "Removed", "TopicDown", "TopicUp"]

@@ -112,7 +112,8 @@ def decode_frame(raw: bytes) -> Frame:
     if frame.version != VERSION:
         raise BadFrame(f"version {frame.version}, and not {VERSION}")
     is_control = frame.shard == CONTROL
-    if not (0 <= frame.shard <= CONTROL) or not frame.boot or not ((is_control and frame.first == 0) or 0 < frame.first < _MOST):
+    is_first = frame.first == 0 if is_control else 0 < frame.first < _MOST
+    if not (0 <= frame.shard <= CONTROL and frame.boot and is_first):
         raise BadFrame(f"shard {frame.shard}, first {frame.first}")
     for item in frame.items:
         if isinstance(item, (Beat, Ask)) != is_control:

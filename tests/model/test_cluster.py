@@ -1,0 +1,114 @@
+"""The library's clusters under its own rules; and that each rule finds a bug that breaks it."""
+
+import pytest
+from model.cluster import play
+
+from lightspeed.actors.errors import InvariantBroken
+from lightspeed.cluster import node, peers
+from lightspeed.cluster.frames import Changed, Said
+from lightspeed.testing import Simulation
+
+SEEDS = 1000  # of three schedulers together; more by `python tests/model/cluster.py --seeds 50000`
+
+
+class Unobserved(Simulation):
+    """What a channel by itself is held to does not know of others."""
+
+    observers = ()
+
+
+def run(seed, scheduler="random"):
+    with Unobserved(seed, scheduler=scheduler) as simulation:
+        play(simulation)
+    return simulation
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(10))
+def test_clusters_of_two_to_five_nodes_keep_their_promises_over_a_thousand_seeds(part):
+    for seed in range(part * SEEDS // 10, (part + 1) * SEEDS // 10):
+        run(seed, ("random", "round_robin", "priority")[seed % 3])
+
+
+def test_the_same_seed_is_the_same_run():
+    assert run(3).hash == run(3).hash
+    assert run(3).hash != run(4).hash
+
+
+def nobody_is_buried(monkeypatch):
+    monkeypatch.setattr(peers.Peer, "bury", lambda self, most: iter(()))
+
+
+def silence_is_death(monkeypatch):
+    monkeypatch.setitem(node._HANDLERS, node.LeaseRead, lambda self, message: self._bury(self._peers[message.boot]))
+
+
+def no_loss_is_told(monkeypatch):
+    take = peers.Peer.take
+    monkeypatch.setattr(peers.Peer, "take", lambda *args: (what for what in take(*args) if not isinstance(what, int)))
+
+
+def some_are_forgotten(monkeypatch):
+    send, count = node.Node._send, iter(range(10**9))
+    monkeypatch.setitem(node._HANDLERS, Said, lambda self, item: next(count) % 20 == 7 or send(self, item))
+
+
+def the_last_is_first(monkeypatch):
+    def put(self, shard, item, size):
+        (self._out.append if not isinstance(item, Said) else self._out.appendleft)((shard, item, size))
+
+    monkeypatch.setattr(node.Node, "_put", put)
+    monkeypatch.setattr(node.Node, "_pump", lambda self, pump=node.Node._pump: len(self._out) % 2 or pump(self))
+
+
+def twice_is_no_matter(monkeypatch):
+    def take(self, number, first, items):
+        stream = self._streams[number]
+        stream.next = min(stream.next, first) or first
+        return _take(self, number, first, items)
+
+    _take = peers.Peer.take
+    monkeypatch.setattr(peers.Peer, "take", take)
+
+
+def the_tail_is_no_matter(monkeypatch):
+    check = peers.Peer.check
+
+    def checked(self, beat):
+        for stream in self._streams:
+            stream.due = 0
+        return check(self, beat)
+
+    monkeypatch.setattr(peers.Peer, "check", checked)
+
+
+def one_leave_is_overlooked(monkeypatch):
+    diff_of = peers.diff_of
+    monkeypatch.setattr(peers, "diff_of", lambda item: diff_of(Changed(item.topic, item.joins, item.leaves[1:])))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("plant", "rule"),
+    [
+        (nobody_is_buried, "presence is the union"),
+        (silence_is_death, "no false leave"),
+        (no_loss_is_told, "every loss is told"),
+        (some_are_forgotten, "every loss is told"),
+        (the_last_is_first, "in order and once"),
+        (twice_is_no_matter, "in order and once"),
+        (the_tail_is_no_matter, "numbers agree"),
+        (one_leave_is_overlooked, "digests match"),
+    ],
+)
+def test_a_planted_bug_is_found(plant, rule, monkeypatch):
+    plant(monkeypatch)
+    found = set()
+    for seed in range(150):
+        try:
+            run(seed)
+        except InvariantBroken as broken:
+            found.add(broken.invariant)
+            if broken.invariant == rule:
+                return
+    pytest.fail(f"only {found} were found")
