@@ -55,7 +55,7 @@ from lightspeed.clients import Inbox
 from lightspeed.clients.hub import Hub
 from lightspeed.clients.session import Session
 from lightspeed.cluster import Engine
-from lightspeed.cluster.node import Node, NodeCounts, NodeRelay, Once, Place
+from lightspeed.cluster.node import Node, NodeRelay, Once, Place
 from lightspeed.faults import FaultPlan
 from lightspeed.faults.injector import Injector
 from lightspeed.faults.runtime import FaultyRuntime
@@ -180,7 +180,6 @@ class ChannelCore(Readings):
         except BaseException:
             outlet.close()
             raise
-        self._node_counts = NodeCounts()
         self._entered: pykka.Future[Any] | None = None
         self._node: SupervisedRef | None = None
         if isinstance(self._adapter, ClusterReady) and self._adapter.engine is not None:
@@ -334,8 +333,15 @@ class ChannelCore(Readings):
 
     def _draw_tree(self) -> Job[Tree]:
         phase, topics = yield from self._ask("tree", AskTree)
-        children = tuple(topics[topic] for topic in sorted(topics))
+        children = (*self._draw_cluster(), *(topics[topic] for topic in sorted(topics)))
         return Tree(self._adapter.label, "supervisor", phase, children=children)
+
+    def _draw_cluster(self) -> tuple[Tree, ...]:
+        if self._node is None:
+            return ()
+        views = self._node_counts.views()
+        nodes = tuple(Tree(view.name, "node", view.state, silent=view.silent, lost=view.lost) for view in views)
+        return (Tree("cluster", "cluster", "running", children=nodes),)
 
     @property
     def adapter_label(self) -> str:

@@ -45,6 +45,7 @@ from lightspeed.cluster.frames import (
 )
 from lightspeed.cluster.peers import Peer, Shard, sliced
 from lightspeed.supervision.latch import Told
+from lightspeed.supervision.topics.counts import NodeCounts, NodeView
 from lightspeed.supervision.topics.messages import Arrived, Missed
 
 if TYPE_CHECKING:
@@ -68,20 +69,6 @@ class Place(Struct, frozen=True):
     beat_s: float
     most_waiting: int
     """So many bytes wait while the link is down; beyond, broadcasts are dropped, and told as lost."""
-
-
-class NodeCounts:
-    """What a node counts, for any thread to read."""
-
-    def __init__(self) -> None:
-        self.bad_frames = 0
-        self.lost = 0
-        """Items of others that did not come."""
-        self.dropped = 0
-        """Own broadcasts that found no room while they waited."""
-        self.mismatches = 0
-        """How often a peer showed something else than it says."""
-        self.buried = 0
 
 
 class Once:
@@ -223,6 +210,7 @@ class Node(_Role):
         """What the supervisor has yet to be handed, each with what it counts of a slice."""
         self._is_handing = False
         self._unechoed = 0
+        counts.views = self._views
 
     def on_start(self) -> None:
         self._tell = _teller(self.actor_ref, is_on_loop=self._runtime.is_one_thread)
@@ -269,7 +257,7 @@ class Node(_Role):
             if isinstance(item, Said):
                 self._out[place] = shard, None, 0
                 self._out_bytes -= size
-                self._counts.dropped += 1
+                self._counts.unsent += 1
 
     def _pump(self) -> None:
         """Publish the next batch, if the last is out."""
@@ -477,6 +465,11 @@ class Node(_Role):
             dead = [boot for boot, peer in self._peers.items() if peer.state == "buried"]
             for boot in dead[: len(self._peers) - _KNOWN]:
                 del self._peers[boot]
+
+    def _views(self) -> list[NodeView]:
+        """Any thread may ask."""
+        peers = list(self._peers.values())
+        return [NodeView(peer.name or peer.boot, peer.state, peer.silent, peer.gaps) for peer in peers]
 
     def _hand_over(self, what: Any) -> None:
         if isinstance(what, Diff):

@@ -23,6 +23,10 @@ _COUNTERS = {
     "crashes": "Crashes by order, of a topic or of the channel.",
     "restarts": "How often a topic came up again.",
     "given_up": "How often a topic failed too often, and stayed down.",
+    "nodes_buried": "How often a node of the cluster was taken for dead.",
+    "nodes_lost": "Messages of other nodes that did not come.",
+    "nodes_unsent": "Broadcasts that found no room while the link to other nodes was down.",
+    "bad_frames": "What came from the engine of the cluster and was no frame.",
 }
 _GAUGES = {
     "waiting": "Events that wait for the supervisor.",
@@ -31,6 +35,7 @@ _GAUGES = {
     "topics_overloaded": "Topics that shed events.",
     "crashed": "1 while the whole channel is down.",
     "clients": "Living clients within the process.",
+    "nodes": "Other nodes of the cluster that live.",
     "outbox_length": "What waits for a flush, or for the sink.",
 }
 

@@ -8,7 +8,7 @@ from lightspeed.actors.runtime import Runtime
 from lightspeed.clients.hub import Hub
 from lightspeed.metrics.hooks import Meter
 from lightspeed.metrics.metered import MeteredRuntime
-from lightspeed.supervision.topics import Counts, DeadLetter, DeadLetters, Ingress, Outbox, SinkQueues
+from lightspeed.supervision.topics import Counts, DeadLetter, DeadLetters, Ingress, NodeCounts, Outbox, SinkQueues
 
 
 class ChannelMetrics(Struct, frozen=True, kw_only=True):
@@ -52,6 +52,16 @@ class ChannelMetrics(Struct, frozen=True, kw_only=True):
     """How often a topic came up again; a restart of the channel counts each of its topics. It only grows."""
     given_up: int
     """How often a topic failed too often, and stayed down. It only grows."""
+    nodes: int
+    """Other nodes of the cluster that live, as far as this one knows; without one 0, as all that follow."""
+    nodes_buried: int
+    """How often a node was taken for dead. It only grows."""
+    nodes_lost: int
+    """Messages of other nodes that did not come here: each was told. It only grows."""
+    nodes_unsent: int
+    """Own broadcasts that found no room while the link was down: the others are told. It only grows."""
+    bad_frames: int
+    """What came from the engine and was no frame of this version. It only grows."""
 
 
 class Readings:
@@ -65,7 +75,7 @@ class Readings:
     _meter: Meter | None
 
     def _begin_readings(self, runtimes: list[Runtime]) -> None:
-        self._dead_letters, self._counts = DeadLetters(), Counts()
+        self._dead_letters, self._counts, self._node_counts = DeadLetters(), Counts(), NodeCounts()
         self._meter = next((over.meter for over in runtimes if isinstance(over, MeteredRuntime)), None)
         self._most: dict[str, int] = {}
         self._readings_lock = threading.RLock()  # a finalizer or a signal handler may read within a read
@@ -76,7 +86,7 @@ class Readings:
         It takes some microseconds, and a little for each client. Nothing is counted for it on an event's way.
         """
         self._ingress.check_process()
-        counts, letters, hub = self._counts, self._dead_letters, self._hub
+        counts, nodes, letters, hub = self._counts, self._node_counts, self._dead_letters, self._hub
         return ChannelMetrics(
             accepted=self._grown("accepted", counts.accepted),
             waiting=self._ingress.length,
@@ -95,6 +105,11 @@ class Readings:
             crashes=counts.crashes,
             restarts=counts.restarts,
             given_up=counts.given_up,
+            nodes=sum(view.state != "buried" for view in nodes.views()),
+            nodes_buried=nodes.buried,
+            nodes_lost=nodes.lost,
+            nodes_unsent=nodes.unsent,
+            bad_frames=nodes.bad_frames,
         )
 
     def _grown(self, name: str, value: int) -> int:

@@ -10,7 +10,7 @@ from lightspeed.actors.errors import InvalidOption
 from lightspeed.actors.text import escaped, shown
 
 ChildPhase = Literal["running", "starting", "stopping", "stopped", "restarting", "ended"]
-TreePhase = ChildPhase | Literal["silent", "crashed", "given_up", "down"]
+TreePhase = ChildPhase | Literal["silent", "crashed", "given_up", "down", "up", "mute", "buried"]
 
 LIMIT = 10
 """So many children of each are shown by `str`."""
@@ -23,13 +23,13 @@ class Tree(Struct, frozen=True, gc=False):
 
     id: Hashable
     """A child's id, a topic's name, a channel's adapter label; of the topmost supervisor of any actors, its class's name."""
-    type: Literal["supervisor", "worker", "topic"]
+    type: Literal["supervisor", "worker", "topic", "cluster", "node"]
     phase: TreePhase
     """As of a `ChildView`; `silent` too, a supervisor that did not answer in time: what is below it is not known.
 
     Of a channel: `running` or `crashed`. Of a topic: `running`; `starting`, as soon as the actor before it is down; `restarting`,
     when its backoff is over; `stopping`; `crashed`, by name, or `given_up`, both until it is restarted; `down` with the channel,
-    and it comes up with it.
+    and it comes up with it. Of another node of a cluster: `up`; `mute`, it is not heard and holds its lease; `buried`: dead.
     """
     incarnation: int | None = None
     """The number of a topic's actor, or of the one that is to come up; None where there is neither."""
@@ -39,6 +39,10 @@ class Tree(Struct, frozen=True, gc=False):
     """Of a topic: it is handling something, which may change its members, or its sink has not returned."""
     restarts: int | None = None
     """How often it failed, or ended, and was to come up again, as far as that is remembered; None where it is not counted."""
+    silent: int | None = None
+    """Of another node: so many of this one's beats came back since it was heard."""
+    lost: int | None = None
+    """Of another node: how many of its messages did not come here."""
     children: tuple["Tree", ...] = ()
     """In the order of their start; topics by name."""
 
@@ -90,6 +94,10 @@ def _details(tree: Tree) -> Iterator[str]:
         yield "at work"
     if tree.restarts:
         yield _count(tree.restarts, "restart")
+    if tree.silent:
+        yield f"not heard for {_count(tree.silent, 'beat')}"
+    if tree.lost:
+        yield f"{tree.lost:,} lost"
 
 
 def _count(number: int, noun: str) -> str:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from lightspeed.actors.topics import ChannelState
-from lightspeed.channel import Channel, decode_event, encode
+from lightspeed.channel import Channel, decode_event, encode, new_cluster_ready
+from lightspeed.cluster import MemoryBus
 
 pytestmark = pytest.mark.usefixtures("runtime")
 
@@ -48,5 +49,15 @@ def test_the_actors_keep(scenario, way):
     with Channel() as channel:
         for event in events_of(scenario):
             getattr(channel, way)(event)
+        assert as_json(channel.flush_outbox()) == scenario["outbound"]
+        assert state_of(channel) == scenario["state"]
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario["name"])
+def test_a_node_of_a_cluster_keeps(scenario):
+    bus = MemoryBus()
+    with new_cluster_ready("a", "c", bus.engine()) as channel, new_cluster_ready("b", "c", bus.engine()):
+        for event in events_of(scenario):
+            channel.handle(event)
         assert as_json(channel.flush_outbox()) == scenario["outbound"]
         assert state_of(channel) == scenario["state"]

@@ -1,6 +1,6 @@
 """The supervisor of a channel's topics, and all that it needs."""
 
-from lightspeed.supervision.topics.counts import Counts
+from lightspeed.supervision.topics.counts import Counts, NodeCounts
 from lightspeed.supervision.topics.dead_letters import DeadLetter, DeadLetters
 from lightspeed.supervision.topics.ingress import Ingress
 from lightspeed.supervision.topics.options import Mailbox, Options, Restarts
@@ -13,6 +13,7 @@ __all__ = [
     "DeadLetters",
     "Ingress",
     "Mailbox",
+    "NodeCounts",
     "Options",
     "Outbox",
     "Restarts",

@@ -296,8 +296,39 @@ def test_what_waits_for_the_link_is_bounded_and_what_is_dropped_of_it_is_told(si
     (gap,) = [one.label for one in out if isinstance(one, System)]
     assert heard == [0, *range(101 - len(heard), 100)]  # the first was on its way, the oldest of the others are dropped
     assert gap == f"gap:a:{100 - len(heard)}"
-    assert a._node_counts.dropped == 100 - len(heard) > 70
+    assert a.metrics().nodes_unsent == 100 - len(heard) > 70
     assert "z:2" in refs(b.presences("t"))
+
+
+def test_a_tree_and_metrics_say_how_the_other_nodes_are(simulation, cluster):
+    a = cluster["a"]
+    a.handle(Join("x", "t", "u", 1))
+    assert str(a.tree()).splitlines()[:4] == [
+        "cluster_ready:cluster/a [running] supervisor",
+        "|- cluster [running] cluster",
+        "|  |- b [up] node",
+        "|  `- c [up] node",
+    ]
+    next(port for port in cluster.network.ports.values() if port.name == "c")._mute_until = simulation.now_s + 7
+    simulation.run_for(7)
+    assert "`- c [mute] node, not heard for 4 beats" in str(a.tree())
+    assert a.metrics().nodes == 2
+    simulation.run_for(5)
+    assert "`- c [up] node" in str(a.tree())
+    cluster.kill("c")
+    simulation.run_for(9)
+    assert "`- c [buried] node" in str(a.tree())
+    metrics = a.metrics()
+    assert (metrics.nodes, metrics.nodes_buried, metrics.nodes_lost, metrics.bad_frames) == (1, 1, 0, 0)
+
+
+def test_what_is_no_frame_is_counted_and_nothing_else_comes_of_it(simulation, cluster):
+    port = next(iter(cluster.network.ports.values()))
+    for raw in (b"", b"nonsense", b"\x95\x02"):
+        port._hand_over(raw, port._links)
+    simulation.run_for(10)
+    assert cluster[port.name].metrics().bad_frames == 3
+    assert cluster[port.name].metrics().nodes == 2
 
 
 @pytest.mark.parametrize("name", ["", "a b", "ä", "x" * 65, "a/b"])

@@ -37,30 +37,15 @@ class Union:
 
     def change(self, topic: str, joins: Iterable[Entry], leaves: Iterable[Entry]) -> Diff:
         """Take over what one node shows anew, and what it shows no more; what of it is a change of the union."""
-        come, gone = list(seen_in(joins)), list(seen_in(leaves))
-        if len(come) == len(gone) == 1 and come[0][0] == gone[0][0]:
-            self._make_place(come[0][0], gone[0][1].ref, come[0][1])
-        came = [one for one in come if self._add(*one)]
-        went = [one for one in gone if self._drop(*one)]
+        went = [one for one in seen_in(leaves) if self._drop(*one)]  # first: who comes anew stands last, as in one node's presence
+        came = [one for one in seen_in(joins) if self._add(*one)]
         return Diff(topic, entries_of(came), entries_of(went))
-
-    def _make_place(self, key: str, old: str, new: Meta) -> None:
-        """Have the new one stand where the old one does, which is about to go: a client came anew."""
-        metas = self._keys.get(key, {})
-        if old in metas and new.ref not in metas:
-            placed = {}
-            for ref, known in metas.items():
-                placed[ref] = known
-                if ref == old:
-                    placed[new.ref] = (new, 0)
-            self._keys[key] = placed
 
     def _add(self, key: str, meta: Meta) -> bool:
         metas = self._keys.setdefault(key, {})
         known = metas.get(meta.ref)
-        shown = 0 if known is None else known[1]
-        metas[meta.ref] = (known[0] if known and shown else meta, shown + 1)
-        return not shown
+        metas[meta.ref] = (meta, 1) if known is None else (known[0], known[1] + 1)
+        return known is None
 
     def _drop(self, key: str, meta: Meta) -> bool:
         metas = self._keys.get(key, {})

@@ -25,11 +25,11 @@ def test_what_nobody_shows_can_not_leave():
     assert Union().change("t", [], [entry("u", "c:1")]) == Diff("t")
 
 
-def test_a_client_that_comes_anew_keeps_its_place_among_the_metas_of_its_key():
+def test_a_client_that_comes_anew_stands_last():
     union = Union()
-    union.change("t", [entry("u", "a:1"), entry("u", "b:1"), entry("v", "c:1")], [])
+    union.change("t", [entry("u", "a:1"), entry("v", "c:1")], [])
     union.change("t", [entry("u", "a:2")], [entry("u", "a:1")])
-    assert union.entries() == (entry("u", "a:2", "b:1"), entry("v", "c:1"))
+    assert union.entries() == (entry("v", "c:1"), entry("u", "a:2"))
 
 
 def test_one_that_two_nodes_show_is_not_replaced_by_one_of_them():
