@@ -37,7 +37,7 @@ class Union:
 
     def change(self, topic: str, joins: Iterable[Entry], leaves: Iterable[Entry]) -> Diff:
         """Take over what one node shows anew, and what it shows no more; what of it is a change of the union."""
-        went = [one for one in seen_in(leaves) if self._drop(*one)]  # first: who comes anew stands last, as in one node's presence
+        went = [one for one in seen_in(leaves) if self._drop(*one)]  # first: who comes anew stands last
         came = [one for one in seen_in(joins) if self._add(*one)]
         return Diff(topic, entries_of(came), entries_of(went))
 
