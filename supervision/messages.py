@@ -93,7 +93,3 @@ class Retry(Struct, frozen=True):
 
     child: SupervisedChild
     tries: int
-
-
-class DeadlinePassed(Struct, frozen=True):
-    """Some deadline has."""

@@ -172,7 +172,7 @@ class ChildSteps:
                 yield child
         finally:
             if deadline is not None:
-                deadline.call_off()
+                deadline.is_off = True
 
 
 def _references_in(started: Any) -> Iterator[pykka.ActorRef[Any]]:

@@ -31,13 +31,12 @@ from lightspeed.supervision.children import (
     SupervisedChild,
     view_of,
 )
-from lightspeed.supervision.deadlines import Clock, Deadlines
+from lightspeed.supervision.deadlines import Clock, Deadlines, Due
 from lightspeed.supervision.jobs import Job, Lanes, Steps, fail
 from lightspeed.supervision.keeper import Keeper, pool_of, take_place
 from lightspeed.supervision.messages import (
     AllUp,
     CountChildren,
-    DeadlinePassed,
     LoopEnds,
     NoLonger,
     Retry,
@@ -133,7 +132,7 @@ class Supervisor(PooledActor):
         self._names, self._lanes = ChildNames(), Lanes(self._child_above)
         self._first = [(spec, self._names.take(spec.id)) for spec in self._specs]
         self._table = ChildTable(self._names)
-        deadlines = self._deadlines = Deadlines(clock, self._ring)
+        deadlines = self._deadlines = Deadlines(clock, self)
         self._steps = ChildSteps(self, self._options, self._table, deadlines, clock)
         self._requests = ChildRequests(self._table, self._names, self._steps, self._is_left)
         self._restarts = RestartJobs(self._me, self._options, self._table, self._steps, deadlines, clock, randomness)
@@ -384,16 +383,6 @@ class Supervisor(PooledActor):
                 raise self._end_error
             self._lifecycle_stop(None)
 
-    def _ring(self) -> None:
-        """Called on a thread of the clock's."""
-        try:
-            self.actor_ref.tell(DeadlinePassed())
-        except pykka.ActorDeadError:
-            pass  # its deadlines died with it
-
-    def _run_due(self, _message: DeadlinePassed) -> None:
-        self._deadlines.run_due()
-
 
 _HANDLERS: dict[type, Callable[[Supervisor, Any], object]] = {
     WhichChild: Supervisor._which_child,
@@ -405,5 +394,5 @@ _HANDLERS: dict[type, Callable[[Supervisor, Any], object]] = {
     Down: Supervisor._down,
     Retry: Supervisor._retry,
     AllUp: Supervisor._all_up,
-    DeadlinePassed: Supervisor._run_due,
+    Due: lambda _supervisor, due: due.pass_by(),
 }

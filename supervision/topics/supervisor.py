@@ -35,8 +35,6 @@ from lightspeed.supervision.topics.topic import Incarnation, Phase
 from lightspeed.supervision.topics.transitions import TopicTransitions
 from lightspeed.supervision.tree import Tree, TreePhase
 
-_LEAST_S = 0.001  # no wait for less: what is left may be a rounding error, by which a clock moves no further
-
 
 class TopicSupervisor(TopicTransitions):
     """The hooks of a supervisor; a `Runtime` adds the kind of actor they run on.
@@ -175,5 +173,5 @@ _HANDLERS: dict[type, Callable[[TopicSupervisor, Any], object]] = {
     HookOverdue: TopicSupervisor._hook_overdue,
     TopicDown: TopicSupervisor._down,
     StopAll: TopicSupervisor._stop_all,
-    Due: lambda _supervisor, message: message.call(),
+    Due: lambda _supervisor, due: due.pass_by(),
 }

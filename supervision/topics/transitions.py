@@ -10,8 +10,6 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
-import pykka
-
 from lightspeed.actors.errors import TopicStuck
 from lightspeed.actors.logs import log
 from lightspeed.actors.pykka_inside import STOP
@@ -39,9 +37,7 @@ from lightspeed.supervision.deadlines import Alarms, Due
 from lightspeed.supervision.latch import Latch, Told
 from lightspeed.supervision.topics.following import FollowedRouter
 from lightspeed.supervision.topics.ingress import in_turn, kept
-from lightspeed.supervision.topics.messages import (
-    Counted,
-)
+from lightspeed.supervision.topics.messages import Counted
 from lightspeed.supervision.topics.router import BRING_MEMBERS
 from lightspeed.supervision.topics.topic import Incarnation, Phase, Watch
 
@@ -53,18 +49,11 @@ class TopicTransitions(FollowedRouter):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self._alarms = Alarms(self._runtime, self._ring)
+        self._alarms = Alarms(self._runtime, self)
         self._windows: deque[Due] = deque()  # of rejoins, in the order of their ends
         self._at_work: dict[TopicCell, tuple[Mail, float]] = {}  # behaviours: on what, and since when
         if self._behaviours is not None:
             self._alarms.add(self._options.event_timeout_s / 4, self._give_up_the_stuck)
-
-    def _ring(self, due: Due) -> None:
-        """Called on a thread of the clock's."""
-        try:
-            self.actor_ref.tell(due)
-        except pykka.ActorDeadError:
-            pass  # its deadlines died with it
 
     def _accept(self, mail: Delivery | Order | Disconnection) -> object:
         if self._closing:
@@ -505,11 +494,13 @@ class TopicTransitions(FollowedRouter):
 
     def _start_again(self, names: Iterable[str]) -> None:
         """A new actor for each. It gets its members back, or stops if nobody rejoins."""
-        started = tuple(self._add(name, restores=True) for name in names)
-        self._counts.restarts += len(started)
-        for one in started:
+        self._bring_up([self._add(name, restores=True) for name in names])
+
+    def _bring_up(self, ones: list[Incarnation]) -> None:
+        self._counts.restarts += len(ones)
+        for one in ones:
             self._start(one)
-        self._open_window(started)
+        self._open_window(ones)
 
     def _put_off(self, name: str, delay_s: float, left: deque[Mail]) -> None:
         one = self._add(name, restores=True)
@@ -521,13 +512,11 @@ class TopicTransitions(FollowedRouter):
     def _come_up(self, one: Incarnation) -> None:
         if self._live(one.cell.topic) is not one or one.phase is not Phase.BACKOFF:
             return
-        self._counts.restarts += 1
         waiting = one.waiting if one.cell.box is None else one.cell.box.waiting()
         is_awaited = any(type(mail) is Delivery and type(mail.request) in BRING_MEMBERS for mail in waiting)
         one.phase = Phase.RUNNING if is_awaited else Phase.AWAITS_REJOIN
         self._emit_unasked(one.cell.topic, (System(f"topic_restarted:{one.cell.topic}"),))
-        self._start(one)
-        self._open_window((one,))
+        self._bring_up([one])
 
     def _open_window(self, ones: Iterable[Incarnation]) -> None:
         """Have those of them stopped who wait for a rejoin, and to whom nobody comes."""
