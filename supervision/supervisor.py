@@ -8,7 +8,7 @@ is an `AsyncSupervisor`'s, or below one.
 import asyncio
 import random
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from typing import Any, ClassVar, ParamSpec
+from typing import Any, ClassVar, ParamSpec, Unpack
 
 import pykka
 
@@ -21,6 +21,7 @@ from lightspeed.actors.ref import DECLINED
 from lightspeed.actors.runtime import Threads
 from lightspeed.actors.tasks import TaskPool
 from lightspeed.actors.watching import Down, Up, tell_up
+from lightspeed.supervision.child_jobs import JOBS, ChildJobs
 from lightspeed.supervision.children import (
     Branch,
     ChildCounts,
@@ -49,11 +50,9 @@ from lightspeed.supervision.messages import (
 )
 from lightspeed.supervision.ref import SupervisorRef
 from lightspeed.supervision.report import line_of, report_given_up
-from lightspeed.supervision.requests import CALLS, JOBS, ChildRequests
-from lightspeed.supervision.restarts import RestartJobs
-from lightspeed.supervision.rules import AutoShutdown, Backoff, Randomness, Strategy
-from lightspeed.supervision.spec import ChildSpec, SupervisorOptions
-from lightspeed.supervision.steps import ChildSteps, give_up_all
+from lightspeed.supervision.rules import Randomness
+from lightspeed.supervision.spec import ChildSpec, SupervisorArgs, SupervisorOptions
+from lightspeed.supervision.steps import give_up_all
 
 P = ParamSpec("P")
 
@@ -95,47 +94,32 @@ class Supervisor(PooledActor):
         self,
         children: Iterable[ChildSpec] = (),
         *,
-        strategy: Strategy = "one_for_one",
-        intensity: int = 1,
-        period_s: float = 5.0,
-        auto_shutdown: AutoShutdown = "never",
-        backoff: Backoff | None = None,
-        start_timeout_s: float = 5.0,
         clock: Clock | None = None,
         randomness: Randomness | None = None,
         pool: ActorPool | None = None,
         loop: asyncio.AbstractEventLoop | None = None,
+        **options: Unpack[SupervisorArgs],
     ) -> None:
         place = take_place()
         loop = place.get("loop") if loop is None else loop
         pool = place.get("pool") if pool is None else pool
         super().__init__(pool=default_pool("supervisors") if pool is None else pool)
-        self._options = SupervisorOptions(
-            strategy=strategy,
-            intensity=intensity,
-            period_s=period_s,
-            auto_shutdown=auto_shutdown,
-            backoff=backoff,
-            start_timeout_s=start_timeout_s,
-        )
+        self._options = SupervisorOptions(**options)
         self._specs = self._options.check_children(children)
         self.tasks: TaskPool | None = pool_of(loop)
         self.keeper = Keeper(self.tasks) if isinstance(loop, asyncio.AbstractEventLoop) and self.tasks is not None else None
         on_loop = pool if isinstance(pool, TaskPool) else None
         self.registered = on_loop is None
-        self.for_branches: Mapping[str, Any] = {} if self.tasks is None else {"loop": self.tasks}
-        if on_loop is not None:
-            self.for_branches = {"loop": self.tasks, "pool": on_loop}
+        places = (("loop", self.tasks), ("pool", on_loop))
+        self.for_branches: Mapping[str, Any] = {option: place for option, place in places if place is not None}
         clock = (on_loop or Threads()) if clock is None else clock
         randomness = random.Random() if randomness is None else randomness
         self._me = SupervisorRef(self)
         self._names, self._lanes = ChildNames(), Lanes(self._child_above)
         self._first = [(spec, self._names.take(spec.id)) for spec in self._specs]
         self._table = ChildTable(self._names)
-        deadlines = self._deadlines = Deadlines(clock, self)
-        self._steps = ChildSteps(self, self._options, self._table, deadlines, clock)
-        self._requests = ChildRequests(self._table, self._names, self._steps, self._is_left)
-        self._restarts = RestartJobs(self._me, self._options, self._table, self._steps, deadlines, clock, randomness)
+        self._deadlines = Deadlines(clock, self)
+        self._jobs = ChildJobs(self, clock, randomness)
         self._first_start = PooledFuture(self)
         """Set when all children have started, or none is left."""
         self._is_up = False
@@ -224,11 +208,11 @@ class Supervisor(PooledActor):
     # Requests
 
     def _request(self, message: Any, reply: Any) -> None:
-        message = self._requests.named(message)
-        job = Job(self._requests.steps_of(message), reply, CALLS[type(message)], message.caller)
+        message = self._jobs.named(message)
+        job = Job(self._jobs.steps_of(message), reply, message.call, message.caller)
         above = self._child_above(message.caller)
         is_wait = type(message) is WaitUp
-        ref = self._requests.up(message) if is_wait else None
+        ref = self._jobs.up(message) if is_wait else None
         if self._is_ending:
             fail(reply, SupervisorStopped())
         elif ref is not None:
@@ -264,7 +248,7 @@ class Supervisor(PooledActor):
         return next((child for child in children if child is not None), None)
 
     def _which_child(self, message: WhichChild) -> ChildView:
-        return view_of(self._requests.find(message))
+        return view_of(self._jobs.find(message))
 
     def _which_children(self, _message: WhichChildren) -> list[ChildView]:
         return [view_of(child) for child in self._table]
@@ -281,7 +265,7 @@ class Supervisor(PooledActor):
     def _up(self, message: Up) -> None:
         child = self._table.by_ref(message.ref)
         if child is not None and child.phase is Phase.STARTING:
-            self._steps.come_up(child)
+            self._jobs.come_up(child)
             self._wake(child)
 
     def _down(self, message: Down) -> None:
@@ -298,19 +282,19 @@ class Supervisor(PooledActor):
 
     def _recover_soon(self, child: SupervisedChild) -> None:
         if self._is_up and not self._is_ending:  # before, it waits for the first start to be done
-            self._run(self._lane(child.name), self._restarts.recover(child))
+            self._run(self._lane(child.name), self._jobs.recover(child))
 
     def _retry(self, message: Retry) -> None:
         if not self._is_ending:
-            self._run(self._lane(message.child.name), self._restarts.restart(message))
+            self._run(self._lane(message.child.name), self._jobs.retry(message))
 
     # All children
 
     def _start_all(self) -> Steps:
         for spec, name in self._first:
             child = self._table.add(spec, name)
-            yield from self._steps.start(child)
-            self._steps.forget_temporary(child)
+            yield from self._jobs.start(child)
+            self._jobs.forget_temporary(child)
         self.actor_ref.tell(AllUp())
 
     def _all_up(self, _message: AllUp) -> None:
@@ -345,7 +329,7 @@ class Supervisor(PooledActor):
 
     def _stop_all(self) -> Steps:
         for child in reversed(list(self._table)):
-            yield from self._steps.stop(child)
+            yield from self._jobs.stop(child)
 
     def _give_up_children(self) -> None:
         """Any thread may call it: this may be what hangs."""
