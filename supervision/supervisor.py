@@ -12,6 +12,7 @@ from typing import Any, ClassVar, ParamSpec, Unpack
 
 import pykka
 
+import lightspeed.supervision.messages as messages
 from lightspeed.actors.actor import PooledActor
 from lightspeed.actors.errors import InsideActor, SupervisorStopped
 from lightspeed.actors.future import PooledFuture
@@ -22,32 +23,10 @@ from lightspeed.actors.runtime import Threads
 from lightspeed.actors.tasks import TaskPool
 from lightspeed.actors.watching import Down, Up, tell_up
 from lightspeed.supervision.child_jobs import JOBS, ChildJobs
-from lightspeed.supervision.children import (
-    Branch,
-    ChildCounts,
-    ChildNames,
-    ChildTable,
-    ChildView,
-    Phase,
-    SupervisedChild,
-    view_of,
-)
+from lightspeed.supervision.children import Branch, ChildNames, ChildTable, Phase, SupervisedChild, view_of
 from lightspeed.supervision.deadlines import Clock, Deadlines, Due
 from lightspeed.supervision.jobs import Job, Lanes, Steps, fail
 from lightspeed.supervision.keeper import Keeper, pool_of, take_place
-from lightspeed.supervision.messages import (
-    AllUp,
-    CountChildren,
-    LoopEnds,
-    NoLonger,
-    Retry,
-    StopInside,
-    TerminateChild,
-    WaitUp,
-    WhichBranch,
-    WhichChild,
-    WhichChildren,
-)
 from lightspeed.supervision.ref import SupervisorRef
 from lightspeed.supervision.report import line_of, report_given_up
 from lightspeed.supervision.rules import Randomness
@@ -183,11 +162,11 @@ class Supervisor(PooledActor):
     def _lifecycle_answer(self, envelope: Envelope[Any]) -> None:
         message, reply = envelope.message, envelope.reply_to
         if message is STOP or isinstance(message, type(STOP)):
-            if type(message) is StopInside and self._child_above(message.caller) is not None:
+            if type(message) is messages.StopInside and self._child_above(message.caller) is not None:
                 assert reply is not None
                 fail(reply, InsideActor("stop", message.caller, "raise Shutdown, or have it called elsewhere"))
                 return
-            self.was_asked_to_stop = self.was_asked_to_stop or type(message) is not LoopEnds
+            self.was_asked_to_stop = self.was_asked_to_stop or type(message) is not messages.LoopEnds
             if reply is not None:
                 self._stop_replies.append(reply)  # answered when the last child is down
             self._stop()
@@ -211,7 +190,7 @@ class Supervisor(PooledActor):
         message = self._jobs.named(message)
         job = Job(self._jobs.steps_of(message), reply, message.call, message.caller)
         above = self._child_above(message.caller)
-        is_wait = type(message) is WaitUp
+        is_wait = type(message) is messages.WaitUp
         ref = self._jobs.up(message) if is_wait else None
         if self._is_ending:
             fail(reply, SupervisorStopped())
@@ -228,10 +207,11 @@ class Supervisor(PooledActor):
 
     def _waits_for(self, child: SupervisedChild, message: Any) -> bool:
         """Whether the answer to what is asked inside the child waits for that child's end, or for the end of its start."""
-        ends_it = type(message) in (TerminateChild, WaitUp) and message.name is child.name and child.ref is not None
+        is_of_it = message.name is child.name and child.ref is not None
+        ends_it = is_of_it and type(message) in (messages.TerminateChild, messages.WaitUp)
         return ends_it or (child.phase is Phase.STARTING and not self._is_up)
 
-    def _no_longer(self, message: NoLonger) -> None:
+    def _no_longer(self, message: messages.NoLonger) -> None:
         job = self._lanes.leave(self._lane(message.request.name), message.request)
         if job is not None:
             job.reply.set()
@@ -247,18 +227,9 @@ class Supervisor(PooledActor):
         children = (self._table.by_ref(one.actor_ref) for one in line_of(actor))
         return next((child for child in children if child is not None), None)
 
-    def _which_child(self, message: WhichChild) -> ChildView:
-        return view_of(self._jobs.find(message))
-
-    def _which_children(self, _message: WhichChildren) -> list[ChildView]:
-        return [view_of(child) for child in self._table]
-
-    def _which_branch(self, _message: WhichBranch) -> Branch:
+    def _branch(self) -> Branch:
         phase = Phase.STOPPING if self._is_ending else Phase.UP if self._is_up else Phase.STARTING
-        return Branch(phase, self._which_children(WhichChildren()))
-
-    def _count_children(self, _message: CountChildren) -> ChildCounts:
-        return self._table.counts()
+        return Branch(phase, self._table.views())
 
     # What children do
 
@@ -284,7 +255,7 @@ class Supervisor(PooledActor):
         if self._is_up and not self._is_ending:  # before, it waits for the first start to be done
             self._run(self._lane(child.name), self._jobs.recover(child))
 
-    def _retry(self, message: Retry) -> None:
+    def _retry(self, message: messages.Retry) -> None:
         if not self._is_ending:
             self._run(self._lane(message.child.name), self._jobs.retry(message))
 
@@ -295,9 +266,9 @@ class Supervisor(PooledActor):
             child = self._table.add(spec, name)
             yield from self._jobs.start(child)
             self._jobs.forget_temporary(child)
-        self.actor_ref.tell(AllUp())
+        self.actor_ref.tell(messages.AllUp())
 
-    def _all_up(self, _message: AllUp) -> None:
+    def _all_up(self, _message: messages.AllUp) -> None:
         if self._is_ending:
             return
         self._is_up = True
@@ -369,14 +340,14 @@ class Supervisor(PooledActor):
 
 
 _HANDLERS: dict[type, Callable[[Supervisor, Any], object]] = {
-    WhichChild: Supervisor._which_child,
-    WhichChildren: Supervisor._which_children,
-    WhichBranch: Supervisor._which_branch,
-    CountChildren: Supervisor._count_children,
-    NoLonger: Supervisor._no_longer,
+    messages.WhichChild: lambda supervisor, message: view_of(supervisor._jobs.find(message)),
+    messages.WhichChildren: lambda supervisor, _message: supervisor._table.views(),
+    messages.WhichBranch: lambda supervisor, _message: supervisor._branch(),
+    messages.CountChildren: lambda supervisor, _message: supervisor._table.counts(),
+    messages.NoLonger: Supervisor._no_longer,
     Up: Supervisor._up,
     Down: Supervisor._down,
-    Retry: Supervisor._retry,
-    AllUp: Supervisor._all_up,
+    messages.Retry: Supervisor._retry,
+    messages.AllUp: Supervisor._all_up,
     Due: lambda _supervisor, due: due.pass_by(),
 }
