@@ -156,13 +156,6 @@ class LoopPool(ActorPool):
             call()
         self._arm()
 
-    def when_bound(self, call: Callable[[], object]) -> None:
-        """Call it when there is a loop: at once, where there is."""
-        if self.loop is None:
-            self._early.append(call)
-        else:
-            call()
-
     def schedule(self, actor: Runnable) -> None:
         if self.loop is not None and threading.get_ident() != self._thread:
             raise WrongLoop("an actor of it", "on another thread")
@@ -257,7 +250,10 @@ class LoopPool(ActorPool):
     def call_later(self, delay_s: float, call: Callable[[], None]) -> Timer:
         """Call once, after the delay, which begins when there is a loop."""
         timer = LoopTimer()
-        self.when_bound(lambda: timer.begin(self.loop, delay_s, call))
+        if self.loop is None:
+            self._early.append(lambda: timer.begin(self.loop, delay_s, call))
+        else:
+            timer.begin(self.loop, delay_s, call)
         return timer
 
     def monotonic_s(self) -> float:

@@ -9,17 +9,9 @@ from typing import Any, NamedTuple, TypeVar
 
 import pykka
 
+import lightspeed.actors.errors as errors
 from lightspeed.actors.checks import are_seconds
 from lightspeed.actors.context import asker
-from lightspeed.actors.errors import (
-    ExitReason,
-    InForkedChild,
-    InsideActor,
-    InvalidOption,
-    PoolClosed,
-    SupervisorStopped,
-    SupervisorTimeout,
-)
 from lightspeed.actors.future import PooledFuture
 from lightspeed.actors.loop import LoopDoor
 from lightspeed.actors.pykka_inside import Envelope
@@ -106,13 +98,13 @@ def ask(ref: PooledRef, request: Request[Answer], timeout_s: float | None) -> Jo
         ref._actor._pooled_put(Envelope(request, reply_to=future), helps=True)
         answer: Answer = yield Wait(future, timeout_s)
         return answer
-    except InForkedChild:
+    except errors.InForkedChild:
         raise
-    except (pykka.ActorDeadError, PoolClosed):
-        raise SupervisorStopped from None
+    except (pykka.ActorDeadError, errors.PoolClosed):
+        raise errors.SupervisorStopped from None
     except pykka.Timeout:
         assert timeout_s is not None
-        raise SupervisorTimeout(request.call, timeout_s) from None
+        raise errors.SupervisorTimeout(request.call, timeout_s) from None
 
 
 def to_start(ref: PooledRef, spec: Any, timeout_s: float | None) -> Job[pykka.ActorRef[Any] | None]:
@@ -149,7 +141,7 @@ def _when_up(ref: PooledRef, request: WaitUp, timeout_s: float | None) -> Job[py
         if ref.is_alive():
             try:
                 ref._actor._pooled_put(NoLonger(request), helps=True)
-            except PoolClosed:
+            except errors.PoolClosed:
                 pass  # it keeps nothing that anybody will come to
         raise
 
@@ -167,12 +159,12 @@ def _to_stop(ref: PooledRef, request: Any, timeout_s: float | None) -> Job[bool]
         if ref.is_alive():
             yield from ask(ref, request, timeout_s)
             return True
-    except SupervisorStopped:
+    except errors.SupervisorStopped:
         pass
     return False
 
 
-def when_ended(ref: PooledRef, timeout_s: float | None) -> Job[ExitReason]:
+def when_ended(ref: PooledRef, timeout_s: float | None) -> Job[errors.ExitReason]:
     """
     Raises:
         InsideActor: inside one of its own children, or below.
@@ -180,11 +172,11 @@ def when_ended(ref: PooledRef, timeout_s: float | None) -> Job[ExitReason]:
     check_timeout(timeout_s)
     caller = asker()
     if any(one is ref._actor for one in line_of(caller)):
-        raise InsideActor("wait_end", caller, "have it called elsewhere")
+        raise errors.InsideActor("wait_end", caller, "have it called elsewhere")
     return _when_ended(ref, timeout_s)
 
 
-def _when_ended(ref: PooledRef, timeout_s: float | None) -> Job[ExitReason]:
+def _when_ended(ref: PooledRef, timeout_s: float | None) -> Job[errors.ExitReason]:
     ended = PooledFuture(ref._actor)
 
     def end(down: Down) -> None:
@@ -192,11 +184,11 @@ def _when_ended(ref: PooledRef, timeout_s: float | None) -> Job[ExitReason]:
 
     watch(ref, end)
     try:
-        reason: ExitReason = yield Wait(ended, timeout_s)
+        reason: errors.ExitReason = yield Wait(ended, timeout_s)
         return reason
     except pykka.Timeout:
         assert timeout_s is not None
-        raise SupervisorTimeout("wait_end", timeout_s) from None
+        raise errors.SupervisorTimeout("wait_end", timeout_s) from None
     finally:
         unwatch(ref, end)
 
@@ -207,4 +199,4 @@ def check_timeout(timeout_s: object) -> None:
         InvalidOption: it is no timeout of a call.
     """
     if timeout_s is not None and not (are_seconds(timeout_s) and timeout_s):
-        raise InvalidOption("timeout_s", timeout_s, "must be None, or a number of seconds above 0 and at most a year")
+        raise errors.InvalidOption("timeout_s", timeout_s, "must be None, or a number of seconds above 0 and at most a year")

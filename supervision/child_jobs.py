@@ -7,17 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pykka
 from msgspec.structs import replace
 
-from lightspeed.actors.errors import (
-    ChildAlreadyPresent,
-    ChildAlreadyStarted,
-    ChildNotFound,
-    ChildRestarting,
-    ChildRunning,
-    ChildStopped,
-    RestartsExceeded,
-    Shutdown,
-    StartFailed,
-)
+import lightspeed.actors.errors as errors
 from lightspeed.actors.text import shown
 from lightspeed.supervision.children import Phase, SupervisedChild
 from lightspeed.supervision.deadlines import Clock
@@ -49,10 +39,6 @@ class ChildJobs(ChildSteps):
         name = self._names.take if type(message) is StartChild else self._names.find
         return replace(message, name=name(message.id))
 
-    def steps_of(self, message: Any) -> Steps:
-        """What is to be done."""
-        return JOBS[type(message)](self, message)
-
     def find(self, message: Any) -> SupervisedChild:
         """
         Raises:
@@ -60,7 +46,7 @@ class ChildJobs(ChildSteps):
         """
         child = self._table.get(self.named(message).name)
         if child is None:
-            raise ChildNotFound(message.id)
+            raise errors.ChildNotFound(message.id)
         return child
 
     def _add(self, message: StartChild) -> Steps:
@@ -69,11 +55,11 @@ class ChildJobs(ChildSteps):
         there = self._table.get(name)
         if there is not None:
             self._names.give_back(name)
-            raise ChildAlreadyPresent(spec.id) if there.ref is None else ChildAlreadyStarted(spec.id, there.ref)
+            raise errors.ChildAlreadyPresent(spec.id) if there.ref is None else errors.ChildAlreadyStarted(spec.id, there.ref)
         child = self._table.add(spec, name)
         try:
             ref = yield from self.start(child)
-        except StartFailed:
+        except errors.StartFailed:
             self._table.remove(child)
             raise
         self.forget_temporary(child)
@@ -99,7 +85,7 @@ class ChildJobs(ChildSteps):
         while (ref := self.up(message)) is None:
             child = self.find(message)
             if self._owner._is_left(child):
-                raise ChildStopped(child.spec.id)
+                raise errors.ChildStopped(child.spec.id)
             yield child
         return ref
 
@@ -128,7 +114,7 @@ class ChildJobs(ChildSteps):
         child.phase = Phase.STOPPED
         self.forget_temporary(child)
         if spec.significant and shuts_down(self._options.auto_shutdown, others_run=self._significant_run()):
-            raise Shutdown(f"its significant child {shown(spec.id)} ended")
+            raise errors.Shutdown(f"its significant child {shown(spec.id)} ended")
 
     def retry(self, retry: Retry) -> Steps:
         """One try. Where it fails, the child whose start failed is the next to be tried.
@@ -144,7 +130,7 @@ class ChildJobs(ChildSteps):
         for other in restarted_with(self._options.strategy, self._table, child):
             try:
                 yield from self.start(other)
-            except StartFailed as failure:
+            except errors.StartFailed as failure:
                 report_failed_start(other.spec.id, failure.error, self._left())
                 yield from self._want(other, failure.error)
                 return
@@ -153,7 +139,7 @@ class ChildJobs(ChildSteps):
         """Count a restart, stop who is restarted with it, and have it tried."""
         now_s = self._clock.monotonic_s()
         if not self._window.allow(now_s):
-            raise RestartsExceeded(child.spec.id, self._window.intensity, self._window.period_s, error)
+            raise errors.RestartsExceeded(child.spec.id, self._window.intensity, self._window.period_s, error)
         yield from self._stop_others(child)
         child.phase = Phase.RESTARTING
         child.tries += 1
@@ -178,9 +164,9 @@ class ChildJobs(ChildSteps):
 
 def _refuse_active(child: SupervisedChild) -> None:
     if child.phase is Phase.RESTARTING:
-        raise ChildRestarting(child.spec.id)
+        raise errors.ChildRestarting(child.spec.id)
     if child.phase is not Phase.STOPPED:
-        raise ChildRunning(child.spec.id)
+        raise errors.ChildRunning(child.spec.id)
 
 
 JOBS: dict[type, Callable[[ChildJobs, Any], Steps]] = {

@@ -27,15 +27,8 @@ class Clock(Protocol):
         ...
 
 
-class Owner(Protocol):
-    """An actor that makes the call of each `Due` that it is told."""
-
-    @property
-    def actor_ref(self) -> pykka.ActorRef[Any]: ...
-
-
 class Due(Struct, eq=False):
-    """What is to be done at a time, unless it is called off: its owner is told it then, and lets it pass."""
+    """What is to be done at a time, unless it is called off: its owner, an actor, is told it then, and lets it pass."""
 
     call: Callable[[], object]
     is_off: bool = False
@@ -54,7 +47,7 @@ class Alarms:
     For one owner's thread.
     """
 
-    def __init__(self, clock: Clock, owner: Owner) -> None:
+    def __init__(self, clock: Clock, owner: pykka.ActorRef[Any]) -> None:
         self._clock, self._owner = clock, owner
         self._pending: dict[Due, Timer] = {}  # whichever have not rung; the clock's thread takes out its own
 
@@ -86,7 +79,7 @@ class Alarms:
         """Called on a thread of the clock's."""
         self._pending.pop(due, None)
         try:
-            self._owner.actor_ref.tell(due)
+            self._owner.tell(due)
         except pykka.ActorDeadError:
             pass  # its deadlines died with it
 
@@ -94,7 +87,7 @@ class Alarms:
 class Deadlines:
     """Many deadlines of one owner's thread, most of which are called off: one alarm for whichever is the first of them."""
 
-    def __init__(self, clock: Clock, owner: Owner) -> None:
+    def __init__(self, clock: Clock, owner: pykka.ActorRef[Any]) -> None:
         self._clock, self._alarms, self._numbers = clock, Alarms(clock, owner), count()
         self._heap: list[tuple[float, int, Due]] = []
         self._rings_s = inf

@@ -5,18 +5,10 @@ from typing import Any
 
 import pykka
 
+import lightspeed.actors.errors as errors
 import lightspeed.supervision.asking as asking
 import lightspeed.supervision.messages as messages
 from lightspeed.actors.context import asker
-from lightspeed.actors.errors import (
-    ChildNotFound,
-    ExitReason,
-    InsideActor,
-    InvalidOption,
-    PoolClosed,
-    SupervisorStopped,
-    SupervisorTimeout,
-)
 from lightspeed.actors.ref import PooledRef
 from lightspeed.actors.tasks import TaskActor
 from lightspeed.actors.text import shown
@@ -106,7 +98,7 @@ class SupervisorRef(PooledRef):
         """
         return self._call(asking.when_up(self, child_id, None, timeout_s))
 
-    def wait_end(self, *, timeout_s: float | None = None) -> ExitReason:
+    def wait_end(self, *, timeout_s: float | None = None) -> errors.ExitReason:
         """Wait until it has ended, for ever by default, and return why: it was stopped, shut down or failed."""
         return self._call(asking.when_ended(self, timeout_s))
 
@@ -159,7 +151,7 @@ class SupervisorRef(PooledRef):
     def _refuse_on_loop(self, call: str) -> None:
         supervisor: Any = self._actor
         if supervisor.tasks is not None and supervisor.tasks.is_here:
-            raise InsideActor(call, "the thread of the event loop of its tasks", "await it of an AsyncSupervisorRef")
+            raise errors.InsideActor(call, "the thread of the event loop of its tasks", "await it of an AsyncSupervisorRef")
 
 
 class Address:
@@ -192,8 +184,8 @@ class Address:
             supervisor = _supervisor(ref, child_id)
             try:
                 view = yield from asking.of_child(supervisor, messages.WhichChild, child_id, TIMEOUT_S)
-            except (SupervisorStopped, ChildNotFound) as error:
-                if supervisor is self._supervisor or (phase != "starting" and isinstance(error, ChildNotFound)):
+            except (errors.SupervisorStopped, errors.ChildNotFound) as error:
+                if supervisor is self._supervisor or (phase != "starting" and isinstance(error, errors.ChildNotFound)):
                     raise
                 return None  # the one above is about to restart the supervisor, or that has yet to come to the child
             ref, phase = view.ref, view.phase
@@ -204,7 +196,7 @@ class Address:
     def _wait_up(self, patience: "Patience") -> Job[pykka.ActorRef[Any]]:
         try:
             ref = self._known = self._living() or (yield from self._await(len(self._ids) - 1, None, patience))
-        except SupervisorTimeout:
+        except errors.SupervisorTimeout:
             raise patience.error from None
         return ref
 
@@ -216,7 +208,7 @@ class Address:
             child_id = self._ids[depth]
             try:
                 return (yield from asking.when_up(_supervisor(above, child_id), child_id, past, patience.left_s()))
-            except SupervisorStopped:
+            except errors.SupervisorStopped:
                 if depth == 0:
                     raise
 
@@ -293,10 +285,10 @@ class Patience:
         return left_s
 
     @property
-    def error(self) -> SupervisorTimeout:
+    def error(self) -> errors.SupervisorTimeout:
         """The error of a call that has taken longer."""
         assert self._timeout_s is not None
-        return SupervisorTimeout("wait_up", self._timeout_s)
+        return errors.SupervisorTimeout("wait_up", self._timeout_s)
 
 
 def _ids_of(path: Hashable) -> tuple[Hashable, ...]:
@@ -305,7 +297,7 @@ def _ids_of(path: Hashable) -> tuple[Hashable, ...]:
     if not isinstance(path, tuple):
         return (path,)
     if not path:
-        raise InvalidOption("path", path, "must name a child")
+        raise errors.InvalidOption("path", path, "must name a child")
     return path
 
 
@@ -316,7 +308,7 @@ def _supervisor(ref: pykka.ActorRef[Any], child_id: Hashable) -> SupervisorRef:
         ChildNotFound: it is no supervisor, and has no children.
     """
     if not isinstance(ref, SupervisorRef):
-        raise ChildNotFound(child_id)
+        raise errors.ChildNotFound(child_id)
     return ref
 
 
@@ -330,6 +322,6 @@ def _told(ref: pykka.ActorRef[Any], message: Any) -> bool:
     """Whether the actor lived, and so was told the message."""
     try:
         ref.tell(message)
-    except (pykka.ActorDeadError, PoolClosed):
+    except (pykka.ActorDeadError, errors.PoolClosed):
         return False
     return True

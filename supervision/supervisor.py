@@ -97,7 +97,7 @@ class Supervisor(PooledActor):
         self._names, self._lanes = ChildNames(), Lanes(self._child_above)
         self._first = [(spec, self._names.take(spec.id)) for spec in self._specs]
         self._table = ChildTable(self._names)
-        self._deadlines = Deadlines(clock, self)
+        self._deadlines = Deadlines(clock, self._me)
         self._jobs = ChildJobs(self, clock, randomness)
         self._first_start = PooledFuture(self)
         """Set when all children have started, or none is left."""
@@ -188,7 +188,7 @@ class Supervisor(PooledActor):
 
     def _request(self, message: Any, reply: Any) -> None:
         message = self._jobs.named(message)
-        job = Job(self._jobs.steps_of(message), reply, message.call, message.caller)
+        job = Job(JOBS[type(message)](self._jobs, message), reply, message.call, message.caller)
         above = self._child_above(message.caller)
         is_wait = type(message) is messages.WaitUp
         ref = self._jobs.up(message) if is_wait else None

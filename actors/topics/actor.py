@@ -188,11 +188,7 @@ class BehavedTopicActor(TopicActor):
     def make_state(self, cell: TopicCell) -> TopicState:
         behaved = self._behaved
         self._topic = BehavedTopic(
-            cell.topic,
-            max_members=cell.max_members,
-            make=behaved.make,
-            clock=behaved.runtime,
-            restarted_by=behaved.restarted_by,
+            cell.topic, max_members=cell.max_members, make=behaved.make, clock=behaved.runtime, restarted_by=behaved.restarted_by
         )
         return self._topic
 

@@ -17,17 +17,7 @@ from lightspeed.actors.coroutines import Task, places_of
 from lightspeed.actors.failures import text_of, traceback_of
 from lightspeed.actors.logs import is_on
 from lightspeed.actors.runtime import Nobody, ReplyTo, Runtime
-from lightspeed.actors.topics.rules.events import (
-    Broadcast,
-    Crash,
-    Disconnect,
-    Publish,
-    Push,
-    Rejoin,
-    Restart,
-    Send,
-    TopicEvent,
-)
+from lightspeed.actors.topics.rules.events import Broadcast, Crash, Disconnect, Publish, Push, Rejoin, Restart, Send, TopicEvent
 from lightspeed.actors.topics.rules.topic import Messages, TopicState
 
 

@@ -81,11 +81,3 @@ class Close(Struct, frozen=True):
 
 class StopAll(Struct, frozen=True):
     """Of a close whose timeout runs: nobody is being counted any more."""
-
-
-class Counted(Struct, frozen=True):
-    """The topic has handled all that it was sent before somebody asked to crash it: it is known who is in it."""
-
-    topic: str
-    seq: int
-    """Of the order to crash it."""

@@ -37,7 +37,6 @@ from lightspeed.supervision.deadlines import Alarms, Due
 from lightspeed.supervision.latch import Latch, Told
 from lightspeed.supervision.topics.following import FollowedRouter
 from lightspeed.supervision.topics.ingress import in_turn, kept
-from lightspeed.supervision.topics.messages import Counted
 from lightspeed.supervision.topics.router import BRING_MEMBERS
 from lightspeed.supervision.topics.topic import Incarnation, Phase, Watch
 
@@ -49,7 +48,7 @@ class TopicTransitions(FollowedRouter):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self._alarms = Alarms(self._runtime, self)
+        self._alarms = Alarms(self._runtime, self.actor_ref)
         self._windows: deque[Due] = deque()  # of rejoins, in the order of their ends
         self._at_work: dict[TopicCell, tuple[Mail, float]] = {}  # behaviours: on what, and since when
         if self._behaviours is not None:
@@ -99,34 +98,30 @@ class TopicTransitions(FollowedRouter):
 
     def _count(self, one: Incarnation, order: Order) -> None:
         """Count a busy topic: it is known who is in it when it has handled what it was sent."""
-        name = one.cell.topic
-        self._counted[name] = [order]
-        self._wait_for_count(one, name, order.seq)
-        self._deliver(one, Question(len, Told(self._report, Counted(name, order.seq))))
+        self._counted[one.cell.topic] = [order]
+        self._wait_for_count(one, order)
+        self._deliver(one, Question(len, Told(self._report, Due(partial(self._go_on_after_count, order)))))
 
-    def _wait_for_count(self, one: Incarnation, name: str, seq: int) -> None:
-        self._alarms.add(self._options.crash_timeout_s, partial(self._count_overdue, name, seq, one.progress))
+    def _wait_for_count(self, one: Incarnation, order: Order) -> None:
+        self._alarms.add(self._options.crash_timeout_s, partial(self._count_overdue, order, one.progress))
 
-    def _on_counted(self, message: Counted) -> None:
-        if self._is_counted_for(message.topic, message.seq):  # else its time was over before
-            self._go_on_after_count(message.topic)
+    def _is_counted_for(self, order: Order) -> bool:
+        return self._counted.get(order.request.topic or "", [None])[0] is order
 
-    def _is_counted_for(self, name: str, seq: int) -> bool:
-        return name in self._counted and self._counted[name][0].seq == seq
-
-    def _count_overdue(self, name: str, seq: int, progress: int) -> None:
+    def _count_overdue(self, order: Order, progress: int) -> None:
         """The topic has had the time of a crash. If it has handled nothing meanwhile, it is taken as it is."""
-        live = self._live(name)
-        if not self._is_counted_for(name, seq):
-            return
+        live = self._live(order.request.topic or "")
         if live is None or (live.ref is not None and live.progress == progress):
-            self._go_on_after_count(name)
-        else:  # it still gets there; one that waits for those before it to end does not wait longer than they are waited for
-            self._wait_for_count(live, name, seq)
+            self._go_on_after_count(order)
+        elif self._is_counted_for(order):  # it still gets there; one that waits for those before it to end waits as long as they
+            self._wait_for_count(live, order)
 
-    def _go_on_after_count(self, name: str) -> None:
-        order, *others = self._counted.pop(name)
-        assert isinstance(order, Order)
+    def _go_on_after_count(self, order: Order) -> None:
+        """It is known who is in the topic; or the time for that is over, and that has been dealt with when this is known."""
+        name = order.request.topic
+        if name is None or not self._is_counted_for(order):
+            return
+        others = self._counted.pop(name)[1:]
         with kept(deque([order, *others]), self._dead_letters) as held:
             self._carry_out(order, order.request)
             held.popleft()

@@ -19,7 +19,7 @@ class Owner:
     """Who is told what is due."""
 
     def __init__(self, tell):
-        self.actor_ref, self.tell = self, tell
+        self.tell = tell
 
 
 @pytest.fixture

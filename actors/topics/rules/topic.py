@@ -8,17 +8,7 @@ from typing import Any, ClassVar
 
 from msgspec import field
 
-from lightspeed.actors.topics.rules.events import (
-    Broadcast,
-    ClientEvent,
-    Join,
-    Leave,
-    Publish,
-    Push,
-    Rejoin,
-    Send,
-    TopicEvent,
-)
+from lightspeed.actors.topics.rules.events import Broadcast, ClientEvent, Join, Leave, Publish, Push, Rejoin, Send, TopicEvent
 from lightspeed.actors.topics.rules.outbound import (
     BroadcastMessage,
     Outbound,
