@@ -9,31 +9,12 @@ from functools import partial
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
+import lightspeed.actors.topics.mail as mails
 from lightspeed.actors.coroutines import ActorCoroutine
 from lightspeed.actors.errors import TopicCrash, TopicStuck
 from lightspeed.actors.failures import let_go_of_calls
 from lightspeed.actors.lifecycle import Lifecycle
 from lightspeed.actors.runtime import DECLINED, ReplyTo, Timer
-from lightspeed.actors.topics.mail import (
-    AwaitedHook,
-    Delivery,
-    Ending,
-    HookOverdue,
-    Order,
-    Question,
-    RestoreMembers,
-    Taken,
-    TimerDue,
-    TimerFired,
-    TopicCell,
-    TopicDown,
-    TopicEmpty,
-    TopicLate,
-    TopicVain,
-    collect,
-    failure_of,
-    told_later,
-)
 from lightspeed.actors.topics.rules.behaved_topic import Awaited, BehavedTopic, finish
 from lightspeed.actors.topics.rules.events import Crash, Leave, Send, TopicEvent
 from lightspeed.actors.topics.rules.topic import BoundedTopic, Messages, TopicState
@@ -50,12 +31,12 @@ class TopicActor(_Role):
     registered = False  # on a pool: Pykka's registry is a list, which a hundred thousand topics would make slow
     ordered_failures = (TopicCrash,)
 
-    def __init__(self, cell: TopicCell) -> None:
+    def __init__(self, cell: mails.TopicCell) -> None:
         super().__init__()
         self.cell = cell
         self.state = cell.state = self.make_state(cell)
 
-    def make_state(self, cell: TopicCell) -> TopicState:
+    def make_state(self, cell: mails.TopicCell) -> TopicState:
         return TopicState(cell.topic) if cell.max_members is None else BoundedTopic(cell.topic, max_members=cell.max_members)
 
     @property
@@ -66,22 +47,22 @@ class TopicActor(_Role):
         cell, state = self.cell, self.state
         work: Any = ()
         value: Any = None
-        if type(mail) is Taken:
+        if type(mail) is mails.Taken:
             mail = self.opened(mail)
-        if type(mail) is Delivery:
+        if type(mail) is mails.Delivery:
             cell.in_flight[cell] = mail
             cell.settled_bytes += mail.size
             work = self._carry_out(mail)
-        elif type(mail) is Question:
+        elif type(mail) is mails.Question:
             cell.in_flight[cell] = mail
             value = mail.request(state)
-        elif type(mail) is RestoreMembers:
+        elif type(mail) is mails.RestoreMembers:
             cell.in_flight[cell] = mail
             work = self._restore(mail)
-        elif type(mail) is TimerDue:
+        elif type(mail) is mails.TimerDue:
             cell.in_flight[cell] = mail
             work = self._ring(mail)
-        elif type(mail) is Order:
+        elif type(mail) is mails.Order:
             assert isinstance(mail.request, Crash)
             raise TopicCrash(cell.topic, mail.request.reason)
         elif mail is None:  # it was dropped
@@ -98,20 +79,20 @@ class TopicActor(_Role):
         """The event has taken effect, and `work` is what it gives out."""
         messages: Messages = work
         cell, state = self.cell, self.state
-        if type(mail) is Delivery:
+        if type(mail) is mails.Delivery:
             if mail.reply is not None:
-                collect(mail.reply, messages)
+                mails.collect(mail.reply, messages)
             if type(mail.request) is Send and mail.request.client_id not in state.users:
-                cell.report(TopicVain(cell, mail.request))
+                cell.report(mails.TopicVain(cell, mail.request))
         if cell.in_flight.pop(cell, None) is None:
             if messages:  # abandoned meanwhile, and answered by the supervisor
-                cell.report(TopicLate(cell, messages, "late"))
+                cell.report(mails.TopicLate(cell, messages, "late"))
             self.done(mail)
             return
         members = cell.members = len(state.users)
         # Of an event that leaves the topic empty the supervisor tells the reply, when the actor is down.
-        held = mail.reply if not members and type(mail) is Delivery else None
-        reply = mail.reply if held is None else told_later(held)
+        held = mail.reply if not members and type(mail) is mails.Delivery else None
+        reply = mail.reply if held is None else mails.told_later(held)
         must_deliver = cell.outlet.put(mail.seq, cell.topic, messages, reply, value, state)
         cell.settled += 1
         if must_deliver and cell.outlet.is_awaited:
@@ -123,7 +104,7 @@ class TopicActor(_Role):
 
     def _end_event(self, mail: Any, members: int, held: ReplyTo | None) -> None:
         if not members:
-            self.cell.report(TopicEmpty(self.cell, held))
+            self.cell.report(mails.TopicEmpty(self.cell, held))
         self.done(mail)
 
     def done(self, mail: Any) -> None:
@@ -134,9 +115,9 @@ class TopicActor(_Role):
 
     def opened(self, mail: object) -> object:
         """What is to be handled: of a mailbox that drops the oldest, the next that it still has."""
-        return self.cell.box.take() if type(mail) is Taken and self.cell.box is not None else mail
+        return self.cell.box.take() if type(mail) is mails.Taken and self.cell.box is not None else mail
 
-    def _carry_out(self, delivery: Delivery) -> Any:
+    def _carry_out(self, delivery: mails.Delivery) -> Any:
         """What comes of it."""
         if delivery.is_quiet and delivery.request.client_id not in self.state.users:  # type: ignore[union-attr]
             return ()
@@ -145,13 +126,13 @@ class TopicActor(_Role):
     def _apply(self, event: TopicEvent) -> Any:
         return self.state.handle(event)
 
-    def _restore(self, mail: RestoreMembers) -> Any:
+    def _restore(self, mail: mails.RestoreMembers) -> Any:
         return self.state.replay(mail.rejoins)
 
-    def _ring(self, _mail: TimerDue) -> Any:
+    def _ring(self, _mail: mails.TimerDue) -> Any:
         raise AssertionError("the plain relay has no timers")
 
-    def receive_inline(self, delivery: Delivery) -> object:
+    def receive_inline(self, delivery: mails.Delivery) -> object:
         """Handle it in the thread that tells it, whole or not at all. It declines where its own end would follow."""
         cell, state, event = self.cell, self.state, delivery.request
         if (type(event) is Leave and cell.members < 2) or (type(event) is Send and event.client_id not in state.users):
@@ -165,8 +146,8 @@ class TopicActor(_Role):
 
     def on_end(self, error: BaseException | None) -> None:
         # A crash was ordered: the supervisor needs no traceback of each.
-        failure = None if error is None or issubclass(type(error), TopicCrash) else failure_of(error)
-        self.cell.report(TopicDown(self.cell, failure))
+        failure = None if error is None or issubclass(type(error), TopicCrash) else mails.failure_of(error)
+        self.cell.report(mails.TopicDown(self.cell, failure))
 
 
 class BehavedTopicActor(TopicActor):
@@ -178,14 +159,14 @@ class BehavedTopicActor(TopicActor):
     is_recorded = False
     """Whether somebody is still to write down what it held when it failed, and lets it go behind that."""
 
-    def __init__(self, cell: TopicCell) -> None:
+    def __init__(self, cell: mails.TopicCell) -> None:
         assert cell.behaved is not None
         self._behaved = cell.behaved
         super().__init__(cell)
         self.timers: dict[str, Timer] = {}
         self._began_s = 0.0
 
-    def make_state(self, cell: TopicCell) -> TopicState:
+    def make_state(self, cell: mails.TopicCell) -> TopicState:
         behaved = self._behaved
         self._topic = BehavedTopic(
             cell.topic, max_members=cell.max_members, make=behaved.make, clock=behaved.runtime, restarted_by=behaved.restarted_by
@@ -200,10 +181,10 @@ class BehavedTopicActor(TopicActor):
     def _apply(self, event: TopicEvent) -> Any:
         return self._topic.handling(event)
 
-    def _restore(self, mail: RestoreMembers) -> Any:
+    def _restore(self, mail: mails.RestoreMembers) -> Any:
         return self._topic.replaying(mail.rejoins)
 
-    def _ring(self, mail: TimerDue) -> Any:
+    def _ring(self, mail: mails.TimerDue) -> Any:
         return self._topic.ringing(mail.name, mail.key)
 
     def _go_on(self, mail: Any, work: Any, value: Any) -> None:
@@ -227,7 +208,7 @@ class BehavedTopicActor(TopicActor):
             raise TopicStuck(self.cell.topic, behaved.timeout_s)
         if awaited is not None:
             self._await(mail, steps, value, awaited)
-        elif type(mail) is Ending:
+        elif type(mail) is mails.Ending:
             self._finish_end(messages)
         else:
             super()._go_on(mail, messages, value)
@@ -236,7 +217,7 @@ class BehavedTopicActor(TopicActor):
         """Run a hook's coroutine: the event goes on when it is back, and meanwhile no other is handled."""
         behaved = self._behaved
         outcome: list[Any] = []
-        hook = behaved.hook = AwaitedHook(mail, steps, awaited.coroutine)
+        hook = behaved.hook = mails.AwaitedHook(mail, steps, awaited.coroutine)
         timers: list[Timer] = []
 
         def go_on() -> None:
@@ -258,7 +239,7 @@ class BehavedTopicActor(TopicActor):
 
         left_s = max(0.0, self._began_s + behaved.timeout_s - behaved.runtime.monotonic_s())
         try:
-            timers.append(behaved.runtime.call_later(left_s, lambda: self.cell.report(HookOverdue(self.cell, hook))))
+            timers.append(behaved.runtime.call_later(left_s, lambda: self.cell.report(mails.HookOverdue(self.cell, hook))))
             hook.task = behaved.runtime.start_task(ActorCoroutine(awaited.coroutine, self, awaited.turn), back)
         except BaseException as error:  # no thread can be started, or the loop is closed
             awaited.coroutine.close()
@@ -272,7 +253,7 @@ class BehavedTopicActor(TopicActor):
         if self._topic.ends_later and not (self._behaved.is_given_up or self.has_ended):
             self._began_s = self._behaved.runtime.monotonic_s()
             self.begin_end()
-            self._go_on(Ending(), self._topic.ending(), None)
+            self._go_on(mails.Ending(), self._topic.ending(), None)
         else:
             super()._stop()
 
@@ -285,12 +266,12 @@ class BehavedTopicActor(TopicActor):
     def begin_end(self) -> None:
         super().begin_end()
         self.has_ended = True
-        self.cell.in_flight[self.cell] = Ending()  # so that it is seen if it does not come back
+        self.cell.in_flight[self.cell] = mails.Ending()  # so that it is seen if it does not come back
 
     def _finish_end(self, messages: Messages) -> None:
         self.cell.in_flight.pop(self.cell, None)
         if messages:
-            self.cell.report(TopicLate(self.cell, messages, "stopped"))
+            self.cell.report(mails.TopicLate(self.cell, messages, "stopped"))
         if not self._lifecycle_is_dead():
             super()._stop()
 
@@ -313,5 +294,5 @@ class BehavedTopicActor(TopicActor):
             if name in self.timers:
                 self.timers.pop(name).cancel()
             if delay_s is not None:
-                fired = TimerFired(self.cell, name, key)
+                fired = mails.TimerFired(self.cell, name, key)
                 self.timers[name] = self._behaved.runtime.call_later(delay_s, lambda fired=fired: self.cell.report(fired))  # type: ignore[misc]
