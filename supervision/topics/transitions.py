@@ -422,17 +422,8 @@ class TopicTransitions(FollowedRouter):
         self._counts.failures += 1
         verdict = self._histories.judge(name, self._runtime.monotonic_s())
         reason = failure.text
-        log(
-            "error",
-            "topic {} failed: {}",
-            name,
-            reason,
-            trace=failure.trace,
-            topic=name,
-            incarnation=cell.incarnation,
-            restarts_left=verdict.restarts_left,
-            inbox_length=len(left),
-        )
+        facts: dict[str, Any] = {"topic": name, "incarnation": cell.incarnation, "inbox_length": len(left)}
+        log("error", "topic {} failed: {}", name, reason, trace=failure.trace, restarts_left=verdict.restarts_left, **facts)
         self._note_death(name, reason)
         members = () if cell.state is None else cell.state.subscribers
         self._emit_unasked(name, crash_messages(name, members, reason if self._options.restarts.tell_reason else "error"))
@@ -477,12 +468,8 @@ class TopicTransitions(FollowedRouter):
 
     def _end_after_the_last(self) -> None:
         """Where it is closing, and nobody is left."""
-        if (
-            self._closing
-            and not self._leaving
-            and self.actor_ref.is_alive()
-            and not any(topic.live for topic in self._topics.values())
-        ):
+        is_over = self._closing and not self._leaving and self.actor_ref.is_alive()
+        if is_over and not any(topic.live for topic in self._topics.values()):
             self.stop()
 
     # Coming up
