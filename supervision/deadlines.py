@@ -1,4 +1,4 @@
-"""Many deadlines on one timer: a thread for each would cost more than what it watches over."""
+"""What is to be done later, in an actor's own turn: deadlines with a timer each, or many of them on one."""
 
 import heapq
 from collections.abc import Callable
@@ -28,7 +28,7 @@ class Clock(Protocol):
 
 
 class Due(Struct, eq=False):
-    """What is to be done at a time, unless it is called off: its owner, an actor, is told it then, and lets it pass."""
+    """What an actor is to do when it comes to it in its inbox, unless that was called off: at a time, or after something else."""
 
     call: Callable[[], object]
     is_off: bool = False

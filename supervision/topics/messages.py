@@ -61,12 +61,6 @@ class Follow(Struct, frozen=True):
     client_id: str | None = None
 
 
-class Passed(Struct, frozen=True):
-    """Events that were told past the supervisor's inbox, to a topic that sheds, wait in this."""
-
-    events: Any
-
-
 class Recovered(Struct, frozen=True):
     """A topic that shed events has handled all that it was sent before."""
 

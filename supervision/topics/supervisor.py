@@ -139,7 +139,6 @@ _HANDLERS: dict[type, Callable[[TopicSupervisor, Any], object]] = {
     messages.Follow: TopicSupervisor._follow,
     messages.AskTopicsOf: TopicSupervisor._ask_topics_of,
     messages.Recovered: TopicSupervisor._on_recovered,
-    messages.Passed: TopicSupervisor._take_passed,
     messages.Flush: TopicSupervisor._flush,
     messages.AskTopic: TopicSupervisor._ask_topic,
     messages.AskCensus: TopicSupervisor._ask_census,
