@@ -49,15 +49,8 @@ class PooledActor(Lifecycle):
     """True: actors of the class stand in Pykka's `ActorRegistry`, a list: leaving it costs as much as it is long."""
 
     __slots__ = (
-        "_lifecycle_exit",
-        "_lifecycle_waits_for",
-        "_pooled_begun",
-        "_pooled_dead",
-        "_pooled_inbox",
-        "_pooled_pool",
-        "_pooled_stopped",
-        "_pooled_taken",
-        "_pooled_urn",
+        *("_lifecycle_exit", "_lifecycle_waits_for", "_pooled_begun", "_pooled_dead", "_pooled_inbox"),
+        *("_pooled_pool", "_pooled_stopped", "_pooled_taken", "_pooled_urn"),
     )
 
     def __init__(self, *_args: Any, pool: ActorPool | None = None, **_kwargs: Any) -> None:

@@ -32,6 +32,16 @@ def check_above_0(option: str, value: object) -> None:
         raise InvalidOption(option, value, "must be a finite number of seconds above 0")
 
 
+def check_one_of(option: str, value: object, words: tuple[str, ...]) -> None:
+    """Refuse an option that is none of these words.
+
+    Raises:
+        InvalidOption: it is none, or no str itself.
+    """
+    if not (type(value) is str and value in words):
+        raise InvalidOption(option, value, f"must be one of {', '.join(words)}")
+
+
 def are_seconds(value: object) -> bool:
     """Whether the value is a number of seconds from 0 up and at most a year."""
     return type(value) in (int, float) and 0 <= value <= YEAR_S  # type: ignore[operator]

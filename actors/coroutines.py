@@ -115,12 +115,10 @@ class LoopTask:
     def begin(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         """For the loop's thread, as all that follows but `cancel`."""
         context = Context() if self._context is None else self._context.copy()
-        self._task = context.run(self._create, coroutine)
+        name = getattr(coroutine, "__qualname__", None)
+        self._task = context.run(lambda: self._loop.create_task(coroutine, name=name))
         self._task._log_destroy_pending = False  # type: ignore[attr-defined]  # whose end is not waited for is said elsewhere
         self._task.add_done_callback(self._end)
-
-    def _create(self, coroutine: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
-        return self._loop.create_task(coroutine, name=getattr(coroutine, "__qualname__", None))
 
     @property
     def name(self) -> str:

@@ -138,7 +138,4 @@ def _ring(caller: Any, target: Any) -> list[Any]:
     return []
 
 
-@in_forked_child
-def _after_fork() -> None:
-    global _lock
-    _lock = threading.RLock()
+in_forked_child(lambda: globals().update(_lock=threading.RLock()))  # another thread of the parent's may hold it

@@ -217,10 +217,7 @@ def be_silent() -> None:
         logger.disable("lightspeed")
 
 
-@in_forked_child
-def _after_fork() -> None:
-    global _writer
-    _writer = _Writer()
+in_forked_child(lambda: globals().update(_writer=_Writer()))  # its thread is in the parent
 
 
 def _settle_at_end() -> None:

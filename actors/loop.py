@@ -4,14 +4,13 @@ All of it is for the loop's own thread, but for a `LoopDoor`, which is the way i
 """
 
 import asyncio
-import random
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import Context, copy_context
-from typing import Any, ClassVar
+from typing import Any
 
 import pykka
 from msgspec import Struct
@@ -22,8 +21,7 @@ from lightspeed.actors.coroutines import Done, LoopTask, LoopTasks, Task
 from lightspeed.actors.errors import InsideActor, PoolClosed, WrongLoop
 from lightspeed.actors.future import PooledFuture
 from lightspeed.actors.pool import ActorPool, Runnable
-from lightspeed.actors.ref import PooledHandle
-from lightspeed.actors.runtime import SupervisedRef, Timer
+from lightspeed.actors.runtime import AtHome, OfSystem, SeenHandle, SupervisedRef, Timer
 
 _TURN_S = 0.001  # so long actors run before the loop has its turn
 _TURN_MESSAGES = 2_000  # nor more, where time stands still: in a simulation
@@ -158,13 +156,6 @@ class LoopPool(ActorPool):
             call()
         self._arm()
 
-    def when_bound(self, call: Callable[[], object]) -> None:
-        """Call it when there is a loop: at once, where there is."""
-        if self.loop is None:
-            self._early.append(call)
-        else:
-            call()
-
     def schedule(self, actor: Runnable) -> None:
         if self.loop is not None and threading.get_ident() != self._thread:
             raise WrongLoop("an actor of it", "on another thread")
@@ -259,7 +250,10 @@ class LoopPool(ActorPool):
     def call_later(self, delay_s: float, call: Callable[[], None]) -> Timer:
         """Call once, after the delay, which begins when there is a loop."""
         timer = LoopTimer()
-        self.when_bound(lambda: timer.begin(self.loop, delay_s, call))
+        if self.loop is None:
+            self._early.append(lambda: timer.begin(self.loop, delay_s, call))
+        else:
+            timer.begin(self.loop, delay_s, call)
         return timer
 
     def monotonic_s(self) -> float:
@@ -284,7 +278,7 @@ class LoopPool(ActorPool):
         return True
 
 
-class Loop:
+class Loop(OfSystem):
     """The runtime of an `AsyncChannel` by which every actor runs on the event loop itself: no thread is needed, and none started.
 
     A hook that blocks holds up the loop, and so all others; where it took longer than `event_timeout_s` its topic fails when it
@@ -308,8 +302,8 @@ class Loop:
 
     def start(self, role: type, *args: Any) -> SupervisedRef:
         if role not in self._classes:
-            self._classes[role] = type(role.__name__, (role, _OnLoop), {"home": self.pool, "registered": False})
-        return _Handle(self._classes[role]._pooled_start(*args))
+            self._classes[role] = type(role.__name__, (role, AtHome), {"home": self.pool, "registered": False})
+        return SeenHandle(self._classes[role]._pooled_start(*args))
 
     start_on_thread = start
 
@@ -330,12 +324,6 @@ class Loop:
 
     def monotonic_s(self) -> float:
         return self.pool.monotonic_s()
-
-    def now_ms(self) -> int:
-        return time.time_ns() // 1_000_000
-
-    def random(self) -> float:
-        return random.random()
 
     def blocking(self) -> AbstractContextManager[None]:
         return nullcontext()
@@ -371,19 +359,6 @@ class Loop:
 
     def join(self, timeout_s: float) -> list[str]:
         return self.pool.close(timeout_s)
-
-
-class _OnLoop(PooledActor):
-    """An actor on the loop of its class."""
-
-    home: ClassVar[LoopPool]
-
-    def __init__(self) -> None:
-        super().__init__(pool=self.home)
-
-
-class _Handle(PooledHandle, frozen=True, gc=True):
-    """In the collector's sight: a channel on a loop may be forgotten together with it."""
 
 
 class _Desk:

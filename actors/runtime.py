@@ -23,7 +23,7 @@ from lightspeed.actors.threaded import DrainableRef, ThreadActor
 from lightspeed.actors.timers import Timers
 from lightspeed.actors.workers import blocking
 
-__all__ = ["DECLINED", "Pool", "ReplyTo", "Runtime", "SupervisedRef", "Threads", "Timer"]
+__all__ = ["DECLINED", "Nobody", "Pool", "ReplyTo", "Runtime", "SupervisedRef", "Threads", "Timer"]
 
 
 class Timer(Protocol):
@@ -37,6 +37,14 @@ class ReplyTo(Protocol):
     """The place where an answer goes: a Pykka future, or something that collects several answers. It is set once."""
 
     def set(self, value: Any = None) -> None: ...
+
+
+class Nobody:
+    """Takes an answer that nobody is told."""
+
+    def set(self, value: Any = None) -> None: ...
+
+    def set_exception(self, exc_info: Any = None) -> None: ...
 
 
 class SupervisedRef(Protocol):
@@ -150,7 +158,17 @@ class Runtime(Protocol):
         ...
 
 
-class Threads:
+class OfSystem:
+    """What runtimes have of the system: its time of day, and its randomness."""
+
+    def now_ms(self) -> int:
+        return time.time_ns() // 1_000_000
+
+    def random(self) -> float:
+        return random.random()
+
+
+class Threads(OfSystem):
     """Pykka's ThreadingActor, one daemon thread an actor, and the system's clock."""
 
     is_one_thread = False
@@ -184,12 +202,6 @@ class Threads:
 
     def monotonic_s(self) -> float:
         return time.monotonic()
-
-    def now_ms(self) -> int:
-        return time.time_ns() // 1_000_000
-
-    def random(self) -> float:
-        return random.random()
 
     def blocking(self) -> AbstractContextManager[None]:
         return nullcontext()  # it has the thread for itself
@@ -228,8 +240,8 @@ class Pool(Threads):
 
     def start(self, role: type, *args: Any) -> SupervisedRef:
         if role not in self._pooled_classes:
-            self._pooled_classes[role] = type(role.__name__, (role, _AtHome), {"home": self._pool})
-        handle = PooledHandle if not self._pooled_classes[role].registered else _SeenHandle
+            self._pooled_classes[role] = type(role.__name__, (role, AtHome), {"home": self._pool})
+        handle = PooledHandle if not self._pooled_classes[role].registered else SeenHandle
         return handle(self._pooled_classes[role]._pooled_start(*args))
 
     def start_on_thread(self, role: type, *args: Any) -> SupervisedRef:
@@ -249,11 +261,11 @@ class Pool(Threads):
         return super().join(timeout_s) + self._pool.close(max(0.0, deadline - time.monotonic()))
 
 
-class _SeenHandle(PooledHandle, frozen=True, gc=True):
+class SeenHandle(PooledHandle, frozen=True, gc=True):
     """A handle in the collector's sight: of actors that are few, and may lead back to what holds it."""
 
 
-class _AtHome(PooledActor):
+class AtHome(PooledActor):
     """An actor on the pool of its class."""
 
     home: ClassVar[ActorPool]

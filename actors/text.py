@@ -123,13 +123,7 @@ def _is_ours(kind: type) -> bool:
     return kind.__module__.startswith("lightspeed.") and hasattr(kind, "__struct_fields__")
 
 
-_CONTAINERS: dict[type, tuple[str, str]] = {
-    tuple: ("(", ")"),
-    list: ("[", "]"),
-    set: ("{", "}"),
-    frozenset: ("frozenset({", "})"),
-    dict: ("{", "}"),
-}
+_CONTAINERS: dict[type, Any] = {tuple: "()", list: "[]", set: "{}", frozenset: ("frozenset({", "})"), dict: "{}"}
 
 
 def _shown_items(values: Any, limit: int, depth: int) -> str:

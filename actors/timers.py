@@ -129,7 +129,4 @@ def call_later(delay_s: float, call: Callable[[], None]) -> _Timer:
     return _of_actors.call_later(delay_s, call)
 
 
-@in_forked_child
-def _after_fork() -> None:
-    global _of_actors
-    _of_actors = Timers()
+in_forked_child(lambda: globals().update(_of_actors=Timers()))  # their thread is in the parent

@@ -163,7 +163,4 @@ def _tell(watcher: Watcher, news: Any) -> None:
         log("error", "a watcher of {} failed", named(news.ref), error=error)
 
 
-@in_forked_child
-def _after_fork() -> None:
-    global _lock
-    _lock = threading.RLock()
+in_forked_child(lambda: globals().update(_lock=threading.RLock()))  # another thread of the parent's may hold it

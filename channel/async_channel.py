@@ -25,6 +25,7 @@ from lightspeed.clients.async_client import AsyncClient
 from lightspeed.clients.session import Session
 from lightspeed.faults import FaultPlan
 from lightspeed.supervision import Tree
+from lightspeed.supervision.asking import wait_on
 from lightspeed.supervision.topics import Mailbox, Restarts, Sink
 from lightspeed.supervision.topics.dead_letters import DeadLetter
 
@@ -241,18 +242,7 @@ class AsyncChannel(ChannelCore):
 
     async def _do(self, job: Job[Answer]) -> Answer:
         """Have the calling coroutine wait for what the job waits for."""
-        try:
-            wait = next(job)
-            while True:
-                try:
-                    answer = await self._answer(wait)
-                except BaseException as error:  # a cancellation too
-                    wait = job.throw(error)
-                else:
-                    wait = job.send(answer)
-        except StopIteration as done:
-            value: Answer = done.value
-            return value
+        return await wait_on(job, self._answer)
 
     async def _answer(self, wait: Wait) -> Any:
         timeout_s = self._timeout_s if wait.timeout_s is None else wait.timeout_s

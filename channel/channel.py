@@ -20,6 +20,7 @@ from lightspeed.channel.options import ChannelOptions, ClusterReady, SingleNode,
 from lightspeed.clients import Client, Inbox
 from lightspeed.cluster import Engine
 from lightspeed.supervision import Tree
+from lightspeed.supervision.asking import wait_here
 from lightspeed.supervision.topics.messages import Flush
 
 
@@ -238,18 +239,7 @@ class Channel(ChannelCore):
 
     def _do(self, job: Job[Answer]) -> Answer:
         """Have the calling thread wait for what the job waits for."""
-        try:
-            wait = next(job)
-            while True:
-                try:
-                    answer = self._await(wait.call, wait.reply, wait.timeout_s)
-                except BaseException as error:  # the caller's own too, as a Ctrl-C is
-                    wait = job.throw(error)
-                else:
-                    wait = job.send(answer)
-        except StopIteration as done:
-            value: Answer = done.value
-            return value
+        return wait_here(job, lambda wait: self._await(wait.call, wait.reply, wait.timeout_s))
 
     def _await(self, call: str, reply: pykka.Future[Any], timeout_s: float | None = None) -> Any:
         timeout_s = self._timeout_s if timeout_s is None else timeout_s

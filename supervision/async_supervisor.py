@@ -5,45 +5,27 @@ import warnings
 import weakref
 from collections.abc import Coroutine, Hashable, Iterable
 from contextlib import suppress
+from functools import partial
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, Self, Unpack, cast
 
 import pykka
 
+import lightspeed.supervision.asking as asking
+import lightspeed.supervision.messages as messages
 from lightspeed.actors.errors import ExitReason, InvalidOption, PoolClosed, SupervisorStopped, WrongLoop
 from lightspeed.actors.future import PooledFuture
 from lightspeed.actors.loop import LoopDoor
 from lightspeed.actors.tasks import TaskPool
-from lightspeed.supervision.asking import (
-    TIMEOUT_S,
-    Answer,
-    Job,
-    Wait,
-    answer,
-    ask,
-    ask_of_child,
-    ask_to_start,
-    ask_to_stop,
-    ask_when_ended,
-    ask_when_up,
-    check_timeout,
-    wait_on,
-)
+from lightspeed.supervision.asking import TIMEOUT_S, Job, Wait
 from lightspeed.supervision.children import ChildCounts, ChildView
 from lightspeed.supervision.deadlines import Clock
 from lightspeed.supervision.gathering import Gathering
 from lightspeed.supervision.keeper import Keeper
-from lightspeed.supervision.messages import (
-    CountChildren,
-    DeleteChild,
-    RestartChild,
-    TerminateChild,
-    WhichChild,
-    WhichChildren,
-)
+from lightspeed.supervision.messages import Answer
 from lightspeed.supervision.ref import Address, Patience, SupervisorRef, tell_each
-from lightspeed.supervision.rules import AutoShutdown, Backoff, Randomness, Strategy
-from lightspeed.supervision.spec import ChildSpec
+from lightspeed.supervision.rules import Randomness
+from lightspeed.supervision.spec import ChildSpec, SupervisorArgs
 from lightspeed.supervision.supervisor import Supervisor
 from lightspeed.supervision.tree import Tree
 
@@ -75,46 +57,39 @@ class AsyncSupervisorRef:
     async def start_child(self, spec: ChildSpec, *, timeout_s: float | None = TIMEOUT_S) -> pykka.ActorRef[Any] | None:
         """As of `SupervisorRef`."""
         self._enter()  # first: from here on the child's id is known
-        ref: pykka.ActorRef[Any] | None = await self._do(ask_to_start(self._ref, spec, timeout_s))
-        return ref
+        return await self._do(asking.to_start(self._ref, spec, timeout_s))
 
     async def terminate_child(self, child_id: Hashable, *, timeout_s: float | None = TIMEOUT_S) -> None:
         """As of `SupervisorRef`."""
-        await self._do(ask_of_child(self._ref, "terminate_child", TerminateChild, child_id, timeout_s))
+        await self._do(asking.of_child(self._ref, messages.TerminateChild, child_id, timeout_s))
 
     async def restart_child(self, child_id: Hashable, *, timeout_s: float | None = TIMEOUT_S) -> pykka.ActorRef[Any] | None:
         """As of `SupervisorRef`."""
-        job = ask_of_child(self._ref, "restart_child", RestartChild, child_id, timeout_s)
-        ref: pykka.ActorRef[Any] | None = await self._do(job)
-        return ref
+        return await self._do(asking.of_child(self._ref, messages.RestartChild, child_id, timeout_s))
 
     async def delete_child(self, child_id: Hashable, *, timeout_s: float | None = TIMEOUT_S) -> None:
         """As of `SupervisorRef`."""
-        await self._do(ask_of_child(self._ref, "delete_child", DeleteChild, child_id, timeout_s))
+        await self._do(asking.of_child(self._ref, messages.DeleteChild, child_id, timeout_s))
 
     async def which_child(self, child_id: Hashable, *, timeout_s: float | None = TIMEOUT_S) -> ChildView:
         """As of `SupervisorRef`."""
-        view: ChildView = await self._do(ask_of_child(self._ref, "which_child", WhichChild, child_id, timeout_s))
-        return view
+        return await self._do(asking.of_child(self._ref, messages.WhichChild, child_id, timeout_s))
 
     async def which_children(self, *, timeout_s: float | None = TIMEOUT_S) -> list[ChildView]:
         """As of `SupervisorRef`."""
-        views: list[ChildView] = await self._do(ask(self._ref, "which_children", WhichChildren(), timeout_s))
-        return views
+        return await self._do(asking.ask(self._ref, messages.WhichChildren(), timeout_s))
 
     async def count_children(self, *, timeout_s: float | None = TIMEOUT_S) -> ChildCounts:
         """As of `SupervisorRef`."""
-        counts: ChildCounts = await self._do(ask(self._ref, "count_children", CountChildren(), timeout_s))
-        return counts
+        return await self._do(asking.ask(self._ref, messages.CountChildren(), timeout_s))
 
     async def wait_up(self, child_id: Hashable, *, timeout_s: float | None = TIMEOUT_S) -> pykka.ActorRef[Any]:
         """As of `SupervisorRef`."""
-        ref: pykka.ActorRef[Any] = await self._do(ask_when_up(self._ref, child_id, None, timeout_s))
-        return ref
+        return await self._do(asking.when_up(self._ref, child_id, None, timeout_s))
 
     async def wait_end(self, *, timeout_s: float | None = None) -> ExitReason:
         """As of `SupervisorRef`."""
-        return await self._do(ask_when_ended(self._ref, timeout_s))
+        return await self._do(asking.when_ended(self._ref, timeout_s))
 
     def child(self, path: Hashable) -> "AsyncChildAddress":
         """As of `SupervisorRef`: not awaited."""
@@ -126,7 +101,7 @@ class AsyncSupervisorRef:
 
     async def tree(self, *, timeout_s: float | None = TIMEOUT_S) -> Tree:
         """As of `SupervisorRef`."""
-        check_timeout(timeout_s)
+        asking.check_timeout(timeout_s)
         return await self._do(Gathering(self._ref).tree(timeout_s))
 
     async def stop(self, *, timeout_s: float | None = None) -> bool:
@@ -136,7 +111,7 @@ class AsyncSupervisorRef:
             InsideActor: called inside one of its own children, or below.
             SupervisorTimeout: it has not ended in so many seconds. None, the default: it has for ever.
         """
-        return await self._do(ask_to_stop(self._ref, timeout_s))
+        return await self._do(asking.to_stop(self._ref, timeout_s))
 
     def _enter(self) -> LoopDoor:
         """The door of its loop, which must be the one that runs here; the first one is it.
@@ -161,7 +136,7 @@ class AsyncSupervisorRef:
         """It is bound to this loop."""
 
     async def _do(self, job: Job[Answer]) -> Answer:
-        return await wait_on(self._enter(), job)
+        return await asking.wait_on(job, partial(asking.answer, self._enter()))
 
 
 class AsyncChildAddress(Address):
@@ -186,7 +161,7 @@ class AsyncChildAddress(Address):
         ref = await self._asks._do(self._wait_up(patience))
         reply = ref.ask(message, block=False)
         assert isinstance(reply, PooledFuture)
-        return await answer(self._asks._enter(), Wait(reply, patience.left_s()))
+        return await asking.answer(self._asks._enter(), Wait(reply, patience.left_s()))
 
     async def wait_up(self, *, timeout_s: float | None = TIMEOUT_S) -> pykka.ActorRef[Any]:
         """As of `ChildAddress`."""
@@ -211,29 +186,13 @@ class AsyncSupervisor(AsyncSupervisorRef):
         self,
         children: Iterable[ChildSpec] = (),
         *,
-        strategy: Strategy = "one_for_one",
-        intensity: int = 1,
-        period_s: float = 5.0,
-        auto_shutdown: AutoShutdown = "never",
-        backoff: Backoff | None = None,
-        start_timeout_s: float = 5.0,
         clock: Clock | None = None,
         randomness: Randomness | None = None,
+        **options: Unpack[SupervisorArgs],
     ) -> None:
         self._pool = TaskPool()
-        self._actor = Supervisor(
-            children,
-            strategy=strategy,
-            intensity=intensity,
-            period_s=period_s,
-            auto_shutdown=auto_shutdown,
-            backoff=backoff,
-            start_timeout_s=start_timeout_s,
-            clock=clock,
-            randomness=randomness,
-            pool=self._pool,
-            loop=cast("Any", self._pool),
-        )
+        loop = cast("Any", self._pool)
+        self._actor = Supervisor(children, clock=clock, randomness=randomness, pool=self._pool, loop=loop, **options)
         super().__init__(self._actor.actor_ref)
 
     async def start(self) -> Self:

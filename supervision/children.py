@@ -188,6 +188,9 @@ class ChildTable:
         del self._by_ref[ref]
         return ref
 
+    def views(self) -> list[ChildView]:
+        return [view_of(child) for child in self]
+
     def counts(self) -> ChildCounts:
         supervisors = sum(is_supervisor(child) for child in self)
         specs = len(self._by_name)

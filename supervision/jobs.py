@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from lightspeed.actors.errors import InsideActor, LightspeedError
 from lightspeed.actors.future import lead_on
-from lightspeed.actors.runtime import ReplyTo
+from lightspeed.actors.runtime import Nobody, ReplyTo
 from lightspeed.supervision.children import SupervisedChild
 
 Steps = Generator[SupervisedChild, None, Any]
@@ -35,16 +35,6 @@ class Job(Struct, eq=False):
     def refusal(self) -> LightspeedError:
         """Of what would wait for its own caller."""
         return InsideActor(self.call, self.caller, "stop yourself, raise Shutdown, or have it called elsewhere")
-
-
-class _Nobody:
-    """Takes what the caller is not told any more."""
-
-    def set(self, value: Any = None) -> None:
-        pass
-
-    def set_exception(self, exc_info: Any = None) -> None:
-        pass
 
 
 class Lanes:
@@ -141,7 +131,7 @@ class Lanes:
         for job in list(self._inside) if child is not None else ():
             if self._home(job.caller) is child and self._leads_to(child, job, {job}):
                 fail(job.reply, job.refusal)
-                job.reply = _Nobody()
+                job.reply = Nobody()
                 del self._inside[job]
                 if job in self._jobs[job.lane][1:]:
                     self._jobs[job.lane].remove(job)
@@ -163,7 +153,7 @@ def _lead_on(job: Job) -> None:
         ring = lead_on(job.reply, job.caller, child.ref and child.ref._actor_weakref())
         if ring is not None:
             fail(job.reply, ring)
-            job.reply = _Nobody()
+            job.reply = Nobody()
 
 
 def fail(reply: Any, error: BaseException) -> None:

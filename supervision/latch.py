@@ -45,22 +45,19 @@ class Census:
     def part(self, topic: str) -> ReplyTo:
         self._members[topic] = 0
         self._latch.part()
-        return _Part(self, topic)
-
-    def tell(self, topic: str, members: int) -> None:
-        self._members[topic] = members
-        self._latch.set()
+        return _Part(self._members, topic, self._latch)
 
     def close(self) -> None:
         self._latch.close()
 
 
 class _Part:
-    def __init__(self, census: Census, topic: str) -> None:
-        self._census, self._topic = census, topic
+    def __init__(self, members: dict[str, int], topic: str, latch: Latch) -> None:
+        self._members, self._topic, self._latch = members, topic, latch
 
     def set(self, value: Any = None) -> None:
-        self._census.tell(self._topic, value)
+        self._members[self._topic] = value
+        self._latch.set()
 
 
 class Told:

@@ -1,24 +1,34 @@
 """What a Supervisor is asked, by `SupervisorRef`, and what it tells itself."""
 
 from collections.abc import Hashable
-from typing import Any
+from typing import Any, ClassVar, Generic, TypeVar
 
 import pykka
 from msgspec import Struct
 
 from lightspeed.actors.pykka_inside import STOP
-from lightspeed.supervision.children import ChildName, SupervisedChild
+from lightspeed.supervision.children import ChildCounts, ChildName, ChildView, SupervisedChild
 from lightspeed.supervision.spec import ChildSpec
 
+Answer = TypeVar("Answer")
 
-class _Request(Struct, frozen=True, kw_only=True):
+
+class Request(Struct, Generic[Answer], frozen=True):
+    """What is asked of a supervisor; its parameter is the kind of answer."""
+
+    call: ClassVar[str]
+    """By which call."""
+
+
+class _OfChild(Request[Answer], frozen=True, kw_only=True):
     name: ChildName | None = None
     """What the id stands for; None: it is to be found by whoever hears this."""
     caller: Any = None
     """The actor inside which it was called, if it was inside any."""
 
 
-class StartChild(_Request, frozen=True):
+class StartChild(_OfChild[pykka.ActorRef[Any] | None], frozen=True):
+    call = "start_child"
     spec: ChildSpec
 
     @property
@@ -26,28 +36,31 @@ class StartChild(_Request, frozen=True):
         return self.spec.id
 
 
-class _OfChild(_Request, frozen=True):
+class OfChild(_OfChild[Answer], frozen=True):
+    """One that names a child that there should be."""
+
     id: Hashable
 
     def __post_init__(self) -> None:
         hash(self.id)  # raises in the caller, where else it would in the supervisor
 
 
-class TerminateChild(_OfChild, frozen=True):
-    pass
+class TerminateChild(OfChild[None], frozen=True):
+    call = "terminate_child"
 
 
-class RestartChild(_OfChild, frozen=True):
-    pass
+class RestartChild(OfChild[pykka.ActorRef[Any] | None], frozen=True):
+    call = "restart_child"
 
 
-class DeleteChild(_OfChild, frozen=True):
-    pass
+class DeleteChild(OfChild[None], frozen=True):
+    call = "delete_child"
 
 
-class WaitUp(_OfChild, frozen=True, eq=False):
+class WaitUp(OfChild[pykka.ActorRef[Any]], frozen=True, eq=False):
     """Answered when the child is up."""
 
+    call = "wait_up"
     past: pykka.ActorRef[Any] | None = None
     """An actor of the child's that is known to be of no use: the next one is waited for."""
 
@@ -58,16 +71,16 @@ class NoLonger(Struct, frozen=True):
     request: WaitUp
 
 
-class WhichChild(_OfChild, frozen=True):
-    pass
+class WhichChild(OfChild[ChildView], frozen=True):
+    call = "which_child"
 
 
-class WhichChildren(Struct, frozen=True):
-    pass
+class WhichChildren(Request[list[ChildView]], frozen=True):
+    call = "which_children"
 
 
-class CountChildren(Struct, frozen=True):
-    pass
+class CountChildren(Request[ChildCounts], frozen=True):
+    call = "count_children"
 
 
 class WhichBranch(Struct, frozen=True):
@@ -77,6 +90,7 @@ class WhichBranch(Struct, frozen=True):
 class StopInside(type(STOP)):  # type: ignore[misc]
     """A stop that somebody waits for inside an actor."""
 
+    call = "stop"
     caller: Any = None
 
 
@@ -93,7 +107,3 @@ class Retry(Struct, frozen=True):
 
     child: SupervisedChild
     tries: int
-
-
-class DeadlinePassed(Struct, frozen=True):
-    """Some deadline has."""

@@ -5,42 +5,17 @@ from typing import Any
 
 import pykka
 
+import lightspeed.actors.errors as errors
+import lightspeed.supervision.asking as asking
+import lightspeed.supervision.messages as messages
 from lightspeed.actors.context import asker
-from lightspeed.actors.errors import (
-    ChildNotFound,
-    ExitReason,
-    InsideActor,
-    InvalidOption,
-    PoolClosed,
-    SupervisorStopped,
-    SupervisorTimeout,
-)
 from lightspeed.actors.ref import PooledRef
 from lightspeed.actors.tasks import TaskActor
 from lightspeed.actors.text import shown
-from lightspeed.supervision.asking import (
-    TIMEOUT_S,
-    Answer,
-    Job,
-    ask,
-    ask_of_child,
-    ask_to_start,
-    ask_when_ended,
-    ask_when_up,
-    check_timeout,
-    wait_here,
-)
+from lightspeed.supervision.asking import TIMEOUT_S, Job
 from lightspeed.supervision.children import ChildCounts, ChildView
 from lightspeed.supervision.gathering import Gathering
-from lightspeed.supervision.messages import (
-    CountChildren,
-    DeleteChild,
-    RestartChild,
-    StopInside,
-    TerminateChild,
-    WhichChild,
-    WhichChildren,
-)
+from lightspeed.supervision.messages import Answer
 from lightspeed.supervision.spec import ChildSpec
 from lightspeed.supervision.tree import ChildPhase, Tree
 
@@ -71,8 +46,7 @@ class SupervisorRef(PooledRef):
             StartFailed: its start raised something, or took longer than `start_timeout_s`; then the child was not added.
             InvalidOption: it is no ChildSpec, or significant where `auto_shutdown` is never.
         """
-        ref: pykka.ActorRef[Any] | None = self._call(ask_to_start(self, spec, timeout_s))
-        return ref
+        return self._call(asking.to_start(self, spec, timeout_s))
 
     def terminate_child(self, child_id: Hashable, *, timeout_s: float | None = TIMEOUT_S) -> None:
         """Stop a child, within its `shutdown_s`, or call its restart off. It stays in the list, unless it is temporary.
@@ -80,7 +54,7 @@ class SupervisorRef(PooledRef):
         Raises:
             ChildNotFound: there is none of that id.
         """
-        self._call(ask_of_child(self, "terminate_child", TerminateChild, child_id, timeout_s))
+        self._call(asking.of_child(self, messages.TerminateChild, child_id, timeout_s))
 
     def restart_child(self, child_id: Hashable, *, timeout_s: float | None = TIMEOUT_S) -> pykka.ActorRef[Any] | None:
         """Start a child that has no actor; the answer is as of `start_child`.
@@ -89,8 +63,7 @@ class SupervisorRef(PooledRef):
             ChildNotFound, ChildRunning, ChildRestarting: it is not of that kind.
             StartFailed: as of `start_child`, but the child stays in the list.
         """
-        ref: pykka.ActorRef[Any] | None = self._call(ask_of_child(self, "restart_child", RestartChild, child_id, timeout_s))
-        return ref
+        return self._call(asking.of_child(self, messages.RestartChild, child_id, timeout_s))
 
     def delete_child(self, child_id: Hashable, *, timeout_s: float | None = TIMEOUT_S) -> None:
         """Forget a child that has no actor.
@@ -98,7 +71,7 @@ class SupervisorRef(PooledRef):
         Raises:
             ChildNotFound, ChildRunning, ChildRestarting: it is not of that kind.
         """
-        self._call(ask_of_child(self, "delete_child", DeleteChild, child_id, timeout_s))
+        self._call(asking.of_child(self, messages.DeleteChild, child_id, timeout_s))
 
     def which_child(self, child_id: Hashable, *, timeout_s: float | None = TIMEOUT_S) -> ChildView:
         """One child, at the same cost among however many. Answered at once, whatever else is under way.
@@ -106,18 +79,15 @@ class SupervisorRef(PooledRef):
         Raises:
             ChildNotFound: there is none of that id.
         """
-        view: ChildView = self._call(ask_of_child(self, "which_child", WhichChild, child_id, timeout_s))
-        return view
+        return self._call(asking.of_child(self, messages.WhichChild, child_id, timeout_s))
 
     def which_children(self, *, timeout_s: float | None = TIMEOUT_S) -> list[ChildView]:
         """All children, in the order of their start. Answered at once, whatever else is under way."""
-        views: list[ChildView] = self._call(ask(self, "which_children", WhichChildren(), timeout_s))
-        return views
+        return self._call(asking.ask(self, messages.WhichChildren(), timeout_s))
 
     def count_children(self, *, timeout_s: float | None = TIMEOUT_S) -> ChildCounts:
         """The number of children, by kind. Answered at once, whatever else is under way."""
-        counts: ChildCounts = self._call(ask(self, "count_children", CountChildren(), timeout_s))
-        return counts
+        return self._call(asking.ask(self, messages.CountChildren(), timeout_s))
 
     def wait_up(self, child_id: Hashable, *, timeout_s: float | None = TIMEOUT_S) -> pykka.ActorRef[Any]:
         """A child's actor: at once if it is up, else when its start, or its restart with the backoff before it, is done.
@@ -126,12 +96,11 @@ class SupervisorRef(PooledRef):
             ChildNotFound: there is none of that id, or not any more.
             ChildStopped: it has no actor, and nothing is under way that would start one.
         """
-        ref: pykka.ActorRef[Any] = self._call(ask_when_up(self, child_id, None, timeout_s))
-        return ref
+        return self._call(asking.when_up(self, child_id, None, timeout_s))
 
-    def wait_end(self, *, timeout_s: float | None = None) -> ExitReason:
+    def wait_end(self, *, timeout_s: float | None = None) -> errors.ExitReason:
         """Wait until it has ended, for ever by default, and return why: it was stopped, shut down or failed."""
-        return self._call(ask_when_ended(self, timeout_s))
+        return self._call(asking.when_ended(self, timeout_s))
 
     def child(self, path: Hashable) -> "ChildAddress":
         """A child's address, which stays good when the child is restarted. Nobody is asked: the child need not be there yet.
@@ -157,7 +126,7 @@ class SupervisorRef(PooledRef):
 
         A supervisor below that is gone is `ended` in it. One that does not answer in time is `silent`, and this takes that long.
         """
-        check_timeout(timeout_s)
+        asking.check_timeout(timeout_s)
         return self._call(Gathering(self).tree(timeout_s))
 
     def stop(self, *, block: bool = True, timeout: float | None = None) -> Any:
@@ -171,18 +140,18 @@ class SupervisorRef(PooledRef):
         caller = asker() if block else None
         if caller is None or not self.is_alive():
             return super().stop(block=block, timeout=timeout)
-        request = StopInside()
+        request = messages.StopInside()
         request.caller = caller
         return self._await_stop(request, timeout)
 
     def _call(self, job: Job[Answer]) -> Answer:
         self._refuse_on_loop("a call of a Supervisor")
-        return wait_here(job)
+        return asking.wait_here(job)
 
     def _refuse_on_loop(self, call: str) -> None:
         supervisor: Any = self._actor
         if supervisor.tasks is not None and supervisor.tasks.is_here:
-            raise InsideActor(call, "the thread of the event loop of its tasks", "await it of an AsyncSupervisorRef")
+            raise errors.InsideActor(call, "the thread of the event loop of its tasks", "await it of an AsyncSupervisorRef")
 
 
 class Address:
@@ -214,9 +183,9 @@ class Address:
                 return None
             supervisor = _supervisor(ref, child_id)
             try:
-                view = yield from ask_of_child(supervisor, "which_child", WhichChild, child_id, TIMEOUT_S)
-            except (SupervisorStopped, ChildNotFound) as error:
-                if supervisor is self._supervisor or (phase != "starting" and isinstance(error, ChildNotFound)):
+                view = yield from asking.of_child(supervisor, messages.WhichChild, child_id, TIMEOUT_S)
+            except (errors.SupervisorStopped, errors.ChildNotFound) as error:
+                if supervisor is self._supervisor or (phase != "starting" and isinstance(error, errors.ChildNotFound)):
                     raise
                 return None  # the one above is about to restart the supervisor, or that has yet to come to the child
             ref, phase = view.ref, view.phase
@@ -227,7 +196,7 @@ class Address:
     def _wait_up(self, patience: "Patience") -> Job[pykka.ActorRef[Any]]:
         try:
             ref = self._known = self._living() or (yield from self._await(len(self._ids) - 1, None, patience))
-        except SupervisorTimeout:
+        except errors.SupervisorTimeout:
             raise patience.error from None
         return ref
 
@@ -238,13 +207,10 @@ class Address:
             above = self._supervisor if depth == 0 else (yield from self._await(depth - 1, above, patience))
             child_id = self._ids[depth]
             try:
-                up = yield from ask_when_up(_supervisor(above, child_id), child_id, past, patience.left_s())
-            except SupervisorStopped:
+                return (yield from asking.when_up(_supervisor(above, child_id), child_id, past, patience.left_s()))
+            except errors.SupervisorStopped:
                 if depth == 0:
                     raise
-            else:
-                ref: pykka.ActorRef[Any] = up
-                return ref
 
 
 class ChildAddress(Address):
@@ -302,7 +268,7 @@ class Patience:
     """How long all that one call waits for may take together, by the clock of the supervisor's pool."""
 
     def __init__(self, supervisor: SupervisorRef, timeout_s: float | None) -> None:
-        check_timeout(timeout_s)
+        asking.check_timeout(timeout_s)
         self._timeout_s, self._now_s = timeout_s, supervisor._actor._pooled_pool.monotonic_s
         self._since_s = self._now_s()
 
@@ -319,10 +285,10 @@ class Patience:
         return left_s
 
     @property
-    def error(self) -> SupervisorTimeout:
+    def error(self) -> errors.SupervisorTimeout:
         """The error of a call that has taken longer."""
         assert self._timeout_s is not None
-        return SupervisorTimeout("wait_up", self._timeout_s)
+        return errors.SupervisorTimeout("wait_up", self._timeout_s)
 
 
 def _ids_of(path: Hashable) -> tuple[Hashable, ...]:
@@ -331,7 +297,7 @@ def _ids_of(path: Hashable) -> tuple[Hashable, ...]:
     if not isinstance(path, tuple):
         return (path,)
     if not path:
-        raise InvalidOption("path", path, "must name a child")
+        raise errors.InvalidOption("path", path, "must name a child")
     return path
 
 
@@ -342,7 +308,7 @@ def _supervisor(ref: pykka.ActorRef[Any], child_id: Hashable) -> SupervisorRef:
         ChildNotFound: it is no supervisor, and has no children.
     """
     if not isinstance(ref, SupervisorRef):
-        raise ChildNotFound(child_id)
+        raise errors.ChildNotFound(child_id)
     return ref
 
 
@@ -356,6 +322,6 @@ def _told(ref: pykka.ActorRef[Any], message: Any) -> bool:
     """Whether the actor lived, and so was told the message."""
     try:
         ref.tell(message)
-    except (pykka.ActorDeadError, PoolClosed):
+    except (pykka.ActorDeadError, errors.PoolClosed):
         return False
     return True

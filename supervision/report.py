@@ -34,19 +34,11 @@ def supervisor_of(actor: pykka.Actor) -> pykka.Actor | None:
 
 def report_end(child_id: Hashable, reason: ExitReason, restarts_left: int, *, restarts: bool) -> None:
     """A child has ended by itself."""
-    is_abnormal = reason.kind == "abnormal"
-    log(
-        "error" if is_abnormal else "info",
-        "child {} ended, {}; it {}" if reason.error is None else "child {} ended, {}: {}; it {}",
-        _name(child_id),
-        reason.kind,
-        *(() if reason.error is None else (reason.error,)),
-        "is restarted" if restarts else "is not restarted",
-        error=reason.error if is_abnormal else None,
-        child=_name(child_id),
-        reason=reason.kind,
-        restarts_left=restarts_left,
-    )
+    error = reason.error if reason.kind == "abnormal" else None
+    level, why = "info" if reason.kind != "abnormal" else "error", () if reason.error is None else (reason.error,)
+    text = f"child {{}} ended, {{}}{': {}' * len(why)}; it {'is' if restarts else 'is not'} restarted"
+    fields: dict[str, Any] = {"child": _name(child_id), "reason": reason.kind, "restarts_left": restarts_left}
+    log(level, text, _name(child_id), reason.kind, *why, error=error, **fields)
 
 
 def report_failed_start(child_id: Hashable, error: BaseException, restarts_left: int) -> None:
@@ -58,15 +50,8 @@ def report_failed_start(child_id: Hashable, error: BaseException, restarts_left:
 def report_bad_stop(child_id: Hashable, reason: ExitReason) -> None:
     """A child that was told to stop failed on its way."""
     fields: dict[str, Any] = {"child": _name(child_id), "reason": reason.kind}
-    log(
-        "error",
-        "child {} failed while it was stopped: {}: {}",
-        _name(child_id),
-        reason.kind,
-        reason.error,
-        error=reason.error,
-        **fields,
-    )
+    text = "child {} failed while it was stopped: {}: {}"
+    log("error", text, _name(child_id), reason.kind, reason.error, error=reason.error, **fields)
 
 
 def report_abandoned(child_id: Hashable, actor: object, after: str) -> None:

@@ -1,14 +1,14 @@
 """What a supervisor is told of a child before it starts it, and how it treats its children: see `Supervisor` for the options."""
 
 from collections.abc import Callable, Coroutine, Hashable, Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 import pykka
 from msgspec import Struct
 from msgspec.structs import force_setattr
 
 from lightspeed.actors.actor import PooledActor
-from lightspeed.actors.checks import are_seconds, check_seconds
+from lightspeed.actors.checks import are_seconds, check_one_of, check_seconds
 from lightspeed.actors.errors import InvalidOption, NotSupervisable
 from lightspeed.actors.text import shown
 from lightspeed.actors.threaded import Supervisable
@@ -56,8 +56,7 @@ class ChildSpec(_Named, frozen=True, kw_only=True):
         if isinstance(self.start, type):
             force_setattr(self, "start", (self.start, (), {}))
         self._check_start()
-        if not (type(self.kind) is str and self.kind in KINDS):
-            raise InvalidOption("kind", self.kind, f"must be one of {', '.join(KINDS)}")
+        check_one_of("kind", self.kind, KINDS)
         if not _is_shutdown(self.shutdown_s):
             raise InvalidOption("shutdown_s", self.shutdown_s, "must be from 0 to a year, 'infinity', 'brutal_kill' or None")
         if type(self.significant) is not bool:
@@ -106,12 +105,8 @@ def _is_shutdown(value: object) -> bool:
     return value is None or are_seconds(value) or (type(value) is str and value in ("infinity", "brutal_kill"))
 
 
-class SupervisorOptions(Struct, frozen=True, kw_only=True):
-    """The options, checked once.
-
-    Raises:
-        InvalidOption: an option has a value that it can't have.
-    """
+class SupervisorArgs(TypedDict, total=False):
+    """The options of a Supervisor that are checked here."""
 
     strategy: Strategy
     intensity: int
@@ -120,12 +115,25 @@ class SupervisorOptions(Struct, frozen=True, kw_only=True):
     backoff: Backoff | None
     start_timeout_s: float
 
+
+class SupervisorOptions(Struct, frozen=True, kw_only=True):
+    """The options, checked once.
+
+    Raises:
+        InvalidOption: an option has a value that it can't have.
+    """
+
+    strategy: Strategy = "one_for_one"
+    intensity: int = 1
+    period_s: float = 5.0
+    auto_shutdown: AutoShutdown = "never"
+    backoff: Backoff | None = None
+    start_timeout_s: float = 5.0
+
     def __post_init__(self) -> None:
         self.window()
-        for option, values in (("strategy", STRATEGIES), ("auto_shutdown", AUTO_SHUTDOWNS)):
-            value = getattr(self, option)
-            if not (type(value) is str and value in values):
-                raise InvalidOption(option, value, f"must be one of {', '.join(values)}")
+        check_one_of("strategy", self.strategy, STRATEGIES)
+        check_one_of("auto_shutdown", self.auto_shutdown, AUTO_SHUTDOWNS)
         if not (self.backoff is None or issubclass(type(self.backoff), Backoff)):
             raise InvalidOption("backoff", self.backoff, "must be a Backoff or None")
         check_seconds("start_timeout_s", self.start_timeout_s)

@@ -1,56 +1,37 @@
 """How a supervisor starts, stops and gives up one child, in the steps of a job."""
 
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Coroutine, Iterator
 from functools import partial
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import pykka
 
 from lightspeed.actors.errors import NORMAL, Ignore, InvalidOption, NotSupervisable, StartFailed, StartTimeout
 from lightspeed.actors.ref import PooledRef
 from lightspeed.actors.stopping import give_up, stop_soon
-from lightspeed.actors.tasks import TaskActor, TaskPool
+from lightspeed.actors.tasks import TaskActor
 from lightspeed.actors.watching import place_of, tell_when_up, unwatch, watch
 from lightspeed.actors.workers import blocking
-from lightspeed.supervision.children import ChildTable, Phase, SupervisedChild, is_supervisor
-from lightspeed.supervision.deadlines import Clock, Deadlines
+from lightspeed.supervision.children import Phase, SupervisedChild, is_supervisor
+from lightspeed.supervision.deadlines import Clock
 from lightspeed.supervision.jobs import Steps
 from lightspeed.supervision.keeper import placed
 from lightspeed.supervision.report import line_of, report_abandoned, report_bad_stop, supervisor_of
-from lightspeed.supervision.spec import SupervisorOptions
 
-
-class Owner(Protocol):
-    """The supervisor: it is told `Up` and `Down`, and sets the child's phase accordingly."""
-
-    @property
-    def actor_ref(self) -> pykka.ActorRef[Any]: ...
-
-    @property
-    def tasks(self) -> TaskPool | None:
-        """Where children run that are tasks; None: it can have none."""
-
-    @property
-    def for_branches(self) -> Mapping[str, Any]:
-        """Where supervisors below it run, that are given no other place."""
-        ...
-
-    def _wake(self, child: SupervisedChild) -> None:
-        """Take up the job that waits for the child."""
-
-    def _recover_soon(self, child: SupervisedChild) -> None:
-        """See to a child that has ended by itself, when the job under way is done."""
-
-    def _give_up(self, ref: pykka.ActorRef[Any]) -> None:
-        """Give up the actor, and all below it."""
+if TYPE_CHECKING:
+    from lightspeed.supervision.supervisor import Supervisor
 
 
 class ChildSteps:
-    """For the supervisor's own thread."""
+    """For the supervisor's own thread. The supervisor is told `Up` and `Down`, and sets the child's phase accordingly.
 
-    def __init__(self, owner: Owner, options: SupervisorOptions, table: ChildTable, deadlines: Deadlines, clock: Clock) -> None:
-        self._owner, self._me, self._table, self._deadlines = owner, owner.actor_ref, table, deadlines
-        self._start_timeout_s, self._clock = options.start_timeout_s, clock
+    Args:
+        clock: for deadlines, backoffs and the window of restarts.
+    """
+
+    def __init__(self, owner: "Supervisor", clock: Clock) -> None:
+        self._owner, self._me, self._options, self._table = owner, owner.actor_ref, owner._options, owner._table
+        self._deadlines, self._clock = owner._deadlines, clock
 
     def start(self, child: SupervisedChild) -> Steps:
         """Returns the actor's reference when it is up; None where it ignored its start, and then it has none.
@@ -69,12 +50,13 @@ class ChildSteps:
         if tell_when_up(ref, self._me):
             self.come_up(child)
             return ref
-        yield from self._wait(child, None if is_supervisor(child) else self._start_timeout_s)  # it has deadlines of its own
+        timeout_s = self._options.start_timeout_s
+        yield from self._wait(child, None if is_supervisor(child) else timeout_s)  # it has deadlines of its own
         if child.phase is Phase.STARTING and place_of(ref)._lifecycle_is_up():
             self.come_up(child)  # its word of that waits in our inbox, behind much else
         if child.phase is Phase.STARTING:
             self._abandon(child, "in its start")
-            raise StartFailed(child.spec.id, StartTimeout(self._start_timeout_s))
+            raise StartFailed(child.spec.id, StartTimeout(timeout_s))
         if child.phase is Phase.ENDED:
             if child.reason is not NORMAL:
                 return _failed_start(child)
@@ -172,7 +154,7 @@ class ChildSteps:
                 yield child
         finally:
             if deadline is not None:
-                deadline.call_off()
+                deadline.is_off = True
 
 
 def _references_in(started: Any) -> Iterator[pykka.ActorRef[Any]]:

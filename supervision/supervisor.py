@@ -8,10 +8,11 @@ is an `AsyncSupervisor`'s, or below one.
 import asyncio
 import random
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from typing import Any, ClassVar, ParamSpec
+from typing import Any, ClassVar, ParamSpec, Unpack
 
 import pykka
 
+import lightspeed.supervision.messages as messages
 from lightspeed.actors.actor import PooledActor
 from lightspeed.actors.errors import InsideActor, SupervisorStopped
 from lightspeed.actors.future import PooledFuture
@@ -21,40 +22,16 @@ from lightspeed.actors.ref import DECLINED
 from lightspeed.actors.runtime import Threads
 from lightspeed.actors.tasks import TaskPool
 from lightspeed.actors.watching import Down, Up, tell_up
-from lightspeed.supervision.children import (
-    Branch,
-    ChildCounts,
-    ChildNames,
-    ChildTable,
-    ChildView,
-    Phase,
-    SupervisedChild,
-    view_of,
-)
-from lightspeed.supervision.deadlines import Clock, Deadlines
+from lightspeed.supervision.child_jobs import JOBS, ChildJobs
+from lightspeed.supervision.children import Branch, ChildNames, ChildTable, Phase, SupervisedChild, view_of
+from lightspeed.supervision.deadlines import Clock, Deadlines, Due
 from lightspeed.supervision.jobs import Job, Lanes, Steps, fail
 from lightspeed.supervision.keeper import Keeper, pool_of, take_place
-from lightspeed.supervision.messages import (
-    AllUp,
-    CountChildren,
-    DeadlinePassed,
-    LoopEnds,
-    NoLonger,
-    Retry,
-    StopInside,
-    TerminateChild,
-    WaitUp,
-    WhichBranch,
-    WhichChild,
-    WhichChildren,
-)
 from lightspeed.supervision.ref import SupervisorRef
 from lightspeed.supervision.report import line_of, report_given_up
-from lightspeed.supervision.requests import CALLS, JOBS, ChildRequests
-from lightspeed.supervision.restarts import RestartJobs
-from lightspeed.supervision.rules import AutoShutdown, Backoff, Randomness, Strategy
-from lightspeed.supervision.spec import ChildSpec, SupervisorOptions
-from lightspeed.supervision.steps import ChildSteps, give_up_all
+from lightspeed.supervision.rules import Randomness
+from lightspeed.supervision.spec import ChildSpec, SupervisorArgs, SupervisorOptions
+from lightspeed.supervision.steps import give_up_all
 
 P = ParamSpec("P")
 
@@ -96,47 +73,32 @@ class Supervisor(PooledActor):
         self,
         children: Iterable[ChildSpec] = (),
         *,
-        strategy: Strategy = "one_for_one",
-        intensity: int = 1,
-        period_s: float = 5.0,
-        auto_shutdown: AutoShutdown = "never",
-        backoff: Backoff | None = None,
-        start_timeout_s: float = 5.0,
         clock: Clock | None = None,
         randomness: Randomness | None = None,
         pool: ActorPool | None = None,
         loop: asyncio.AbstractEventLoop | None = None,
+        **options: Unpack[SupervisorArgs],
     ) -> None:
         place = take_place()
         loop = place.get("loop") if loop is None else loop
         pool = place.get("pool") if pool is None else pool
         super().__init__(pool=default_pool("supervisors") if pool is None else pool)
-        self._options = SupervisorOptions(
-            strategy=strategy,
-            intensity=intensity,
-            period_s=period_s,
-            auto_shutdown=auto_shutdown,
-            backoff=backoff,
-            start_timeout_s=start_timeout_s,
-        )
+        self._options = SupervisorOptions(**options)
         self._specs = self._options.check_children(children)
         self.tasks: TaskPool | None = pool_of(loop)
         self.keeper = Keeper(self.tasks) if isinstance(loop, asyncio.AbstractEventLoop) and self.tasks is not None else None
         on_loop = pool if isinstance(pool, TaskPool) else None
         self.registered = on_loop is None
-        self.for_branches: Mapping[str, Any] = {} if self.tasks is None else {"loop": self.tasks}
-        if on_loop is not None:
-            self.for_branches = {"loop": self.tasks, "pool": on_loop}
+        places = (("loop", self.tasks), ("pool", on_loop))
+        self.for_branches: Mapping[str, Any] = {option: place for option, place in places if place is not None}
         clock = (on_loop or Threads()) if clock is None else clock
         randomness = random.Random() if randomness is None else randomness
         self._me = SupervisorRef(self)
         self._names, self._lanes = ChildNames(), Lanes(self._child_above)
         self._first = [(spec, self._names.take(spec.id)) for spec in self._specs]
         self._table = ChildTable(self._names)
-        deadlines = self._deadlines = Deadlines(clock, self._ring)
-        self._steps = ChildSteps(self, self._options, self._table, deadlines, clock)
-        self._requests = ChildRequests(self._table, self._names, self._steps, self._is_left)
-        self._restarts = RestartJobs(self._me, self._options, self._table, self._steps, deadlines, clock, randomness)
+        self._deadlines = Deadlines(clock, self._me)
+        self._jobs = ChildJobs(self, clock, randomness)
         self._first_start = PooledFuture(self)
         """Set when all children have started, or none is left."""
         self._is_up = False
@@ -200,11 +162,11 @@ class Supervisor(PooledActor):
     def _lifecycle_answer(self, envelope: Envelope[Any]) -> None:
         message, reply = envelope.message, envelope.reply_to
         if message is STOP or isinstance(message, type(STOP)):
-            if type(message) is StopInside and self._child_above(message.caller) is not None:
+            if type(message) is messages.StopInside and self._child_above(message.caller) is not None:
                 assert reply is not None
                 fail(reply, InsideActor("stop", message.caller, "raise Shutdown, or have it called elsewhere"))
                 return
-            self.was_asked_to_stop = self.was_asked_to_stop or type(message) is not LoopEnds
+            self.was_asked_to_stop = self.was_asked_to_stop or type(message) is not messages.LoopEnds
             if reply is not None:
                 self._stop_replies.append(reply)  # answered when the last child is down
             self._stop()
@@ -225,11 +187,11 @@ class Supervisor(PooledActor):
     # Requests
 
     def _request(self, message: Any, reply: Any) -> None:
-        message = self._requests.named(message)
-        job = Job(self._requests.steps_of(message), reply, CALLS[type(message)], message.caller)
+        message = self._jobs.named(message)
+        job = Job(JOBS[type(message)](self._jobs, message), reply, message.call, message.caller)
         above = self._child_above(message.caller)
-        is_wait = type(message) is WaitUp
-        ref = self._requests.up(message) if is_wait else None
+        is_wait = type(message) is messages.WaitUp
+        ref = self._jobs.up(message) if is_wait else None
         if self._is_ending:
             fail(reply, SupervisorStopped())
         elif ref is not None:
@@ -245,10 +207,11 @@ class Supervisor(PooledActor):
 
     def _waits_for(self, child: SupervisedChild, message: Any) -> bool:
         """Whether the answer to what is asked inside the child waits for that child's end, or for the end of its start."""
-        ends_it = type(message) in (TerminateChild, WaitUp) and message.name is child.name and child.ref is not None
+        is_of_it = message.name is child.name and child.ref is not None
+        ends_it = is_of_it and type(message) in (messages.TerminateChild, messages.WaitUp)
         return ends_it or (child.phase is Phase.STARTING and not self._is_up)
 
-    def _no_longer(self, message: NoLonger) -> None:
+    def _no_longer(self, message: messages.NoLonger) -> None:
         job = self._lanes.leave(self._lane(message.request.name), message.request)
         if job is not None:
             job.reply.set()
@@ -264,25 +227,16 @@ class Supervisor(PooledActor):
         children = (self._table.by_ref(one.actor_ref) for one in line_of(actor))
         return next((child for child in children if child is not None), None)
 
-    def _which_child(self, message: WhichChild) -> ChildView:
-        return view_of(self._requests.find(message))
-
-    def _which_children(self, _message: WhichChildren) -> list[ChildView]:
-        return [view_of(child) for child in self._table]
-
-    def _which_branch(self, _message: WhichBranch) -> Branch:
+    def _branch(self) -> Branch:
         phase = Phase.STOPPING if self._is_ending else Phase.UP if self._is_up else Phase.STARTING
-        return Branch(phase, self._which_children(WhichChildren()))
-
-    def _count_children(self, _message: CountChildren) -> ChildCounts:
-        return self._table.counts()
+        return Branch(phase, self._table.views())
 
     # What children do
 
     def _up(self, message: Up) -> None:
         child = self._table.by_ref(message.ref)
         if child is not None and child.phase is Phase.STARTING:
-            self._steps.come_up(child)
+            self._jobs.come_up(child)
             self._wake(child)
 
     def _down(self, message: Down) -> None:
@@ -299,22 +253,22 @@ class Supervisor(PooledActor):
 
     def _recover_soon(self, child: SupervisedChild) -> None:
         if self._is_up and not self._is_ending:  # before, it waits for the first start to be done
-            self._run(self._lane(child.name), self._restarts.recover(child))
+            self._run(self._lane(child.name), self._jobs.recover(child))
 
-    def _retry(self, message: Retry) -> None:
+    def _retry(self, message: messages.Retry) -> None:
         if not self._is_ending:
-            self._run(self._lane(message.child.name), self._restarts.restart(message))
+            self._run(self._lane(message.child.name), self._jobs.retry(message))
 
     # All children
 
     def _start_all(self) -> Steps:
         for spec, name in self._first:
             child = self._table.add(spec, name)
-            yield from self._steps.start(child)
-            self._steps.forget_temporary(child)
-        self.actor_ref.tell(AllUp())
+            yield from self._jobs.start(child)
+            self._jobs.forget_temporary(child)
+        self.actor_ref.tell(messages.AllUp())
 
-    def _all_up(self, _message: AllUp) -> None:
+    def _all_up(self, _message: messages.AllUp) -> None:
         if self._is_ending:
             return
         self._is_up = True
@@ -346,7 +300,7 @@ class Supervisor(PooledActor):
 
     def _stop_all(self) -> Steps:
         for child in reversed(list(self._table)):
-            yield from self._steps.stop(child)
+            yield from self._jobs.stop(child)
 
     def _give_up_children(self) -> None:
         """Any thread may call it: this may be what hangs."""
@@ -384,26 +338,16 @@ class Supervisor(PooledActor):
                 raise self._end_error
             self._lifecycle_stop(None)
 
-    def _ring(self) -> None:
-        """Called on a thread of the clock's."""
-        try:
-            self.actor_ref.tell(DeadlinePassed())
-        except pykka.ActorDeadError:
-            pass  # its deadlines died with it
-
-    def _run_due(self, _message: DeadlinePassed) -> None:
-        self._deadlines.run_due()
-
 
 _HANDLERS: dict[type, Callable[[Supervisor, Any], object]] = {
-    WhichChild: Supervisor._which_child,
-    WhichChildren: Supervisor._which_children,
-    WhichBranch: Supervisor._which_branch,
-    CountChildren: Supervisor._count_children,
-    NoLonger: Supervisor._no_longer,
+    messages.WhichChild: lambda supervisor, message: view_of(supervisor._jobs.find(message)),
+    messages.WhichChildren: lambda supervisor, _message: supervisor._table.views(),
+    messages.WhichBranch: lambda supervisor, _message: supervisor._branch(),
+    messages.CountChildren: lambda supervisor, _message: supervisor._table.counts(),
+    messages.NoLonger: Supervisor._no_longer,
     Up: Supervisor._up,
     Down: Supervisor._down,
-    Retry: Supervisor._retry,
-    AllUp: Supervisor._all_up,
-    DeadlinePassed: Supervisor._run_due,
+    messages.Retry: Supervisor._retry,
+    messages.AllUp: Supervisor._all_up,
+    Due: lambda _supervisor, due: due.pass_by(),
 }

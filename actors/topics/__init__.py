@@ -4,9 +4,4 @@ from lightspeed.actors.topics.actor import TopicActor
 from lightspeed.actors.topics.rules.life import ChannelLife, ChannelState
 from lightspeed.actors.topics.rules.topic import TopicState
 
-__all__ = [
-    "ChannelLife",
-    "ChannelState",
-    "TopicActor",
-    "TopicState",
-]
+__all__ = ["ChannelLife", "ChannelState", "TopicActor", "TopicState"]

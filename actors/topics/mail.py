@@ -16,7 +16,7 @@ from msgspec import Struct
 from lightspeed.actors.coroutines import Task, places_of
 from lightspeed.actors.failures import text_of, traceback_of
 from lightspeed.actors.logs import is_on
-from lightspeed.actors.runtime import ReplyTo, Runtime
+from lightspeed.actors.runtime import Nobody, ReplyTo, Runtime
 from lightspeed.actors.topics.rules.events import (
     Broadcast,
     Crash,
@@ -59,11 +59,7 @@ def collect(reply: ReplyTo | None, messages: Messages) -> None:
         reply.messages += messages
 
 
-class _Nobody:
-    def set(self, value: Any = None) -> None: ...
-
-
-_of_a_client = Collected(_Nobody(), is_clients=True)
+_of_a_client = Collected(Nobody(), is_clients=True)
 
 
 def told_later(reply: ReplyTo | None) -> ReplyTo | None:
@@ -186,10 +182,6 @@ class DroppingBox:
         """All that is in it now, in order."""
         with self._lock:
             return tuple(self._deliveries)
-
-    def deliveries(self) -> list[Delivery]:
-        """All that is in it."""
-        return list(self._deliveries)
 
     def put(self, delivery: Delivery) -> bool:
         """Whether one more `Taken` is needed for it in the inbox."""

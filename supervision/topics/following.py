@@ -7,7 +7,7 @@ from typing import Any
 from lightspeed.actors.topics.mail import Collected, Delivery, Disconnection, Mail, Question
 from lightspeed.actors.topics.rules.events import Join, Leave, Rejoin
 from lightspeed.actors.topics.rules.topic import TopicState
-from lightspeed.supervision.latch import Census, Latch
+from lightspeed.supervision.latch import Census, Latch, Told
 from lightspeed.supervision.topics.messages import AskTopicsOf, Follow
 from lightspeed.supervision.topics.outlet import Follower
 from lightspeed.supervision.topics.overload import SheddingRouter
@@ -33,7 +33,7 @@ class FollowedRouter(SheddingRouter):
         self._outlet.follow(follower)
         self._is_plain = False
         if message.client_id is None:
-            latch, names = Latch(_Complete(follower)), set(self._topics)
+            latch, names = Latch(Told(_complete, follower)), set(self._topics)
             for mail in (*self._behind, *chain.from_iterable(self._counted.values())):
                 self._expect_change(mail)
         else:
@@ -78,14 +78,9 @@ class FollowedRouter(SheddingRouter):
         census.close()
 
 
-class _Complete:
+def _complete(follower: Follower) -> None:
     """Every topic has told the follower who is in it."""
-
-    def __init__(self, follower: Follower) -> None:
-        self._follower = follower
-
-    def set(self, value: Any = None) -> None:
-        self._follower.is_complete = True
+    follower.is_complete = True
 
 
 def _has(client_id: str, state: TopicState) -> bool:

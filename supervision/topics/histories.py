@@ -34,16 +34,13 @@ class Histories:
         self._restarts, self._randomness = restarts, randomness
         self._topics: dict[str, _History] = {}
         self._sweep_at = _WORTH_SWEEPING
-        intensity = restarts.channel_intensity
-        self._channel = None if intensity is None else RestartWindow(intensity, restarts.channel_period_s)
+        self._channel = _window(restarts.channel_intensity, restarts.channel_period_s)
 
     def judge(self, topic: str, now_s: float) -> Verdict:
         """Count a failure, and say what becomes of the topic."""
         if topic not in self._topics:
             self._sweep(now_s)
-            intensity = self._restarts.intensity
-            window = None if intensity is None else RestartWindow(intensity, self._restarts.period_s)
-            self._topics[topic] = _History(window)
+            self._topics[topic] = _History(_window(self._restarts.intensity, self._restarts.period_s))
         history = self._topics[topic]
         history.failed_s = now_s
         if history.window is not None and not history.window.allow(now_s):
@@ -68,3 +65,7 @@ class Histories:
             counts_s = max(self._restarts.period_s, 0.0 if backoff is None else backoff.cap_s + backoff.quiet_s)
             self._topics = {topic: old for topic, old in self._topics.items() if old.failed_s >= now_s - counts_s}
             self._sweep_at = max(_WORTH_SWEEPING, 2 * len(self._topics))
+
+
+def _window(intensity: int | None, period_s: float) -> RestartWindow | None:
+    return None if intensity is None else RestartWindow(intensity, period_s)

@@ -88,12 +88,6 @@ class Arrived(Struct, frozen=True):
     """Told when all of it was passed on."""
 
 
-class Passed(Struct, frozen=True):
-    """Events that were told past the supervisor's inbox, to a topic that sheds, wait in this."""
-
-    events: Any
-
-
 class Recovered(Struct, frozen=True):
     """A topic that shed events has handled all that it was sent before."""
 
@@ -108,11 +102,3 @@ class Close(Struct, frozen=True):
 
 class StopAll(Struct, frozen=True):
     """Of a close whose timeout runs: nobody is being counted any more."""
-
-
-class Counted(Struct, frozen=True):
-    """The topic has handled all that it was sent before somebody asked to crash it: it is known who is in it."""
-
-    topic: str
-    seq: int
-    """Of the order to crash it."""

@@ -5,7 +5,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from lightspeed.actors.checks import check_above_0, check_seconds
+from lightspeed.actors.checks import check_above_0, check_one_of, check_seconds
 from lightspeed.actors.errors import InvalidOption
 from lightspeed.actors.topics.rules.events import Patterns
 from lightspeed.actors.topics.rules.room import Behaviour
@@ -47,9 +47,9 @@ class Restarts(Struct, frozen=True, kw_only=True):
         check_intensity("channel_intensity", 0 if self.channel_intensity is None else self.channel_intensity)
         for option in ("period_s", "channel_period_s"):
             check_above_0(option, getattr(self, option))
+        check_one_of("waiting", self.waiting, ("redeliver", "answer"))
         for option, fits, rule in (
             ("backoff", self.backoff is None or isinstance(self.backoff, Backoff), "must be a Backoff or None"),
-            ("waiting", type(self.waiting) is str and self.waiting in ("redeliver", "answer"), "must be redeliver or answer"),
             ("max_waiting", type(self.max_waiting) is int and self.max_waiting >= 0, "must be an int from 0 up"),
             ("tell_reason", type(self.tell_reason) is bool, "must be a bool"),
         ):
@@ -81,8 +81,7 @@ class Mailbox(Struct, frozen=True):
             value = getattr(self, option)
             if type(value) is not int or value < 1:
                 raise InvalidOption(option, value, "must be an int from 1 up")
-        if type(self.overflow) is not str or self.overflow not in ("refuse", "drop_oldest", "drop_newest", "wait"):
-            raise InvalidOption("overflow", self.overflow, "must be refuse, drop_oldest, drop_newest or wait")
+        check_one_of("overflow", self.overflow, ("refuse", "drop_oldest", "drop_newest", "wait"))
 
 
 DEFAULT_MAILBOX = Mailbox()

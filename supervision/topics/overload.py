@@ -10,9 +10,10 @@ from lightspeed.actors.runtime import DECLINED
 from lightspeed.actors.topics.mail import Collected, Delivery, DroppingBox, Question
 from lightspeed.actors.topics.rules.events import size_of
 from lightspeed.actors.topics.rules.outbound import System
+from lightspeed.supervision.deadlines import Due
 from lightspeed.supervision.latch import Told
 from lightspeed.supervision.topics.dead_letters import DeadLetter
-from lightspeed.supervision.topics.messages import Passed, Recovered
+from lightspeed.supervision.topics.messages import Recovered
 from lightspeed.supervision.topics.router import BRING_MEMBERS, TopicRouter, nothing
 from lightspeed.supervision.topics.topic import Incarnation
 
@@ -74,8 +75,8 @@ class SheddingRouter(TopicRouter):
         self._ingress.full.pop(message.topic, None)
         self._emit_unasked(message.topic, (System(f"topic_recovered:{message.topic}"),))
 
-    def _take_passed(self, message: Passed) -> None:
-        for delivery in message.events.take():
+    def _take_passed(self, passing: "_Passing") -> None:
+        for delivery in passing.take():
             delivery.size = size_of(delivery.request)
             if self._accept(delivery) is DECLINED:  # it was told before the end, and comes behind it
                 self._shed(delivery)
@@ -83,7 +84,7 @@ class SheddingRouter(TopicRouter):
     def _announce(self, passing: "_Passing") -> None:
         """Called in a caller's thread: something waits past the inbox."""
         try:
-            self.actor_ref.tell(Passed(passing))
+            self.actor_ref.tell(Due(partial(self._take_passed, passing)))
         except pykka.ActorDeadError:
             for delivery in passing.take():
                 self._shed(delivery)

@@ -303,7 +303,7 @@ class TopicRouter(_Role):
         most, waiting = self._options.restarts.max_waiting, one.waiting
         if one.phase is not Phase.BACKOFF or len(waiting) < most:
             return False
-        events = waiting if one.cell.box is None else one.cell.box.deliveries()
+        events = waiting if one.cell.box is None else one.cell.box.waiting()
         return sum(type(mail) is Delivery and not mail.is_quiet for mail in events) >= most
 
     def _start(self, one: Incarnation) -> None:

@@ -5,39 +5,14 @@ from typing import Any, ClassVar
 
 import pykka
 
+import lightspeed.supervision.topics.messages as messages
 from lightspeed.actors.logs import log
-from lightspeed.actors.topics.mail import (
-    Delivery,
-    Disconnection,
-    HookOverdue,
-    Order,
-    TimerFired,
-    TopicDown,
-    TopicEmpty,
-)
+from lightspeed.actors.topics.mail import Delivery, Disconnection, HookOverdue, Order, TimerFired, TopicDown, TopicEmpty
 from lightspeed.supervision.deadlines import Due
 from lightspeed.supervision.topics.ingress import lose, tried
-from lightspeed.supervision.topics.messages import (
-    Arrived,
-    AskCensus,
-    AskCrashed,
-    AskTopic,
-    AskTopicsOf,
-    AskTree,
-    Close,
-    Counted,
-    EnterCluster,
-    Flush,
-    Follow,
-    Passed,
-    Recovered,
-    StopAll,
-)
 from lightspeed.supervision.topics.topic import Incarnation, Phase
 from lightspeed.supervision.topics.transitions import TopicTransitions
 from lightspeed.supervision.tree import Tree, TreePhase
-
-_LEAST_S = 0.001  # no wait for less: what is left may be a rounding error, by which a clock moves no further
 
 
 class TopicSupervisor(TopicTransitions):
@@ -86,7 +61,7 @@ class TopicSupervisor(TopicTransitions):
         log("error", "the supervisor failed", error=exception_value)
         self.on_stop()
 
-    def _ask_tree(self, message: AskTree) -> None:
+    def _ask_tree(self, message: messages.AskTree) -> None:
         """A topic stands as what it is furthest on its way to: what takes its events hides what is ending or has ended."""
         crashed = self._life.crashed
         trees = {name: self._tree(name, "down") for name, topic in self._topics.items() if crashed and topic.is_missed}
@@ -104,12 +79,12 @@ class TopicSupervisor(TopicTransitions):
 
     # The end
 
-    def _close(self, message: Close) -> None:
+    def _close(self, message: messages.Close) -> None:
         self._ingress.shut()  # whoever told it may have been interrupted before he could
         self._alarms.add(message.timeout_s, self._close_overdue)
-        self.actor_ref.tell(StopAll())  # behind all that was accepted
+        self.actor_ref.tell(messages.StopAll())  # behind all that was accepted
 
-    def _stop_all(self, _message: StopAll) -> None:
+    def _stop_all(self, _message: messages.StopAll) -> None:
         self._closing, self._is_plain = True, False
         for _topic, live in self._each_live():
             self._stop_one(live)  # also one that was put off: what waits for it was accepted, and is handled
@@ -123,7 +98,7 @@ class TopicSupervisor(TopicTransitions):
     def _end_counts(self) -> None:
         """Who is in the topics that are being counted is not waited for any more."""
         while self._counted:
-            tried(self._go_on_after_count, next(iter(self._counted)))
+            tried(self._go_on_after_count, next(iter(self._counted.values()))[0])
 
     def _end(self) -> None:
         """The end, whoever brought it: handle what was accepted, then wait for the topic actors."""
@@ -154,30 +129,28 @@ class TopicSupervisor(TopicTransitions):
             self._down(TopicDown(one.cell, None))
 
 
-_OF_ALL_TOPICS = frozenset((AskCensus, AskCrashed, AskTopicsOf, StopAll))
+_OF_ALL_TOPICS = frozenset((messages.AskCensus, messages.AskCrashed, messages.AskTopicsOf, messages.StopAll))
 
 
 _HANDLERS: dict[type, Callable[[TopicSupervisor, Any], object]] = {
     Delivery: TopicSupervisor._accept,
     Order: TopicSupervisor._accept,
     Disconnection: TopicSupervisor._accept,
-    Follow: TopicSupervisor._follow,
-    AskTopicsOf: TopicSupervisor._ask_topics_of,
-    EnterCluster: TopicSupervisor._enter_cluster,
-    Arrived: TopicSupervisor._arrive,
-    Recovered: TopicSupervisor._on_recovered,
-    Passed: TopicSupervisor._take_passed,
-    Flush: TopicSupervisor._flush,
-    AskTopic: TopicSupervisor._ask_topic,
-    AskCensus: TopicSupervisor._ask_census,
-    AskCrashed: TopicSupervisor._ask_crashed,
-    AskTree: TopicSupervisor._ask_tree,
-    Close: TopicSupervisor._close,
-    Counted: TopicSupervisor._on_counted,
+    messages.Follow: TopicSupervisor._follow,
+    messages.AskTopicsOf: TopicSupervisor._ask_topics_of,
+    messages.Recovered: TopicSupervisor._on_recovered,
+    messages.Flush: TopicSupervisor._flush,
+    messages.AskTopic: TopicSupervisor._ask_topic,
+    messages.AskCensus: TopicSupervisor._ask_census,
+    messages.AskCrashed: TopicSupervisor._ask_crashed,
+    messages.AskTree: TopicSupervisor._ask_tree,
+    messages.Close: TopicSupervisor._close,
+    messages.EnterCluster: TopicSupervisor._enter_cluster,
+    messages.Arrived: TopicSupervisor._arrive,
     TopicEmpty: TopicSupervisor._topic_empty,
     TimerFired: TopicSupervisor._on_timer,
     HookOverdue: TopicSupervisor._hook_overdue,
     TopicDown: TopicSupervisor._down,
-    StopAll: TopicSupervisor._stop_all,
-    Due: lambda _supervisor, message: message.call(),
+    messages.StopAll: TopicSupervisor._stop_all,
+    Due: lambda _supervisor, due: due.pass_by(),
 }

@@ -10,8 +10,6 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
-import pykka
-
 from lightspeed.actors.errors import TopicStuck
 from lightspeed.actors.logs import log
 from lightspeed.actors.pykka_inside import STOP
@@ -39,9 +37,6 @@ from lightspeed.supervision.deadlines import Alarms, Due
 from lightspeed.supervision.latch import Latch, Told
 from lightspeed.supervision.topics.clustered import ClusteredRouter
 from lightspeed.supervision.topics.ingress import in_turn, kept
-from lightspeed.supervision.topics.messages import (
-    Counted,
-)
 from lightspeed.supervision.topics.router import BRING_MEMBERS
 from lightspeed.supervision.topics.topic import Incarnation, Phase, Watch
 
@@ -53,18 +48,11 @@ class TopicTransitions(ClusteredRouter):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self._alarms = Alarms(self._runtime, self._ring)
+        self._alarms = Alarms(self._runtime, self.actor_ref)
         self._windows: deque[Due] = deque()  # of rejoins, in the order of their ends
         self._at_work: dict[TopicCell, tuple[Mail, float]] = {}  # behaviours: on what, and since when
         if self._behaviours is not None:
             self._alarms.add(self._options.event_timeout_s / 4, self._give_up_the_stuck)
-
-    def _ring(self, due: Due) -> None:
-        """Called on a thread of the clock's."""
-        try:
-            self.actor_ref.tell(due)
-        except pykka.ActorDeadError:
-            pass  # its deadlines died with it
 
     def _accept(self, mail: Delivery | Order | Disconnection) -> object:
         if self._closing:
@@ -110,34 +98,30 @@ class TopicTransitions(ClusteredRouter):
 
     def _count(self, one: Incarnation, order: Order) -> None:
         """Count a busy topic: it is known who is in it when it has handled what it was sent."""
-        name = one.cell.topic
-        self._counted[name] = [order]
-        self._wait_for_count(one, name, order.seq)
-        self._deliver(one, Question(len, Told(self._report, Counted(name, order.seq))))
+        self._counted[one.cell.topic] = [order]
+        self._wait_for_count(one, order)
+        self._deliver(one, Question(len, Told(self._report, Due(partial(self._go_on_after_count, order)))))
 
-    def _wait_for_count(self, one: Incarnation, name: str, seq: int) -> None:
-        self._alarms.add(self._options.crash_timeout_s, partial(self._count_overdue, name, seq, one.progress))
+    def _wait_for_count(self, one: Incarnation, order: Order) -> None:
+        self._alarms.add(self._options.crash_timeout_s, partial(self._count_overdue, order, one.progress))
 
-    def _on_counted(self, message: Counted) -> None:
-        if self._is_counted_for(message.topic, message.seq):  # else its time was over before
-            self._go_on_after_count(message.topic)
+    def _is_counted_for(self, order: Order) -> bool:
+        return self._counted.get(order.request.topic or "", [None])[0] is order
 
-    def _is_counted_for(self, name: str, seq: int) -> bool:
-        return name in self._counted and self._counted[name][0].seq == seq
-
-    def _count_overdue(self, name: str, seq: int, progress: int) -> None:
+    def _count_overdue(self, order: Order, progress: int) -> None:
         """The topic has had the time of a crash. If it has handled nothing meanwhile, it is taken as it is."""
-        live = self._live(name)
-        if not self._is_counted_for(name, seq):
-            return
+        live = self._live(order.request.topic or "")
         if live is None or (live.ref is not None and live.progress == progress):
-            self._go_on_after_count(name)
-        else:  # it still gets there; one that waits for those before it to end does not wait longer than they are waited for
-            self._wait_for_count(live, name, seq)
+            self._go_on_after_count(order)
+        elif self._is_counted_for(order):  # it still gets there; one that waits for those before it to end waits as long as they
+            self._wait_for_count(live, order)
 
-    def _go_on_after_count(self, name: str) -> None:
-        order, *others = self._counted.pop(name)
-        assert isinstance(order, Order)
+    def _go_on_after_count(self, order: Order) -> None:
+        """It is known who is in the topic; or the time for that is over, and that has been dealt with when this is known."""
+        name = order.request.topic
+        if name is None or not self._is_counted_for(order):
+            return
+        others = self._counted.pop(name)[1:]
         with kept(deque([order, *others]), self._dead_letters) as held:
             self._carry_out(order, order.request)
             held.popleft()
@@ -439,17 +423,8 @@ class TopicTransitions(ClusteredRouter):
         self._counts.failures += 1
         verdict = self._histories.judge(name, self._runtime.monotonic_s())
         reason = failure.text
-        log(
-            "error",
-            "topic {} failed: {}",
-            name,
-            reason,
-            trace=failure.trace,
-            topic=name,
-            incarnation=cell.incarnation,
-            restarts_left=verdict.restarts_left,
-            inbox_length=len(left),
-        )
+        facts: dict[str, Any] = {"topic": name, "incarnation": cell.incarnation, "inbox_length": len(left)}
+        log("error", "topic {} failed: {}", name, reason, trace=failure.trace, restarts_left=verdict.restarts_left, **facts)
         self._note_death(name, reason)
         members = () if cell.state is None else cell.state.subscribers
         self._emit_unasked(name, crash_messages(name, members, reason if self._options.restarts.tell_reason else "error"))
@@ -494,23 +469,21 @@ class TopicTransitions(ClusteredRouter):
 
     def _end_after_the_last(self) -> None:
         """Where it is closing, and nobody is left."""
-        if (
-            self._closing
-            and not self._leaving
-            and self.actor_ref.is_alive()
-            and not any(topic.live for topic in self._topics.values())
-        ):
+        is_over = self._closing and not self._leaving and self.actor_ref.is_alive()
+        if is_over and not any(topic.live for topic in self._topics.values()):
             self.stop()
 
     # Coming up
 
     def _start_again(self, names: Iterable[str]) -> None:
         """A new actor for each. It gets its members back, or stops if nobody rejoins."""
-        started = tuple(self._add(name, restores=True) for name in names)
-        self._counts.restarts += len(started)
-        for one in started:
+        self._bring_up([self._add(name, restores=True) for name in names])
+
+    def _bring_up(self, ones: list[Incarnation]) -> None:
+        self._counts.restarts += len(ones)
+        for one in ones:
             self._start(one)
-        self._open_window(started)
+        self._open_window(ones)
 
     def _put_off(self, name: str, delay_s: float, left: deque[Mail]) -> None:
         one = self._add(name, restores=True)
@@ -522,13 +495,11 @@ class TopicTransitions(ClusteredRouter):
     def _come_up(self, one: Incarnation) -> None:
         if self._live(one.cell.topic) is not one or one.phase is not Phase.BACKOFF:
             return
-        self._counts.restarts += 1
         waiting = one.waiting if one.cell.box is None else one.cell.box.waiting()
         is_awaited = any(type(mail) is Delivery and type(mail.request) in BRING_MEMBERS for mail in waiting)
         one.phase = Phase.RUNNING if is_awaited else Phase.AWAITS_REJOIN
         self._emit_unasked(one.cell.topic, (System(f"topic_restarted:{one.cell.topic}"),))
-        self._start(one)
-        self._open_window((one,))
+        self._bring_up([one])
 
     def _open_window(self, ones: Iterable[Incarnation]) -> None:
         """Have those of them stopped who wait for a rejoin, and to whom nobody comes."""

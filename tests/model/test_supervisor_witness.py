@@ -11,12 +11,11 @@ from lightspeed.actors.pykka_inside import STOP, Envelope
 from lightspeed.actors.ref import PooledHandle
 from lightspeed.actors.stopping import give_up, stop_soon
 from lightspeed.supervision import Backoff, ChildSpec, RestartWindow, Supervisor
-from lightspeed.supervision import requests as child_requests
-from lightspeed.supervision import restarts as product
+from lightspeed.supervision import child_jobs as product
 from lightspeed.supervision import supervisor as product_supervisor
+from lightspeed.supervision.child_jobs import ChildJobs
 from lightspeed.supervision.children import ChildTable
 from lightspeed.supervision.messages import DeleteChild, RestartChild, StartChild, TerminateChild, WhichChildren
-from lightspeed.supervision.requests import ChildRequests
 from lightspeed.supervision.steps import ChildSteps
 from lightspeed.testing import Case, play
 from lightspeed.testing.workers import LateStopping, SlowStart, SlowStop, Starting, Starts, StuckStart, StuckStop, TreeWorker
@@ -172,12 +171,12 @@ def rule(name, value):
 
 
 def does(request, steps):
-    return patch.dict(child_requests.JOBS, {request: steps})
+    return patch.dict(product.JOBS, {request: steps})
 
 
 def forwards(supervisor):
     for child in list(supervisor._table):
-        yield from supervisor._steps.stop(child)
+        yield from supervisor._jobs.stop(child)
 
 
 def tells_all_to_stop(supervisor):
@@ -202,7 +201,7 @@ def forgets(requests, message):
 
 
 def starts_another(requests, message):
-    ref = yield from ChildRequests.start(requests, message)
+    ref = yield from ChildJobs._add(requests, message)
     assert ref is not None
     return next(iter(requests._table)).ref
 
@@ -217,7 +216,7 @@ def answers_at_once(answer):
 
 
 def backwards(supervisor, message):
-    return Supervisor._which_children(supervisor, message)[::-1]
+    return supervisor._table.views()[::-1]
 
 
 def twice(counts):
@@ -261,7 +260,7 @@ BROKEN = {
         "kinds",
         "'d' was started while its actor before lives",
         it_is_asked,
-        lambda: patch.object(child_requests, "_refuse_active", lambda child: None),
+        lambda: patch.object(product, "_refuse_active", lambda child: None),
     ),
     "a supervisor that fails of itself": (
         "kinds",

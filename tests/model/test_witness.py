@@ -459,7 +459,7 @@ BROKEN = {
         "orders",
         "Crash(reason='it hangs', topic='x') was not carried out, and for",
         chat_that_hangs,
-        lambda: patch.object(TopicSupervisor, "_count_overdue", lambda supervisor, name, seq, progress: None),
+        lambda: patch.object(TopicSupervisor, "_count_overdue", lambda supervisor, order, progress: None),
     ),
     "an order that is lost": (
         "accounted_for",

@@ -1,3 +1,4 @@
+import pykka
 import pytest
 from stage import HandClock
 
@@ -14,14 +15,20 @@ def clock():
     return HandClock()
 
 
+class Owner:
+    """Who is told what is due."""
+
+    def __init__(self, tell):
+        self.tell = tell
+
+
 @pytest.fixture
 def deadlines(clock, rung):
-    def ring():
+    def ring(due):
         rung.append(clock.monotonic_s())
-        deadlines.run_due()
+        due.pass_by()
 
-    deadlines = Deadlines(clock, ring)
-    return deadlines
+    return Deadlines(clock, Owner(ring))
 
 
 def test_calls_come_at_their_time_and_in_its_order(clock, deadlines):
@@ -36,16 +43,16 @@ def test_calls_come_at_their_time_and_in_its_order(clock, deadlines):
 def test_one_that_was_called_off_does_not_come(clock, deadlines):
     done = []
     first, second = (deadlines.add(1, lambda name=name: done.append(name)) for name in "ab")
-    first.call_off()
+    first.is_off = True
     clock.advance(1)
     assert done == ["b"]
     assert second.has_passed
-    assert first.is_off
+    assert not first.has_passed
 
 
 def test_ten_thousand_that_are_called_off_take_one_timer_and_no_room(clock, deadlines, rung):
     for _ in range(10_000):
-        deadlines.add(5, lambda: None).call_off()
+        deadlines.add(5, lambda: None).is_off = True
         clock.advance(0.001)
     assert len(clock._timers) <= 1
     assert len(deadlines._heap) <= 1
@@ -94,25 +101,28 @@ def test_what_is_further_off_than_any_timer_can_wait_is_set_on_the_clock_by_the_
             return type("Timer", (), {"cancel": lambda _timer: None})()
 
     clock, rung, done = Clock(), [], []
-    deadlines = Deadlines(clock, lambda: rung.append(True))
+    deadlines = Deadlines(clock, Owner(rung.append))
     deadlines.add(40_000_000, lambda: done.append("far"))
     deadlines.add(1, lambda: done.append("near"))
     assert clock.set_s == (31_536_000, 1)
     clock.now_s = 1.0
-    deadlines.run_due()
+    clock.calls[1]()
+    rung.pop().pass_by()
     assert done == ["near"]
     clock.now_s = 31_536_001.0
-    deadlines.run_due()
+    clock.calls[2]()
+    rung.pop().pass_by()
     assert clock.set_s[2:] == (31_536_000, 40_000_000 - 31_536_001)
     assert done == ["near"]
     clock.now_s = 40_000_000.0
-    deadlines.run_due()
+    clock.calls[-1]()
+    rung.pop().pass_by()
     assert done == ["near", "far"]
 
 
 def test_an_alarm_rings_after_its_delay_unless_it_is_called_off(clock):
     rung = []
-    alarms = Alarms(clock, rung.append)
+    alarms = Alarms(clock, Owner(rung.append))
     dues = [alarms.add(delay_s, str) for delay_s in (2, 1)]
     alarms.call_off(dues[0])
     assert [alarms.is_pending(due) for due in dues] == [False, True]
@@ -123,8 +133,18 @@ def test_an_alarm_rings_after_its_delay_unless_it_is_called_off(clock):
 
 def test_alarms_that_are_cleared_do_not_ring(clock):
     rung = []
-    alarms = Alarms(clock, rung.append)
+    alarms = Alarms(clock, Owner(rung.append))
     alarms.add(1, str)
     alarms.clear()
     clock.advance(3)
     assert rung == []
+
+
+def test_an_owner_that_has_died_meanwhile_is_told_nothing(clock):
+    def tell(_due):
+        raise pykka.ActorDeadError("planted")
+
+    alarms = Alarms(clock, Owner(tell))
+    due = alarms.add(1, str)
+    clock.advance(1)
+    assert not alarms.is_pending(due)

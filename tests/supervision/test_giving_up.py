@@ -5,13 +5,14 @@ import threading
 import pykka
 import pytest
 from msgspec.structs import replace
-from stage import Ear, in_phase, only_actors, ref_of
+from stage import Ear, in_phase, only_actors, raiser, ref_of
 
 from lightspeed.actors import PooledActor, watch
 from lightspeed.actors.errors import SupervisorStopped
 from lightspeed.actors.pool import ActorPool
 from lightspeed.actors.stopping import give_up
-from lightspeed.supervision import ChildSpec, Supervisor
+from lightspeed.supervision import ChildSpec
+from lightspeed.supervision.deadlines import Due
 
 
 def at_work(stage, ref):
@@ -216,21 +217,9 @@ def test_what_a_branch_is_asked_when_it_is_given_up_is_answered(stage):
 
 
 def test_a_supervisor_that_fails_of_itself_leaves_nobody_behind(pooled_stage):
-    class Faulty(Supervisor):
-        def _run_due(self, _message):
-            raise AssertionError("planted")
-
-    from lightspeed.supervision import supervisor as module
-    from lightspeed.supervision.messages import DeadlinePassed
-
-    ref = Faulty.start(**pooled_stage.options("a", "b"))
+    ref = pooled_stage.start("a", "b")
     children, ear = [ref_of(ref, name) for name in "ab"], Ear()
     watch(ref, ear)
-    before = module._HANDLERS[DeadlinePassed]
-    module._HANDLERS[DeadlinePassed] = Faulty._run_due
-    try:
-        ref.tell(DeadlinePassed())
-        assert ear.next().reason.kind == "abnormal"
-    finally:
-        module._HANDLERS[DeadlinePassed] = before
+    ref.tell(Due(raiser(AssertionError("planted"))))
+    assert ear.next().reason.kind == "abnormal"
     assert not any(child.is_alive() for child in children)

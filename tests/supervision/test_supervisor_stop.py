@@ -238,7 +238,7 @@ def test_a_fault_of_its_own_ends_it_in_good_order(stage, monkeypatch):
         raise ZeroDivisionError
         yield
 
-    monkeypatch.setattr("lightspeed.supervision.restarts.RestartJobs.recover", faulty)
+    monkeypatch.setattr("lightspeed.supervision.child_jobs.ChildJobs.recover", faulty)
     end(ref_of(sup, "b"))
     assert isinstance(ear.next().reason.error, ZeroDivisionError)
     assert stage.book.of("on_stop") == ["b", "a"]

@@ -33,7 +33,7 @@ def children_of(simulation, kind=Worker, names="abc", **options):
 
 def stop_in_the_order_of_their_start(supervisor):
     for child in list(supervisor._table):
-        yield from supervisor._steps.stop(child)
+        yield from supervisor._jobs.stop(child)
 
 
 @pytest.mark.parametrize("kind", [Worker, LateStopper])
@@ -179,7 +179,7 @@ def test_those_below_are_asked_for_their_part_of_a_tree_in_order():
 def test_the_text_of_a_breach_is_the_same_in_each_run():
     def scenario(simulation):
         ref = simulation.supervisor(children_of(simulation, LateStopper))
-        with patch.object(type(ref._actor), "_which_children", lambda supervisor, message: []):
+        with patch.object(type(ref._actor._table), "views", lambda table: []):
             simulation.run()
 
     texts = {str(play(Case(scenario)).error) for _ in range(3)}

@@ -17,7 +17,7 @@ from lightspeed.actors.text import class_name, shown
 from lightspeed.actors.topics.rules.events import Broadcast, Join, Leave, Publish, Push, Rejoin, Relayed, Send, TopicEvent
 from lightspeed.actors.topics.rules.outbound import Outbound, PresenceDiff, PushMessage, Reply, error, notice
 from lightspeed.actors.topics.rules.room import Behaviour, Clock, Room, Turn, end_turn
-from lightspeed.actors.topics.rules.topic import BoundedTopic, Messages, TopicState, not_joined
+from lightspeed.actors.topics.rules.topic import BoundedTopic, Messages, not_joined
 
 _Given = tuple[Reply | None, Messages]
 
@@ -157,9 +157,8 @@ class BehavedTopic(BoundedTopic, eq=False, gc=True):
         if isinstance(event, Leave):
             return (yield from self._let_leave(event))
         if isinstance(event, Broadcast):
-            answer, more = yield from self._call(
-                event.client_id, "on_broadcast", event.client_id, event.payload, event=event.event
-            )
+            sender, payload = event.client_id, event.payload
+            answer, more = yield from self._call(sender, "on_broadcast", sender, payload, event=event.event)
         elif isinstance(event, Push):
             answer, more = yield from self._call(event.client_id, "on_push", event.client_id, event.event, event.payload)
         else:
@@ -183,22 +182,12 @@ class BehavedTopic(BoundedTopic, eq=False, gc=True):
     def _let_leave(self, event: Leave) -> "Steps[Messages]":
         if self.is_stale(event):
             return super().handle(event)
-        answer, (reply, *more) = yield from self._call(
-            event.client_id, "on_leave", event.client_id, gone=event.client_id, effect=lambda: TopicState.handle(self, event)
-        )
+        answer, (reply, *more) = yield from self._call(event.client_id, "on_leave", event.client_id, leave=event)
         return (reply if answer is None else answer, *more)
 
-    def _call(
-        self,
-        client_id: str | None,
-        hook: str,
-        *args: Any,
-        gone: str | None = None,
-        event: str = "",
-        effect: Callable[[], Messages] | None = None,
-    ) -> "Steps[_Given]":
-        """What the hook said to its client, and what else it gave out, behind what the event's own effect gives out."""
-        turn = Turn(self, client_id, gone, event)
+    def _call(self, client_id: str | None, hook: str, *args: Any, event: str = "", leave: Leave | None = None) -> "Steps[_Given]":
+        """What the hook said to its client, and what else it gave out, behind what a leave gives out that takes effect by it."""
+        turn = Turn(self, client_id, None if leave is None else leave.client_id, event)
         turn.sender = client_id if hook == "on_broadcast" else None
         room = Room(turn)
         try:
@@ -214,7 +203,7 @@ class BehavedTopic(BoundedTopic, eq=False, gc=True):
         if value is not None:
             raise RoomMisused(_wrong_value(hook, value))
         self._timer_changes |= turn.timers
-        given = [] if effect is None else list(effect())
+        given = [] if leave is None else list(super().handle(leave))
         if not turn.removes:
             return turn.answer, (*given, *turn.messages)
         for message in turn.messages:

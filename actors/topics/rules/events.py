@@ -14,7 +14,11 @@ from msgspec import Struct
 from lightspeed.actors.errors import InvalidEvent, InvalidOption
 
 
-class Join(Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True, repr_omit_defaults=True, tag="join"):
+class _Event(Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True, repr_omit_defaults=True):
+    """What all events are."""
+
+
+class Join(_Event, frozen=True, tag="join"):
     """A client becomes a member of a topic."""
 
     client_id: str
@@ -29,9 +33,7 @@ class Join(Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defau
     """Any text of the program's that stands in the presence: a colour, a device; JSON by habit."""
 
 
-class Rejoin(
-    Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True, repr_omit_defaults=True, tag="rejoin"
-):
+class Rejoin(_Event, frozen=True, tag="rejoin"):
     """A client comes back, after a crash or a reconnect. May be repeated safely: an equal or older one changes nothing."""
 
     client_id: str
@@ -46,7 +48,7 @@ class Rejoin(
     """None, the default: the presence keeps the text that it has. A text replaces it: so a presence is updated."""
 
 
-class Leave(Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True, repr_omit_defaults=True, tag="leave"):
+class Leave(_Event, frozen=True, tag="leave"):
     """A member leaves a topic."""
 
     client_id: str
@@ -58,9 +60,7 @@ class Leave(Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defa
     can't take out the new one. None, the default: it is never stale."""
 
 
-class Disconnect(
-    Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True, repr_omit_defaults=True, tag="disconnect"
-):
+class Disconnect(_Event, frozen=True, tag="disconnect"):
     """A client leaves every topic that it is in, as by a `Leave` of each."""
 
     client_id: str
@@ -69,9 +69,7 @@ class Disconnect(
     """As in `Leave`."""
 
 
-class Broadcast(
-    Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True, repr_omit_defaults=True, tag="broadcast"
-):
+class Broadcast(_Event, frozen=True, tag="broadcast"):
     """A member sends a message to every member of the topic, itself too."""
 
     client_id: str
@@ -84,9 +82,7 @@ class Broadcast(
     """The message's name, if it has one. Any text."""
 
 
-class Publish(
-    Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True, repr_omit_defaults=True, tag="publish"
-):
+class Publish(_Event, frozen=True, tag="publish"):
     """The program sends a message to every member of the topic. Where nobody is in it, nothing happens."""
 
     topic: str

@@ -194,12 +194,6 @@ class TopicState(Presence, eq=False, gc=False):
         for message in out[-1][1]:
             set_aside(message, event.sender)
 
-    def _send(self, event: Send, seq: int, out: list[tuple[int, Messages]]) -> None:
-        if event.client_id in self.users:
-            out += ((seq, (PushMessage(event.client_id, self.topic, event.event, event.payload),)),)
-        else:
-            out += ((seq, ()),)
-
     def is_stale(self, event: Leave) -> bool:
         """Whether a member's leave is older than its last join or rejoin."""
         online_at_ms = self.meta(event.client_id, self.users[event.client_id]).online_at_ms
@@ -218,7 +212,7 @@ class TopicState(Presence, eq=False, gc=False):
             return None
         return self.roster(self.users) if self._roster is None else self._roster
 
-    def _push(self, event: Push, seq: int, out: list[tuple[int, Messages]]) -> None:
+    def _push(self, event: Push | Send, seq: int, out: list[tuple[int, Messages]]) -> None:
         if event.client_id in self.users:
             out += ((seq, (PushMessage(event.client_id, self.topic, event.event, event.payload),)),)
         else:
@@ -276,7 +270,7 @@ _STEPS: dict[type, Callable[[TopicState, Any, int, list[tuple[int, Messages]]], 
     Push: TopicState._push,
     Publish: TopicState._publish,
     Relayed: TopicState._relayed,
-    Send: TopicState._send,
+    Send: TopicState._push,
 }
 
 
