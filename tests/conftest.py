@@ -1,4 +1,5 @@
 import signal
+import sys
 import threading
 
 import pykka
@@ -24,10 +25,14 @@ settings.load_profile("ours")
 
 
 @pytest.fixture(autouse=True, scope="session")
-def pytests_of_their_own_are_quick():
-    """A pytest that a test starts does without the plugin of Hypothesis, which takes half a second to load."""
+def processes_of_their_own_are_quick(tmp_path_factory):
+    """Those that tests start: a pytest does without the plugin of Hypothesis, which takes half a second to load; and where no
+    compiled code is to be left beside the sources, all of them share a folder for it, or each would compile all that it imports."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTEST_ADDOPTS", "-p no:hypothesispytest")
+        if sys.dont_write_bytecode:
+            patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+            patch.setenv("PYTHONPYCACHEPREFIX", str(tmp_path_factory.mktemp("compiled")))
         yield
 
 
