@@ -13,7 +13,7 @@ from lightspeed.actors.topics.actor import TopicActor
 from lightspeed.actors.topics.mail import Collected, Delivery, Disconnection, Order, TopicCell, TopicEmpty
 from lightspeed.actors.topics.rules.events import Broadcast, Push
 from lightspeed.actors.topics.rules.outbound import Reply as ReplyMessage
-from lightspeed.actors.topics.rules.topic import Messages, TopicState, refused
+from lightspeed.actors.topics.rules.topic import Messages, refused
 from lightspeed.faults.context import DelayedCalls, FaultContext
 from lightspeed.faults.fault import Corrupt, DelayReply, FailSupervisor, Fault, Full, Hang, LoseReply, Place, Raise, Slow
 from lightspeed.supervision.topics.supervisor import TopicSupervisor
@@ -39,21 +39,13 @@ class FaultyOutlet:
         """The event was handled: lose and delay no more."""
         self._loses, self._delay_s = False, 0.0
 
-    def put(
-        self,
-        seq: int,
-        topic: str | None,
-        messages: Messages,
-        reply: ReplyTo | None,
-        value: Any = None,
-        state: TopicState | None = None,
-    ) -> bool:
+    def put(self, seq: int, topic: str | None, messages: Messages, *others: Any) -> bool:
         if self._loses or self._delay_s:
             replies = tuple(message for message in messages if isinstance(message, ReplyMessage))
             messages = tuple(message for message in messages if not isinstance(message, ReplyMessage))
             if replies and not self._loses:
                 self._delayed.later(self._delay_s, lambda: self._put_late(seq, topic, replies))
-        return bool(self._outlet.put(seq, topic, messages, reply, value, state))
+        return bool(self._outlet.put(seq, topic, messages, *others))
 
     @property
     def is_awaited(self) -> bool:

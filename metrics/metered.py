@@ -9,7 +9,7 @@ from lightspeed.actors.topics.actor import TopicActor
 from lightspeed.actors.topics.mail import Delivery, Disconnection, Mail, Order, TopicCell, TopicFailure
 from lightspeed.actors.topics.rules.events import Crash, TopicEvent
 from lightspeed.actors.topics.rules.outbound import Reply
-from lightspeed.actors.topics.rules.topic import Messages, TopicState
+from lightspeed.actors.topics.rules.topic import Messages
 from lightspeed.metrics.hooks import Meter, MetricsHooks
 from lightspeed.supervision.topics.messages import Recovered
 from lightspeed.supervision.topics.supervisor import TopicSupervisor
@@ -28,20 +28,12 @@ class MeteredOutlet:
         """What the actor is at work on, since when."""
         self.began_s = 0.0
 
-    def put(
-        self,
-        seq: int,
-        topic: str | None,
-        messages: Messages,
-        reply: ReplyTo | None,
-        value: Any = None,
-        state: TopicState | None = None,
-    ) -> bool:
+    def put(self, seq: int, topic: str | None, messages: Messages, *others: Any) -> bool:
         event, self.event = self.event, None
         if event is not None and self._meter.calls["handled"]:
             self._meter.tell("handled", event, max(0.0, self.clock() - self.began_s))
         tell_replies(self._meter, messages)
-        return bool(self._put(seq, topic, messages, reply, value, state))
+        return bool(self._put(seq, topic, messages, *others))
 
 
 def tell_replies(meter: Meter, messages: Messages) -> None:

@@ -27,7 +27,7 @@ settings.load_profile("ours")
 @pytest.fixture(autouse=True, scope="session")
 def processes_of_their_own_are_quick(tmp_path_factory):
     """Those that tests start: a pytest does without the plugin of Hypothesis, which takes half a second to load; and where no
-    compiled code is to be left beside the sources, all of them share a folder for it, or each would compile all that it imports."""
+    compiled code may lie beside the sources, all of them share a folder for it: else each would compile all that it imports."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTEST_ADDOPTS", "-p no:hypothesispytest")
         if sys.dont_write_bytecode:

@@ -207,13 +207,13 @@ def test_it_heals_at_once_or_where_its_time_is_over(how, seconds):
     with Simulation(1) as simulation:
 
         async def main():
-            async with simulation.async_channel(behaviours={"t": Slow}, event_timeout_s=3.0) as channel:
-                async with channel.client("a", "ann", auto_rejoin=False) as a:
-                    await a.join("t")
-                    with pytest.raises(Refused, match="topic_crashed"):
-                        await a.broadcast("t", how)
-                    await read(a, TopicUp)
-                    return simulation.now_s
+            channel = simulation.async_channel(behaviours={"t": Slow}, event_timeout_s=3.0)
+            async with channel, channel.client("a", "ann", auto_rejoin=False) as a:
+                await a.join("t")
+                with pytest.raises(Refused, match="topic_crashed"):
+                    await a.broadcast("t", how)
+                await read(a, TopicUp)
+                return simulation.now_s
 
         assert simulation.loop.run_until_complete(main()) == seconds
 
