@@ -28,6 +28,10 @@ class SimulatedCore(ChannelCore):
     gives: "Gives"
     _kept: list[Any]
 
+    def __init__(self, simulation: "Simulation", gives: "Gives", adapter: Adapter | None, **options: Any) -> None:
+        self.simulation, self.gives, self._kept = simulation, gives, []
+        super().__init__(adapter, **options)
+
     def tell(self, event: Event) -> None:
         if not self.simulation.skips():
             super().tell(event)
@@ -56,10 +60,6 @@ class SimulatedCore(ChannelCore):
 class SimulatedChannel(SimulatedCore, Channel):
     """Made by `Simulation.channel`."""
 
-    def __init__(self, simulation: "Simulation", gives: "Gives", adapter: Adapter | None, **options: Any) -> None:
-        self.simulation, self.gives, self._kept = simulation, gives, []
-        super().__init__(adapter, **options)
-
     def handle(self, event: Event) -> None:
         if not self.simulation.skips():
             self.carry_out(event)
@@ -77,10 +77,6 @@ class SimulatedChannel(SimulatedCore, Channel):
 
 class SimulatedAsyncChannel(SimulatedCore, AsyncChannel):
     """Made by `Simulation.async_channel`."""
-
-    def __init__(self, simulation: "Simulation", gives: "Gives", adapter: Adapter | None, **options: Any) -> None:
-        self.simulation, self.gives, self._kept = simulation, gives, []
-        super().__init__(adapter, **options)
 
     async def handle(self, event: Event) -> None:
         if not self.simulation.skips():

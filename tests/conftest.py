@@ -1,3 +1,4 @@
+import gc
 import signal
 import sys
 import threading
@@ -34,6 +35,12 @@ def processes_of_their_own_are_quick(tmp_path_factory):
             patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
             patch.setenv("PYTHONPYCACHEPREFIX", str(tmp_path_factory.mktemp("compiled")))
         yield
+
+
+def pytest_collection_finish():
+    """What stands now, modules and thousands of tests, stays: no collection, of which tests ask for many, goes through it again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True, scope="session")
