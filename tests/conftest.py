@@ -21,7 +21,9 @@ Simulation.observers = (Model,)  # every simulation of the suite is held to what
 pytest.register_assert_rewrite("moved_clock", "stage", "wild")
 
 # A deadline would turn a slow machine into a failing test; a test that hangs is ended by pytest-timeout.
-settings.register_profile("ours", deadline=None)
+# Of a hundred examples the second half finds next to nothing that is new; `--hypothesis-profile=thorough` draws a thousand.
+settings.register_profile("ours", deadline=None, max_examples=50)
+settings.register_profile("thorough", deadline=None, max_examples=1000)
 settings.load_profile("ours")
 
 
@@ -38,7 +40,7 @@ def processes_of_their_own_are_quick(tmp_path_factory):
 
 
 def pytest_collection_finish():
-    """What stands now, modules and thousands of tests, stays: no collection, of which tests ask for many, goes through it again."""
+    """What stands now, modules and thousands of tests, stays: no collection that a test asks for goes through it again."""
     gc.collect()
     gc.freeze()
 
