@@ -120,6 +120,7 @@ class Session:
     # What the hub tells
 
     def enter(self, topic: str, meta: Meta) -> None:
+        """The client is a member of the topic, and this is its presence there."""
         with self._lock:
             if self.is_closed:
                 return
@@ -134,12 +135,14 @@ class Session:
         _cancel(timer)
 
     def exit(self, topic: str) -> None:
+        """The client has left."""
         with self._lock:
             self._topics.pop(topic, None)
             self._leaving.pop(topic, None)
             self._backoffs.pop(topic, None)
 
     def fall(self, topic: str, reason: str) -> None:
+        """The topic has ended, and the client was in it."""
         with self._lock:
             meta = self._topics.pop(topic, None)
             if not self.is_closed:
@@ -155,6 +158,7 @@ class Session:
                         self._come_back(topic)
 
     def rise(self, topic: str) -> None:
+        """The topic has come up again, after such an end."""
         with self._lock:
             self._fallen.discard(topic)
         self.inbox.put(TopicUp(topic))
@@ -163,12 +167,14 @@ class Session:
                 self._come_back(topic)
 
     def is_out(self, topic: str, reason: str) -> None:
+        """The topic's behaviour put the client out."""
         with self._lock:
             self._topics.pop(topic, None)
         self.stay_away(topic)
         self.inbox.put(Removed(topic, reason))
 
     def is_leaving(self, topic: str | None, now_ms: int | None) -> None:
+        """A leave of the topic was accepted, or of all, whoever sent it, of this time."""
         with self._lock:
             for name in (*self._topics, *self._lost) if topic is None else (topic,):
                 if name in self._topics:

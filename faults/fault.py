@@ -184,9 +184,7 @@ Predicate = Callable[[Any, int], bool]
 
 
 class _OnEvent(Fault, frozen=True, kw_only=True, omit_defaults=True):
-    @property
-    def needs_event(self) -> bool:
-        return True
+    needs_event: ClassVar[bool] = True
 
 
 class _ForSeconds(_OnEvent, frozen=True, omit_defaults=True):
@@ -274,9 +272,7 @@ class DelayReply(_ForSeconds, frozen=True, omit_defaults=True, tag="delay_reply"
 class Drop(_OnWay, frozen=True, omit_defaults=True, tag="drop"):
     """The event never reaches the supervisor. A `handle` of it ends in `ChannelTimeout`."""
 
-    @property
-    def ends_all(self) -> bool:
-        return True
+    ends_all: ClassVar[bool] = True
 
 
 class Delay(_ForSeconds, frozen=True, omit_defaults=True, tag="delay"):
@@ -329,6 +325,7 @@ class FailSupervisor(Fault, frozen=True, omit_defaults=True, tag="fail_superviso
     closed by it. Events are counted over all topics, whatever `per` says."""
 
     place: ClassVar[Place] = "supervisor"
+    ends_all: ClassVar[bool] = True
 
     text: str = "planned"
     """It stands in the exception."""
@@ -336,10 +333,6 @@ class FailSupervisor(Fault, frozen=True, omit_defaults=True, tag="fail_superviso
     def __post_init__(self) -> None:
         super().__post_init__()
         check_text("text", self.text)
-
-    @property
-    def ends_all(self) -> bool:
-        return True
 
 
 KINDS: dict[str, type[Fault]] = {

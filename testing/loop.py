@@ -77,11 +77,7 @@ class SimulatedLoop(Bystander, asyncio.AbstractEventLoop):
         self._line_up(called(callback) if task is None else self._known(task), call)
         return call
 
-    def call_soon_threadsafe(
-        self, callback: Callable[[*_Ts], object], *args: *_Ts, context: Context | None = None
-    ) -> asyncio.Handle:
-        """As `call_soon`: another thread is turned away."""
-        return self.call_soon(callback, *args, context=context)
+    call_soon_threadsafe = call_soon  # another thread is turned away
 
     def call_later(
         self, delay: float, callback: Callable[[*_Ts], object], *args: *_Ts, context: Context | None = None
