@@ -1,7 +1,6 @@
 """A client of an `AsyncChannel`, as a coroutine holds it."""
 
 from collections.abc import AsyncIterator, Callable
-from types import TracebackType
 from typing import Self
 
 from lightspeed.actors.context import current_actor
@@ -108,7 +107,5 @@ class AsyncClient(ClientCore):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, _type: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_error: object) -> None:
         await self.close()

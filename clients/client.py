@@ -1,7 +1,6 @@
 """A client of a channel, as the program holds it."""
 
 from collections.abc import Iterator
-from types import TracebackType
 from typing import Any, Self
 
 from lightspeed.actors.errors import ClientClosed
@@ -127,5 +126,5 @@ class Client(ClientCore):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, _type: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.close()

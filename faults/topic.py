@@ -1,7 +1,6 @@
 """A topic's actor, and a supervisor, in which things go wrong by plan, and answers that are lost or late: mixins."""
 
 from collections.abc import Callable, Iterator
-from types import TracebackType
 from typing import Any, ClassVar
 
 from msgspec import Struct
@@ -113,13 +112,8 @@ class FaultyTopic(TopicActor):
         super().on_stop()
         self._fail_in("on_stop")
 
-    def on_failure(
-        self,
-        exception_type: type[BaseException] | None,
-        exception_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        super().on_failure(exception_type, exception_value, traceback)
+    def on_failure(self, *failure: Any) -> None:
+        super().on_failure(*failure)
         self._fail_in("on_failure")
 
     def on_end(self, error: BaseException | None) -> None:

@@ -327,9 +327,8 @@ class SimulatedLoop(Bystander, asyncio.AbstractEventLoop):
             note(error, f"in a call of {self._name}")
             self._pool.break_by(error)
         else:
-            self._untold.append(
-                (message, error)
-            )  # a future tells it when it is garbage: when that is hangs on more than the seed
+            # A future tells it when it is garbage: when that is hangs on more than the seed.
+            self._untold.append((message, error))
 
     def _raise_untold(self, *more: str) -> None:
         """Raise what a task or a future failed of, and nobody has asked it for; the others are noted, and what is given."""

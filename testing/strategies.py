@@ -9,20 +9,7 @@ try:
 except ImportError as error:
     raise ImportError('strategies need Hypothesis: pip install "lightspeed-channels[testing]"') from error
 
-from lightspeed.channel import (
-    Broadcast,
-    Crash,
-    Disconnect,
-    Event,
-    FaultPlan,
-    Join,
-    Leave,
-    Publish,
-    Push,
-    Rejoin,
-    Restart,
-    Send,
-)
+from lightspeed.channel import Broadcast, Crash, Disconnect, Event, FaultPlan, Join, Leave, Publish, Push, Rejoin, Restart, Send
 from lightspeed.faults import (
     Corrupt,
     Delay,

@@ -10,7 +10,10 @@ from lightspeed.actors.errors import InvalidOption
 from lightspeed.testing import play, search_drawn, shrink
 
 # Those that take longest to cut down.
-LONG = ("lost rejoin during restart", "member not replayed", "key left after its last device", "crash lost during restart")
+LONG = (
+    *("lost rejoin during restart", "member not replayed", "key left after its last device", "crash lost during restart"),
+    *("handled by the dead", "order broken by a race"),
+)
 
 
 @pytest.mark.slow
