@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from msgspec import Struct
+
 from lightspeed.actors.errors import ChannelClosed, LightspeedError
 from lightspeed.actors.logs import log
 from lightspeed.actors.runtime import Runtime, Timer
@@ -25,18 +27,15 @@ Tell = Callable[[Event, Any], None]
 """Hands an event over to the channel, and who is told when it has taken effect. Never waits."""
 
 
-class _Comeback:
+class _Comeback(Struct, eq=False):
     """One way back to a topic."""
 
-    __slots__ = ("is_called_off", "text", "timer", "topic")
-
-    def __init__(self, topic: str, text: str | None) -> None:
-        self.topic = topic
-        self.text = text
-        """What stood in its presence there."""
-        self.timer: Timer | None = None
-        """Of its next try; None: one is under way."""
-        self.is_called_off = False
+    topic: str
+    text: str | None
+    """What stood in its presence there."""
+    timer: Timer | None = None
+    """Of its next try; None: one is under way."""
+    is_called_off: bool = False
 
 
 class _Outcome(Collected):

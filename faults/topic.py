@@ -1,6 +1,6 @@
 """A topic's actor, and a supervisor, in which things go wrong by plan, and answers that are lost or late: mixins."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from msgspec import Struct
@@ -23,6 +23,7 @@ class FaultyOutlet:
 
     def __init__(self, outlet: Any, delayed: DelayedCalls) -> None:
         self._outlet, self._delayed = outlet, delayed
+        self.deliver, self.is_awaited = outlet.deliver, outlet.is_awaited
         self._loses, self._delay_s = False, 0.0
 
     def affect_replies(self, mail: Delivery, fault: LoseReply | DelayReply) -> None:
@@ -45,13 +46,6 @@ class FaultyOutlet:
             if replies and not self._loses:
                 self._delayed.later(self._delay_s, lambda: self._put_late(seq, topic, replies))
         return bool(self._outlet.put(seq, topic, messages, *others))
-
-    @property
-    def is_awaited(self) -> bool:
-        return bool(self._outlet.is_awaited)
-
-    def deliver(self, topic: str | None, then: Callable[[], None] | None = None) -> None:
-        self._outlet.deliver(topic, then)
 
     def _put_late(self, seq: int, topic: str | None, replies: Messages) -> None:
         if self._outlet.put(seq, topic, replies, None):
@@ -148,7 +142,7 @@ class FaultyTopic(TopicActor):
         mail, cell = injection.mail, self.cell
         self._handled = injection
         if injection.is_refused:
-            must_deliver = cell.outlet.put(mail.seq, cell.topic, _unavailable(mail), mail.reply)
+            must_deliver = cell.outlet.put(mail.seq, cell.topic, refused(mail.request, "unavailable"), mail.reply)
             cell.settled, cell.settled_bytes = cell.settled + 1, cell.settled_bytes + mail.size
             if must_deliver:
                 cell.outlet.deliver(cell.topic)
@@ -204,10 +198,6 @@ class FaultyTopic(TopicActor):
             case LoseReply() | DelayReply():
                 self._outlet.affect_replies(mail, fault)
         return True
-
-
-def _unavailable(mail: Delivery) -> Messages:
-    return refused(mail.request, "unavailable")
 
 
 class FaultySupervisor(TopicSupervisor):
