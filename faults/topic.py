@@ -39,13 +39,13 @@ class FaultyOutlet:
         """The event was handled: lose and delay no more."""
         self._loses, self._delay_s = False, 0.0
 
-    def put(self, seq: int, topic: str | None, messages: Messages, *others: Any) -> bool:
+    def put(self, seq: int, topic: str | None, messages: Messages, *others: Any, **more: Any) -> bool:
         if self._loses or self._delay_s:
             replies = tuple(message for message in messages if isinstance(message, ReplyMessage))
             messages = tuple(message for message in messages if not isinstance(message, ReplyMessage))
             if replies and not self._loses:
                 self._delayed.later(self._delay_s, lambda: self._put_late(seq, topic, replies))
-        return bool(self._outlet.put(seq, topic, messages, *others))
+        return bool(self._outlet.put(seq, topic, messages, *others, **more))
 
     def _put_late(self, seq: int, topic: str | None, replies: Messages) -> None:
         if self._outlet.put(seq, topic, replies, None):
@@ -106,8 +106,8 @@ class FaultyTopic(TopicActor):
         super().on_stop()
         self._fail_in("on_stop")
 
-    def on_failure(self, *failure: Any) -> None:
-        super().on_failure(*failure)
+    def on_failure(self, *failure: Any, **more: Any) -> None:
+        super().on_failure(*failure, **more)
         self._fail_in("on_failure")
 
     def on_end(self, error: BaseException | None) -> None:

@@ -28,12 +28,12 @@ class MeteredOutlet:
         """What the actor is at work on, since when."""
         self.began_s = 0.0
 
-    def put(self, seq: int, topic: str | None, messages: Messages, *others: Any) -> bool:
+    def put(self, seq: int, topic: str | None, messages: Messages, *others: Any, **more: Any) -> bool:
         event, self.event = self.event, None
         if event is not None and self._meter.calls["handled"]:
             self._meter.tell("handled", event, max(0.0, self.clock() - self.began_s))
         tell_replies(self._meter, messages)
-        return bool(self._put(seq, topic, messages, *others))
+        return bool(self._put(seq, topic, messages, *others, **more))
 
 
 def tell_replies(meter: Meter, messages: Messages) -> None:

@@ -36,13 +36,14 @@ COMES_S = 1.0
 STAYS_AWAY_S = 0.1  # a test that passes waits for so long, where time is real
 _MANY = 20  # messages, of which a failure shows the last
 _LONGEST = 300  # of one of them, in letters
+AnyClient = ClientCore[Any]
 Made = TypeVar("Made")
 Asked = ParamSpec("Asked")
 Looks = Generator[tuple[Look, float], bool, Made]
 """What an assert does: it gives each look, and how long it may take until more comes, and is sent whether it has."""
 
 
-def told(looks: Callable[Concatenate[ClientCore, Asked], Looks[Made]]) -> Callable[Concatenate[Client, Asked], Made]:
+def told(looks: Callable[Concatenate[AnyClient, Asked], Looks[Made]]) -> Callable[Concatenate[Client, Asked], Made]:
     """The assert of these looks: the calling thread waits for what comes into a client's inbox."""
 
     @wraps(looks)
@@ -67,7 +68,7 @@ def awaited(
     call: Callable[Concatenate[Client, Asked], Made],
 ) -> Callable[Concatenate[AsyncClient, Asked], Coroutine[Any, Any, Made]]:
     """The same assert for a coroutine, which waits."""
-    looks: Callable[Concatenate[ClientCore, Asked], Looks[Made]] = call.__wrapped__  # type: ignore[attr-defined]
+    looks: Callable[Concatenate[AnyClient, Asked], Looks[Made]] = call.__wrapped__  # type: ignore[attr-defined]
 
     @wraps(looks)
     async def run(client: AsyncClient, /, *args: Asked.args, **options: Asked.kwargs) -> Made:
@@ -89,7 +90,7 @@ def awaited(
 
 @told
 def assert_reply(
-    client: ClientCore, *, status: Wanted = ..., payload: Wanted = ..., topic: Wanted = ..., within_s: float = COMES_S
+    client: AnyClient, *, status: Wanted = ..., payload: Wanted = ..., topic: Wanted = ..., within_s: float = COMES_S
 ) -> Looks[Reply]:
     """Take a reply out of the client's inbox: one to what it sent by `send`, since a verb returns its own.
 
@@ -102,7 +103,7 @@ def assert_reply(
 
 @told
 def assert_push(
-    client: ClientCore, *, event: Wanted = ..., payload: Wanted = ..., topic: Wanted = ..., within_s: float = COMES_S
+    client: AnyClient, *, event: Wanted = ..., payload: Wanted = ..., topic: Wanted = ..., within_s: float = COMES_S
 ) -> Looks[PushMessage]:
     """Take a push out of the client's inbox. Raises as `assert_reply`."""
     return _asserting(client, PushMessage, "a push", {"topic": topic, "event": event, "payload": payload}, within_s)
@@ -110,14 +111,14 @@ def assert_push(
 
 @told
 def assert_broadcast(
-    client: ClientCore, *, payload: Wanted = ..., event: Wanted = ..., topic: Wanted = ..., within_s: float = COMES_S
+    client: AnyClient, *, payload: Wanted = ..., event: Wanted = ..., topic: Wanted = ..., within_s: float = COMES_S
 ) -> Looks[BroadcastMessage]:
     """Take a broadcast out of the client's inbox. Raises as `assert_reply`."""
     return _asserting(client, BroadcastMessage, "a broadcast", {"topic": topic, "event": event, "payload": payload}, within_s)
 
 
 @told
-def assert_presence(client: ClientCore, topic: str, presence: WantedPresence, *, within_s: float = COMES_S) -> Looks[Presence]:
+def assert_presence(client: AnyClient, topic: str, presence: WantedPresence, *, within_s: float = COMES_S) -> Looks[Presence]:
     """Wait until these users, and nobody else, are present in the topic, as the client sees it. Its inbox stays as it is.
 
     Returns:
@@ -141,7 +142,7 @@ def assert_presence(client: ClientCore, topic: str, presence: WantedPresence, *,
 
 @told
 def refute_reply(
-    client: ClientCore, *, status: Wanted = ..., payload: Wanted = ..., topic: Wanted = ..., within_s: float = STAYS_AWAY_S
+    client: AnyClient, *, status: Wanted = ..., payload: Wanted = ..., topic: Wanted = ..., within_s: float = STAYS_AWAY_S
 ) -> Looks[None]:
     """See that no such reply is in the client's inbox, and none comes within so many seconds. Raises as `assert_reply`."""
     return _refuting(client, Reply, "no reply", {"topic": topic, "status": status, "payload": payload}, within_s)
@@ -149,7 +150,7 @@ def refute_reply(
 
 @told
 def refute_push(
-    client: ClientCore, *, event: Wanted = ..., payload: Wanted = ..., topic: Wanted = ..., within_s: float = STAYS_AWAY_S
+    client: AnyClient, *, event: Wanted = ..., payload: Wanted = ..., topic: Wanted = ..., within_s: float = STAYS_AWAY_S
 ) -> Looks[None]:
     """See that no such push is in the client's inbox, and none comes within so many seconds. Raises as `assert_reply`."""
     return _refuting(client, PushMessage, "no push", {"topic": topic, "event": event, "payload": payload}, within_s)
@@ -157,14 +158,14 @@ def refute_push(
 
 @told
 def refute_broadcast(
-    client: ClientCore, *, payload: Wanted = ..., event: Wanted = ..., topic: Wanted = ..., within_s: float = STAYS_AWAY_S
+    client: AnyClient, *, payload: Wanted = ..., event: Wanted = ..., topic: Wanted = ..., within_s: float = STAYS_AWAY_S
 ) -> Looks[None]:
     """See that no such broadcast is in the client's inbox, and none comes within so many seconds. Raises as `assert_reply`."""
     return _refuting(client, BroadcastMessage, "no broadcast", {"topic": topic, "event": event, "payload": payload}, within_s)
 
 
 @told
-def refute_presence(client: ClientCore, topic: str, presence: WantedPresence, *, within_s: float = STAYS_AWAY_S) -> Looks[None]:
+def refute_presence(client: AnyClient, topic: str, presence: WantedPresence, *, within_s: float = STAYS_AWAY_S) -> Looks[None]:
     """See that these users, and nobody else, are present in the topic at no moment within so many seconds. Raises as
     `assert_reply`.
     """
@@ -177,7 +178,7 @@ def refute_presence(client: ClientCore, topic: str, presence: WantedPresence, *,
 # Messages
 
 
-def _asserting(client: ClientCore, kind: type[Made], what: str, wanted: dict[str, Wanted], within_s: float) -> Looks[Made]:
+def _asserting(client: AnyClient, kind: type[Made], what: str, wanted: dict[str, Wanted], within_s: float) -> Looks[Made]:
     """Take a message of this kind, with these fields, out of the client's inbox."""
     holds = _message_of(kind, wanted)
     taken: list[Made] = []
@@ -193,7 +194,7 @@ def _asserting(client: ClientCore, kind: type[Made], what: str, wanted: dict[str
     return taken[0]
 
 
-def _refuting(client: ClientCore, kind: type[Any], what: str, wanted: dict[str, Wanted], within_s: float) -> Looks[None]:
+def _refuting(client: AnyClient, kind: type[Any], what: str, wanted: dict[str, Wanted], within_s: float) -> Looks[None]:
     """See that there is none, and none comes."""
     holds = _message_of(kind, wanted)
     came: list[Any] = []
@@ -265,7 +266,7 @@ def _is_meta(wanted: Any, meta: Meta) -> bool:
 # Looking and telling
 
 
-def _look(client: ClientCore, holds: Callable[[list[Any]], bool], within_s: float) -> Looks[list[Any] | None]:
+def _look(client: AnyClient, holds: Callable[[list[Any]], bool], within_s: float) -> Looks[list[Any] | None]:
     """Look at what is in the inbox until it holds. None: it did; else what is in it when time is over, or nothing more comes."""
     if not (is_number(within_s) and within_s >= 0):
         raise InvalidOption("within_s", within_s, "must be a number of seconds from 0 up")
@@ -286,7 +287,7 @@ def _look(client: ClientCore, holds: Callable[[list[Any]], bool], within_s: floa
             more.give_up()
 
 
-def _fail(client: ClientCore, text: str, messages: list[Any] | None = None) -> None:
+def _fail(client: AnyClient, text: str, messages: list[Any] | None = None) -> None:
     """Messages: by default those that are in the inbox now."""
     if messages is None:
         messages, more = client._session.inbox.look()
