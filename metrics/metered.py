@@ -155,20 +155,13 @@ class MeteredRuntime(RuntimeWrapper):
     def __init__(self, inner: Runtime, meter: Meter) -> None:
         super().__init__(inner)
         self.meter = meter
-        self._roles: dict[type, type] = {}
 
     def begin(self, start: Callable[..., SupervisedRef], role: type, args: tuple[Any, ...]) -> SupervisedRef:
         if issubclass(role, TopicSupervisor):
             _runtime, _outlet, _ingress, options, dead_letters, *_rest = args
             self.meter.measure(options.behaviours)
             dead_letters.watchers += (lambda letter: self.meter.tell("dead_letter", letter),)
-            return start(self._metered(MeteredSupervisor, role), *args)
+            return start(self.mixed(MeteredSupervisor, role, meter=self.meter), *args)
         if issubclass(role, TopicActor):
-            return start(self._metered(MeteredTopic, role), *args)
+            return start(self.mixed(MeteredTopic, role, meter=self.meter, runtime=self.inner), *args)
         return start(role, *args)
-
-    def _metered(self, mixin: type, role: type) -> type:
-        if role not in self._roles:
-            own = {"meter": self.meter, "runtime": self.inner, "__module__": role.__module__}
-            self._roles[role] = type(role.__name__, (mixin, role), own)
-        return self._roles[role]
