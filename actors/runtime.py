@@ -291,6 +291,13 @@ class RuntimeWrapper:
 
     def __init__(self, inner: Runtime) -> None:
         self.inner = inner
+        self._mixed: dict[type, type] = {}
+
+    def mixed(self, mixin: type, role: type, **own: Any) -> type:
+        """The role with a mixin before it, and these attributes: one class for all of its actors."""
+        if role not in self._mixed:
+            self._mixed[role] = type(role.__name__, (mixin, role), {"__module__": role.__module__, **own})
+        return self._mixed[role]
 
     def begin(self, start: Callable[..., SupervisedRef], role: type, args: tuple[Any, ...]) -> SupervisedRef:
         """Start an actor by the other's `start` or `start_on_thread`: here its role, arguments or reference may be changed."""

@@ -137,9 +137,8 @@ class Journal(Struct, eq=False):
     def _take_snapshot(self, state: TopicState) -> None:
         behaved = self.cell.behaved
         try:
-            with (
-                nullcontext() if behaved is None else behaved.runtime.blocking()
-            ):  # values of the user's may be pickled by their own code
+            # Values of the user's may be pickled by their own code.
+            with nullcontext() if behaved is None else behaved.runtime.blocking():
                 self.snapshot = pickled(state, self.limit)
         except BaseException as error:  # the user's values, which may have a way of their own to be pickled
             if self._is_the_callers(error):

@@ -25,11 +25,8 @@ class Capsules(Struct, frozen=True):
     """A snapshot of a topic's state is taken each time that it has handled so many messages. Default 100."""
 
     def __post_init__(self) -> None:
-        if (
-            not isinstance(self.directory, (str, os.PathLike))
-            or type(os.fspath(self.directory)) is not str
-            or self.directory == ""
-        ):
+        is_path = isinstance(self.directory, (str, os.PathLike)) and type(os.fspath(self.directory)) is str
+        if not is_path or self.directory == "":
             raise InvalidOption("directory", self.directory, "must be a path")
         for option in ("max_bytes", "max_files", "every"):
             value = getattr(self, option)

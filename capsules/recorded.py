@@ -82,15 +82,12 @@ class Recorded(RuntimeWrapper):
         super().__init__(inner)
         self._options = options
         self._writer = CapsuleWriter(options)
-        self._classes: dict[type, type] = {}
 
     def begin(self, start: Callable[..., SupervisedRef], role: type, args: tuple[Any, ...]) -> SupervisedRef:
         if not issubclass(role, TopicActor):
             return start(role, *args)
-        if role not in self._classes:
-            self._classes[role] = type(role.__name__, (RecordedTopic, role), {"__module__": role.__module__})
         journal = Journal(args[0], self._options.every, self._options.max_bytes)
-        return RecordedRef(start(self._classes[role], *args, journal), journal, self._write)
+        return RecordedRef(start(self.mixed(RecordedTopic, role), *args, journal), journal, self._write)
 
     def join(self, timeout_s: float) -> list[str]:
         deadline_s = self.monotonic_s() + timeout_s

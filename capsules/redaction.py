@@ -82,13 +82,11 @@ def redact_json(text: str, within: int = 0) -> tuple[str, list[str], list[str]] 
         value = _read(text)
     except (ValueError, RecursionError):
         return _redact_pairs(text)
-    names: list[str] = []
-    secrets: list[str] = []
-    _find(value, names, secrets, within)
+    names, secrets = _found(value, within)
     if not names:
         return None
     redacted = _PAIR.sub(_without_value, text)
-    if _has_more(redacted, within):
+    if _found(_read(redacted), within)[0]:
         try:
             redacted = json.dumps(_without(_read(redacted), within), ensure_ascii=False)
         except RecursionError:
@@ -112,14 +110,10 @@ def _redact_pairs(text: str) -> tuple[str, list[str], list[str]] | None:
     return _PAIR.sub(_without_value, text), names, secrets
 
 
-def _has_more(redacted: str, within: int) -> bool:
+def _found(value: Any, within: int) -> tuple[list[str], list[str]]:
+    """The names of secrets, and themselves. One after another, not one within another: JSON may be as deep as Python can read."""
     names: list[str] = []
-    _find(_read(redacted), names, [], within)
-    return bool(names)
-
-
-def _find(value: Any, names: list[str], secrets: list[str], within: int) -> None:
-    """One after the other, and not one within the other: JSON may be as deep as Python can read it."""
+    secrets: list[str] = []
     waiting = [value]
     while waiting:
         value = waiting.pop()
@@ -136,6 +130,7 @@ def _find(value: Any, names: list[str], secrets: list[str], within: int) -> None
                     names.append(key)
                     secrets += _leaves(item)
             waiting += reversed([item for key, item in value.items() if not (looks_secret(key) and may_be_secret(item))])
+    return names, secrets
 
 
 def _leaves(value: Any) -> list[str]:

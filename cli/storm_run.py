@@ -1,6 +1,5 @@
 """A storm: one channel, threads that send, and a plan of faults that shows which event each has hit."""
 
-import pkgutil
 import random
 import threading
 import time
@@ -10,7 +9,6 @@ from itertools import count
 from typing import Any, Literal
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from lightspeed.actors.topics.rules.events import TopicEvent
 from lightspeed.actors.topics.rules.room import Behaviour
@@ -37,7 +35,6 @@ from lightspeed.cli.storm_account import PUSHED, Account, Accounts, Heals, Pulse
 from lightspeed.cli.storm_listeners import Listeners, is_listeners
 from lightspeed.faults import Corrupt, Delay, DelayReply, Drop, Duplicate, Full, Hang, Jump, LoseReply, Raise, Reorder, Slow
 from lightspeed.faults.fault import Fault
-from lightspeed.faults.injector import Injector
 
 _LOOK_S = 0.05  # between two looks at what came out; in so long a sink has been given a few thousand messages
 _WAITS_S = 0.25  # for the answer to a `handle`, which may be lost on purpose
@@ -130,41 +127,6 @@ def own_plan(seed: int, seconds: float) -> FaultPlan:
     )
 
 
-class Strikes:
-    """Which event each fault has hit, in the order in which they did. Any thread strikes; one takes them."""
-
-    def __init__(self, plan: FaultPlan) -> None:
-        Injector(plan)  # refuses a `when` that names no function
-        self.plan = replace(plan, faults=tuple(map(self._watched, plan.faults)))
-        """The same, with faults that show their events."""
-        self.struck: deque[tuple[Fault, TopicEvent | None]] = deque()
-        """The event is None in a hook, and where only a time had come."""
-        self._shown = threading.local()
-
-    def on_fire(self, index: int, _topic: str) -> None:
-        """For the channel's injector, which calls it in the thread in which it has just called the fault's `when`."""
-        fault = self.plan.faults[index]
-        self.struck.append((fault, self._shown.event if _shows(fault) else None))
-
-    def _watched(self, fault: Fault) -> Fault:
-        if not _shows(fault):
-            return fault
-        holds: Callable[[TopicEvent | None, int], bool] | None = fault.when
-        if isinstance(fault.when, str):
-            holds = pkgutil.resolve_name(fault.when)
-
-        def shown(event: TopicEvent | None, members: int) -> bool:
-            self._shown.event = event
-            return holds is None or bool(holds(event, members))
-
-        return replace(fault, when=shown)
-
-
-def _shows(fault: Fault) -> bool:
-    """Else it comes by a timer, and with a `when` it would wait for an event."""
-    return fault.needs_event and not isinstance(fault, Jump)
-
-
 class Storm:
     """To be run once.
 
@@ -185,7 +147,7 @@ class Storm:
     ) -> None:
         self.settings, self.accounts, self.pulse = settings, Accounts(), Pulse()
         self._streams = own_streams(settings) if streams is None else streams
-        self._strikes = Strikes(FaultPlan() if plan is None else plan)
+        self._struck: deque[tuple[Fault, TopicEvent | None]] = deque()
         self.fired: Counter[str] = Counter()
         """How often faults of each kind have acted."""
         self._sent: list[deque[Event]] = [deque() for _ in self._streams]
@@ -203,11 +165,11 @@ class Storm:
             mailboxes=settings.mailboxes,
             event_timeout_s=0.5,
             timeout_s=_WAITS_S,
-            faults=None if plan is None else self._strikes.plan,
+            faults=plan,
         )
         self.channel._dead_letters.watchers += (self._letters.append,)  # the channel keeps a thousand of them
         if self.channel.faults is not None:
-            self.channel.faults.on_fire = self._strikes.on_fire
+            self.channel.faults.on_strike = lambda fault, event: self._struck.append((fault, event))
         self.listeners = Listeners(self.channel, settings.topics, settings.listeners)
 
     @property
@@ -278,7 +240,7 @@ class Storm:
     def _look(self) -> None:
         """What is taken first was sent last: nothing is heard here of an event before it was sent."""
         heard, letters = taken(self._heard), taken(self._letters)
-        struck, refused = taken(self._strikes.struck), taken(self._refused)
+        struck, refused = taken(self._struck), taken(self._refused)
         for event in (event for sent in self._sent for event in taken(sent)):
             if not isinstance(event, (Crash, Restart)):
                 self.accounts.send(event)

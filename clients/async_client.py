@@ -1,20 +1,19 @@
 """A client of an `AsyncChannel`, as a coroutine holds it."""
 
-from collections.abc import AsyncIterator, Callable
-from types import TracebackType
-from typing import Self
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any, Self
 
 from lightspeed.actors.context import current_actor
 from lightspeed.actors.errors import ClientClosed, InboxEmpty, InsideActor
 from lightspeed.actors.loop import LoopDoor, LoopWaiter
-from lightspeed.actors.topics.rules.events import Broadcast, Event, Push
+from lightspeed.actors.topics.rules.events import Event
 from lightspeed.actors.topics.rules.outbound import Outbound
 from lightspeed.clients.core import ClientCore, Line, check_most
 from lightspeed.clients.inbox import Notice
 from lightspeed.clients.session import Session
 
 
-class AsyncClient(ClientCore):
+class AsyncClient(ClientCore[Coroutine[Any, Any, str | None]]):
     """As `Client`, for coroutines: a verb is awaited. Made by `AsyncChannel.client`.
 
     For the channel's event loop only. A verb that is cancelled may take effect all the same; a reader that is cancelled takes no
@@ -28,26 +27,6 @@ class AsyncClient(ClientCore):
         super().__init__(line, session, meta)
         self._enter = enter
         session.inbox.door = enter()  # who reads stands in the line as a bare future
-
-    async def join(self, topic: str, meta: str | None = None) -> str | None:
-        """As of `Client`."""
-        return await self._do(self._joining(topic, meta))
-
-    async def leave(self, topic: str) -> str | None:
-        """As of `Client`."""
-        return await self._do(self._leaving(topic))
-
-    async def update(self, topic: str, meta: str) -> str | None:
-        """As of `Client`."""
-        return await self._do(self._updating(topic, meta))
-
-    async def broadcast(self, topic: str, payload: str, event: str = "") -> str | None:
-        """As of `Client`."""
-        return await self._do(Broadcast(self.client_id, topic, payload, event))
-
-    async def push(self, topic: str, event: str, payload: str) -> str | None:
-        """As of `Client`."""
-        return await self._do(Push(self.client_id, topic, event, payload))
 
     async def _do(self, event: Event) -> str | None:
         self._enter()
@@ -108,7 +87,5 @@ class AsyncClient(ClientCore):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, _type: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_error: object) -> None:
         await self.close()

@@ -1,17 +1,16 @@
 """A client of a channel, as the program holds it."""
 
 from collections.abc import Iterator
-from types import TracebackType
 from typing import Any, Self
 
 from lightspeed.actors.errors import ClientClosed
-from lightspeed.actors.topics.rules.events import Broadcast, Event, Push
+from lightspeed.actors.topics.rules.events import Event
 from lightspeed.actors.topics.rules.outbound import Outbound
 from lightspeed.clients.core import ClientCore, check_most
 from lightspeed.clients.inbox import Notice
 
 
-class Client(ClientCore):
+class Client(ClientCore[str | None]):
     """One client of a channel in this process: what it is told comes into its inbox, in order. Made by `Channel.client`.
 
     Any thread may call any of it. It follows what is given out: a raw `Leave` of its id takes it out too. A context manager:
@@ -22,47 +21,6 @@ class Client(ClientCore):
         InsideActor: a verb, or a wait, inside an actor, a hook or a sink, where it could wait for itself: use `send`.
         ChannelClosed, ChannelTimeout: a verb, as of `Channel.handle`.
     """
-
-    # Verbs
-
-    def join(self, topic: str, meta: str | None = None) -> str | None:
-        """Become a member of the topic, and return the reply's payload: `joined`, or what the behaviour said.
-
-        Args:
-            meta: a text that stands in its presence. None, the default: the client's own.
-
-        Raises:
-            Refused: with the reply's status and payload, as `already_joined`.
-        """
-        return self._do(self._joining(topic, meta))
-
-    def leave(self, topic: str) -> str | None:
-        """Leave the topic; an `auto_rejoin` that is under way is called off.
-
-        Raises:
-            Refused: as of `join`, as `not_joined`.
-        """
-        return self._do(self._leaving(topic))
-
-    def update(self, topic: str, meta: str) -> str | None:
-        """Give its presence in the topic another text.
-
-        Raises:
-            Refused: as of `join`; `not_joined` where it is not in the topic.
-        """
-        return self._do(self._updating(topic, meta))
-
-    def broadcast(self, topic: str, payload: str, event: str = "") -> str | None:
-        """Send something to all members, and wait until it has come about. None, where the behaviour does not reply.
-
-        Raises:
-            Refused: as of `join`, as `not_joined`, `overloaded`.
-        """
-        return self._do(Broadcast(self.client_id, topic, payload, event))
-
-    def push(self, topic: str, event: str, payload: str) -> str | None:
-        """Send something to the topic; as `broadcast`."""
-        return self._do(Push(self.client_id, topic, event, payload))
 
     def _do(self, event: Event) -> str | None:
         payload: str | None = self._line.do(self._do_event(event))
@@ -127,5 +85,5 @@ class Client(ClientCore):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, _type: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.close()

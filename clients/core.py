@@ -2,7 +2,7 @@
 
 import weakref
 from collections.abc import Callable, Generator
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 from warnings import warn
 
 from lightspeed.actors.errors import (
@@ -14,11 +14,14 @@ from lightspeed.actors.errors import (
     InvalidOption,
     Refused,
 )
-from lightspeed.actors.topics.rules.events import Event, Join, Leave, Rejoin
+from lightspeed.actors.topics.rules.events import Broadcast, Event, Join, Leave, Push, Rejoin
 from lightspeed.actors.topics.rules.outbound import Reply
 from lightspeed.actors.topics.rules.presence import Meta
 from lightspeed.actors.topics.rules.topic import Messages
 from lightspeed.clients.session import Session
+
+Done = TypeVar("Done")
+"""What a verb gives: the reply's payload, or a coroutine that does."""
 
 Job = Generator[Any, Any, Any]
 """Gives each answer that is waited for."""
@@ -44,8 +47,8 @@ class Line(Protocol):
         ...
 
 
-class ClientCore:
-    """What `Client` and `AsyncClient` have in common. Never waits."""
+class ClientCore(Generic[Done]):
+    """What `Client` and `AsyncClient` have in common. But for the verbs nothing of it waits."""
 
     def __init__(self, line: Line, session: Session, meta: str) -> None:
         self._line, self._session, self._meta = line, session, meta
@@ -101,6 +104,51 @@ class ClientCore:
     def _waiter(self) -> Any:
         """What is released when whoever waits for this client is to go on; None: a lock, for a thread."""
         return None
+
+    # Verbs
+
+    def join(self, topic: str, meta: str | None = None) -> Done:
+        """Become a member of the topic, and return the reply's payload: `joined`, or what the behaviour said.
+
+        Args:
+            meta: a text that stands in its presence. None, the default: the client's own.
+
+        Raises:
+            Refused: with the reply's status and payload, as `already_joined`.
+        """
+        return self._do(self._joining(topic, meta))
+
+    def leave(self, topic: str) -> Done:
+        """Leave the topic; an `auto_rejoin` that is under way is called off.
+
+        Raises:
+            Refused: as of `join`, as `not_joined`.
+        """
+        return self._do(self._leaving(topic))
+
+    def update(self, topic: str, meta: str) -> Done:
+        """Give its presence in the topic another text.
+
+        Raises:
+            Refused: as of `join`; `not_joined` where it is not in the topic.
+        """
+        return self._do(self._updating(topic, meta))
+
+    def broadcast(self, topic: str, payload: str, event: str = "") -> Done:
+        """Send something to all members, and wait until it has come about. None, where the behaviour does not reply.
+
+        Raises:
+            Refused: as of `join`, as `not_joined`, `overloaded`.
+        """
+        return self._do(Broadcast(self.client_id, topic, payload, event))
+
+    def push(self, topic: str, event: str, payload: str) -> Done:
+        """Send something to the topic; as `broadcast`."""
+        return self._do(Push(self.client_id, topic, event, payload))
+
+    def _do(self, event: Event) -> Done:
+        """Have it handled."""
+        raise NotImplementedError
 
     # Jobs
 

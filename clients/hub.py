@@ -6,7 +6,7 @@ What is kept of all members of the channel, the index of their topics, is under 
 
 import threading
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from lightspeed.actors.runtime import ReplyTo
 from lightspeed.actors.topics.mail import Collected
@@ -15,47 +15,10 @@ from lightspeed.actors.topics.rules.presence import Entry, Meta
 from lightspeed.actors.topics.rules.topic import Messages, TopicState
 from lightspeed.clients.inbox import Gap, InboxQueue, put_all
 
+if TYPE_CHECKING:
+    from lightspeed.clients.session import Session
+
 _MANY = 8  # topics of a client, from which on they are a dict
-
-
-class Follows(Protocol):
-    """A client, as the hub knows it."""
-
-    client_id: str
-    inbox: InboxQueue
-    is_closed: bool
-
-    def enter(self, topic: str, meta: Meta) -> None:
-        """The client is a member of the topic, and this is its presence there."""
-        ...
-
-    def exit(self, topic: str) -> None:
-        """The client has left."""
-        ...
-
-    def fall(self, topic: str, reason: str) -> None:
-        """The topic has ended, and the client was in it."""
-        ...
-
-    def rise(self, topic: str) -> None:
-        """The topic has come up again, after such an end."""
-        ...
-
-    def is_out(self, topic: str, reason: str) -> None:
-        """The topic's behaviour put the client out."""
-        ...
-
-    def is_leaving(self, topic: str | None, now_ms: int | None) -> None:
-        """A leave of the topic was accepted, or of all, whoever sent it, of this time."""
-        ...
-
-    def begin_end(self, why: str) -> bool:
-        """Nothing comes to it any more. False where that was so already."""
-        ...
-
-    def rest(self) -> None:
-        """The channel is closed: there is nothing to come back to."""
-        ...
 
 
 class _View:
@@ -64,7 +27,7 @@ class _View:
     __slots__ = ("inboxes", "lock", "members", "presence", "recipients")
 
     def __init__(self, entries: Iterable[Entry]) -> None:
-        self.members: dict[str, Follows] = {}
+        self.members: dict[str, Session] = {}
         """Those of the clients who are in it."""
         self.lock = threading.RLock()
         self.presence: dict[str, tuple[Meta, ...]] = {entry.key: entry.metas for entry in entries}
@@ -91,11 +54,11 @@ class Hub:
     """A `Follower`: the clients of one channel, and which topics each member of it is in."""
 
     def __init__(self) -> None:
-        self.clients: dict[str, Follows] = {}
+        self.clients: dict[str, Session] = {}
         self.is_complete = False
         """Whether the index has everybody: who was in a topic before it began, the topics tell it each in its turn."""
         self._views: dict[str, _View] = {}
-        self._down: dict[str, dict[str, Follows]] = {}
+        self._down: dict[str, dict[str, Session]] = {}
         """Topics that ended, and the clients that were in them. Under the lock."""
         self._lock = threading.RLock()  # a finalizer may drop a client within a call
         self._dropped = 0
@@ -283,7 +246,7 @@ class Hub:
 
     # The clients
 
-    def presence(self, topic: str, client: Follows) -> dict[str, tuple[Meta, ...]]:
+    def presence(self, topic: str, client: "Session") -> dict[str, tuple[Meta, ...]]:
         """Who is in the topic, as the client sees it; empty where it is not in it."""
         view = self._views.get(topic)
         if view is None or view.members.get(client.client_id) is not client:
@@ -296,7 +259,7 @@ class Hub:
         """How many messages found no room in an inbox, of closed clients too. Amid the end of a client it may miss its own."""
         return self._dropped + sum(client.inbox.dropped for client in tuple(self.clients.values()))
 
-    def drop(self, client: Follows, topics: Iterable[str]) -> None:
+    def drop(self, client: "Session", topics: Iterable[str]) -> None:
         """The client is closed, and was in these topics, or would be told that they are up: its id is free."""
         with self._lock:
             self._dropped += client.inbox.dropped

@@ -157,20 +157,8 @@ class InboxQueue:
     """
 
     __slots__ = (
-        "_bytes",
-        "_gaps",
-        "_is_counted",
-        "_lock",
-        "_now_s",
-        "_on_slow",
-        "_options",
-        "_wait",
-        "door",
-        "dropped",
-        "items",
-        "room",
-        "waiters",
-        "why_closed",
+        *("_bytes", "_gaps", "_is_counted", "_lock", "_now_s", "_on_slow", "_options", "_wait"),
+        *("door", "dropped", "items", "room", "waiters", "why_closed"),
     )
 
     def __init__(self, options: Inbox, wait: Wait, now_s: Callable[[], float], on_slow: Callable[[], None]) -> None:

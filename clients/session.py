@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from msgspec import Struct
+
 from lightspeed.actors.errors import ChannelClosed, LightspeedError
 from lightspeed.actors.logs import log
 from lightspeed.actors.runtime import Runtime, Timer
@@ -25,18 +27,15 @@ Tell = Callable[[Event, Any], None]
 """Hands an event over to the channel, and who is told when it has taken effect. Never waits."""
 
 
-class _Comeback:
+class _Comeback(Struct, eq=False):
     """One way back to a topic."""
 
-    __slots__ = ("is_called_off", "text", "timer", "topic")
-
-    def __init__(self, topic: str, text: str | None) -> None:
-        self.topic = topic
-        self.text = text
-        """What stood in its presence there."""
-        self.timer: Timer | None = None
-        """Of its next try; None: one is under way."""
-        self.is_called_off = False
+    topic: str
+    text: str | None
+    """What stood in its presence there."""
+    timer: Timer | None = None
+    """Of its next try; None: one is under way."""
+    is_called_off: bool = False
 
 
 class _Outcome(Collected):
@@ -120,6 +119,7 @@ class Session:
     # What the hub tells
 
     def enter(self, topic: str, meta: Meta) -> None:
+        """The client is a member of the topic, and this is its presence there."""
         with self._lock:
             if self.is_closed:
                 return
@@ -134,12 +134,14 @@ class Session:
         _cancel(timer)
 
     def exit(self, topic: str) -> None:
+        """The client has left."""
         with self._lock:
             self._topics.pop(topic, None)
             self._leaving.pop(topic, None)
             self._backoffs.pop(topic, None)
 
     def fall(self, topic: str, reason: str) -> None:
+        """The topic has ended, and the client was in it."""
         with self._lock:
             meta = self._topics.pop(topic, None)
             if not self.is_closed:
@@ -155,6 +157,7 @@ class Session:
                         self._come_back(topic)
 
     def rise(self, topic: str) -> None:
+        """The topic has come up again, after such an end."""
         with self._lock:
             self._fallen.discard(topic)
         self.inbox.put(TopicUp(topic))
@@ -163,12 +166,14 @@ class Session:
                 self._come_back(topic)
 
     def is_out(self, topic: str, reason: str) -> None:
+        """The topic's behaviour put the client out."""
         with self._lock:
             self._topics.pop(topic, None)
         self.stay_away(topic)
         self.inbox.put(Removed(topic, reason))
 
     def is_leaving(self, topic: str | None, now_ms: int | None) -> None:
+        """A leave of the topic was accepted, or of all, whoever sent it, of this time."""
         with self._lock:
             for name in (*self._topics, *self._lost) if topic is None else (topic,):
                 if name in self._topics:

@@ -33,6 +33,10 @@ class Fault(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="do
     place: ClassVar[Place] = "topic"
     concerns: ClassVar[frozenset[str]] = frozenset(_EVENTS)
     """The types of events at which it can act."""
+    is_of_events: ClassVar[bool] = False
+    """Whether it acts on events alone, whatever its triggers."""
+    is_the_end: ClassVar[bool] = False
+    """Of what it has acted on."""
 
     topic: str = "*"
     """The topics that it is for: a name, a prefix as `room:*`, or `*` for all, the default."""
@@ -104,13 +108,13 @@ class Fault(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="do
     @property
     def ends_all(self) -> bool:
         """Whether none of those that stand behind it acts any more where it has acted."""
-        return False
+        return self.is_the_end
 
     @property
     def needs_event(self) -> bool:
         """Whether it acts on an event only: then `at_s` means the first one from that time on."""
         others = (self.at, self.every, self.probability, self.match, self.when)
-        return any(trigger is not None for trigger in others)
+        return self.is_of_events or any(trigger is not None for trigger in others)
 
     def leaves_nothing_to(self, other: "Fault") -> bool:
         """Whether the other, which stands behind it, can never act."""
@@ -184,9 +188,7 @@ Predicate = Callable[[Any, int], bool]
 
 
 class _OnEvent(Fault, frozen=True, kw_only=True, omit_defaults=True):
-    @property
-    def needs_event(self) -> bool:
-        return True
+    is_of_events: ClassVar[bool] = True
 
 
 class _ForSeconds(_OnEvent, frozen=True, omit_defaults=True):
@@ -274,9 +276,7 @@ class DelayReply(_ForSeconds, frozen=True, omit_defaults=True, tag="delay_reply"
 class Drop(_OnWay, frozen=True, omit_defaults=True, tag="drop"):
     """The event never reaches the supervisor. A `handle` of it ends in `ChannelTimeout`."""
 
-    @property
-    def ends_all(self) -> bool:
-        return True
+    is_the_end: ClassVar[bool] = True
 
 
 class Delay(_ForSeconds, frozen=True, omit_defaults=True, tag="delay"):
@@ -329,6 +329,7 @@ class FailSupervisor(Fault, frozen=True, omit_defaults=True, tag="fail_superviso
     closed by it. Events are counted over all topics, whatever `per` says."""
 
     place: ClassVar[Place] = "supervisor"
+    is_the_end: ClassVar[bool] = True
 
     text: str = "planned"
     """It stands in the exception."""
@@ -336,10 +337,6 @@ class FailSupervisor(Fault, frozen=True, omit_defaults=True, tag="fail_superviso
     def __post_init__(self) -> None:
         super().__post_init__()
         check_text("text", self.text)
-
-    @property
-    def ends_all(self) -> bool:
-        return True
 
 
 KINDS: dict[str, type[Fault]] = {

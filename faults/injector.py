@@ -26,6 +26,8 @@ class Injector:
         self.on_fire: Callable[[int, str], object] | None = None
         """Called whenever a fault fires, with its place in the plan and the topic, in the thread in which it does. The topic is
         empty where the time has come for the supervisor or the clock. It must not wait."""
+        self.on_strike: Callable[[Fault, TopicEvent | None], object] | None = None
+        """As `on_fire`, with the fault and the event on which it acts; None: in a hook, or where its time has come."""
         self.lost = 0
         """How many events and replies were delayed beyond the end of the channel."""
         self._fired = [0] * len(plan.faults)
@@ -99,10 +101,10 @@ class Injector:
             if fault.at_s is not None and now_s < fault.at_s:
                 continue
             holds = self._predicates[index]
-            if (holds is None or holds(event(), members)) and self.fire(index, topic):
+            if (holds is None or holds(event(), members)) and self.fire(index, topic, event()):
                 yield fault
 
-    def fire(self, index: int, topic: str) -> bool:
+    def fire(self, index: int, topic: str, event: TopicEvent | None = None) -> bool:
         """Count that the fault acts now; False where it has done so as often as it may."""
         fault = self.plan.faults[index]
         once = (index, topic if fault.per == "topic" else "")
@@ -116,6 +118,8 @@ class Injector:
             self._fired[index] += 1
         if self.on_fire is not None:
             self.on_fire(index, topic)
+        if self.on_strike is not None:
+            self.on_strike(fault, event)
         return True
 
     def lose(self, count: int = 1) -> None:

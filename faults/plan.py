@@ -111,8 +111,7 @@ def _named(when: str | Callable[..., Any] | None) -> str | None:
     if when is None or isinstance(when, str):
         return when
     module, name = getattr(when, "__module__", None), getattr(when, "__qualname__", "<none>")
-    if (
-        module is None or "<" in name or isinstance(when, MethodType)
-    ):  # a lambda's name is <lambda>, an inner function's has <locals>
+    # A lambda's name is <lambda>, and an inner function's has <locals>.
+    if module is None or "<" in name or isinstance(when, MethodType):
         raise InvalidOption("when", when, "must be a function of a module to be written as JSON")
     return f"{module}:{name}"

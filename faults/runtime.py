@@ -28,14 +28,13 @@ class FaultyRuntime(RuntimeWrapper):
         self._delayed = DelayedCalls(inner, injector.lose)
         self._context = FaultContext(injector, pauses_of(inner), self._delayed, self._elapsed_s, {})
         self._began_s, self._jumped_s = inner.monotonic_s(), 0.0
-        self._roles: dict[type, type] = {}
         self._way: UnreliableRef | None = None
         self._pausing = [index for index, _fault in injector.of(Slow, Hang)]
 
     def begin(self, start: Callable[..., SupervisedRef], role: type, args: tuple[Any, ...]) -> SupervisedRef:
         if issubclass(role, TopicSupervisor):
             _runtime, _outlet, ingress, *_rest = args
-            ref = start(self._faulty(FaultySupervisor, role), *args)
+            ref = start(self.mixed(FaultySupervisor, role, faults=self._context), *args)
             self._set_times(ref)
             if not self.injector.of(Drop, Delay, Duplicate, Reorder):
                 return ref
@@ -61,17 +60,12 @@ class FaultyRuntime(RuntimeWrapper):
 
     def _begin_topic(self, start: Callable[..., SupervisedRef], role: type, cell: TopicCell) -> SupervisedRef:
         try:
-            ref = start(self._faulty(FaultyTopic, role), cell)
+            ref = start(self.mixed(FaultyTopic, role, faults=self._context), cell)
         except BaseException:
             self._context.alive.pop(cell, None)
             raise
         waits = any(self.injector.is_for(index, cell.topic) for index in self._pausing)
         return RefWrapper(ref) if waits else ref  # one that is held up must not hold up whoever tells it something
-
-    def _faulty(self, mixin: type, role: type) -> type:
-        if role not in self._roles:
-            self._roles[role] = type(role.__name__, (mixin, role), {"faults": self._context})
-        return self._roles[role]
 
     def _elapsed_s(self) -> float:
         return self.inner.monotonic_s() - self._began_s

@@ -1,7 +1,6 @@
 """A topic's actor, and a supervisor, in which things go wrong by plan, and answers that are lost or late: mixins."""
 
-from collections.abc import Callable, Iterator
-from types import TracebackType
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from msgspec import Struct
@@ -13,7 +12,7 @@ from lightspeed.actors.topics.actor import TopicActor
 from lightspeed.actors.topics.mail import Collected, Delivery, Disconnection, Order, TopicCell, TopicEmpty
 from lightspeed.actors.topics.rules.events import Broadcast, Push
 from lightspeed.actors.topics.rules.outbound import Reply as ReplyMessage
-from lightspeed.actors.topics.rules.topic import Messages, TopicState, refused
+from lightspeed.actors.topics.rules.topic import Messages, refused
 from lightspeed.faults.context import DelayedCalls, FaultContext
 from lightspeed.faults.fault import Corrupt, DelayReply, FailSupervisor, Fault, Full, Hang, LoseReply, Place, Raise, Slow
 from lightspeed.supervision.topics.supervisor import TopicSupervisor
@@ -24,6 +23,7 @@ class FaultyOutlet:
 
     def __init__(self, outlet: Any, delayed: DelayedCalls) -> None:
         self._outlet, self._delayed = outlet, delayed
+        self.deliver, self.is_awaited = outlet.deliver, outlet.is_awaited
         self._loses, self._delay_s = False, 0.0
 
     def affect_replies(self, mail: Delivery, fault: LoseReply | DelayReply) -> None:
@@ -39,28 +39,13 @@ class FaultyOutlet:
         """The event was handled: lose and delay no more."""
         self._loses, self._delay_s = False, 0.0
 
-    def put(
-        self,
-        seq: int,
-        topic: str | None,
-        messages: Messages,
-        reply: ReplyTo | None,
-        value: Any = None,
-        state: TopicState | None = None,
-    ) -> bool:
+    def put(self, seq: int, topic: str | None, messages: Messages, *others: Any, **more: Any) -> bool:
         if self._loses or self._delay_s:
             replies = tuple(message for message in messages if isinstance(message, ReplyMessage))
             messages = tuple(message for message in messages if not isinstance(message, ReplyMessage))
             if replies and not self._loses:
                 self._delayed.later(self._delay_s, lambda: self._put_late(seq, topic, replies))
-        return bool(self._outlet.put(seq, topic, messages, reply, value, state))
-
-    @property
-    def is_awaited(self) -> bool:
-        return bool(self._outlet.is_awaited)
-
-    def deliver(self, topic: str | None, then: Callable[[], None] | None = None) -> None:
-        self._outlet.deliver(topic, then)
+        return bool(self._outlet.put(seq, topic, messages, *others, **more))
 
     def _put_late(self, seq: int, topic: str | None, replies: Messages) -> None:
         if self._outlet.put(seq, topic, replies, None):
@@ -121,13 +106,8 @@ class FaultyTopic(TopicActor):
         super().on_stop()
         self._fail_in("on_stop")
 
-    def on_failure(
-        self,
-        exception_type: type[BaseException] | None,
-        exception_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        super().on_failure(exception_type, exception_value, traceback)
+    def on_failure(self, *failure: Any, **more: Any) -> None:
+        super().on_failure(*failure, **more)
         self._fail_in("on_failure")
 
     def on_end(self, error: BaseException | None) -> None:
@@ -162,7 +142,7 @@ class FaultyTopic(TopicActor):
         mail, cell = injection.mail, self.cell
         self._handled = injection
         if injection.is_refused:
-            must_deliver = cell.outlet.put(mail.seq, cell.topic, _unavailable(mail), mail.reply)
+            must_deliver = cell.outlet.put(mail.seq, cell.topic, refused(mail.request, "unavailable"), mail.reply)
             cell.settled, cell.settled_bytes = cell.settled + 1, cell.settled_bytes + mail.size
             if must_deliver:
                 cell.outlet.deliver(cell.topic)
@@ -218,10 +198,6 @@ class FaultyTopic(TopicActor):
             case LoseReply() | DelayReply():
                 self._outlet.affect_replies(mail, fault)
         return True
-
-
-def _unavailable(mail: Delivery) -> Messages:
-    return refused(mail.request, "unavailable")
 
 
 class FaultySupervisor(TopicSupervisor):

@@ -1,6 +1,7 @@
 """What stands in a scrape: each field of a snapshot as a family, and what the hooks count. Needs `prometheus_client`."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from prometheus_client import Counter, Histogram
@@ -51,73 +52,69 @@ def families_of(metrics: ChannelMetrics | None, namespace: str) -> Iterator[Metr
             yield kind(f"{namespace}_{name}", text, value=value)
 
 
+_HOOKED: dict[str, tuple[Any, ...]] = {  # a kind of family, its text, and its labels besides the pattern
+    "events": (Counter, "Events that were accepted.", "event"),
+    "handled_seconds": (partial(Histogram, buckets=_SECONDS), "How long topics took over events.", "event"),
+    "replies": (Counter, "Replies that were given out.", "status"),
+    "mailbox_length": (partial(Histogram, buckets=_LENGTHS), "What waited for a topic as an event was sent to it."),
+    "topic_crashes": (Counter, "Topics that failed or were crashed by name."),
+    "topic_restarts": (Counter, "Topics that came up again."),
+    "topic_overloads": (Counter, "Topics that began to shed events."),
+    "topic_dead_letters": (Counter, "Dead letters.", "why"),
+}
+
+
 class PrometheusHooks(MetricsHooks):
     """What happens, counted by kind of event and by pattern. They stand in no registry of their own."""
 
     def __init__(self, meter: Meter, namespace: str) -> None:
         self.meter = meter
-        named: dict[str, Any] = {"namespace": namespace, "registry": None}
-        pattern = ("pattern",)
-        self._accepted = Counter("events", "Events that were accepted.", ("event", *pattern), **named)
-        self._handled = Histogram(
-            "handled_seconds", "How long topics took over events.", ("event", *pattern), buckets=_SECONDS, **named
-        )
-        self._answered = Counter("replies", "Replies that were given out.", ("status", *pattern), **named)
-        self._mailbox = Histogram(
-            "mailbox_length", "What waited for a topic as an event was sent to it.", pattern, buckets=_LENGTHS, **named
-        )
-        self._crashed = Counter("topic_crashes", "Topics that failed or were crashed by name.", pattern, **named)
-        self._restarted = Counter("topic_restarts", "Topics that came up again.", pattern, **named)
-        self._overloaded = Counter("topic_overloads", "Topics that began to shed events.", pattern, **named)
-        self._letters = Counter("topic_dead_letters", "Dead letters.", ("why", *pattern), **named)
-        self._made: dict[tuple[Any, ...], Any] = {}
+        self._families: dict[str, Any] = {
+            name: kind(name, text, (*labels, "pattern"), namespace=namespace, registry=None)
+            for name, (kind, text, *labels) in _HOOKED.items()
+        }
+        self._made: dict[tuple[str, ...], Any] = {}
         """The labelled ones: to look for one in its family takes a lock, and half of the time of a hook."""
 
-    @property
-    def _families(self) -> tuple[Counter | Histogram, ...]:
-        by_topic = (self._crashed, self._restarted, self._overloaded, self._letters)
-        return (self._accepted, self._handled, self._answered, self._mailbox, *by_topic)
-
     def describe(self) -> Iterator[Metric]:
-        for family in self._families:
+        for family in self._families.values():
             yield from family.describe()
 
     def collect(self) -> Iterator[Metric]:
-        for family in self._families:
+        for family in self._families.values():
             yield from family.collect()
 
-    def _of(self, family: Counter | Histogram, *labels: str) -> Any:
-        key = (family, *labels)
+    def _of(self, name: str, what: Any, *labels: str) -> Any:
+        """The one of this family with these labels, and the pattern of a topic or of what has one."""
+        topic = what if isinstance(what, str) else getattr(what, "topic", None)
+        key = (name, *labels, self.meter.pattern_of(topic))
         made = self._made.get(key)
         if made is None:
-            made = self._made[key] = family.labels(*labels)
+            made = self._made[key] = self._families[name].labels(*key[1:])
         return made
 
-    def _pattern(self, what: Any) -> str:
-        return self.meter.pattern_of(getattr(what, "topic", None))
-
     def accepted(self, event: Event) -> None:
-        self._of(self._accepted, event_label(event), self._pattern(event)).inc()
+        self._of("events", event, event_label(event)).inc()
 
     def handled(self, event: TopicEvent, seconds: float) -> None:
-        self._of(self._handled, event_label(event), self._pattern(event)).observe(seconds)
+        self._of("handled_seconds", event, event_label(event)).observe(seconds)
 
     def answered(self, reply: Reply) -> None:
-        self._of(self._answered, reply.status, self._pattern(reply)).inc()
+        self._of("replies", reply, reply.status).inc()
 
     def mailbox(self, topic: str, length: int) -> None:
-        self._of(self._mailbox, self.meter.pattern_of(topic)).observe(length)
+        self._of("mailbox_length", topic).observe(length)
 
     def crashed(self, topic: str | None, reason: str) -> None:
         if topic is not None:
-            self._of(self._crashed, self.meter.pattern_of(topic)).inc()
+            self._of("topic_crashes", topic).inc()
 
     def restarted(self, topic: str | None) -> None:
         if topic is not None:
-            self._of(self._restarted, self.meter.pattern_of(topic)).inc()
+            self._of("topic_restarts", topic).inc()
 
     def overloaded(self, topic: str) -> None:
-        self._of(self._overloaded, self.meter.pattern_of(topic)).inc()
+        self._of("topic_overloads", topic).inc()
 
     def dead_letter(self, letter: DeadLetter) -> None:
-        self._of(self._letters, letter.why, self._pattern(letter)).inc()
+        self._of("topic_dead_letters", letter, letter.why).inc()

@@ -2,9 +2,9 @@
 
 import threading
 from collections.abc import Callable, Mapping
-from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from typing import Any
 
+from lightspeed.actors.checks import puts_off
 from lightspeed.actors.errors import InvalidOption
 from lightspeed.actors.logs import log
 from lightspeed.actors.runtime import Runtime
@@ -66,8 +66,7 @@ def check_hooks(hooks: MetricsHooks) -> MetricsHooks:
     if not isinstance(hooks, MetricsHooks):
         raise InvalidOption("hooks", hooks, "must be MetricsHooks")
     for name in HOOKS:
-        code = getattr(hooks, name)
-        if iscoroutinefunction(code) or isgeneratorfunction(code) or isasyncgenfunction(code):
+        if puts_off(getattr(hooks, name)):
             raise InvalidOption("hooks", hooks, f"must have plain functions: nobody would run what {name} returns")
     return hooks
 

@@ -9,7 +9,7 @@ from lightspeed.actors.topics.actor import TopicActor
 from lightspeed.actors.topics.mail import Delivery, Disconnection, Mail, Order, TopicCell, TopicFailure
 from lightspeed.actors.topics.rules.events import Crash, TopicEvent
 from lightspeed.actors.topics.rules.outbound import Reply
-from lightspeed.actors.topics.rules.topic import Messages, TopicState
+from lightspeed.actors.topics.rules.topic import Messages
 from lightspeed.metrics.hooks import Meter, MetricsHooks
 from lightspeed.supervision.topics.messages import Recovered
 from lightspeed.supervision.topics.supervisor import TopicSupervisor
@@ -28,20 +28,12 @@ class MeteredOutlet:
         """What the actor is at work on, since when."""
         self.began_s = 0.0
 
-    def put(
-        self,
-        seq: int,
-        topic: str | None,
-        messages: Messages,
-        reply: ReplyTo | None,
-        value: Any = None,
-        state: TopicState | None = None,
-    ) -> bool:
+    def put(self, seq: int, topic: str | None, messages: Messages, *others: Any, **more: Any) -> bool:
         event, self.event = self.event, None
         if event is not None and self._meter.calls["handled"]:
             self._meter.tell("handled", event, max(0.0, self.clock() - self.began_s))
         tell_replies(self._meter, messages)
-        return bool(self._put(seq, topic, messages, reply, value, state))
+        return bool(self._put(seq, topic, messages, *others, **more))
 
 
 def tell_replies(meter: Meter, messages: Messages) -> None:
@@ -163,20 +155,13 @@ class MeteredRuntime(RuntimeWrapper):
     def __init__(self, inner: Runtime, meter: Meter) -> None:
         super().__init__(inner)
         self.meter = meter
-        self._roles: dict[type, type] = {}
 
     def begin(self, start: Callable[..., SupervisedRef], role: type, args: tuple[Any, ...]) -> SupervisedRef:
         if issubclass(role, TopicSupervisor):
             _runtime, _outlet, _ingress, options, dead_letters, *_rest = args
             self.meter.measure(options.behaviours)
             dead_letters.watchers += (lambda letter: self.meter.tell("dead_letter", letter),)
-            return start(self._metered(MeteredSupervisor, role), *args)
+            return start(self.mixed(MeteredSupervisor, role, meter=self.meter), *args)
         if issubclass(role, TopicActor):
-            return start(self._metered(MeteredTopic, role), *args)
+            return start(self.mixed(MeteredTopic, role, meter=self.meter, runtime=self.inner), *args)
         return start(role, *args)
-
-    def _metered(self, mixin: type, role: type) -> type:
-        if role not in self._roles:
-            own = {"meter": self.meter, "runtime": self.inner, "__module__": role.__module__}
-            self._roles[role] = type(role.__name__, (mixin, role), own)
-        return self._roles[role]

@@ -2,7 +2,6 @@
 
 import weakref
 from collections.abc import Iterator
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from lightspeed.actors.errors import InForkedChild
@@ -88,5 +87,5 @@ class PrometheusMetrics:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, _type: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.close()

@@ -5,16 +5,18 @@ fill with what they do, and which costs nothing; of any other in real time. An a
 leaves all others in it. The names are those of Phoenix's ChannelTest.
 """
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping, Sequence
+from functools import wraps
+from itertools import islice
 from types import EllipsisType, FunctionType
-from typing import Any, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from lightspeed.actors.checks import check_call, is_put_off
 from lightspeed.actors.errors import ExpectationFailed, InvalidOption
 from lightspeed.actors.text import escaped, shown
 from lightspeed.actors.topics.rules.outbound import BroadcastMessage, PushMessage, Reply
 from lightspeed.actors.topics.rules.presence import Meta
-from lightspeed.clients import Client
+from lightspeed.clients import AsyncClient, Client
 from lightspeed.clients.core import ClientCore
 from lightspeed.clients.inbox import Look
 from lightspeed.faults.fault import is_number
@@ -34,40 +36,89 @@ COMES_S = 1.0
 STAYS_AWAY_S = 0.1  # a test that passes waits for so long, where time is real
 _MANY = 20  # messages, of which a failure shows the last
 _LONGEST = 300  # of one of them, in letters
+AnyClient = ClientCore[Any]
 Made = TypeVar("Made")
+Asked = ParamSpec("Asked")
 Looks = Generator[tuple[Look, float], bool, Made]
 """What an assert does: it gives each look, and how long it may take until more comes, and is sent whether it has."""
 
 
+def told(looks: Callable[Concatenate[AnyClient, Asked], Looks[Made]]) -> Callable[Concatenate[Client, Asked], Made]:
+    """The assert of these looks: the calling thread waits for what comes into a client's inbox."""
+
+    @wraps(looks)
+    def run(client: Client, /, *args: Asked.args, **options: Asked.kwargs) -> Made:
+        if not isinstance(client, Client):
+            raise InvalidOption("client", client, "must be a client that Channel.client made")
+        going = looks(client, *args, **options)
+        try:
+            more, left_s = next(going)
+            while True:
+                more, left_s = going.send(more.wait(left_s))
+        except StopIteration as done:
+            value: Made = done.value
+            return value
+        finally:
+            going.close()  # where a wait was ended by the simulation's end
+
+    return run
+
+
+def awaited(
+    call: Callable[Concatenate[Client, Asked], Made],
+) -> Callable[Concatenate[AsyncClient, Asked], Coroutine[Any, Any, Made]]:
+    """The same assert for a coroutine, which waits."""
+    looks: Callable[Concatenate[AnyClient, Asked], Looks[Made]] = call.__wrapped__  # type: ignore[attr-defined]
+
+    @wraps(looks)
+    async def run(client: AsyncClient, /, *args: Asked.args, **options: Asked.kwargs) -> Made:
+        if not isinstance(client, AsyncClient):
+            raise InvalidOption("client", client, "must be a client that AsyncChannel.client made")
+        going = looks(client, *args, **options)
+        try:
+            more, left_s = next(going)
+            while True:
+                more, left_s = going.send(await more.waiter.wait(left_s))
+        except StopIteration as done:
+            value: Made = done.value
+            return value
+        finally:
+            going.close()  # where a wait was ended by a cancellation
+
+    return run
+
+
+@told
 def assert_reply(
-    client: Client, *, status: Wanted = ..., payload: Wanted = ..., topic: Wanted = ..., within_s: float = COMES_S
-) -> Reply:
+    client: AnyClient, *, status: Wanted = ..., payload: Wanted = ..., topic: Wanted = ..., within_s: float = COMES_S
+) -> Looks[Reply]:
     """Take a reply out of the client's inbox: one to what it sent by `send`, since a verb returns its own.
 
     Raises:
         ExpectationFailed: there was none within so many seconds; it says what came instead.
         InvalidOption: it is no client of `Channel.client`, or can't be asked for so.
     """
-    return run(client, asserting(client, Reply, "a reply", {"topic": topic, "status": status, "payload": payload}, within_s))
+    return _asserting(client, Reply, "a reply", {"topic": topic, "status": status, "payload": payload}, within_s)
 
 
+@told
 def assert_push(
-    client: Client, *, event: Wanted = ..., payload: Wanted = ..., topic: Wanted = ..., within_s: float = COMES_S
-) -> PushMessage:
+    client: AnyClient, *, event: Wanted = ..., payload: Wanted = ..., topic: Wanted = ..., within_s: float = COMES_S
+) -> Looks[PushMessage]:
     """Take a push out of the client's inbox. Raises as `assert_reply`."""
-    return run(client, asserting(client, PushMessage, "a push", {"topic": topic, "event": event, "payload": payload}, within_s))
+    return _asserting(client, PushMessage, "a push", {"topic": topic, "event": event, "payload": payload}, within_s)
 
 
+@told
 def assert_broadcast(
-    client: Client, *, payload: Wanted = ..., event: Wanted = ..., topic: Wanted = ..., within_s: float = COMES_S
-) -> BroadcastMessage:
+    client: AnyClient, *, payload: Wanted = ..., event: Wanted = ..., topic: Wanted = ..., within_s: float = COMES_S
+) -> Looks[BroadcastMessage]:
     """Take a broadcast out of the client's inbox. Raises as `assert_reply`."""
-    return run(
-        client, asserting(client, BroadcastMessage, "a broadcast", {"topic": topic, "event": event, "payload": payload}, within_s)
-    )
+    return _asserting(client, BroadcastMessage, "a broadcast", {"topic": topic, "event": event, "payload": payload}, within_s)
 
 
-def assert_presence(client: Client, topic: str, presence: WantedPresence, *, within_s: float = COMES_S) -> Presence:
+@told
+def assert_presence(client: AnyClient, topic: str, presence: WantedPresence, *, within_s: float = COMES_S) -> Looks[Presence]:
     """Wait until these users, and nobody else, are present in the topic, as the client sees it. Its inbox stays as it is.
 
     Returns:
@@ -75,51 +126,67 @@ def assert_presence(client: Client, topic: str, presence: WantedPresence, *, wit
 
     Raises as `assert_reply`.
     """
-    return run(client, asserting_presence(client, topic, presence, within_s))
+    holds, what = _presence_of(presence)
+    seen: Presence = {}
+
+    def is_there(_messages: list[Any]) -> bool:
+        nonlocal seen
+        seen = client.presence(topic)
+        return holds(seen)
+
+    inbox = yield from _look(client, is_there, within_s)
+    if inbox is not None:
+        _fail(client, f"was to see {what} in {shown(topic)} within {within_s:g} s, and sees {_told(seen)}", inbox)
+    return seen
 
 
+@told
 def refute_reply(
-    client: Client, *, status: Wanted = ..., payload: Wanted = ..., topic: Wanted = ..., within_s: float = STAYS_AWAY_S
-) -> None:
+    client: AnyClient, *, status: Wanted = ..., payload: Wanted = ..., topic: Wanted = ..., within_s: float = STAYS_AWAY_S
+) -> Looks[None]:
     """See that no such reply is in the client's inbox, and none comes within so many seconds. Raises as `assert_reply`."""
-    run(client, refuting(client, Reply, "reply", {"topic": topic, "status": status, "payload": payload}, within_s))
+    return _refuting(client, Reply, "no reply", {"topic": topic, "status": status, "payload": payload}, within_s)
 
 
+@told
 def refute_push(
-    client: Client, *, event: Wanted = ..., payload: Wanted = ..., topic: Wanted = ..., within_s: float = STAYS_AWAY_S
-) -> None:
+    client: AnyClient, *, event: Wanted = ..., payload: Wanted = ..., topic: Wanted = ..., within_s: float = STAYS_AWAY_S
+) -> Looks[None]:
     """See that no such push is in the client's inbox, and none comes within so many seconds. Raises as `assert_reply`."""
-    run(client, refuting(client, PushMessage, "push", {"topic": topic, "event": event, "payload": payload}, within_s))
+    return _refuting(client, PushMessage, "no push", {"topic": topic, "event": event, "payload": payload}, within_s)
 
 
+@told
 def refute_broadcast(
-    client: Client, *, payload: Wanted = ..., event: Wanted = ..., topic: Wanted = ..., within_s: float = STAYS_AWAY_S
-) -> None:
+    client: AnyClient, *, payload: Wanted = ..., event: Wanted = ..., topic: Wanted = ..., within_s: float = STAYS_AWAY_S
+) -> Looks[None]:
     """See that no such broadcast is in the client's inbox, and none comes within so many seconds. Raises as `assert_reply`."""
-    run(client, refuting(client, BroadcastMessage, "broadcast", {"topic": topic, "event": event, "payload": payload}, within_s))
+    return _refuting(client, BroadcastMessage, "no broadcast", {"topic": topic, "event": event, "payload": payload}, within_s)
 
 
-def refute_presence(client: Client, topic: str, presence: WantedPresence, *, within_s: float = STAYS_AWAY_S) -> None:
+@told
+def refute_presence(client: AnyClient, topic: str, presence: WantedPresence, *, within_s: float = STAYS_AWAY_S) -> Looks[None]:
     """See that these users, and nobody else, are present in the topic at no moment within so many seconds. Raises as
     `assert_reply`.
     """
-    run(client, refuting_presence(client, topic, presence, within_s))
+    holds, what = _presence_of(presence)
+    if (yield from _look(client, lambda _messages: holds(client.presence(topic)), within_s)) is None:
+        seen = client.presence(topic)
+        _fail(client, f"was not to see {what} in {shown(topic)} within {within_s:g} s, and sees {_told(seen)}")
 
 
 # Messages
 
 
-def asserting(client: ClientCore, kind: type[Made], what: str, wanted: dict[str, Wanted], within_s: float) -> Looks[Made]:
+def _asserting(client: AnyClient, kind: type[Made], what: str, wanted: dict[str, Wanted], within_s: float) -> Looks[Made]:
     """Take a message of this kind, with these fields, out of the client's inbox."""
     holds = _message_of(kind, wanted)
     taken: list[Made] = []
 
     def take(messages: list[Any]) -> bool:
-        for message in messages:
-            if holds(message) and client._session.inbox.take_out(message):
-                taken.append(message)
-                return True
-        return False
+        found = (message for message in messages if holds(message) and client._session.inbox.take_out(message))
+        taken.extend(islice(found, 1))
+        return bool(taken)
 
     inbox = yield from _look(client, take, within_s)
     if inbox is not None:
@@ -127,18 +194,17 @@ def asserting(client: ClientCore, kind: type[Made], what: str, wanted: dict[str,
     return taken[0]
 
 
-def refuting(client: ClientCore, kind: type[Any], what: str, wanted: dict[str, Wanted], within_s: float) -> Looks[None]:
+def _refuting(client: AnyClient, kind: type[Any], what: str, wanted: dict[str, Wanted], within_s: float) -> Looks[None]:
     """See that there is none, and none comes."""
     holds = _message_of(kind, wanted)
     came: list[Any] = []
 
     def is_there(messages: list[Any]) -> bool:
-        came[:] = [message for message in messages if holds(message)][:1]
+        came.extend(filter(holds, messages))
         return bool(came)
 
     if (yield from _look(client, is_there, within_s)) is None:
-        text = f"was to be given {_described(f'no {what}', wanted)} within {within_s:g} s, and was: {_line(came[0])}"
-        _fail(client, text, _inbox(client))
+        _fail(client, f"was to be given {_described(what, wanted)} within {within_s:g} s, and was: {_line(came[0])}")
 
 
 def _message_of(kind: type[Any], wanted: dict[str, Wanted]) -> Callable[[Any], bool]:
@@ -164,31 +230,6 @@ def _fits(name: str, wanted: Any, value: Any) -> bool:
 
 
 # Presence
-
-
-def asserting_presence(client: ClientCore, topic: str, presence: WantedPresence, within_s: float) -> Looks[Presence]:
-    """Wait until these users are present."""
-    holds, what = _presence_of(presence)
-    seen: Presence = {}
-
-    def is_there(_messages: list[Any]) -> bool:
-        nonlocal seen
-        seen = client.presence(topic)
-        return holds(seen)
-
-    inbox = yield from _look(client, is_there, within_s)
-    if inbox is not None:
-        _fail(client, f"was to see {what} in {shown(topic)} within {within_s:g} s, and sees {_told(seen)}", inbox)
-    return seen
-
-
-def refuting_presence(client: ClientCore, topic: str, presence: WantedPresence, within_s: float) -> Looks[None]:
-    """See that they are not, at any moment."""
-    holds, what = _presence_of(presence)
-    inbox = yield from _look(client, lambda _messages: holds(client.presence(topic)), within_s)
-    if inbox is None:
-        seen = client.presence(topic)
-        _fail(client, f"was not to see {what} in {shown(topic)} within {within_s:g} s, and sees {_told(seen)}", _inbox(client))
 
 
 def _presence_of(wanted: WantedPresence) -> tuple[Callable[[Presence], bool], str]:
@@ -225,7 +266,7 @@ def _is_meta(wanted: Any, meta: Meta) -> bool:
 # Looking and telling
 
 
-def _look(client: ClientCore, holds: Callable[[list[Any]], bool], within_s: float) -> Looks[list[Any] | None]:
+def _look(client: AnyClient, holds: Callable[[list[Any]], bool], within_s: float) -> Looks[list[Any] | None]:
     """Look at what is in the inbox until it holds. None: it did; else what is in it when time is over, or nothing more comes."""
     if not (is_number(within_s) and within_s >= 0):
         raise InvalidOption("within_s", within_s, "must be a number of seconds from 0 up")
@@ -246,25 +287,11 @@ def _look(client: ClientCore, holds: Callable[[list[Any]], bool], within_s: floa
             more.give_up()
 
 
-def run(client: Client, looks: Looks[Made]) -> Made:
-    """Have the calling thread wait for what comes into a client's inbox."""
-    if not isinstance(client, Client):
-        raise InvalidOption("client", client, "must be a client that Channel.client made")
-    try:
-        more, left_s = next(looks)
-        while True:
-            try:
-                has_come = more.wait(left_s)
-            except BaseException as error:  # what ends the simulation
-                more, left_s = looks.throw(error)
-            else:
-                more, left_s = looks.send(has_come)
-    except StopIteration as done:
-        value: Made = done.value
-        return value
-
-
-def _fail(client: ClientCore, text: str, messages: list[Any]) -> None:
+def _fail(client: AnyClient, text: str, messages: list[Any] | None = None) -> None:
+    """Messages: by default those that are in the inbox now."""
+    if messages is None:
+        messages, more = client._session.inbox.look()
+        more.give_up()
     why = client._session.inbox.why_closed
     raise ExpectationFailed("\n".join([f"{escaped(client.client_id)} {text}; {_heading(why, messages)}", *_lines(messages)]))
 
@@ -282,12 +309,6 @@ def _lines(messages: list[Any]) -> Iterator[str]:
 
 def _line(message: Any) -> str:
     return escaped(repr(message), _LONGEST)  # a class of ours, whose texts are no subclasses
-
-
-def _inbox(client: ClientCore) -> list[Any]:
-    messages, more = client._session.inbox.look()
-    more.give_up()
-    return messages
 
 
 def _described(what: str, wanted: dict[str, Wanted]) -> str:

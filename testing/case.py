@@ -136,11 +136,7 @@ def play(case: Case, *, asks_for_sometimes: bool = True) -> Outcome:
                 simulation.loop.run_until_complete(played)
             elif is_put_off(played):
                 raise InvalidOption("scenario", case.scenario, _A_PLAY)
-    except (
-        Exception,
-        SystemExit,
-        CancelledError,
-    ) as failure:  # the user's, and what it raises is what came of it
+    except (Exception, SystemExit, CancelledError) as failure:  # the user's: what it raises is what came of it
         error = failure
     return outcome_of(case, error, simulation)
 

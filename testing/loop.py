@@ -77,11 +77,7 @@ class SimulatedLoop(Bystander, asyncio.AbstractEventLoop):
         self._line_up(called(callback) if task is None else self._known(task), call)
         return call
 
-    def call_soon_threadsafe(
-        self, callback: Callable[[*_Ts], object], *args: *_Ts, context: Context | None = None
-    ) -> asyncio.Handle:
-        """As `call_soon`: another thread is turned away."""
-        return self.call_soon(callback, *args, context=context)
+    call_soon_threadsafe = call_soon  # another thread is turned away
 
     def call_later(
         self, delay: float, callback: Callable[[*_Ts], object], *args: *_Ts, context: Context | None = None
@@ -331,9 +327,8 @@ class SimulatedLoop(Bystander, asyncio.AbstractEventLoop):
             note(error, f"in a call of {self._name}")
             self._pool.break_by(error)
         else:
-            self._untold.append(
-                (message, error)
-            )  # a future tells it when it is garbage: when that is hangs on more than the seed
+            # A future tells it when it is garbage: when that is hangs on more than the seed.
+            self._untold.append((message, error))
 
     def _raise_untold(self, *more: str) -> None:
         """Raise what a task or a future failed of, and nobody has asked it for; the others are noted, and what is given."""

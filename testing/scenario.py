@@ -56,10 +56,8 @@ class Read(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, 
                 read()
             elif self.of is not None:
                 read(self.of)
-        except ChannelTimeout:
-            pass  # where that is a breach, the channel has said so
-        except OutboxOff:
-            pass  # it has clients
+        except (ChannelTimeout, OutboxOff):
+            pass  # where that is a breach, the channel has said so; or it has clients
 
 
 class Sending(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -111,13 +109,13 @@ class Scenario(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=Tr
     """A supervisor of its own, beside the channel."""
 
     def __post_init__(self) -> None:
-        _check_time("rest_s", self.rest_s)
+        check_time("rest_s", self.rest_s)
         for sending in self.sendings:
             if isinstance(sending.event, TreeAct):
                 self._check_act(sending.event)
             elif not isinstance(sending.event, (Read, ClientAct)):
                 check_event(sending.event)
-            _check_time("at_s", sending.at_s)
+            check_time("at_s", sending.at_s)
 
     def _check_act(self, act: TreeAct) -> None:
         if self.tree is None:
@@ -194,7 +192,7 @@ def _send(client: Client, channel: Channel, clients: Clients, tree: GrownTree | 
         (client.handle if sending.waits else client.send)(event, after_s=after_s)
 
 
-def _check_time(name: str, seconds: float) -> None:
+def check_time(name: str, seconds: float) -> None:
     if not (is_number(seconds) and seconds >= 0):
         raise InvalidOption(name, seconds, "must be a number of seconds from 0 up")
 

@@ -5,14 +5,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from lightspeed.actors.errors import (
-    ChannelTimeout,
-    ClientClosed,
-    ClientExists,
-    InboxEmpty,
-    InvalidOption,
-    Refused,
-)
+from lightspeed.actors.errors import ChannelTimeout, ClientClosed, ClientExists, InboxEmpty, InvalidOption, Refused
 from lightspeed.channel import Channel
 from lightspeed.clients import Client, Inbox
 

@@ -3,13 +3,12 @@
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from lightspeed.actors.runtime import ReplyTo
 from lightspeed.actors.topics.mail import BoundedCell, Outlet, TopicCell
 from lightspeed.actors.topics.rules.events import Disconnect
 from lightspeed.actors.topics.rules.outbound import BroadcastMessage, Outbound, PushMessage, unread
 from lightspeed.actors.topics.rules.outbound import Reply as ReplyMessage
 from lightspeed.actors.topics.rules.presence import ids_in
-from lightspeed.actors.topics.rules.topic import Messages, TopicState
+from lightspeed.actors.topics.rules.topic import Messages
 from lightspeed.channel import AsyncChannel, AsyncClient, Channel, Event
 from lightspeed.channel.core import ChannelCore, Job
 from lightspeed.channel.options import Adapter
@@ -28,6 +27,10 @@ class SimulatedCore(ChannelCore):
     simulation: "Simulation"
     gives: "Gives"
     _kept: list[Any]
+
+    def __init__(self, simulation: "Simulation", gives: "Gives", adapter: Adapter | None, **options: Any) -> None:
+        self.simulation, self.gives, self._kept = simulation, gives, []
+        super().__init__(adapter, **options)
 
     def tell(self, event: Event) -> None:
         if not self.simulation.skips():
@@ -57,10 +60,6 @@ class SimulatedCore(ChannelCore):
 class SimulatedChannel(SimulatedCore, Channel):
     """Made by `Simulation.channel`."""
 
-    def __init__(self, simulation: "Simulation", gives: "Gives", adapter: Adapter | None, **options: Any) -> None:
-        self.simulation, self.gives, self._kept = simulation, gives, []
-        super().__init__(adapter, **options)
-
     def handle(self, event: Event) -> None:
         if not self.simulation.skips():
             self.carry_out(event)
@@ -78,10 +77,6 @@ class SimulatedChannel(SimulatedCore, Channel):
 
 class SimulatedAsyncChannel(SimulatedCore, AsyncChannel):
     """Made by `Simulation.async_channel`."""
-
-    def __init__(self, simulation: "Simulation", gives: "Gives", adapter: Adapter | None, **options: Any) -> None:
-        self.simulation, self.gives, self._kept = simulation, gives, []
-        super().__init__(adapter, **options)
 
     async def handle(self, event: Event) -> None:
         if not self.simulation.skips():
@@ -148,20 +143,12 @@ class _Traced:
         self.is_awaited = inner.is_awaited
         self.is_at_work, self.abandon, self.follow, self.trim = inner.is_at_work, inner.abandon, inner.follow, inner.trim
 
-    def put(
-        self,
-        seq: int,
-        topic: str | None,
-        messages: Messages,
-        reply: ReplyTo | None,
-        value: Any = None,
-        state: TopicState | None = None,
-    ) -> bool:
+    def put(self, seq: int, topic: str | None, messages: Messages, *others: Any, **more: Any) -> bool:
         if messages:
             self._gives.give(self._name, messages)
         if seq and self._cell is not None:  # a question gives nothing out, and has no number
             self._gives.handled += 1
-        return bool(self.inner.put(seq, topic, messages, reply, value, state))
+        return bool(self.inner.put(seq, topic, messages, *others, **more))
 
     def let_go(self) -> None:
         """A cell is out of the collector's sight, and leads back here by more than one way."""

@@ -404,11 +404,8 @@ class Simulation:
         finally:
             self._drop()
 
-    def abandon(self) -> None:
-        """End it where it stands, and ask for nothing. Harmless where it is closed."""
-        self._abandon()
-
-    def _abandon(self) -> list[str]:
+    def abandon(self) -> list[str]:
+        """End it where it stands, and ask for nothing. Harmless where it is closed. What tasks failed of that nobody awaited."""
         if self._is_closed:
             return []
         self._is_closed = True
@@ -444,7 +441,7 @@ class Simulation:
         if error is None:
             self.close()
         else:
-            for text in self._abandon():
+            for text in self.abandon():
                 note(error, text)
             note(error, f"in a simulation with seed {self.seed}, at step {self.steps}, after {self.now_s:g} s")
 

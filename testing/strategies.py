@@ -9,35 +9,9 @@ try:
 except ImportError as error:
     raise ImportError('strategies need Hypothesis: pip install "lightspeed-channels[testing]"') from error
 
-from lightspeed.channel import (
-    Broadcast,
-    Crash,
-    Disconnect,
-    Event,
-    FaultPlan,
-    Join,
-    Leave,
-    Publish,
-    Push,
-    Rejoin,
-    Restart,
-    Send,
-)
-from lightspeed.faults import (
-    Corrupt,
-    Delay,
-    DelayReply,
-    Drop,
-    Duplicate,
-    Fault,
-    Full,
-    Hang,
-    Jump,
-    LoseReply,
-    Raise,
-    Reorder,
-    Slow,
-)
+from lightspeed.channel import Broadcast, Crash, Disconnect, Event, FaultPlan, Join, Leave, Publish, Push, Rejoin, Restart, Send
+from lightspeed.faults import FailSupervisor, Fault, Jump
+from lightspeed.faults.fault import KINDS
 from lightspeed.testing.scenario import Scenario, Sending
 
 __all__ = ["Events", "events", "faults", "operator_events", "plans", "scenarios", "st", "stateful", "topic_events"]
@@ -97,17 +71,16 @@ def faults(topics: Sequence[str] = _TOPICS) -> st.SearchStrategy[Fault]:
         "probability": st.none() | st.sampled_from((0.1, 0.5)),
         "times": st.integers(1, 3),
     }
-    seconds = st.sampled_from((0.1, 1.0, 7.0))
-    plain = (Drop, Duplicate, Full, Hang, LoseReply)
-    slow = (Delay, DelayReply, Slow)
-    return st.one_of(
-        st.builds(Raise, hook=st.sampled_from(("before", "after", "on_start", "on_stop", "on_failure")), **triggers),
-        *(st.builds(kind, **triggers) for kind in plain),
-        *(st.builds(kind, seconds=seconds, **triggers) for kind in slow),
-        st.builds(Corrupt, payload=st.text(max_size=3), **triggers),
-        st.builds(Reorder, window=st.integers(1, 3), **triggers),
-        st.builds(Jump, by_s=st.sampled_from((-5.0, 3.0, 100.0)), at_s=st.sampled_from((0.0, 1.0, 10.0))),
-    )
+    seconds = {"seconds": st.sampled_from((0.1, 1.0, 7.0))}
+    more: dict[str, dict[str, Any]] = {
+        "raise": {"hook": st.sampled_from(("before", "after", "on_start", "on_stop", "on_failure"))},
+        **dict.fromkeys(("slow", "delay", "delay_reply"), seconds),
+        "poison": {"payload": st.text(max_size=3)},
+        "reorder": {"window": st.integers(1, 3)},
+    }
+    jump = st.builds(Jump, by_s=st.sampled_from((-5.0, 3.0, 100.0)), at_s=st.sampled_from((0.0, 1.0, 10.0)))
+    others = (pair for pair in KINDS.items() if pair[1] not in (Jump, FailSupervisor))
+    return st.one_of(*(st.builds(kind, **more.get(name, {}), **triggers) for name, kind in others), jump)
 
 
 def plans(topics: Sequence[str] = _TOPICS, *, most_faults: int = 3) -> st.SearchStrategy[FaultPlan]:

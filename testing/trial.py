@@ -106,10 +106,7 @@ class Trial:
         self.is_replay, self.is_written = replayed is not None, False
         self._trials, self._node_id = trials, node_id
         self.simulation = Simulation(
-            seed,
-            scheduler=scheduler if replayed is None else Chosen(replayed.choices),
-            faults=faults,
-            asks_for_sometimes=False,
+            seed, scheduler=scheduler if replayed is None else Chosen(replayed.choices), faults=faults, asks_for_sometimes=False
         )
 
     def close(self) -> None:

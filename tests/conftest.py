@@ -1,4 +1,6 @@
+import gc
 import signal
+import sys
 import threading
 
 import pykka
@@ -19,16 +21,28 @@ Simulation.observers = (Model,)  # every simulation of the suite is held to what
 pytest.register_assert_rewrite("moved_clock", "stage", "wild")
 
 # A deadline would turn a slow machine into a failing test; a test that hangs is ended by pytest-timeout.
-settings.register_profile("ours", deadline=None)
+# Of a hundred examples the second half finds next to nothing that is new; `--hypothesis-profile=thorough` draws a thousand.
+settings.register_profile("ours", deadline=None, max_examples=50)
+settings.register_profile("thorough", deadline=None, max_examples=1000)
 settings.load_profile("ours")
 
 
 @pytest.fixture(autouse=True, scope="session")
-def pytests_of_their_own_are_quick():
-    """A pytest that a test starts does without the plugin of Hypothesis, which takes half a second to load."""
+def processes_of_their_own_are_quick(tmp_path_factory):
+    """Those that tests start: a pytest does without the plugin of Hypothesis, which takes half a second to load; and where no
+    compiled code may lie beside the sources, all of them share a folder for it: else each would compile all that it imports."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTEST_ADDOPTS", "-p no:hypothesispytest")
+        if sys.dont_write_bytecode:
+            patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+            patch.setenv("PYTHONPYCACHEPREFIX", str(tmp_path_factory.mktemp("compiled")))
         yield
+
+
+def pytest_collection_finish():
+    """What stands now, modules and thousands of tests, stays: no collection that a test asks for goes through it again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -9,8 +9,6 @@ from lightspeed.actors.topics import ChannelState
 from lightspeed.channel import Channel, decode_event, encode, new_cluster_ready
 from lightspeed.cluster import MemoryBus
 
-pytestmark = pytest.mark.usefixtures("runtime")
-
 SCENARIOS = [
     json.loads(line)
     for name in ("scenarios", "random", "embedding")
@@ -43,6 +41,7 @@ def test_the_pure_channel_keeps(scenario):
     assert state_of(channel) == scenario["state"]
 
 
+@pytest.mark.usefixtures("runtime")
 @pytest.mark.parametrize("way", ["handle", "tell"])
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario["name"])
 def test_the_actors_keep(scenario, way):

@@ -18,7 +18,7 @@ CHECKERS = {
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("checker", CHECKERS)
+@pytest.mark.parametrize("checker", ["mypy", pytest.param("pyright", marks=pytest.mark.long)])
 def test_mistakes_in_calls_are_found_and_nothing_else(checker):
     if importlib.util.find_spec(checker) is None:
         pytest.skip(f"{checker} is not installed: it comes with the extra dev, and `make types` and CI have it")

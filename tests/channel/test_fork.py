@@ -149,13 +149,13 @@ threads = [threading.Thread(target=busy, args=(channel,)) for channel in channel
 for thread in threads: thread.start()
 calls = [call for channel in channels for call in (channel.flush_outbox, channel.dead_letters, channel.close)]
 calls += [lambda: tree.start_child(ChildSpec("b", Echo)), tree.count_children, tree.stop]
-for _ in range(12): in_child(lambda: (all(map(is_refused, calls)), makes_its_own()))
+for _ in range(6): in_child(lambda: (all(map(is_refused, calls)), makes_its_own()))
 going = False
 for thread in threads: thread.join()
 for channel in channels: channel.close()
 tree.stop()
 """)
-    assert said == (["(True,", "'fine')", "3"] * 12, "")
+    assert said == (["(True,", "'fine')", "3"] * 6, "")
 
 
 @pytest.mark.parametrize("where", ["a hook", "another thread"])

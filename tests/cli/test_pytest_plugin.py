@@ -362,14 +362,21 @@ def test_a_simulation_that_is_asked_for_by_name_has_the_first_seed(pytester):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_workers_of_xdist_write_traces_of_their_own(pytester):
     pytester.makepyfile(FAILS_AT.format(seed=3), test_other=FAILS_AT.format(seed=4))
-    quick = ("-p", "no:hypothesispytest")
-    pytester.runpytest_subprocess("-n", "2", "--lightspeed-seeds", "5", *quick).assert_outcomes(passed=8, failed=2)
-    first, second = (pytester.path / ".lightspeed").glob("*.trace")
-    result = pytester.runpytest_subprocess("-n", "1", "--lightspeed-replay", first, *quick)
+    pytester.runpytest_subprocess("-n", "2", "--lightspeed-seeds", "5").assert_outcomes(passed=8, failed=2)
+    assert len(traces_in(pytester.path / ".lightspeed")) == 2
+
+
+@pytest.mark.slow
+def test_a_worker_of_xdist_writes_a_trace_too_and_what_came_of_a_replay_comes_home(pytester):
+    pytester.makepyfile(FAILS_AT.format(seed=0))
+    pytester.runpytest().assert_outcomes(failed=1)
+    (trace,) = (pytester.path / ".lightspeed").glob("*.trace")
+    result = pytester.runpytest_subprocess("-n", "1", "--lightspeed-replay", trace)
     result.stdout.fnmatch_lines(["it went the same way, * lines"])
-    assert second.exists()
+    assert len(traces_in(pytester.path / ".lightspeed")) == 2
 
 
 def test_a_recording_of_no_test_is_not_replayed_by_pytest(pytester):

@@ -119,7 +119,7 @@ def test_the_librarys_own_fuzzing_is_played_like_any_scenario_and_says_what_was_
 
 @pytest.mark.slow
 def test_two_processes_play_the_same_as_one(simulate):
-    one, two = (simulate(FUZZ, "--seeds", "120", "--jobs", jobs)[1].split(", ")[:3] for jobs in (1, 2))
+    one, two = (simulate(FUZZ, "--seeds", "60", "--jobs", jobs)[1].split(", ")[:3] for jobs in (1, 2))
     assert one == two
 
 

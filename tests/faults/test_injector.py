@@ -133,6 +133,8 @@ def test_what_fired_is_counted_told_and_can_be_expected():
     injector = Injector(FaultPlan((Full(at=1), Full(at=2), Hang(topic="y"))))
     told = []
     injector.on_fire = lambda index, topic: told.append((index, topic))
+    struck = []
+    injector.on_strike = lambda fault, event: struck.append((fault, event))
     due(injector)
     with pytest.raises(FaultsNotFired, match=r"never fired: 1 Full\(.*2 Hang\(") as missed:
         injector.expect_all()
@@ -142,6 +144,9 @@ def test_what_fired_is_counted_told_and_can_be_expected():
     injector.expect_all()
     assert injector.fired == (2, 1, 1)
     assert told == [(0, "x"), (1, "x"), (0, "y"), (2, "y")]
+    assert [(injector.plan.faults.index(fault), event.topic) for fault, event in struck] == told
+    injector.fire(0, "")
+    assert struck[-1] == (Full(at=1), None)
 
 
 def test_a_fault_that_the_one_before_cut_short_has_not_fired():

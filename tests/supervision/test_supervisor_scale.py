@@ -24,12 +24,13 @@ def worker(pooled_stage):
 
 
 def seconds(call):
-    start_s = time.perf_counter()
+    """Of this process: others may share the machine."""
+    start_s = time.process_time()
     call()
-    return time.perf_counter() - start_s
+    return time.process_time() - start_s
 
 
-@pytest.mark.parametrize("many", [pytest.param(20_000, marks=pytest.mark.slow), pytest.param(100_000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("many", [5_000, pytest.param(100_000, marks=pytest.mark.long)])
 def test_simple_one_for_one_scale_many_temporary_children(pooled_stage, worker, many):
     """They come, some fail, and all go with their supervisor."""
     sup = pooled_stage.start()
@@ -56,6 +57,6 @@ def test_scale_start_stop_many_children(pooled_stage, worker):
             sup.delete_child(spec.id)
         return start_s, stop_s
 
-    few, many = start_and_stop(1000), start_and_stop(10_000)
+    few, many = start_and_stop(400), start_and_stop(4_000)
     assert many[0] < 50 * few[0]
     assert many[1] < 50 * few[1]

@@ -12,8 +12,8 @@ from lightspeed.actors.errors import ChildError, LightspeedError, StartFailed, S
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
-# A quarter of them runs with the rest of the suite, all of them with `pytest -m long`.
-TRIALS = [pytest.param(1000, id="some"), pytest.param(4000, id="all", marks=pytest.mark.long)]
+# A tenth of them runs with the rest of the suite, all of them with `pytest -m long`.
+TRIALS = [pytest.param(400, id="some"), pytest.param(4000, id="all", marks=pytest.mark.long)]
 ANSWER_S = 20
 HOOKS = ["on_start", "on_stop", "on_failure", "on_end"]
 ERRORS = [ValueError, SystemExit, Shutdown]

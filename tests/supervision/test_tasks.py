@@ -678,7 +678,7 @@ def test_on_a_loop_that_does_not_run_none_comes_up(pool):
 # Many
 
 
-@pytest.mark.parametrize("many", [1_000, pytest.param(10_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("many", [1_000, pytest.param(10_000, marks=pytest.mark.long)])
 def test_ten_thousand_are_started_all_killed_at_once_restarted_and_stopped(many):
     async def play():
         tasks, ended = {}, []

@@ -14,7 +14,7 @@ from lightspeed.faults import Raise
 from lightspeed.testing.machine import ChannelMachine
 
 QUICK = settings(
-    max_examples=60,
+    max_examples=30,
     stateful_step_count=25,
     derandomize=True,
     deadline=None,

@@ -9,21 +9,35 @@ from planted import BUGS
 from lightspeed.actors.errors import InvalidOption
 from lightspeed.testing import play, search_drawn, shrink
 
+# Those that take longest to cut down.
+LONG = (
+    *("lost rejoin during restart", "member not replayed", "key left after its last device", "crash lost during restart"),
+    *("handled by the dead", "order broken by a race"),
+)
+
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", BUGS)
-def test_a_planted_bug_is_found_by_seeds_within_ten_seconds_and_shrunk_to_ten_events(name):
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.long if name in LONG else ()) for name in BUGS])
+def test_a_planted_bug_is_found_by_few_seeds_and_shrunk_to_ten_events_within_ten_seconds(name):
     plant, invariant = BUGS[name]
     with plant():
-        started_s = time.monotonic()
-        found = search_drawn(random_scenario, range(100_000), within_s=10)
+        began_s = time.process_time()
+        found = search_drawn(random_scenario, range(100))
         assert found is not None
         small = shrink(found)
-        assert time.monotonic() - started_s < 20
+        assert time.process_time() - began_s < 10  # 2 s, of the thread's own: it shares the machine with others
         assert (found.failure, small.failure) == (invariant, invariant)
         assert len(small.case.scenario.sendings) <= 10
         assert play(small.case).failure == invariant
     assert play(small.case).error is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LONG)
+def test_one_that_takes_long_to_shrink_is_found_all_the_same(name):
+    plant, invariant = BUGS[name]
+    with plant():
+        assert search_drawn(random_scenario, range(100)).failure == invariant
 
 
 async def drawn_later(seed):

@@ -233,13 +233,24 @@ SWEEPS = {
 }
 
 
+# Three sweeps, each with every third place: together with every one. All of them with all places run with `pytest -m long`.
+PLACES = {name: range(first, 200, 3) for first, name in enumerate(SWEEPS, 1)}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("sweep", SWEEPS.values(), ids=SWEEPS)
-def test_a_crash_between_any_two_events_loses_no_member(sweep):
+@pytest.mark.parametrize(
+    ("sweep", "places"),
+    [
+        *((SWEEPS[name], places) for name, places in PLACES.items()),
+        *(pytest.param(sweep, range(1, 200), marks=pytest.mark.long) for sweep in SWEEPS.values()),
+    ],
+    ids=[*SWEEPS, *(f"{name}, everywhere" for name in SWEEPS)],
+)
+def test_a_crash_between_any_two_events_loses_no_member(sweep, places):
     events = list(scenario(200, seed=11))
     calm = NaiveChannel()
     calm.run(events)
-    for at in range(1, 200):
+    for at in places:
         with Channel(rejoin="supervisor", restarts=Restarts(intensity=99)) as channel:
             for event in [*events[:at], *sweep, *events[at:]]:
                 channel.tell(event)

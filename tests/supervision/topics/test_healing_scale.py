@@ -1,4 +1,4 @@
-"""One topic of very many fails: the others do not notice, and it heals as fast as one of few."""
+"""One topic of very many fails: the others do not notice, and it heals by as little work as one of few."""
 
 import statistics
 import time
@@ -9,9 +9,9 @@ from lightspeed.channel import Behaviour, Broadcast, BroadcastMessage, Channel, 
 
 pytestmark = pytest.mark.slow
 
-FEW, MANY = 100, 100_000
+FEW = 100
 ROUNDS = 300
-# On a quiet machine the two medians differ by less than a fifth; what grew with the topics would differ by a thousand.
+# The two medians differ by less than a fifth; what grew with the topics would differ by a hundred, or by a thousand.
 AS_GOOD_AS_EQUAL = 4
 
 
@@ -33,17 +33,18 @@ def crowded(topics, rejoin):
 
 
 def healing_time_s(channel, number):
-    """From the failing event until the next incarnation has handled its first one."""
-    started_s = time.perf_counter()
+    """From the failing event until the next incarnation has handled its first one; of this process, on all its threads."""
+    started_s = time.process_time()
     channel.tell(Push("a", "x", "fail", ""))
     channel.handle(Rejoin("a", "x", "u", number + 2))
-    return time.perf_counter() - started_s
+    return time.process_time() - started_s
 
 
+@pytest.mark.parametrize("many", [10_000, pytest.param(100_000, marks=pytest.mark.long)])
 @pytest.mark.parametrize("rejoin", ["client", "supervisor"])
-def test_one_of_100_000_topics_fails_and_heals_alone_in_the_time_of_one_of_100(rejoin):
+def test_one_of_very_many_topics_fails_and_heals_alone_in_the_time_of_one_of_100(rejoin, many):
     medians = {}
-    for topics in (FEW, MANY):
+    for topics in (FEW, many):
         with crowded(topics, rejoin) as channel:
             medians[topics] = statistics.median(healing_time_s(channel, number) for number in range(ROUNDS))
             about = {getattr(message, "topic", "x") for message in channel.flush_outbox()}
@@ -59,4 +60,4 @@ def test_one_of_100_000_topics_fails_and_heals_alone_in_the_time_of_one_of_100(r
                 (entry,) = channel.presences(f"t{number}")
                 assert (entry.key, [meta.ref for meta in entry.metas]) == ("u", [f"c:{number}"])
     print("median time to heal, in µs:", {topics: round(s * 1e6) for topics, s in medians.items()})
-    assert medians[MANY] < AS_GOOD_AS_EQUAL * medians[FEW]
+    assert medians[many] < AS_GOOD_AS_EQUAL * medians[FEW]
