@@ -193,7 +193,7 @@ class _TaskCoroutine(ActorCoroutine):
     """The coroutine of a task, which says when the first step is taken."""
 
     def __init__(self, inner: Any, actor: TaskActor) -> None:
-        self._inner, self._actor = inner, actor
+        self._inner, self._actor, self._has_begun = inner, actor, False
         self.__name__ = getattr(inner, "__name__", "task")
         self.__qualname__ = getattr(inner, "__qualname__", self.__name__)
 
@@ -201,7 +201,7 @@ class _TaskCoroutine(ActorCoroutine):
         contained(self._inner.close)
 
     def _step(self, go_on: Any, *args: Any) -> Any:
-        context, actor = here.context, self._actor
+        context, actor, self._has_begun = here.context, self._actor, True
         outer = context.task, context.actor
         context.task, context.actor = actor, None  # of a task that begins at once the turn is not over yet
         try:
@@ -218,7 +218,8 @@ class _TaskCoroutine(ActorCoroutine):
     def drop(self) -> None:
         """One that has not begun never does, and Python does not warn of it. Any thread may call it."""
         with suppress(ValueError, RuntimeError):  # the loop's thread has just begun it
-            is_put_off(self._inner)
+            if not is_put_off(self._inner) and not self._has_begun:
+                contained(self._inner.close)  # no coroutine of Python's own
 
     __del__ = drop
 

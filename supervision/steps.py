@@ -17,6 +17,7 @@ from lightspeed.supervision.deadlines import Clock
 from lightspeed.supervision.jobs import Steps
 from lightspeed.supervision.keeper import placed
 from lightspeed.supervision.report import line_of, report_abandoned, report_bad_stop, supervisor_of
+from lightspeed.supervision.spec import ChildSpec
 
 if TYPE_CHECKING:
     from lightspeed.supervision.supervisor import Supervisor
@@ -96,7 +97,7 @@ class ChildSteps:
         place = self._owner.for_branches if child.spec.is_supervisor else {}
         with blocking, placed(place):  # should it block, the other supervisors go on
             started = child.spec.begin()
-        ref = self._task(child, started) if issubclass(type(started), Coroutine) else self._reference(started)
+        ref = self.task(child.spec, started) if issubclass(type(started), Coroutine) else self._reference(started)
         if not isinstance(child.spec.start, tuple) and place_of(ref)._lifecycle_exit is NORMAL:
             raise InvalidOption("start", ref, "must start an actor, and gave one that has stopped")
         if self._is_anothers(ref) or not self._table.bind(child, ref):
@@ -104,12 +105,17 @@ class ChildSteps:
         watch(ref, self._me)
         return ref
 
-    def _task(self, child: SupervisedChild, coroutine: Coroutine[Any, Any, Any]) -> pykka.ActorRef[Any]:
+    def task(self, spec: ChildSpec, coroutine: Coroutine[Any, Any, Any]) -> pykka.ActorRef[Any]:
+        """The actor of what a start has made.
+
+        Raises:
+            InvalidOption: there is no event loop to run it on.
+        """
         tasks = self._owner.tasks
         if tasks is None:
             coroutine.close()
             rule = "starts a task, which needs an event loop: use AsyncSupervisor, or give the option loop"
-            raise InvalidOption("start", child.spec.start, rule)
+            raise InvalidOption("start", spec.start, rule)
         return PooledRef(TaskActor._pooled_start(tasks, coroutine))
 
     def _reference(self, started: Any) -> pykka.ActorRef[Any]:

@@ -363,6 +363,8 @@ class SimulatedLoop(Bystander, asyncio.AbstractEventLoop):
                 task.cancel()
             for task in left:
                 self._see_through(task)
+            if left:
+                self._simulation.run()  # who is called at their ends may ask what they failed of
             if self._asyncgens:
                 self.run_until_complete(self.shutdown_asyncgens())
         self._raise_untold()

@@ -323,7 +323,7 @@ class SimulatedPool(ActorPool):
         """
         if self._asks:
             self._asks.check(set(self._paused), more_comes=not self.clock.is_idle)
-        for check in self.at_rest:
+        for check in list(self.at_rest):  # one may take itself out
             check()
         self.raise_broken()
 

@@ -122,6 +122,13 @@ class Scenario(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=Tr
             raise InvalidOption("tree", None, f"must be there for {act.name}")
         self.tree.check(act)
 
+    @property
+    def has_tasks(self) -> bool:
+        """Whether its tree has a child that is a task, or is to start one."""
+        acts = (sending.event for sending in self.sendings if isinstance(sending.event, TreeAct))
+        children = [*(() if self.tree is None else self.tree.children), *(act.starts for act in acts)]
+        return any(child.needs_loop for child in children if child is not None)
+
     @classmethod
     def of(cls, events: Iterable[Event], plan: FaultPlan | None = None, **options: Any) -> Self:
         """All events at once, each sender's in order. Options as of `ScenarioOptions`."""
@@ -154,7 +161,7 @@ class Scenario(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=Tr
 
     def __call__(self, simulation: "Simulation") -> None:
         """Play it: all clients send, and then it rests."""
-        tree = None if self.tree is None else GrownTree(self.tree, simulation)
+        tree = None if self.tree is None else GrownTree(self.tree, simulation, needs_loop=self.has_tasks)
         options = {name: getattr(self.options, name) for name in ScenarioOptions.__struct_fields__}
         options["on_outbound"] = _Sink() if options.pop("has_sink") else None
         options["behaviours"] = {pattern: find(path) for pattern, path in self.options.behaviours.items()}

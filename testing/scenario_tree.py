@@ -15,6 +15,7 @@ from lightspeed.actors.errors import (
     SupervisorStopped,
     SupervisorTimeout,
 )
+from lightspeed.actors.tasks import TaskActor
 from lightspeed.supervision import Backoff, ChildSpec, Supervisor, SupervisorRef
 from lightspeed.supervision.messages import (
     CountChildren,
@@ -28,6 +29,7 @@ from lightspeed.supervision.messages import (
 from lightspeed.supervision.rules import AutoShutdown, Kind, Strategy
 from lightspeed.supervision.spec import ShutdownS, SupervisorOptions
 from lightspeed.testing.supervised import SimulatedSupervisor
+from lightspeed.testing.task_workers import TASKS, cancel_task, tell_task
 from lightspeed.testing.workers import WORKERS, Starts, TreeWorker
 
 if TYPE_CHECKING:
@@ -39,11 +41,18 @@ KEEPER = "keeper"
 BRANCH = "branch"
 """The worker of a child that is a supervisor itself, of two workers that it does not restart."""
 
+TASK_BRANCH = "task_branch"
+"""The same, of which the first is a task."""
+
+_BRANCHES = {BRANCH: ("plain", "plain"), TASK_BRANCH: ("task", "plain")}
+_NAMES = (*WORKERS, BRANCH, *TASKS, TASK_BRANCH)
+
 What = Literal[
     "fail",
     "end",
     "shut_down",
     "hello",
+    "cancel",
     "terminate_child",
     "restart_child",
     "delete_child",
@@ -79,15 +88,20 @@ class ScenarioChild(Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
 
     id: str
     worker: str = "plain"
-    """What it is: a name of `WORKERS`, or `branch`."""
+    """What it is: a name of `WORKERS` or `TASKS`, or `branch` or `task_branch`."""
     kind: Kind = "permanent"
     significant: bool = False
     shutdown_s: ShutdownS | None = None
 
     def __post_init__(self) -> None:
-        if self.worker not in WORKERS and self.worker != BRANCH:
-            raise InvalidOption("worker", self.worker, f"must be one of {', '.join((*WORKERS, BRANCH))}")
+        if self.worker not in _NAMES:
+            raise InvalidOption("worker", self.worker, f"must be one of {', '.join(_NAMES)}")
         self.bare_spec()  # which refuses what can't be
+
+    @property
+    def needs_loop(self) -> bool:
+        """Whether it is a task, or has one below it."""
+        return self.worker in TASKS or self.worker == TASK_BRANCH
 
     def bare_spec(self) -> ChildSpec:
         """What a supervisor is told of it, whatever its worker."""
@@ -95,10 +109,15 @@ class ScenarioChild(Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
 
     def spec(self, pool: Any, starts: Starts) -> ChildSpec:
         """For a supervisor of the simulation that has this pool."""
-        start: Any = (WORKERS.get(self.worker), (starts,), {"pool": pool})
-        if self.worker == BRANCH:
-            children = [ScenarioChild(name).spec(pool, starts) for name in ("left", "right")]
+        start: Any
+        if self.worker in _BRANCHES:
+            below = zip(("left", "right"), _BRANCHES[self.worker], strict=True)
+            children = [ScenarioChild(name, worker).spec(pool, starts) for name, worker in below]
             start = (Supervisor, (children,), {"intensity": 0})
+        elif self.worker in TASKS:
+            start = (TASKS[self.worker], (starts,), {})
+        else:
+            start = (WORKERS[self.worker], (starts,), {"pool": pool})
         return ChildSpec(**self._fields(), start=start)
 
     def _fields(self) -> dict[str, Any]:
@@ -113,8 +132,8 @@ class TreeAct(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=Tru
     """
 
     what: What
-    """A message to a child's actor, where it has one: to fail, to end, to raise `Shutdown`, or nothing; a request to the
-    supervisor; or its stop."""
+    """A message to a child's actor, where it has one: to fail, to end, to raise `Shutdown`, or nothing; a cancellation from
+    outside, where it is a task; a request to the supervisor; or its stop."""
     child: str | None = None
     """None for what concerns all of them."""
     starts: ScenarioChild | None = None
@@ -167,7 +186,7 @@ class ScenarioTree(Struct, frozen=True, omit_defaults=True, forbid_unknown_field
 
     @property
     def parts(self) -> list[tuple[str, ...]]:
-        """What could be left out of it: a child, an option, or what is special of a child."""
+        """What could be left out of it: a child, an option, or what is special of a child; or of a task, but that it is one."""
         plain = ScenarioTree()
         options = [(name,) for name, value in self.options.items() if value != getattr(plain, name)]
         special = [
@@ -176,7 +195,12 @@ class ScenarioTree(Struct, frozen=True, omit_defaults=True, forbid_unknown_field
             for name, value in asdict(child).items()
             if value != getattr(ScenarioChild(child.id), name)
         ]
-        return [*(("children", child.id) for child in reversed(self.children)), *options, *special]
+        tasks = [
+            ("children", child.id, "worker", "task")
+            for child in self.children
+            if child.worker in TASKS and child.worker != "task"
+        ]
+        return [*(("children", child.id) for child in reversed(self.children)), *options, *special, *tasks]
 
     def without(self, part: tuple[str, ...]) -> Self:
         """
@@ -185,26 +209,36 @@ class ScenarioTree(Struct, frozen=True, omit_defaults=True, forbid_unknown_field
         """
         if len(part) == 1:
             return replace(self, **{part[0]: getattr(ScenarioTree(), part[0])})
-        _, child_id, *fields = part
-        plain = {name: getattr(ScenarioChild(child_id), name) for name in fields}
-        kept = (replace(child, **plain) if child.id == child_id else child for child in self.children)
-        return replace(self, children=tuple(child for child in kept if fields or child.id != child_id))
+        _, child_id, *field = part
+        kept = (_simpler(child, *field) if child.id == child_id else child for child in self.children)
+        return replace(self, children=tuple(child for child in kept if child is not None))
+
+
+def _simpler(child: ScenarioChild, field: str | None = None, value: Any = None) -> ScenarioChild | None:
+    """With this value, or what is plain, in one field; None where there is no field."""
+    if field is None:
+        return None
+    return replace(child, **{field: getattr(ScenarioChild(child.id), field) if value is None else value})
 
 
 class GrownTree:
-    """A scenario's tree in a simulation."""
+    """A scenario's tree in a simulation.
 
-    def __init__(self, tree: ScenarioTree, simulation: "Simulation") -> None:
+    Args:
+        needs_loop: whether there will be tasks in it.
+    """
+
+    def __init__(self, tree: ScenarioTree, simulation: "Simulation", *, needs_loop: bool) -> None:
         self._pool, self._starts = simulation.pool, Starts()
         specs = [child.spec(self._pool, self._starts) for child in tree.children]
-        self._ref = simulation.begin_supervisor(specs, **tree.options)
+        self._ref = simulation.begin_supervisor(specs, **tree.options, loop=simulation.loop if needs_loop else None)
         assert isinstance(self._ref._actor, SimulatedSupervisor)
         self._supervisor = self._ref._actor
 
     def do(self, act: TreeAct, *, waits: bool) -> None:
         """Who waits, waits for the answer; what is refused, or too late, is no matter."""
         try:
-            if act.what in _TOLD:
+            if act.what in _TOLD or act.what == "cancel":
                 self._tell(act)
             elif act.what == "stop":
                 self._ref.stop(block=waits)
@@ -235,5 +269,12 @@ class GrownTree:
                 ref.stop(block=False)
                 return
             ref = below.actor_of("left")
-        if ref is not None:
+        if ref is None:
+            return
+        actor = ref._actor_weakref()
+        if act.what == "cancel":
+            cancel_task(self._starts, actor)
+        elif isinstance(actor, TaskActor) and act.what != "hello":
+            tell_task(self._starts, actor, _TOLD[act.what])
+        else:
             ref.tell(_TOLD[act.what])

@@ -368,7 +368,7 @@ class Simulation:
     def close(self) -> None:
         """Run until all is at rest, close the channels, stop supervisors and actors, the last first, and see to what must be so.
 
-        Before all that the tasks that are left on the play's loop are cancelled.
+        Before all that supervisors with tasks are stopped, and the tasks that are left on the play's loop cancelled.
 
         Raises:
             InvariantBroken: something is not.
@@ -380,6 +380,7 @@ class Simulation:
             loop.check_outside("close")
         self._is_closed = True
         try:
+            self._stop_actors(with_tasks=True)
             if self._loop is not None:
                 self._loop.end()
             self.run()
@@ -394,15 +395,19 @@ class Simulation:
                     channel.flush_outbox()
                 for observer in self._observers:
                     observer.closed(channel)
-            for ref in reversed(self._refs):
-                if ref.is_alive():
-                    ref.stop()
+            self._stop_actors(with_tasks=False)
             self.run()
             for loop in self._loops:
                 loop.end()
             self._look_back()
         finally:
             self._drop()
+
+    def _stop_actors(self, *, with_tasks: bool) -> None:
+        """Supervisors with tasks before the loop of these has its end, which would be no stop; all others at the last."""
+        for ref in reversed(self._refs):
+            if ref.is_alive() and (not with_tasks or getattr(ref._actor, "tasks", None) is not None):
+                ref.stop()
 
     def abandon(self) -> list[str]:
         """End it where it stands, and ask for nothing. Harmless where it is closed. What tasks failed of that nobody awaited."""
@@ -420,6 +425,9 @@ class Simulation:
     def _drop(self) -> list[str]:
         """Nothing is left that would warn or run, whatever has become of it. What tasks failed of that nobody awaited."""
         untold = [text for loop in self._loops for text in loop.drop()]
+        for ref in self._refs:
+            if isinstance(supervisor := ref._actor_weakref(), SimulatedSupervisor):
+                supervisor.let_go()
         for channel in self._channels:
             channel._finalizer.detach()
             channel.let_go_of_clients()

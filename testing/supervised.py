@@ -1,6 +1,6 @@
-"""A supervisor in a simulation: those among its children take part too, and what is not on its pool is refused."""
+"""A supervisor in a simulation: those among its children take part too, and what is on no pool or loop of it is refused."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any, ClassVar
 
 import pykka
@@ -10,9 +10,11 @@ from lightspeed.actors.errors import SimulationMisused
 from lightspeed.actors.pykka_inside import Envelope
 from lightspeed.actors.ref import PooledRef
 from lightspeed.actors.stopping import stop_soon
+from lightspeed.actors.tasks import TaskActor, TaskPool
 from lightspeed.actors.text import named, shown
 from lightspeed.supervision import ChildSpec, Supervisor, Tree
 from lightspeed.supervision.messages import StartChild
+from lightspeed.testing.loop import SimulatedLoop
 from lightspeed.testing.pool import SimulatedPool
 
 
@@ -21,6 +23,7 @@ class SeenSpec(ChildSpec, frozen=True, kw_only=True):
 
     began: Callable[["SeenSpec", Any, BaseException | None], Any]
     refuse: Callable[["SeenSpec", object], Exception]
+    task: Callable[[ChildSpec, Coroutine[Any, Any, Any]], pykka.ActorRef[Any]]
 
     def begin(self) -> Any:
         kind = self.start[0] if isinstance(self.start, tuple) else None
@@ -28,6 +31,8 @@ class SeenSpec(ChildSpec, frozen=True, kw_only=True):
             raise self.refuse(self, kind)  # before there is a thread
         try:
             ref = super().begin()
+            if issubclass(type(ref), Coroutine):
+                ref = self.task(self, ref)  # here, so that the start is seen with its actor
         except BaseException as error:
             self.began(self, None, error)
             raise
@@ -38,7 +43,7 @@ class SimulatedSupervisor(Supervisor):
     """Supervisors below it take part too, with the same clock and randomness, where they were given none.
 
     Raises:
-        SimulationMisused: by the step in which a child was started that is not on the simulation's pool.
+        SimulationMisused: by the step in which a child was started that is not on the simulation's pool, nor on a loop of it.
     """
 
     home: ClassVar[Mapping[str, Any]] = {}
@@ -52,6 +57,8 @@ class SimulatedSupervisor(Supervisor):
         if options["pool"] is not self._sim_pool:
             raise SimulationMisused("a supervisor of a simulation is on the simulation's pool, and on no other")
         super().__init__([self.see(spec) for spec in children], **options)
+        if self.tasks is not None and not is_of(self._sim_pool, self.tasks):
+            raise SimulationMisused("tasks of a simulation run on the simulation's loop, and on no other")
         self._sim_pool.at_rest.append(self.check_at_rest)
         self._sim_pool.asked(self, "to start", self._first_start)
 
@@ -80,7 +87,11 @@ class SimulatedSupervisor(Supervisor):
         if spec.is_supervisor:
             kind, args, kwargs = fields["start"]
             fields["start"] = (simulated(kind, self.home, self.kind), args, kwargs)
-        return SeenSpec(**fields, began=self.began, refuse=self.refuse)
+        return SeenSpec(**fields, began=self.began, refuse=self.refuse, task=self.task)
+
+    def task(self, spec: ChildSpec, coroutine: Coroutine[Any, Any, Any]) -> pykka.ActorRef[Any]:
+        """The actor of a child that is a task: for a subclass that looks at the coroutine."""
+        return self._steps.task(spec, coroutine)
 
     def began(self, spec: SeenSpec, ref: Any, error: BaseException | None) -> Any:
         """A child was started, or its start has raised this; gives what stands for its reference."""
@@ -101,6 +112,15 @@ class SimulatedSupervisor(Supervisor):
     def check_at_rest(self) -> None:
         """Nobody is ready."""
         self._check_below(self)
+
+    def let_go(self) -> None:
+        """Nothing runs any more: a task of it that has not begun never does, and Python does not warn of that."""
+        for child in self._table:
+            actor = None if child.ref is None else child.ref._actor_weakref()
+            if isinstance(actor, TaskActor):
+                actor._lifecycle_take_out()
+            elif isinstance(actor, SimulatedSupervisor):
+                actor.let_go()
 
     def _check_below(self, supervisor: Supervisor) -> None:
         """Supervisors that a callable started take no part; but those below them must be on the pool."""
@@ -123,5 +143,10 @@ def simulated(kind: type[Supervisor], home: Mapping[str, Any], base: type[Simula
 
 
 def is_on(pool: SimulatedPool, ref: pykka.ActorRef[Any]) -> bool:
-    """Whether the actor is on this pool."""
-    return isinstance(ref, PooledRef) and ref._actor._pooled_pool is pool
+    """Whether the actor is on this pool, or a task of one of its simulation's loops."""
+    return isinstance(ref, PooledRef) and (ref._actor._pooled_pool is pool or is_of(pool, ref._actor._pooled_pool))
+
+
+def is_of(pool: SimulatedPool, tasks: object) -> bool:
+    """Whether these are the tasks of a loop of the pool's simulation."""
+    return isinstance(tasks, TaskPool) and isinstance(tasks.loop, SimulatedLoop) and tasks.loop._pool is pool

@@ -7,6 +7,7 @@ from pathlib import PurePath
 from types import BuiltinFunctionType, CoroutineType, FrameType, FunctionType, GeneratorType, MethodType
 from typing import Any
 
+from lightspeed.actors.coroutines import ActorCoroutine
 from lightspeed.testing.clock import VirtualTimer
 from lightspeed.testing.trace import kind_of, printable
 
@@ -74,6 +75,7 @@ def called(what: Any) -> str:
     """The name of a function or a coroutine as it stands in a line, or that of its class: no address, and no code of its own."""
     while type(what) is partial:
         what = what.func
+    what = _within(what)
     if type(what) is MethodType:
         what = what.__func__
     return printable(what.__qualname__ if type(what) in _NAMED else kind_of(what))
@@ -87,7 +89,7 @@ def waiting_at(task: asyncio.Task[Any]) -> str:
 
 def _frames(task: asyncio.Task[Any]) -> Iterator[FrameType]:
     """From the task's own coroutine on, as far as each says for which it waits."""
-    waits: Any = task.get_coro()
+    waits = _within(task.get_coro())
     while type(waits) in (CoroutineType, GeneratorType):
         is_coroutine = type(waits) is CoroutineType
         frame = waits.cr_frame if is_coroutine else waits.gi_frame
@@ -95,6 +97,13 @@ def _frames(task: asyncio.Task[Any]) -> Iterator[FrameType]:
             return
         yield frame
         waits = waits.cr_await if is_coroutine else waits.gi_yieldfrom
+
+
+def _within(coroutine: Any) -> Any:
+    """The program's own coroutine, of one of an actor's."""
+    while issubclass(type(coroutine), ActorCoroutine):
+        coroutine = coroutine._inner
+    return coroutine
 
 
 def close_coroutine(task: asyncio.Task[Any]) -> None:

@@ -1,17 +1,22 @@
 """Workers for the trees of random scenarios: each does one thing that a child may do. They fail by a count, and nothing else."""
 
+import asyncio
+from typing import Any
+
 from lightspeed.actors import Ignore, PooledActor, Shutdown
 from lightspeed.actors.pykka_inside import STOP
 from lightspeed.testing.pool import SimulatedPool
 
-_SLOW_S, _STUCK_S = 2.0, 7.0  # less, and more, than a supervisor gives a child for its start or its stop
+SLOW_S, STUCK_S = 2.0, 7.0  # less, and more, than a supervisor gives a child for its start or its stop
 
 
 class Starts:
-    """How many workers of a simulation have begun."""
+    """How many workers of a simulation have begun; and of those that are tasks, by their actor, where they can be reached."""
 
     def __init__(self) -> None:
         self.count = 0
+        self.tasks: dict[Any, asyncio.Task[Any]] = {}
+        self.orders: dict[Any, asyncio.Future[str]] = {}
 
     def next(self) -> int:
         self.count += 1
@@ -86,7 +91,7 @@ class Fleeting(Starting):
 class SlowStart(Starting):
     """A worker that is up, or would be, so much later; a stop that it is told waits as long."""
 
-    for_s = _SLOW_S
+    for_s = SLOW_S
     is_starting = False
 
     def _lifecycle_begin(self) -> None:
@@ -98,11 +103,11 @@ class SlowStart(Starting):
 
 
 class StuckStart(SlowStart):
-    for_s = _STUCK_S
+    for_s = STUCK_S
 
 
 class SlowStop(TreeWorker):
-    for_s = _SLOW_S
+    for_s = SLOW_S
     is_stopping = False
 
     def _stop(self) -> None:
@@ -114,7 +119,7 @@ class SlowStop(TreeWorker):
 
 
 class StuckStop(SlowStop):
-    for_s = _STUCK_S
+    for_s = STUCK_S
 
 
 WORKERS: dict[str, type[TreeWorker]] = {

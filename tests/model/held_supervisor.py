@@ -10,14 +10,19 @@ given_up          who is given up is dead at once, and handles nothing that wait
 reverse_stop      at its end it stops its children in reverse, each when those behind it are down or given up in time; it has
                   ended, and a stop is answered, when the last one is
 requests          what it is asked to do with a child is done before it is answered, or refused as the child stands
+tasks             a task ends as its coroutine does: normally by returning, abnormally by raising, by a shutdown where it was
+                  cancelled from outside; it is up with its first step, or the end of the start that it names; who is told to
+                  stop, or given up, is cancelled
 views             what is read of its children, or returned by a start, is what is so
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from types import TracebackType
 from typing import Any
 
 import pykka
+from model.held_task import HeldTask
+from model.reference_child import Stage
 from model.supervisor_witness import SupervisorWitness
 from msgspec.structs import replace
 
@@ -57,7 +62,7 @@ class _Seen(PooledRef):
 
     def tell(self, message: Any) -> None:
         if message is STOP and here.context.actor is self._supervisor:
-            self._supervisor.witness.stopped(self)
+            self._supervisor.stops(self)
         super().tell(message)
 
 
@@ -87,6 +92,8 @@ class HeldSupervisor(SimulatedSupervisor):
         super().__init__(children, **options)
         now_s = {**self.home, **options}["clock"].monotonic_s
         self.witness = SupervisorWitness(self._options, now_s, self._break)
+        self._held: dict[Any, HeldTask] = {}
+        """The coroutines of its tasks, by their actors."""
 
     # What it hears
 
@@ -98,6 +105,8 @@ class HeldSupervisor(SimulatedSupervisor):
     def on_receive(self, message: Any) -> Any:
         kind, witness = type(message), self.witness
         if kind is Down:
+            if (held := self._held.get(message.ref._actor)) is not None:
+                held.check_end(message.reason)
             witness.hears_down(message.ref, message.reason)
         elif kind is Up:
             witness.hears_up(message.ref, is_up=message.ref._actor._lifecycle_is_up())
@@ -143,9 +152,37 @@ class HeldSupervisor(SimulatedSupervisor):
         self.witness.has_ended(error)
         super().on_end(error)
 
+    def stops(self, ref: pykka.ActorRef[Any]) -> None:
+        """It has told a child's actor to stop."""
+        if (held := self._held.get(ref._actor_weakref())) is not None:
+            held.is_told = True
+        self.witness.stopped(ref)
+
     def _give_up(self, ref: Any) -> None:
+        if (held := self._held.get(ref._actor)) is not None:
+            held.is_told = held.is_given_up = True
         super()._give_up(ref)
         self.witness.given_up(ref)
+
+    def _give_up_children(self) -> None:
+        for child in self._table:
+            if child.ref is not None and (held := self._held.get(child.ref._actor_weakref())) is not None:
+                held.is_told = held.is_given_up = True
+        super()._give_up_children()
+
+    def task(self, spec: ChildSpec, coroutine: Coroutine[Any, Any, Any]) -> pykka.ActorRef[Any]:
+        held = HeldTask(coroutine, spec.id, self._break)
+        ref: Any = super().task(spec, held)
+        self._held[ref._actor] = held
+
+        def check() -> None:
+            child = self.witness.child_of(ref)
+            held.check(is_starting=child is not None and child.stage is Stage.STARTING and not ref._actor.is_starting)
+            if held.is_over:
+                self._sim_pool.at_rest.remove(check)
+
+        self._sim_pool.at_rest.append(check)
+        return ref
 
     def began(self, spec: SeenSpec, ref: Any, error: BaseException | None) -> Any:
         if error is None and not isinstance(ref, pykka.ActorRef):

@@ -190,7 +190,8 @@ class ReferenceSupervisor:
         self._forget_temporary(child)
 
     def _add(self, spec: ChildSpec) -> ReferenceChild:
-        is_supervisor = isinstance(spec.start, tuple) and issubclass(spec.start[0], Supervisor)
+        kind = spec.start[0] if isinstance(spec.start, tuple) else None
+        is_supervisor = isinstance(kind, type) and issubclass(kind, Supervisor)
         child = self.children[spec.id] = ReferenceChild(spec, is_supervisor)
         return child
 

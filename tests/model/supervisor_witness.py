@@ -60,6 +60,10 @@ class SupervisorWitness:
         child = self._model.children.get(child_id)
         return None if child is None else child.ref
 
+    def child_of(self, ref: pykka.ActorRef[Any]) -> ReferenceChild | None:
+        """Whose actor it is, while it is not known to have ended."""
+        return self._by_ref.get(ref)
+
     @property
     def children(self) -> list[ReferenceChild]:
         return list(self._model.children.values())
@@ -87,7 +91,7 @@ class SupervisorWitness:
         """`is_up`: whether it is so, or was when it ended."""
         if self.is_over:
             return
-        child = self._child_of(ref)
+        child = self.child_of(ref)
         if child is not None and not is_up:
             self._break("strategy", f"{shown(child.spec.id)} was said to be up, and is not")
         if child is not None and child.stage is Stage.STARTING:
@@ -95,7 +99,7 @@ class SupervisorWitness:
             self._wake(child)
 
     def hears_down(self, ref: pykka.ActorRef[Any], reason: ExitReason) -> None:
-        child = self._child_of(ref)
+        child = self.child_of(ref)
         if child is None or self.is_over:
             return  # it was given up before
         was = child.stage
@@ -155,7 +159,7 @@ class SupervisorWitness:
         """It has told the child's actor to stop."""
         if self.is_over:
             return
-        child = self._child_of(ref)
+        child = self.child_of(ref)
         if child is None:
             return
         lane = self._lane(child.spec.id)
@@ -167,7 +171,7 @@ class SupervisorWitness:
 
     def given_up(self, ref: pykka.ActorRef[Any]) -> None:
         """It has given up the child's actor: nothing is left of that, but what it has in hand."""
-        child = self._child_of(ref)
+        child = self.child_of(ref)
         if child is None or self.is_over:
             return
         lane = self._lane(child.spec.id)
@@ -340,9 +344,6 @@ class SupervisorWitness:
     def _child(self, spec: ChildSpec) -> ReferenceChild | None:
         child = self._model.children.get(spec.id)
         return child if child is not None and child.spec is spec else None
-
-    def _child_of(self, ref: pykka.ActorRef[Any]) -> ReferenceChild | None:
-        return self._by_ref.get(ref)
 
     def _unbind(self, child: ReferenceChild) -> None:
         if child.ref is not None:

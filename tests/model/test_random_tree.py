@@ -7,7 +7,8 @@ from typing import get_args
 from model.random_scenario import random_scenario
 from model.random_tree import RandomActs, random_tree
 
-from lightspeed.testing.scenario_tree import BRANCH, What
+from lightspeed.testing.scenario_tree import BRANCH, TASK_BRANCH, What
+from lightspeed.testing.task_workers import TASKS
 from lightspeed.testing.workers import WORKERS
 
 DRAWN = [(random_tree(random.Random(seed)), random.Random(seed)) for seed in range(200)]
@@ -18,7 +19,7 @@ def test_every_option_every_worker_and_every_act_is_drawn():
     for option in ("strategy", "intensity", "period_s", "auto_shutdown", "backoff", "children"):
         assert len({repr(getattr(tree, option)) for tree in trees}) > 1, option
     children = [child for tree in trees for child in tree.children]
-    assert {child.worker for child in children} == {*WORKERS, BRANCH}
+    assert {child.worker for child in children} == {*WORKERS, *TASKS, BRANCH, TASK_BRANCH}
     for option in ("kind", "significant", "shutdown_s"):
         assert len({repr(getattr(child, option)) for child in children}) > 1, option
     drawn = (RandomActs(rng, tree) for tree, rng in DRAWN)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Coroutine
 from contextlib import contextmanager
 from unittest.mock import AsyncMock
 
@@ -18,6 +19,9 @@ from stage import Ear
 from lightspeed.actors import ActorPool, Ignore, InsideActor, NotSupervisable, PooledActor, Shutdown, Supervisable, watch
 from lightspeed.actors.context import asker, current_actor
 from lightspeed.actors.errors import InvalidOption, LoopClosed, StartTimeout
+from lightspeed.actors.ref import PooledRef
+from lightspeed.actors.stopping import give_up
+from lightspeed.actors.tasks import TaskActor, TaskPool
 from lightspeed.supervision import (
     AlreadyUp,
     AsyncSupervisor,
@@ -122,6 +126,35 @@ async def test_it_is_given_as_a_function_with_arguments_or_as_a_call_that_gives_
 
 async def generates():
     yield
+
+
+class Foreign(Coroutine):
+    """A coroutine that is none of Python's own."""
+
+    def __init__(self):
+        self.steps, self.is_closed = 0, False
+
+    def send(self, _value):
+        self.steps += 1
+        raise StopIteration
+
+    def throw(self, *error):
+        raise error[0]
+
+    def close(self):
+        self.is_closed = True
+
+    def __await__(self):
+        return self
+
+
+@awaited
+async def test_one_that_is_given_up_before_its_first_step_never_begins_whatever_kind_of_coroutine_it_is():
+    pool, foreign = TaskPool(asyncio.get_running_loop()), Foreign()
+    ref = PooledRef(TaskActor._pooled_start(pool, foreign))
+    give_up(ref)
+    await asyncio.sleep(0.0)
+    assert (foreign.steps, foreign.is_closed, ref.is_alive()) == (0, True, False)
 
 
 WHAT_IS_NO_TASK = {"generator": lambda: (yield), "async_generator": generates, "Future": lambda: asyncio.Future()}

@@ -581,3 +581,23 @@ def test_a_channel_that_is_left_open_is_closed_after_the_tasks():
         await asyncio.sleep(0)
 
     run(main)
+
+
+def test_what_a_task_fails_of_at_the_end_is_told_where_nobody_is_called_then():
+    async def fail():
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise ValueError("on its way out")
+
+    seen = []
+    with Simulation(1) as simulation:
+        task = simulation.loop.create_task(fail())
+        task.add_done_callback(lambda task: seen.append(str(task.exception())))
+        simulation.run()
+    assert seen == ["on its way out"]
+    simulation = Simulation(1)
+    task = simulation.loop.create_task(fail())
+    simulation.run()
+    with pytest.raises(ValueError, match="on its way out"):
+        simulation.close()
