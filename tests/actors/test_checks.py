@@ -3,7 +3,8 @@ from functools import partial
 
 import pytest
 
-from lightspeed.actors.checks import is_async, is_put_off, puts_off
+from lightspeed.actors.checks import check_one_of, is_async, is_put_off, puts_off
+from lightspeed.actors.errors import InvalidOption
 
 
 async def awaited(*_args):
@@ -92,3 +93,10 @@ def test_of_those_a_coroutine_function_is_told(call):
 @pytest.mark.parametrize("call", [yielding, both, plain, partial(both, 1), Yielding(), Called, len, None])
 def test_no_other_call_is_one(call):
     assert not is_async(call)
+
+
+@pytest.mark.parametrize("value", ["c", "", None, 1, ["a"], type("Word", (str,), {})("a")])
+def test_what_is_none_of_the_words_is_refused_by_name(value):
+    check_one_of("option", "a", ("a", "b"))
+    with pytest.raises(InvalidOption, match="option must be one of a, b, got"):
+        check_one_of("option", value, ("a", "b"))

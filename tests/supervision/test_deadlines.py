@@ -148,3 +148,14 @@ def test_an_owner_that_has_died_meanwhile_is_told_nothing(clock):
     due = alarms.add(1, str)
     clock.advance(1)
     assert not alarms.is_pending(due)
+
+
+def test_one_that_is_called_off_when_its_owner_was_told_already_is_not_carried_out(clock):
+    inbox, done = [], []
+    alarms = Alarms(clock, Owner(inbox.append))
+    due = alarms.add(1, lambda: done.append(True))
+    clock.advance(1)
+    alarms.call_off(due)
+    inbox.pop().pass_by()
+    assert done == []
+    assert not due.has_passed
