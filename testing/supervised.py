@@ -91,7 +91,7 @@ class SimulatedSupervisor(Supervisor):
 
     def task(self, spec: ChildSpec, coroutine: Coroutine[Any, Any, Any]) -> pykka.ActorRef[Any]:
         """The actor of a child that is a task: for a subclass that looks at the coroutine."""
-        return self._steps.task(spec, coroutine)
+        return self._jobs.task(spec, coroutine)
 
     def began(self, spec: SeenSpec, ref: Any, error: BaseException | None) -> Any:
         """A child was started, or its start has raised this; gives what stands for its reference."""
