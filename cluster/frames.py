@@ -118,8 +118,11 @@ def decode_frame(raw: bytes) -> Frame:
     for item in frame.items:
         if isinstance(item, (Beat, Ask)) != is_control:
             raise BadFrame(f"a {type(item).__name__} in shard {frame.shard}")
-        if isinstance(item, Beat) and not (len(item.numbers) == len(item.digests) == SHARDS and item.name):
-            raise BadFrame("a beat of other shards")
+        if isinstance(item, Beat):
+            if not (len(item.numbers) == len(item.digests) == SHARDS and item.name):
+                raise BadFrame("a beat of other shards")
+            if not all(0 <= number < _MOST for number in item.numbers):
+                raise BadFrame("a beat of numbers below 0")
         if isinstance(item, Ask) and not all(0 <= shard < SHARDS for shard in item.shards):
             raise BadFrame("a question for other shards")
         if isinstance(item, (Said, Changed, Cleared)) and (not item.topic or shard_of(item.topic) != frame.shard):

@@ -208,6 +208,10 @@ class Node(_Role):
         self._peers: dict[str, Peer] = {}
         self._in: deque[tuple[Any, int]] = deque()
         """What the supervisor has yet to be handed, each with what it counts of a slice."""
+        self._in_bytes = 0
+        """What of it is said."""
+        self._untaken: dict[tuple[str, int], int] = {}
+        """Of whom, and in which shard, so much was said that there was no room for: told when there is."""
         self._is_handing = False
         self._unechoed = 0
         counts.views = self._views
@@ -224,6 +228,15 @@ class Node(_Role):
         self._pump()
         self._hand_on()
 
+    def on_failure(self, exception_type: Any, exception_value: Any, traceback: Any) -> None:
+        """A bug of the node's, or its engine's: the channel goes on by itself, and says so."""
+        log("error", "cluster {}: the node failed", self._place.cluster, error=exception_value)
+        self._is_handing = False
+        self._in.append((System("isolated"), 1))
+        self._hand_on()
+        self._engine.close(0.0)
+        self._entered.set(None)
+
     def on_stop(self) -> None:
         """A clean end: others need not wait for it."""
         if self._is_up:
@@ -233,7 +246,8 @@ class Node(_Role):
                 parcels = [*parcels, *self._packed()]
             self._engine.publish(parcels)
         self._engine.drop_lease()
-        self._engine.close(1.0)
+        with self._runtime.blocking():
+            self._engine.close(1.0)
         self._entered.set(None)
 
     # Out
@@ -280,7 +294,7 @@ class Node(_Role):
             left, most = left - size, most - 1
             if isinstance(item, (Beat, Ask)) or shard == CONTROL:
                 self._close_runs(runs, parcels)
-                parcels.append(self._parcel(CONTROL, 0, [self._beat() if item is None else item]))
+                parcels += self._parcels(CONTROL, 0, [self._beat() if item is None else item])
                 continue
             if item is None:
                 self._close_runs({shard: runs.pop(shard)} if shard in runs else {}, parcels)
@@ -308,12 +322,24 @@ class Node(_Role):
 
     def _close_runs(self, runs: dict[int, tuple[int, list[Item]]], parcels: list[Parcel]) -> None:
         for shard, (first, items) in list(runs.items()):
-            starts = range(0, len(items), _BATCH)
-            parcels += (self._parcel(shard, first + start, items[start : start + _BATCH]) for start in starts)
+            parcels += self._parcels(shard, first, items)
         runs.clear()
 
-    def _parcel(self, shard: int, first: int, items: Sequence[Any]) -> Parcel:
-        return shard, encode_frame(Frame(VERSION, self._place.boot, shard, first, tuple(items)))
+    def _parcels(self, shard: int, first: int, items: Sequence[Any]) -> list[Parcel]:
+        """Frames of these. What no frame can hold goes nowhere: its number is missing then, which tells the others."""
+        try:
+            raw = encode_frame(Frame(VERSION, self._place.boot, shard, first, tuple(items)))
+            if len(raw) <= self._engine.most_bytes:
+                return [(shard, raw)]
+            why = f"it has more than {self._engine.most_bytes:,} bytes"
+        except UnicodeEncodeError:  # a behaviour may say what is no text for others
+            why = "UTF-8 can't encode it"
+        if len(items) > 1:
+            half = len(items) // 2
+            return self._parcels(shard, first, items[:half]) + self._parcels(shard, first + half, items[half:])
+        self._counts.unsent += 1
+        log("error", "cluster {}: what was said can't go to other nodes, since {}", self._place.cluster, why)
+        return []
 
     def _beat(self) -> Beat:
         return Beat(self._place.name, tuple(self._numbers), tuple(shard.digest for shard in self._own))
@@ -394,6 +420,8 @@ class Node(_Role):
         if peer is None:
             peer = self._peers[frame.boot] = Peer(frame.boot)
             self._forget_the_dead()
+            if (CONTROL, None, 0) not in self._out:
+                self._put(CONTROL, None, 0)  # it is to know of this one at once
         was_buried = peer.state == "buried"
         peer.hear()
         if frame.shard != CONTROL:
@@ -401,7 +429,7 @@ class Node(_Role):
                 if isinstance(what, int):
                     self._lose(peer, frame.shard, what)
                 elif isinstance(what, Said):
-                    self._hand_over(Relayed(what.topic, what.payload, what.event, what.sender))
+                    self._hand_over_said(peer, frame.shard, what)
                 elif what.joins or what.leaves:
                     self._hand_over(what)
             return
@@ -466,6 +494,15 @@ class Node(_Role):
             for boot in dead[: len(self._peers) - _KNOWN]:
                 del self._peers[boot]
 
+    def _hand_over_said(self, peer: Peer, shard: int, said: Said) -> None:
+        if self._in_bytes > self._place.most_waiting:  # the supervisor does not keep up
+            who = peer.name or peer.boot, shard
+            self._untaken[who] = self._untaken.get(who, 0) + 1
+            self._counts.lost += 1
+            return
+        self._in_bytes += 100 + len(said.payload)
+        self._hand_over(Relayed(said.topic, said.payload, said.event, said.sender))
+
     def _views(self) -> list[NodeView]:
         """Any thread may ask."""
         peers = list(self._peers.values())
@@ -488,6 +525,11 @@ class Node(_Role):
             what, counts = self._in.popleft()
             items.append(what)
             size += counts
+            if isinstance(what, Relayed):
+                self._in_bytes -= 100 + len(what.payload)
+        if self._in_bytes <= self._place.most_waiting and self._untaken:
+            untaken, self._untaken = self._untaken, {}
+            self._in.extend((Missed(name, lost, partial(_is_of, shard)), 1) for (name, shard), lost in untaken.items())
         self._is_handing = True
         try:
             self._supervisor.tell(Arrived(tuple(items), Told(self._tell, Took())))

@@ -19,6 +19,7 @@ from lightspeed.channel import (
     NodeNameTaken,
     PresenceDiff,
     Publish,
+    Push,
     Rejoin,
     Restart,
     System,
@@ -26,6 +27,7 @@ from lightspeed.channel import (
 )
 from lightspeed.clients import Gap
 from lightspeed.cluster import MemoryBus
+from lightspeed.cluster.node import Took
 from lightspeed.testing import Simulation
 
 
@@ -329,6 +331,63 @@ def test_what_is_no_frame_is_counted_and_nothing_else_comes_of_it(simulation, cl
     simulation.run_for(10)
     assert cluster[port.name].metrics().bad_frames == 3
     assert cluster[port.name].metrics().nodes == 2
+
+
+class Odd(Behaviour):
+    """Says what is no text for others, and what is too much."""
+
+    def on_push(self, room, client_id, event, payload):
+        room.broadcast({"odd": "a \ud800", "much": "x" * 2_000_000}.get(payload, payload))
+
+
+def test_what_no_frame_can_hold_is_told_as_lost_and_harms_nothing_else(simulation):
+    a, b = simulation.cluster(2, behaviours={"t": Odd}).nodes.values()
+    a.handle(Join("x", "t", "u", 1))
+    b.handle(Join("y", "t", "v", 1))
+    given(simulation, a, b)
+    for payload in ("one", "odd", "two", "much", "three"):
+        a.tell(Push("x", "t", "say", payload))
+    out = given(simulation, b)[0]
+    assert said(out) == [("one", None), ("two", None), ("three", None)]
+    assert [one.label for one in out if isinstance(one, System)] == ["gap:n1:1", "gap:n1:1"]
+    assert a.metrics().nodes_unsent == 2
+
+
+def test_a_node_that_fails_says_so_and_the_channel_goes_on_by_itself(simulation):
+    a, b = simulation.cluster(2).nodes.values()
+    a.handle(Join("x", "t", "u", 1))
+    given(simulation, a, b)
+    a._node.actor._peers = None  # a bug
+    a.handle(Broadcast("x", "t", "alone"))
+    (out,) = given(simulation, a)
+    a.handle(Broadcast("x", "t", "still"))
+    simulation.run_for(20)
+    out += a.flush_outbox()
+    assert [one.label for one in out if isinstance(one, System)] == ["isolated"]
+    assert said(out) == [("alone", "x"), ("still", "x")]
+    assert refs(b.presences("t")) == []
+
+
+def test_a_supervisor_that_does_not_keep_up_is_handed_no_more_than_it_can_hold_and_the_rest_is_told(simulation):
+    network = simulation.cluster(["a"]).network
+    a = simulation._channels[0]
+    b = simulation.channel(ClusterReady("b", "cluster", network.engine(), max_waiting_bytes=2_000))
+    simulation.run_for(5)
+    a.handle(Join("x", "t", "u", 1))
+    b.handle(Join("y", "t", "v", 1))
+    given(simulation, a, b)
+    node = b._node.actor
+    node._is_handing = True  # the supervisor has not passed on the last yet
+    for number in range(100):
+        a.tell(Broadcast("x", "t", str(number)))
+    simulation.run_for(1)
+    node._is_handing = False
+    node.actor_ref.tell(Took())
+    out = given(simulation, b)[0]
+    heard = [int(payload) for payload, _sender in said(out)]
+    assert heard == list(range(len(heard)))
+    assert [one.label for one in out if isinstance(one, System)] == [f"gap:a:{100 - len(heard)}"]
+    assert len(heard) < 30
 
 
 @pytest.mark.parametrize("name", ["", "a b", "ä", "x" * 65, "a/b"])

@@ -72,6 +72,7 @@ def test_a_diff_is_read_as_it_was_written_also_with_a_time_of_640_digits():
         (frame(Said("", "p"), shard=shard_of("")), "another shard"),
         (frame(Beat("n", (1,), (1,)), shard=CONTROL, first=0), "other shards"),
         (frame(Beat("", (1,) * 16, (1,) * 16), shard=CONTROL, first=0), "other shards"),
+        (frame(Beat("n", (-1,) * 16, (1,) * 16), shard=CONTROL, first=0), "below 0"),
         (frame(Ask("b", (16,)), shard=CONTROL, first=0), "other shards"),
         (frame(Changed("t", (("", "c:1", ""),))), "without a key"),
         (frame(Changed("t", (("k", "c", ""),))), "without a key or a time"),
