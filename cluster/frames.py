@@ -56,7 +56,13 @@ class Loaded(Struct, frozen=True, array_like=True, tag="e", forbid_unknown_field
     """A snapshot ends: what it did not show, the node does not show. Without one before it: it shows nobody in the shard."""
 
 
-Item = Said | Changed | Cleared | Loads | Loaded
+class Dropped(Struct, frozen=True, array_like=True, tag="x", forbid_unknown_fields=True):
+    """So many broadcasts stood here, and could not be published."""
+
+    count: int
+
+
+Item = Said | Changed | Cleared | Loads | Loaded | Dropped
 
 
 class Beat(Struct, frozen=True, array_like=True, tag="h", forbid_unknown_fields=True):
@@ -76,7 +82,16 @@ class Ask(Struct, frozen=True, array_like=True, tag="a", forbid_unknown_fields=T
     shards: tuple[int, ...]
 
 
-Control = Beat | Ask
+class Nack(Struct, frozen=True, array_like=True, tag="n", forbid_unknown_fields=True):
+    """The node of this boot is asked for items of a shard once more, from the first to the last."""
+
+    boot: str
+    shard: int
+    first: int
+    last: int
+
+
+Control = Beat | Ask | Nack
 
 
 class Frame(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -88,7 +103,7 @@ class Frame(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     shard: int
     first: int
     """The number of the first item; 0 on the control channel."""
-    items: tuple[Said | Changed | Cleared | Loads | Loaded | Beat | Ask, ...]
+    items: tuple[Said | Changed | Cleared | Loads | Loaded | Dropped | Beat | Ask | Nack, ...]
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -116,7 +131,7 @@ def decode_frame(raw: bytes) -> Frame:
     if not (0 <= frame.shard <= CONTROL and frame.boot and is_first):
         raise BadFrame(f"shard {frame.shard}, first {frame.first}")
     for item in frame.items:
-        if isinstance(item, (Beat, Ask)) != is_control:
+        if isinstance(item, (Beat, Ask, Nack)) != is_control:
             raise BadFrame(f"a {type(item).__name__} in shard {frame.shard}")
         if isinstance(item, Beat):
             if not (len(item.numbers) == len(item.digests) == SHARDS and item.name):
@@ -125,6 +140,10 @@ def decode_frame(raw: bytes) -> Frame:
                 raise BadFrame("a beat of numbers below 0")
         if isinstance(item, Ask) and not all(0 <= shard < SHARDS for shard in item.shards):
             raise BadFrame("a question for other shards")
+        if isinstance(item, Dropped) and item.count < 1:
+            raise BadFrame("none that were dropped")
+        if isinstance(item, Nack) and not (0 <= item.shard < SHARDS and 0 < item.first <= item.last):
+            raise BadFrame("a question for no items")
         if isinstance(item, (Said, Changed, Cleared)) and (not item.topic or shard_of(item.topic) != frame.shard):
             raise BadFrame("a topic of another shard")
         if isinstance(item, Changed) and not all(key and _is_ref(ref) for key, ref, _text in (*item.joins, *item.leaves)):

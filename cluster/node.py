@@ -32,10 +32,12 @@ from lightspeed.cluster.frames import (
     Beat,
     Changed,
     Cleared,
+    Dropped,
     Frame,
     Item,
     Loaded,
     Loads,
+    Nack,
     Said,
     changed,
     decode_frame,
@@ -57,6 +59,8 @@ _SLICE = 500  # metas and messages that the supervisor is handed at a time
 _BATCH = 500  # items in a frame
 _PATIENCE = 3  # own beats that come back while another is silent, before it is asked whether it lives
 _KNOWN = 1_000  # peers that are dead, and still known
+_KEPT_LEASES = 2  # so many leases long what was published can be had once more, as far as there is room
+_ROUNDING_S = 0.001  # what is left of a wait may be a rounding error
 
 
 class Place(Struct, frozen=True):
@@ -116,6 +120,12 @@ class Took(Struct, frozen=True):
 
 class _Snapshot(Struct, frozen=True):
     """What the node shows in the shard, as of its turn."""
+
+
+class _Again(Struct, frozen=True):
+    """A frame that was published before."""
+
+    raw: bytes
 
 
 class _Due(Struct, frozen=True):
@@ -199,11 +209,14 @@ class Node(_Role):
         self._numbers = [0] * SHARDS
         """Of the last items that stand in a batch."""
         self._out: deque[tuple[int, Any, int]] = deque()
-        """What waits, in order: shard, item (None: one that was dropped), bytes."""
+        """What waits, in order: shard, item (on the control channel None: a beat), bytes."""
         self._out_bytes = 0
         self._batch: list[Parcel] = []
         """What is being published, or is to be once more."""
         self._is_publishing = False
+        self._ring: deque[tuple[int, int, int, bytes, float]] = deque()
+        """What was published last, should it be asked for: shard, first and last number, frame, and when."""
+        self._ring_bytes = 0
         # In
         self._peers: dict[str, Peer] = {}
         self._in: deque[tuple[Any, int]] = deque()
@@ -213,6 +226,8 @@ class Node(_Role):
         self._untaken: dict[tuple[str, int], int] = {}
         """Of whom, and in which shard, so much was said that there was no room for: told when there is."""
         self._is_handing = False
+        self._is_repairing = False
+        """Whether a timer runs by which what is missing must have come."""
         self._unechoed = 0
         counts.views = self._views
 
@@ -263,13 +278,13 @@ class Node(_Role):
             self._drop()
 
     def _drop(self) -> None:
-        """Drop the oldest broadcasts, down to nine tenths: their numbers are missing then, which tells the others."""
+        """Drop the oldest broadcasts, down to nine tenths; the others are told."""
         most = self._place.most_waiting * 9 // 10
         for place, (shard, item, size) in enumerate(self._out):
             if self._out_bytes <= most:
                 break
             if isinstance(item, Said):
-                self._out[place] = shard, None, 0
+                self._out[place] = shard, Dropped(1), 0
                 self._out_bytes -= size
                 self._counts.unsent += 1
 
@@ -292,13 +307,12 @@ class Node(_Role):
             shard, item, size = self._out.popleft()
             self._out_bytes -= size
             left, most = left - size, most - 1
-            if isinstance(item, (Beat, Ask)) or shard == CONTROL:
+            if shard == CONTROL:
                 self._close_runs(runs, parcels)
                 parcels += self._parcels(CONTROL, 0, [self._beat() if item is None else item])
                 continue
-            if item is None:
-                self._close_runs({shard: runs.pop(shard)} if shard in runs else {}, parcels)
-                self._numbers[shard] += 1
+            if isinstance(item, _Again):
+                parcels.append((shard, item.raw))
                 continue
             for one in self._folded(shard, item):
                 self._numbers[shard] += 1
@@ -326,10 +340,12 @@ class Node(_Role):
         runs.clear()
 
     def _parcels(self, shard: int, first: int, items: Sequence[Any]) -> list[Parcel]:
-        """Frames of these. What no frame can hold goes nowhere: its number is missing then, which tells the others."""
+        """Frames of these. What no frame can hold goes nowhere, and the others are told."""
         try:
             raw = encode_frame(Frame(VERSION, self._place.boot, shard, first, tuple(items)))
             if len(raw) <= self._engine.most_bytes:
+                if shard != CONTROL:
+                    self._keep(shard, first, first + len(items) - 1, raw)
                 return [(shard, raw)]
             why = f"it has more than {self._engine.most_bytes:,} bytes"
         except UnicodeEncodeError:  # a behaviour may say what is no text for others
@@ -339,7 +355,23 @@ class Node(_Role):
             return self._parcels(shard, first, items[:half]) + self._parcels(shard, first + half, items[half:])
         self._counts.unsent += 1
         log("error", "cluster {}: what was said can't go to other nodes, since {}", self._place.cluster, why)
-        return []
+        return self._parcels(shard, first, [Dropped(1)])
+
+    def _keep(self, shard: int, first: int, last: int, raw: bytes) -> None:
+        now_s = self._runtime.monotonic_s()
+        self._ring.append((shard, first, last, raw, now_s))
+        self._ring_bytes += len(raw)
+        while self._ring_bytes > self._place.most_waiting or self._ring[0][4] < now_s - _KEPT_LEASES * self._place.lease_s:
+            self._ring_bytes -= len(self._ring.popleft()[3])
+            if not self._ring:
+                break
+
+    def _repeat(self, nack: Nack) -> None:
+        """Publish once more what another misses, as far as it is kept."""
+        waiting = {id(item.raw) for _shard, item, _size in self._out if isinstance(item, _Again)}
+        for shard, first, last, raw, _then in self._ring:
+            if shard == nack.shard and first <= nack.last and last >= nack.first and id(raw) not in waiting:
+                self._put(shard, _Again(raw), len(raw))
 
     def _beat(self) -> Beat:
         return Beat(self._place.name, tuple(self._numbers), tuple(shard.digest for shard in self._own))
@@ -380,6 +412,9 @@ class Node(_Role):
         self._entered.set(False)
 
     def _on_due(self, message: _Due) -> None:
+        if message.what == "repair":
+            self._give_up()
+            return
         if message.what == "lease":
             self._engine.renew()
             if not self._is_isolated and self._seems_isolated():
@@ -425,13 +460,11 @@ class Node(_Role):
         was_buried = peer.state == "buried"
         peer.hear()
         if frame.shard != CONTROL:
-            for what in peer.take(frame.shard, frame.first, frame.items):  # type: ignore[arg-type]
-                if isinstance(what, int):
-                    self._lose(peer, frame.shard, what)
-                elif isinstance(what, Said):
-                    self._hand_over_said(peer, frame.shard, what)
-                elif what.joins or what.leaves:
-                    self._hand_over(what)
+            missing = peer.missing()
+            items: Any = frame.items
+            self._take_items(peer, frame.shard, peer.take(frame.shard, frame.first, items, self._runtime.monotonic_s()))
+            if peer.missing() != missing:
+                self._ask_again(peer)
             return
         for item in frame.items:
             if isinstance(item, Ask):
@@ -439,18 +472,56 @@ class Node(_Role):
                     for shard in item.shards:
                         if not any(type(waiting) is _Snapshot and of == shard for of, waiting, _size in self._out):
                             self._put(shard, _Snapshot(), 0)
-            elif isinstance(item, Beat):
+            elif isinstance(item, Nack):
+                if item.boot == self._place.boot:
+                    self._repeat(item)
+            else:
+                assert isinstance(item, Beat)
                 before = peer.mismatches
                 for shard, lost in peer.check(item):
                     self._lose(peer, shard, lost)
                 self._counts.mismatches += peer.mismatches - before
+                self._ask_again(peer)
                 if is_new or was_buried:
                     self._ask_one(peer)
 
+    def _take_items(self, peer: Peer, shard: int, given: Iterable[Said | Diff | int]) -> None:
+        for what in given:
+            if isinstance(what, int):
+                self._lose(peer, shard, what)
+            elif isinstance(what, Said):
+                self._hand_over_said(peer, shard, what)
+            elif what.joins or what.leaves:
+                self._hand_over(what)
+
+    def _ask_again(self, peer: Peer) -> None:
+        """Ask for what is missing. If that does not come in time, it is lost."""
+        for shard, first, last in peer.missing():
+            self._put(CONTROL, Nack(peer.boot, shard, first, last), 0)
+            if not self._is_repairing:
+                self._is_repairing = True
+                self.start_timer("repair", _Due("repair"), self._place.beat_s)
+
+    def _give_up(self) -> None:
+        self._is_repairing = False
+        since_s = self._runtime.monotonic_s() - self._place.beat_s
+        for peer in self._peers.values():
+            for shard in peer.overdue(since_s + _ROUNDING_S):
+                self._take_items(peer, shard, peer.give_up(shard))
+            if peer.missing():
+                self._ask_again(peer)
+
     def _lose(self, peer: Peer, shard: int, lost: int) -> None:
         self._counts.lost += lost
-        self._hand_over(Missed(peer.name or peer.boot, lost, partial(_is_of, shard)))
+        self._miss(peer.name or peer.boot, shard, lost)
         self._ask_one(peer)
+
+    def _miss(self, node: str, shard: int, count: int) -> None:
+        last = self._in[-1][0] if self._in else None
+        if isinstance(last, Missed) and (last.node, last.concerns.args) == (node, (shard,)):  # type: ignore[attr-defined]
+            count += last.count
+            self._in.pop()
+        self._in.append((Missed(node, count, partial(_is_of, shard)), 1))
 
     def _ask(self) -> None:
         """Ask again for what was asked for and has not come."""
@@ -529,7 +600,8 @@ class Node(_Role):
                 self._in_bytes -= 100 + len(what.payload)
         if self._in_bytes <= self._place.most_waiting and self._untaken:
             untaken, self._untaken = self._untaken, {}
-            self._in.extend((Missed(name, lost, partial(_is_of, shard)), 1) for (name, shard), lost in untaken.items())
+            for (name, shard), lost in untaken.items():
+                self._miss(name, shard, lost)
         self._is_handing = True
         try:
             self._supervisor.tell(Arrived(tuple(items), Told(self._tell, Took())))

@@ -1,8 +1,9 @@
 """What one node knows of another: what it shows, up to which of its items, and whether it lives. Pure.
 
-A peer's items of one shard come numbered. One that is known already is dropped; where some are missing, so many are lost, and
-the peer is asked for a snapshot of the shard, which stands in the same stream: what came before it is in it, what comes after it
-is not. What a peer shows is kept by shard and topic.
+A peer's items of one shard come numbered. One that is known already is dropped; where some are missing, those behind them are
+held, and the peer is asked for them once more. If they do not come, so many are lost, and the peer is asked for a snapshot of the
+shard, which stands in the same stream: what came before it is in it, what comes after it is not. What a peer shows is kept by
+shard and topic.
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,7 +13,9 @@ from msgspec import Struct, field
 
 from lightspeed.actors.topics.rules.presence import Diff
 from lightspeed.actors.topics.rules.union import Seen, entries_of, seen_in
-from lightspeed.cluster.frames import SHARDS, Beat, Changed, Cleared, Item, Loaded, Loads, Said, diff_of, digest_of
+from lightspeed.cluster.frames import SHARDS, Beat, Changed, Cleared, Dropped, Item, Loaded, Loads, Said, diff_of, digest_of
+
+_MOST_HELD = 1_000  # frames that wait for what is missing before them
 
 Shown = dict[tuple[str, str], Seen]
 """What is shown in a topic: by key and ref."""
@@ -61,6 +64,10 @@ class _Stream(Struct):
     """The number of the next item; 0: none is known yet."""
     due: int = 0
     """What the peer's last beat said that it had published."""
+    held: dict[int, tuple[Item, ...]] = field(default_factory=dict)
+    """What came ahead of what is missing, by the number of the first."""
+    held_s: float = 0.0
+    """Since when."""
     snapshot: dict[str, set[tuple[str, str]]] | None = None
     """What the snapshot that is coming showed so far."""
     is_whole: bool = False
@@ -89,34 +96,53 @@ class Peer:
                 stream.is_whole = False
         self.silent, self.state = 0, "up"
 
-    def take(self, number: int, first: int, items: Iterable[Item]) -> Iterator[Said | Diff | int]:
+    def take(self, number: int, first: int, items: tuple[Item, ...], now_s: float = 0.0) -> Iterator[Said | Diff | int]:
         """Take items of a shard: what is said, what changes, and, ahead of what follows them, how many are lost."""
         stream = self._streams[number]
         if stream.next == 0:
             stream.next = first
-        elif first > stream.next:
-            yield self._lose(stream, first)
-        for place, item in enumerate(items, first):
-            if place < stream.next:
-                continue  # it came before
-            stream.next = place + 1
-            if isinstance(item, Said):
-                yield item
-            else:
-                yield from self._change(stream, item)
+        if first > stream.next:
+            if not stream.held:
+                stream.held_s = now_s
+            stream.held[first] = max(items, stream.held.get(first, ()), key=len)
+            if len(stream.held) > _MOST_HELD:
+                yield from self.give_up(number)
+            return
+        yield from self._take_in(stream, first, items)
+        yield from self._take_held(stream)
+
+    def missing(self) -> list[tuple[int, int, int]]:
+        """Shard, first and last of what is missing, and may come once more."""
+        return [
+            (number, stream.next, min(stream.held) - 1 if stream.held else stream.due)
+            for number, stream in enumerate(self._streams)
+            if stream.held or stream.due >= stream.next > 0
+        ]
+
+    def overdue(self, since_s: float) -> list[int]:
+        """The shards in which something has been missing since then, and others wait for it."""
+        return [number for number, stream in enumerate(self._streams) if stream.held and stream.held_s <= since_s]
+
+    def give_up(self, number: int) -> Iterator[Said | Diff | int]:
+        """What is missing comes no more."""
+        stream = self._streams[number]
+        lost, stream.next = min(stream.held) - stream.next, min(stream.held)
+        yield self._lose(stream, lost)
+        yield from self._take_held(stream)
 
     def check(self, beat: Beat) -> Iterator[tuple[int, int]]:
-        """Hold a beat against what came: each shard of which items are lost, and how many.
+        """Hold a beat against what came: each shard of which the last items are lost, and how many.
 
-        What a beat says that it has published may yet come by another way; by the next beat it has, or is lost.
+        What a beat says that it has published may yet come, or come once more; by the next beat it has, or is lost.
         """
         self.name = beat.name
         for number, stream in enumerate(self._streams):
             last = beat.numbers[number]
             if stream.next == 0:
                 stream.next = last + 1
-            elif stream.due >= stream.next:
-                yield number, self._lose(stream, stream.due + 1)
+            elif stream.due >= stream.next and not stream.held:
+                lost, stream.next = stream.due + 1 - stream.next, stream.due + 1
+                yield number, self._lose(stream, lost)
             stream.due = last
             if stream.next == last + 1 and stream.snapshot is None:
                 is_same = stream.shard.digest == beat.digests[number]
@@ -143,8 +169,24 @@ class Peer:
             for topic, shown in stream.shard.topics.items():
                 yield from ((topic, seen) for seen in shown.values())
 
-    def _lose(self, stream: _Stream, first: int) -> int:
-        lost, stream.next = first - stream.next, first
+    def _take_in(self, stream: _Stream, first: int, items: Iterable[Item]) -> Iterator[Said | Diff | int]:
+        for place, item in enumerate(items, first):
+            if place < stream.next:
+                continue  # it came before
+            stream.next = place + 1
+            if isinstance(item, Said):
+                yield item
+            elif isinstance(item, Dropped):
+                self.gaps += item.count
+                yield item.count
+            else:
+                yield from self._change(stream, item)
+
+    def _take_held(self, stream: _Stream) -> Iterator[Said | Diff | int]:
+        while stream.held and (first := min(stream.held)) <= stream.next:
+            yield from self._take_in(stream, first, stream.held.pop(first))
+
+    def _lose(self, stream: _Stream, lost: int) -> int:
         stream.snapshot, stream.is_whole = None, False
         self.gaps += lost
         return lost

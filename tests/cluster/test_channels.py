@@ -13,6 +13,7 @@ from lightspeed.channel import (
     Channel,
     ClusterReady,
     Crash,
+    InboxEmpty,
     InvalidOption,
     Join,
     Leave,
@@ -253,11 +254,39 @@ def test_what_is_lost_is_told_to_the_program_and_to_clients_of_those_topics(simu
     a.handle(Broadcast("x", "t", "lost too"))
     simulation.run_for(0.1)
     a_port._arrive = arrive
+    a._node.actor._ring.clear()  # else it would come once more
     a.handle(Broadcast("x", "t", "heard"))
     simulation.run_for(1)
+    with pytest.raises(InboxEmpty):  # it waits for what is missing
+        client.receive(0)
+    simulation.run_for(3)
     told = [one for one in client.receive_many(100) if not isinstance(one, PresenceDiff)]
     assert told == [Gap("a", 2), BroadcastMessage("t", "heard", ("y",))]
     assert Gap("a", 2) not in other.receive_many(100)
+
+
+def test_what_did_not_come_is_had_once_more_and_what_is_behind_it_waits_for_that(simulation, cluster):
+    a, b, _c = cluster.nodes.values()
+    port = next(port for port in cluster.network.ports.values() if port.name == "b")
+    a.handle(Join("x", "t", "u", 1))
+    b.handle(Join("y", "t", "v", 1))
+    given(simulation, b)
+    arrive = port._arrive
+    port._arrive = lambda frame, links: None
+    a.handle(Broadcast("x", "t", "missed"))
+    a.handle(Broadcast("x", "t", "missed too"))
+    simulation.run_for(0.1)
+    port._arrive = arrive
+    a.handle(Broadcast("x", "t", "heard"))
+    (out,) = given(simulation, b)
+    assert said(out) == [("missed", "x"), ("missed too", "x"), ("heard", "x")]
+    port._arrive = lambda frame, links: None
+    a.handle(Broadcast("x", "t", "the last"))
+    simulation.run_for(0.1)
+    port._arrive = arrive
+    simulation.run_for(2)  # a beat tells of it
+    assert said(b.flush_outbox()) == [("the last", "x")]
+    assert b.metrics().nodes_lost == 0
 
 
 def test_a_node_without_a_link_says_so_goes_on_by_itself_and_says_when_it_is_back(simulation):

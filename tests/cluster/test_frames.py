@@ -15,9 +15,11 @@ from lightspeed.cluster.frames import (
     Beat,
     Changed,
     Cleared,
+    Dropped,
     Frame,
     Loaded,
     Loads,
+    Nack,
     Said,
     changed,
     decode_frame,
@@ -33,7 +35,7 @@ ITEMS = (
     Said("t", ""),
     Changed("t", (("k", "c:1", "text"),), (("k", "c:0", ""),)),
     Cleared("t"),
-    *(Loads(), Loaded()),
+    *(Loads(), Loaded(), Dropped(3)),
 )
 BEAT = Beat("n1", (1,) * SHARDS, (2**64 - 1,) * SHARDS)
 
@@ -73,6 +75,9 @@ def test_a_diff_is_read_as_it_was_written_also_with_a_time_of_640_digits():
         (frame(Beat("n", (1,), (1,)), shard=CONTROL, first=0), "other shards"),
         (frame(Beat("", (1,) * 16, (1,) * 16), shard=CONTROL, first=0), "other shards"),
         (frame(Beat("n", (-1,) * 16, (1,) * 16), shard=CONTROL, first=0), "below 0"),
+        (frame(Nack("b", 0, 2, 1), shard=CONTROL, first=0), "no items"),
+        (frame(Nack("b", 16, 1, 1), shard=CONTROL, first=0), "no items"),
+        (frame(Dropped(0)), "none that"),
         (frame(Ask("b", (16,)), shard=CONTROL, first=0), "other shards"),
         (frame(Changed("t", (("", "c:1", ""),))), "without a key"),
         (frame(Changed("t", (("k", "c", ""),))), "without a key or a time"),

@@ -3,7 +3,7 @@
 import pytest
 
 from lightspeed.actors.topics.rules.presence import Diff, Entry, Meta
-from lightspeed.cluster.frames import SHARDS, Beat, Changed, Cleared, Loaded, Loads, Said, digest_of
+from lightspeed.cluster.frames import SHARDS, Beat, Changed, Cleared, Dropped, Loaded, Loads, Said, digest_of
 from lightspeed.cluster.peers import Peer, Shard, sliced
 
 
@@ -51,11 +51,39 @@ def test_what_is_known_is_dropped_item_by_item(peer):
     assert take(peer, 4, Said("t", "new")) == []
 
 
-def test_what_is_missing_is_told_ahead_of_what_follows_and_asked_for(peer):
+def given_up(peer):
+    return [what for what in peer.give_up(0) if not isinstance(what, Diff) or what.joins or what.leaves]
+
+
+def test_what_is_behind_what_is_missing_waits_until_that_has_come(peer):
+    assert take(peer, 7, Said("t", "4")) == take(peer, 6, Said("t", "3")) == []
+    assert peer.missing() == [(0, 4, 5)]
+    assert take(peer, 4, Said("t", "1")) == [Said("t", "1")]
+    assert peer.missing() == [(0, 5, 5)]
+    assert take(peer, 5, Said("t", "2"), Said("t", "3")) == [Said("t", "2"), Said("t", "3"), Said("t", "4")]
+    assert (peer.missing(), peer.gaps) == ([], 0)
+
+
+def test_what_has_not_come_in_time_is_told_as_lost_ahead_of_what_waited_and_asked_for(peer):
     assert 0 not in peer.wanted
-    assert take(peer, 9, Said("t", "p")) == [5, Said("t", "p")]
+    list(peer.take(0, 9, (Said("t", "p"),), now_s=5.0))
+    assert peer.overdue(4.9) == []
+    assert peer.overdue(5.0) == [0]
+    assert given_up(peer) == [5, Said("t", "p")]
     assert 0 in peer.wanted
     assert peer.gaps == 5
+
+
+def test_of_too_much_that_waits_what_is_missing_is_lost(peer):
+    for number in range(1_000):
+        assert take(peer, 5 + 2 * number, Said("t", "p")) == []
+    assert take(peer, 5 + 2_000, Said("t", "p")) == [1, Said("t", "p")]
+    assert peer.missing()[0] == (0, 6, 6)
+
+
+def test_what_the_peer_itself_has_dropped_is_lost_at_once(peer):
+    assert take(peer, 4, Said("t", "1"), Dropped(3), Said("t", "2")) == [Said("t", "1"), 3, Said("t", "2")]
+    assert 0 not in peer.wanted
 
 
 def test_the_first_that_is_heard_is_no_loss():
@@ -66,6 +94,7 @@ def test_the_first_that_is_heard_is_no_loss():
 
 def test_a_lost_tail_is_told_at_the_next_beat_but_one(peer):
     assert list(peer.check(beat(5))) == []  # it may be on its way
+    assert peer.missing() == [(0, 4, 5)]
     assert list(peer.check(beat(5))) == [(0, 2)]
     assert list(peer.check(beat(5))) == []
     assert take(peer, 4, Said("t", "late"), Said("t", "later")) == []  # it was told as lost
@@ -78,8 +107,8 @@ def test_a_tail_that_comes_between_two_beats_is_not_lost(peer):
 
 
 def test_a_snapshot_replaces_what_was_shown(peer):
-    take(peer, 9, joined("b:1"))
-    given = take(peer, 10, Loads(), joined("c:1"), Loaded())
+    take(peer, 4, joined("b:1"))
+    given = take(peer, 5, Loads(), joined("c:1"), Loaded())
     assert given == [Diff("t", (entry("c:1"),)), Diff("t", (), (entry("a:1", "b:1"),))]
     assert peer.wanted == tuple(range(1, SHARDS))
 
@@ -92,7 +121,8 @@ def test_what_changes_within_a_snapshot_is_in_it(peer):
 
 def test_a_snapshot_that_is_cut_off_by_a_loss_counts_for_nothing(peer):
     take(peer, 4, Loads())
-    assert take(peer, 7, Loaded()) == [2, Diff("t", (), (entry("a:1"),))]  # an empty one: nobody is shown
+    take(peer, 7, Loaded())
+    assert given_up(peer) == [2, Diff("t", (), (entry("a:1"),))]  # an empty one: nobody is shown
 
 
 def test_an_end_of_a_snapshot_alone_shows_nobody(peer):
@@ -112,7 +142,8 @@ def test_the_dead_show_nobody_and_their_numbers_are_kept(peer):
     assert (peer.state, list(peer.presences())) == ("buried", [])
     peer.hear()
     assert (peer.state, len(peer.wanted)) == ("up", SHARDS)
-    assert take(peer, 6, Said("t", "p")) == [2, Said("t", "p")]
+    take(peer, 6, Said("t", "p"))
+    assert given_up(peer) == [2, Said("t", "p")]
 
 
 def test_a_burial_of_many_comes_in_slices():
