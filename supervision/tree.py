@@ -10,7 +10,8 @@ from lightspeed.actors.errors import InvalidOption
 from lightspeed.actors.text import escaped, shown
 
 ChildPhase = Literal["running", "starting", "stopping", "stopped", "restarting", "ended"]
-TreePhase = ChildPhase | Literal["silent", "crashed", "given_up", "down", "up", "mute", "buried"]
+TreePhase = ChildPhase | Literal["silent", "crashed", "given_up", "down"]
+NodePhase = Literal["up", "mute", "buried"]
 
 LIMIT = 10
 """So many children of each are shown by `str`."""
@@ -24,7 +25,7 @@ class Tree(Struct, frozen=True, gc=False):
     id: Hashable
     """A child's id, a topic's name, a channel's adapter label; of the topmost supervisor of any actors, its class's name."""
     type: Literal["supervisor", "worker", "topic", "cluster", "node"]
-    phase: TreePhase
+    phase: TreePhase | NodePhase
     """As of a `ChildView`; `silent` too, a supervisor that did not answer in time: what is below it is not known.
 
     Of a channel: `running` or `crashed`. Of a topic: `running`; `starting`, as soon as the actor before it is down; `restarting`,
