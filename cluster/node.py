@@ -119,8 +119,10 @@ class LeaseRead(Struct, frozen=True):
     alive: bool
 
 
-class NameTaken(Struct, frozen=True):
-    """A living node has the name."""
+class NotLetIn(Struct, frozen=True):
+    """A living node has the name, or the engine carries nothing."""
+
+    why: str
 
 
 class Took(Struct, frozen=True):
@@ -158,8 +160,8 @@ class NodeListener:
     def lease(self, boot: str, *, alive: bool) -> None:
         self._tell(LeaseRead(boot, alive))
 
-    def refused(self) -> None:
-        self._tell(NameTaken())
+    def refused(self, why: str = "") -> None:
+        self._tell(NotLetIn(why))
 
 
 class NodeRelay:
@@ -193,7 +195,8 @@ class Node(_Role):
 
     Args:
         supervisor: that of the channel's topics.
-        entered: told when it is known whether the name is free: True or False; or that there is no link yet: None.
+        entered: told when it is known whether the name is free: True or False; that there is no link yet: None; or what the
+            engine must be.
     """
 
     def __init__(
@@ -202,7 +205,8 @@ class Node(_Role):
         super().__init__()
         self._place, self._engine, self._runtime, self._supervisor = place, engine, runtime, supervisor
         self._counts, self._entered = counts, entered
-        self._is_up = False
+        self._is_let_in = self._is_up = False
+        """Whether the link was up once, and so the name is claimed; whether it is now."""
         self._renewed_s: float | None = None
         """When the lease was renewed last; None: never yet."""
         self._is_isolated = False
@@ -223,11 +227,14 @@ class Node(_Role):
         """What the supervisor has yet to be handed, each with what it counts of a slice."""
         self._is_handing = False
         self._unechoed = 0
+        self._echoed_s = float("-inf")
+        """When an echo was last counted."""
 
     def on_start(self) -> None:
         self._tell = _teller(self.actor_ref, is_on_loop=self._runtime.is_one_thread)
         listener = NodeListener(self._tell)
-        self._engine.open(self._place.name, self._place.boot, SHARDS + 1, listener, self._place.lease_s)
+        place = self._place
+        self._engine.open(place.cluster, place.name, place.boot, SHARDS + 1, listener, place.lease_s)
         self.start_timer("beat", _Due("beat"), self._place.beat_s, every=True)
         self.start_timer("lease", _Due("lease"), self._place.lease_s / 3, every=True)
 
@@ -341,18 +348,22 @@ class Node(_Role):
         if not message.up:
             self._is_up = False
             self._entered.set(None)
-        elif self._renewed_s is None:
-            self._engine.renew()  # the lease comes before the first beat
         else:
+            self._is_let_in = True
             self._engine.expect(1 + sum(peer.state != "buried" for peer in self._peers.values()))
-            self._come_up()
+            self._engine.renew()
+            if self._renewed_s is not None:  # else the lease comes before the first beat
+                self._come_up()
 
     def _come_up(self) -> None:
         self._is_up, self._unechoed = True, 0
+        for peer in self._peers.values():
+            peer.silent = 0  # nobody could be heard
         self._put(CONTROL, None, 0)
 
     def _on_renewed(self, message: Renewed) -> None:
         if not message.ok:
+            self._entered.set(None)
             return
         is_first, self._renewed_s = self._renewed_s is None, self._runtime.monotonic_s()
         if is_first:
@@ -362,12 +373,15 @@ class Node(_Role):
             self._is_isolated = False
             self._hand_over(System("joined"))
 
-    def _on_name_taken(self, _message: NameTaken) -> None:
-        self._entered.set(False)
+    def _on_not_let_in(self, message: NotLetIn) -> None:
+        """Where the channel is not made yet, it is not; else the node stays alone, as long as it is so."""
+        log("error", "cluster {}: node {} is not let in: {}", self._place.cluster, self._place.name, message.why or "name taken")
+        self._entered.set(message.why or False)
 
     def _on_due(self, message: _Due) -> None:
         if message.what == "lease":
-            self._engine.renew()
+            if self._is_let_in:
+                self._engine.renew()
             if not self._is_isolated and self._seems_isolated():
                 self._is_isolated = True
                 self._hand_over(System("isolated"))
@@ -449,6 +463,9 @@ class Node(_Role):
     def _on_echo(self) -> None:
         """A beat of this node's came back: whoever is silent meanwhile is not to be heard, and not this node is deaf."""
         self._unechoed = 0
+        if self._runtime.monotonic_s() - self._echoed_s < self._place.beat_s / 2:
+            return  # some that waited come together, or one twice: others had no time to be heard
+        self._echoed_s = self._runtime.monotonic_s()
         for peer in self._peers.values():
             if peer.state == "buried":
                 continue
@@ -535,7 +552,7 @@ _HANDLERS: dict[type, Any] = {
     Link: Node._on_link,
     Renewed: Node._on_renewed,
     LeaseRead: Node._on_lease,
-    NameTaken: Node._on_name_taken,
+    NotLetIn: Node._on_not_let_in,
     Took: Node._on_took,
     _Due: Node._on_due,
 }
