@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+import warnings
 
 import pytest
 from redis_server import free_port
@@ -293,7 +294,9 @@ def test_an_engine_is_one_channels_alone():
 def test_a_forked_child_ends_and_leaves_the_parents_links_alone(server):
     with Node("a", server.url) as a, Node("b", server.url) as b:
         meet(a, b)
-        child = os.fork()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # Python's own since 3.12: a fork where there are threads
+            child = os.fork()
         if child == 0:
             os._exit(0 if a._adapter.engine._reader.connection._sock.fileno() == -1 else 1)
         assert os.waitpid(child, 0)[1] == 0
