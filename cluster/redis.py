@@ -21,6 +21,7 @@ from lightspeed.actors.process import WeakBag, in_forked_child
 from lightspeed.cluster.engine import Listener, Parcel
 
 _TIMEOUT_S = 2.0  # so long Redis may take over one answer
+_LEASE_TIMEOUT_S = 0.5  # at least so long over a renewal: up to a third of the lease, so that there is time for another
 _BACKOFF_S = 0.5  # a reconnect waits no longer: others wait for the audience 2 s at most
 _AUDIENCE_S = 2.0
 _AGAIN_S = 0.25  # between two looks whether a name is free, or the audience is there
@@ -61,11 +62,11 @@ class Link:
     """One connection to Redis, made when it is first needed. One thread uses it; any may cut it.
 
     Args:
-        make: what makes a connection of redis-py's that is not connected yet.
+        make: what makes a connection of redis-py's that is not connected yet, and how long an answer may take.
     """
 
-    def __init__(self, make: Callable[[], Any]) -> None:
-        self._make = make
+    def __init__(self, make: Callable[[float], Any]) -> None:
+        self._make, self.timeout_s = make, _TIMEOUT_S
         self.connection: Any = None
 
     def ask(self, *commands: tuple[Any, ...]) -> list[Any]:
@@ -79,7 +80,7 @@ class Link:
 
     def send(self, *commands: tuple[Any, ...]) -> None:
         if self.connection is None:
-            self.connection = self._make()
+            self.connection = self._make(self.timeout_s)
             self.connection.connect()
         self.connection.send_packed_command(self.connection.pack_commands(commands), check_health=False)
 
@@ -158,6 +159,7 @@ class RedisEngine:
     def open(self, cluster: str, name: str, boot: str, channels: int, listener: Listener, lease_s: float) -> None:
         self._cluster, self._name, self._boot, self._listener = cluster, name, boot, listener
         self._keys, self._lease_s = Keys(self._prefix, self._db, cluster), lease_s
+        self._keeper.timeout_s = min(_TIMEOUT_S, max(_LEASE_TIMEOUT_S, lease_s / 3))
         self._channels = [self._keys.channel(number) for number in range(channels)]
         for run in (self._read, self._publish, self._keep):
             thread = threading.Thread(target=run, name=f"lightspeed redis {run.__name__[1:]} {name}", daemon=True)
@@ -357,8 +359,8 @@ class RedisEngine:
         return ("EVAL", text, 2, *keys, self._boot, max(1, int(self._lease_s * 1000)))
 
 
-def connector(url: str) -> tuple[Callable[[], Any], int]:
-    """What makes a connection to this Redis, whose every answer may take 2 s; and the number of its database.
+def connector(url: str) -> tuple[Callable[[float], Any], int]:
+    """What makes a connection to this Redis, whose every answer may take so long; and the number of its database.
 
     Raises:
         ImportError, InvalidOption: as of `RedisEngine`.
@@ -375,12 +377,20 @@ def connector(url: str) -> tuple[Callable[[], Any], int]:
         options: dict[str, Any] = dict(parse_url(url))
         kind: Any = options.pop("connection_class", redis.connection.Connection)
         # Its defaults are others from version to version. It is to try once: who reconnects, and when, is said above.
-        options |= {"socket_timeout": _TIMEOUT_S, "socket_connect_timeout": _TIMEOUT_S, "protocol": 2, "decode_responses": False}
-        options |= {"health_check_interval": 0, "retry": redis.retry.Retry(redis.backoff.NoBackoff(), 0)}
+        options |= {
+            "protocol": 2,
+            "decode_responses": False,
+            "health_check_interval": 0,
+            "retry": redis.retry.Retry(redis.backoff.NoBackoff(), 0),
+        }
         kind(**options)
     except (ValueError, TypeError, AttributeError, redis.RedisError) as error:
         raise InvalidOption("url", shown_url(url), f"{rule} ({error})") from None
-    return lambda: kind(**options), int(options.get("db") or 0)
+
+    def make(timeout_s: float) -> Any:
+        return kind(**options | {"socket_timeout": timeout_s, "socket_connect_timeout": timeout_s})
+
+    return make, int(options.get("db") or 0)
 
 
 def shown_url(url: str) -> str:
