@@ -49,7 +49,7 @@ from lightspeed.channel.options import (
     check_several,
     check_shorthands,
     check_sink,
-    take_runtime,
+    take,
 )
 from lightspeed.clients import Inbox
 from lightspeed.clients.hub import Hub
@@ -133,6 +133,7 @@ class ChannelCore(Readings):
         runtime: Runtime | None = None,
     ) -> None:
         self._adapter = check_adapter(SingleNode() if adapter is None else adapter)
+        engine = self._adapter.engine if isinstance(self._adapter, ClusterReady) else None
         self._timeout_s = check_seconds("timeout_s", timeout_s)
         options = Options(
             rejoin_window_s=check_seconds("rejoin_window_s", rejoin_window_s),
@@ -145,7 +146,7 @@ class ChannelCore(Readings):
             mailboxes=Patterns("mailboxes", check_mailboxes(mailboxes)),
             max_topics=check_most("max_topics", max_topics),
             max_members=check_most("max_members", max_members),
-            is_clustered=isinstance(self._adapter, ClusterReady) and self._adapter.engine is not None,
+            is_clustered=engine is not None,
         )
         if not (outbox is None or isinstance(outbox, bool)):
             raise InvalidOption("outbox", outbox, "must be a bool or None")
@@ -155,7 +156,9 @@ class ChannelCore(Readings):
         most_outbox = check_most("max_outbox", max_outbox)
         if isinstance(runtime, Loop) and not self._awaits:
             raise InvalidOption("runtime", runtime, "must not be a Loop, which is for an AsyncChannel")
-        runtimes = [take_runtime(DEFAULT_RUNTIME() if runtime is None else runtime)]
+        runtimes = [take("runtime", DEFAULT_RUNTIME() if runtime is None else runtime)]
+        if engine is not None:
+            take("engine", engine)
         for layer in layers:
             runtimes.append(layer.over(runtimes[-1]))
         self._faults: Injector | None = next((over.injector for over in runtimes if isinstance(over, FaultyRuntime)), None)
@@ -182,15 +185,17 @@ class ChannelCore(Readings):
             raise
         self._entered: pykka.Future[Any] | None = None
         self._node: SupervisedRef | None = None
-        if isinstance(self._adapter, ClusterReady) and self._adapter.engine is not None:
-            self._enter_cluster(self._adapter, self._adapter.engine)
+        if engine is not None:
+            self._enter_cluster(engine)
         self._finalizer = weakref.finalize(self, _unclosed, self._ingress, self._supervisor, self._adapter.label)
         self._begin()
 
     def _begin(self) -> None:
         """Everything has started. For who can wait here for what that brings."""
 
-    def _enter_cluster(self, adapter: ClusterReady, engine: Engine) -> None:
+    def _enter_cluster(self, engine: Engine) -> None:
+        adapter = self._adapter
+        assert isinstance(adapter, ClusterReady)
         boot = "".join(f"{int(self._runtime.random() * 2**32):08x}" for _ in range(3))
         place = Place(adapter.node_id, adapter.cluster, boot, adapter.lease_s, adapter.beat_s, adapter.max_waiting_bytes)
         self._entered = self._runtime.future()
@@ -200,9 +205,14 @@ class ChannelCore(Readings):
 
     def _see_entry(self) -> Job[None]:
         """Wait until it is known whether the node's name is free."""
-        if self._entered is not None and (yield Wait("start", self._entered)) is False:
-            assert isinstance(self._adapter, ClusterReady)
+        if self._entered is None:
+            return
+        entered = yield Wait("start", self._entered)
+        assert isinstance(self._adapter, ClusterReady)
+        if entered is False:
             raise NodeNameTaken(self._adapter.node_id, self._adapter.cluster)
+        if isinstance(entered, str):
+            raise InvalidOption("engine", self._adapter.engine, entered)
 
     # Events
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from inspect import isasyncgenfunction, isgeneratorfunction
-from typing import Literal, TypedDict
+from typing import Literal, TypedDict, TypeVar
 
 import pykka
 from msgspec import Struct
@@ -81,16 +81,18 @@ class ChannelOptions(AsyncChannelOptions, total=False):
     max_outbox: int | None
 
 
-_taken: WeakBag[Runtime] = WeakBag()
+_taken: WeakBag[Runtime | Engine] = WeakBag()
 in_forked_child(_taken.renew_lock)
 
+Taken = TypeVar("Taken", bound=Runtime | Engine)
 
-def take_runtime(runtime: Runtime) -> Runtime:
-    """A runtime ends with its channel, and so is that one's alone."""
-    if any(runtime is other for other in _taken):
-        raise InvalidOption("runtime", runtime, "must be the channel's own: this one was another channel's")
-    _taken.add(runtime)
-    return runtime
+
+def take(option: str, part: Taken) -> Taken:
+    """What ends with its channel is that one's alone: a runtime, an engine."""
+    if any(part is other for other in _taken):
+        raise InvalidOption(option, part, "must be the channel's own: this one was another channel's")
+    _taken.add(part)
+    return part
 
 
 def check_layers(layers: Sequence[Layer]) -> list[Layer]:

@@ -2,5 +2,6 @@
 
 from lightspeed.cluster.engine import Engine, Listener, Parcel
 from lightspeed.cluster.memory import MemoryBus, MemoryEngine
+from lightspeed.cluster.redis import RedisEngine
 
-__all__ = ["Engine", "Listener", "MemoryBus", "MemoryEngine", "Parcel"]
+__all__ = ["Engine", "Listener", "MemoryBus", "MemoryEngine", "Parcel", "RedisEngine"]

@@ -33,8 +33,8 @@ class Listener(Protocol):
         """Whether the node of this boot holds a lease."""
         ...
 
-    def refused(self) -> None:
-        """A living node has the name."""
+    def refused(self, why: str = "") -> None:
+        """A living node has the name; or, with a text, why the engine carries nothing: what it must be."""
         ...
 
 
@@ -46,9 +46,9 @@ class Engine(Protocol):
     most_bytes: int
     """A frame has so many at most."""
 
-    def open(self, name: str, boot: str, channels: int, listener: Listener, lease_s: float) -> None:
+    def open(self, cluster: str, name: str, boot: str, channels: int, listener: Listener, lease_s: float) -> None:
         """Connect, claim the name, subscribe to that many channels once and for good, then `link(up=True)`. It reconnects by
-        itself whenever the link breaks."""
+        itself whenever the link breaks; where a first attempt fails, it says `link(up=False)`."""
         ...
 
     def publish(self, parcels: Sequence[Parcel]) -> None:
@@ -70,7 +70,7 @@ class Engine(Protocol):
         ...
 
     def expect(self, nodes: int) -> None:
-        """After a break: publish when so many are subscribed again, or after 2 s."""
+        """The link is up: publish when so many are subscribed, or after 2 s. Called before anything is published over it."""
         ...
 
     def close(self, timeout_s: float) -> None:

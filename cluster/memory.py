@@ -52,7 +52,7 @@ class MemoryEngine:
         self._boot = ""
         self._listener: Listener | None = None
 
-    def open(self, name: str, boot: str, channels: int, listener: Listener, lease_s: float) -> None:
+    def open(self, cluster: str, name: str, boot: str, channels: int, listener: Listener, lease_s: float) -> None:
         self._boot, self._listener = boot, listener
         if self._bus.enter(name, boot, listener):
             listener.link(up=True)

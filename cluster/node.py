@@ -22,30 +22,24 @@ from lightspeed.actors.runtime import SupervisedRef
 from lightspeed.actors.topics.rules.events import Relayed
 from lightspeed.actors.topics.rules.outbound import System
 from lightspeed.actors.topics.rules.presence import Diff
-from lightspeed.actors.topics.rules.union import entries_of
 from lightspeed.cluster.engine import Engine, Parcel
 from lightspeed.cluster.frames import (
     CONTROL,
     SHARDS,
-    VERSION,
     Ask,
     Beat,
     Changed,
     Cleared,
-    Dropped,
     Frame,
     Item,
-    Loaded,
-    Loads,
     Nack,
     Said,
     changed,
     decode_frame,
-    diff_of,
-    encode_frame,
     shard_of,
 )
-from lightspeed.cluster.peers import Peer, Shard, sliced
+from lightspeed.cluster.peers import Peer, sliced
+from lightspeed.cluster.sending import SLICE, Sending
 from lightspeed.supervision.latch import Told
 from lightspeed.supervision.topics.counts import NodeCounts, NodeView
 from lightspeed.supervision.topics.messages import Arrived, Missed
@@ -55,8 +49,6 @@ if TYPE_CHECKING:
 else:
     _Role = object  # the runtime mixes the kind of actor in
 
-_SLICE = 500  # metas and messages that the supervisor is handed at a time
-_BATCH = 500  # items in a frame
 _PATIENCE = 3  # own beats that come back while another is silent, before it is asked whether it lives
 _KNOWN = 1_000  # peers that are dead, and still known
 _KEPT_LEASES = 2  # so many leases long what was published can be had once more, as far as there is room
@@ -110,22 +102,14 @@ class LeaseRead(Struct, frozen=True):
     alive: bool
 
 
-class NameTaken(Struct, frozen=True):
-    """A living node has the name."""
+class NotLetIn(Struct, frozen=True):
+    """A living node has the name, or the engine carries nothing."""
+
+    why: str
 
 
 class Took(Struct, frozen=True):
     """The supervisor has passed on what it was handed."""
-
-
-class _Snapshot(Struct, frozen=True):
-    """What the node shows in the shard, as of its turn."""
-
-
-class _Again(Struct, frozen=True):
-    """A frame that was published before."""
-
-    raw: bytes
 
 
 class _Due(Struct, frozen=True):
@@ -155,8 +139,8 @@ class NodeListener:
     def lease(self, boot: str, *, alive: bool) -> None:
         self._tell(LeaseRead(boot, alive))
 
-    def refused(self) -> None:
-        self._tell(NameTaken())
+    def refused(self, why: str = "") -> None:
+        self._tell(NotLetIn(why))
 
 
 class NodeRelay:
@@ -190,7 +174,8 @@ class Node(_Role):
 
     Args:
         supervisor: that of the channel's topics.
-        entered: told when it is known whether the name is free: True or False; or that there is no link yet: None.
+        entered: told when it is known whether the name is free: True or False; that there is no link yet: None; or what the
+            engine must be.
     """
 
     def __init__(
@@ -199,24 +184,17 @@ class Node(_Role):
         super().__init__()
         self._place, self._engine, self._runtime, self._supervisor = place, engine, runtime, supervisor
         self._counts, self._entered = counts, entered
-        self._is_up = False
+        self._is_let_in = self._is_up = False
+        """Whether the link was up once, and so the name is claimed; whether it is now."""
         self._renewed_s: float | None = None
         """When the lease was renewed last; None: never yet."""
         self._is_isolated = False
         # Out
-        self._own = [Shard() for _ in range(SHARDS)]
-        """What this node shows, as of the numbers."""
-        self._numbers = [0] * SHARDS
-        """Of the last items that stand in a batch."""
-        self._out: deque[tuple[int, Any, int]] = deque()
-        """What waits, in order: shard, item (on the control channel None: a beat), bytes."""
-        self._out_bytes = 0
+        kept_s = _KEPT_LEASES * place.lease_s
+        self._sending = Sending(place.name, place.boot, engine.most_bytes, place.most_waiting, kept_s)
         self._batch: list[Parcel] = []
         """What is being published, or is to be once more."""
         self._is_publishing = False
-        self._ring: deque[tuple[int, int, int, bytes, float]] = deque()
-        """What was published last, should it be asked for: shard, first and last number, frame, and when."""
-        self._ring_bytes = 0
         # In
         self._peers: dict[str, Peer] = {}
         self._in: deque[tuple[Any, int]] = deque()
@@ -229,12 +207,15 @@ class Node(_Role):
         self._is_repairing = False
         """Whether a timer runs by which what is missing must have come."""
         self._unechoed = 0
+        self._echoed_s = float("-inf")
+        """When an echo was last counted."""
         counts.views = self._views
 
     def on_start(self) -> None:
         self._tell = _teller(self.actor_ref, is_on_loop=self._runtime.is_one_thread)
         listener = NodeListener(self._tell)
-        self._engine.open(self._place.name, self._place.boot, SHARDS + 1, listener, self._place.lease_s)
+        place = self._place
+        self._engine.open(place.cluster, place.name, place.boot, SHARDS + 1, listener, place.lease_s)
         self.start_timer("beat", _Due("beat"), self._place.beat_s, every=True)
         self.start_timer("lease", _Due("lease"), self._place.lease_s / 3, every=True)
 
@@ -255,10 +236,10 @@ class Node(_Role):
     def on_stop(self) -> None:
         """A clean end: others need not wait for it."""
         if self._is_up:
-            self._out.extend((number, Loaded(), 0) for number, shard in enumerate(self._own) if shard.topics)
+            self._sending.put_end()
             parcels = self._batch
-            while self._out:
-                parcels = [*parcels, *self._packed()]
+            while self._sending:
+                parcels = [*parcels, *self._sending.packed(self._runtime.monotonic_s())]
             self._engine.publish(parcels)
         self._engine.drop_lease()
         with self._runtime.blocking():
@@ -268,113 +249,16 @@ class Node(_Role):
     # Out
 
     def _send(self, item: Item) -> None:
-        size = 100 + (len(item.payload) if isinstance(item, Said) else 0)
-        self._put(shard_of(item.topic), item, size)  # type: ignore[union-attr]
-
-    def _put(self, shard: int, item: Any, size: int) -> None:
-        self._out.append((shard, item, size))
-        self._out_bytes += size
-        if self._out_bytes > self._place.most_waiting:
-            self._drop()
-
-    def _drop(self) -> None:
-        """Drop the oldest broadcasts, down to nine tenths; the others are told."""
-        most = self._place.most_waiting * 9 // 10
-        for place, (shard, item, size) in enumerate(self._out):
-            if self._out_bytes <= most:
-                break
-            if isinstance(item, Said):
-                self._out[place] = shard, Dropped(1), 0
-                self._out_bytes -= size
-                self._counts.unsent += 1
+        self._sending.put(item)
 
     def _pump(self) -> None:
         """Publish the next batch, if the last is out."""
-        if not self._is_up or self._is_publishing:
-            return
-        if not self._batch:
-            self._batch = self._packed()
-        if self._batch:
-            self._is_publishing = True
-            self._engine.publish(self._batch)
-
-    def _packed(self) -> list[Parcel]:
-        """The next frames, of what waits, in order."""
-        parcels: list[Parcel] = []
-        runs: dict[int, tuple[int, list[Item]]] = {}  # shard -> the number of the first, and items that follow one another
-        left, most = self._engine.most_bytes // 4, _BATCH
-        while self._out and left > 0 and most > 0:
-            shard, item, size = self._out.popleft()
-            self._out_bytes -= size
-            left, most = left - size, most - 1
-            if shard == CONTROL:
-                self._close_runs(runs, parcels)
-                parcels += self._parcels(CONTROL, 0, [self._beat() if item is None else item])
-                continue
-            if isinstance(item, _Again):
-                parcels.append((shard, item.raw))
-                continue
-            for one in self._folded(shard, item):
-                self._numbers[shard] += 1
-                runs.setdefault(shard, (self._numbers[shard], []))[1].append(one)
-        self._close_runs(runs, parcels)
-        return parcels
-
-    def _folded(self, number: int, item: Any) -> Iterable[Item]:
-        """What goes out for an item, and is shown from here on."""
-        shard = self._own[number]
-        if isinstance(item, Changed):
-            shard.change(diff_of(item))
-        elif isinstance(item, Cleared):
-            return (item,) if shard.clear(item.topic).leaves else ()
-        elif isinstance(item, _Snapshot):
-            diffs = (Diff(topic, entries_of(shown.values())) for topic, shown in shard.topics.items())
-            return (Loads(), *(changed(part) for diff in diffs for part in sliced(diff, _SLICE)), Loaded())
-        elif isinstance(item, Loaded):
-            self._own[number] = Shard()
-        return (item,)
-
-    def _close_runs(self, runs: dict[int, tuple[int, list[Item]]], parcels: list[Parcel]) -> None:
-        for shard, (first, items) in list(runs.items()):
-            parcels += self._parcels(shard, first, items)
-        runs.clear()
-
-    def _parcels(self, shard: int, first: int, items: Sequence[Any]) -> list[Parcel]:
-        """Frames of these. What no frame can hold goes nowhere, and the others are told."""
-        try:
-            raw = encode_frame(Frame(VERSION, self._place.boot, shard, first, tuple(items)))
-            if len(raw) <= self._engine.most_bytes:
-                if shard != CONTROL:
-                    self._keep(shard, first, first + len(items) - 1, raw)
-                return [(shard, raw)]
-            why = f"it has more than {self._engine.most_bytes:,} bytes"
-        except UnicodeEncodeError:  # a behaviour may say what is no text for others
-            why = "UTF-8 can't encode it"
-        if len(items) > 1:
-            half = len(items) // 2
-            return self._parcels(shard, first, items[:half]) + self._parcels(shard, first + half, items[half:])
-        self._counts.unsent += 1
-        log("error", "cluster {}: what was said can't go to other nodes, since {}", self._place.cluster, why)
-        return self._parcels(shard, first, [Dropped(1)])
-
-    def _keep(self, shard: int, first: int, last: int, raw: bytes) -> None:
-        now_s = self._runtime.monotonic_s()
-        self._ring.append((shard, first, last, raw, now_s))
-        self._ring_bytes += len(raw)
-        while self._ring_bytes > self._place.most_waiting or self._ring[0][4] < now_s - _KEPT_LEASES * self._place.lease_s:
-            self._ring_bytes -= len(self._ring.popleft()[3])
-            if not self._ring:
-                break
-
-    def _repeat(self, nack: Nack) -> None:
-        """Publish once more what another misses, as far as it is kept."""
-        waiting = {id(item.raw) for _shard, item, _size in self._out if isinstance(item, _Again)}
-        for shard, first, last, raw, _then in self._ring:
-            if shard == nack.shard and first <= nack.last and last >= nack.first and id(raw) not in waiting:
-                self._put(shard, _Again(raw), len(raw))
-
-    def _beat(self) -> Beat:
-        return Beat(self._place.name, tuple(self._numbers), tuple(shard.digest for shard in self._own))
+        if self._is_up and not self._is_publishing:
+            self._batch = self._batch or self._sending.packed(self._runtime.monotonic_s())
+            if self._batch:
+                self._is_publishing = True
+                self._engine.publish(self._batch)
+        self._counts.unsent = self._sending.unsent
 
     def _on_published(self, message: Published) -> None:
         self._is_publishing = False
@@ -387,18 +271,22 @@ class Node(_Role):
         if not message.up:
             self._is_up = False
             self._entered.set(None)
-        elif self._renewed_s is None:
-            self._engine.renew()  # the lease comes before the first beat
         else:
+            self._is_let_in = True
             self._engine.expect(1 + sum(peer.state != "buried" for peer in self._peers.values()))
-            self._come_up()
+            self._engine.renew()
+            if self._renewed_s is not None:  # else the lease comes before the first beat
+                self._come_up()
 
     def _come_up(self) -> None:
         self._is_up, self._unechoed = True, 0
-        self._put(CONTROL, None, 0)
+        for peer in self._peers.values():
+            peer.silent = 0  # nobody could be heard
+        self._sending.put_beat()
 
     def _on_renewed(self, message: Renewed) -> None:
         if not message.ok:
+            self._entered.set(None)
             return
         is_first, self._renewed_s = self._renewed_s is None, self._runtime.monotonic_s()
         if is_first:
@@ -408,15 +296,18 @@ class Node(_Role):
             self._is_isolated = False
             self._hand_over(System("joined"))
 
-    def _on_name_taken(self, _message: NameTaken) -> None:
-        self._entered.set(False)
+    def _on_not_let_in(self, message: NotLetIn) -> None:
+        """Where the channel is not made yet, it is not; else the node stays alone, as long as it is so."""
+        log("error", "cluster {}: node {} is not let in: {}", self._place.cluster, self._place.name, message.why or "name taken")
+        self._entered.set(message.why or False)
 
     def _on_due(self, message: _Due) -> None:
         if message.what == "repair":
             self._give_up()
             return
         if message.what == "lease":
-            self._engine.renew()
+            if self._is_let_in:
+                self._engine.renew()
             if not self._is_isolated and self._seems_isolated():
                 self._is_isolated = True
                 self._hand_over(System("isolated"))
@@ -428,7 +319,7 @@ class Node(_Role):
             self._engine.reconnect("its own beats do not come back")
             return
         self._unechoed += 1
-        self._put(CONTROL, None, 0)
+        self._sending.put_beat()
         self._ask()
 
     def _seems_isolated(self) -> bool:
@@ -455,8 +346,7 @@ class Node(_Role):
         if peer is None:
             peer = self._peers[frame.boot] = Peer(frame.boot)
             self._forget_the_dead()
-            if (CONTROL, None, 0) not in self._out:
-                self._put(CONTROL, None, 0)  # it is to know of this one at once
+            self._sending.put_beat()  # it is to know of this one at once
         was_buried = peer.state == "buried"
         peer.hear()
         if frame.shard != CONTROL:
@@ -469,12 +359,10 @@ class Node(_Role):
         for item in frame.items:
             if isinstance(item, Ask):
                 if item.boot == self._place.boot:
-                    for shard in item.shards:
-                        if not any(type(waiting) is _Snapshot and of == shard for of, waiting, _size in self._out):
-                            self._put(shard, _Snapshot(), 0)
+                    self._sending.put_snapshots(item.shards)
             elif isinstance(item, Nack):
                 if item.boot == self._place.boot:
-                    self._repeat(item)
+                    self._sending.repeat(item)
             else:
                 assert isinstance(item, Beat)
                 before = peer.mismatches
@@ -497,7 +385,7 @@ class Node(_Role):
     def _ask_again(self, peer: Peer) -> None:
         """Ask for what is missing. If that does not come in time, it is lost."""
         for shard, first, last in peer.missing():
-            self._put(CONTROL, Nack(peer.boot, shard, first, last), 0)
+            self._sending.put_control(Nack(peer.boot, shard, first, last))
             if not self._is_repairing:
                 self._is_repairing = True
                 self.start_timer("repair", _Due("repair"), self._place.beat_s)
@@ -531,11 +419,14 @@ class Node(_Role):
 
     def _ask_one(self, peer: Peer) -> None:
         if peer.wanted:
-            self._put(CONTROL, Ask(peer.boot, peer.wanted), 0)
+            self._sending.put_control(Ask(peer.boot, peer.wanted))
 
     def _on_echo(self) -> None:
         """A beat of this node's came back: whoever is silent meanwhile is not to be heard, and not this node is deaf."""
         self._unechoed = 0
+        if self._runtime.monotonic_s() - self._echoed_s < self._place.beat_s / 2:
+            return  # some that waited come together, or one twice: others had no time to be heard
+        self._echoed_s = self._runtime.monotonic_s()
         for peer in self._peers.values():
             if peer.state == "buried":
                 continue
@@ -556,7 +447,7 @@ class Node(_Role):
     def _bury(self, peer: Peer) -> None:
         self._counts.buried += 1
         log("info", "cluster {}: node {} is dead", self._place.cluster, peer.name or peer.boot)
-        for diff in peer.bury(_SLICE):
+        for diff in peer.bury(SLICE):
             self._hand_over(diff)
 
     def _forget_the_dead(self) -> None:
@@ -581,7 +472,7 @@ class Node(_Role):
 
     def _hand_over(self, what: Any) -> None:
         if isinstance(what, Diff):
-            for part in sliced(what, _SLICE):
+            for part in sliced(what, SLICE):
                 self._in.append((part, sum(len(entry.metas) for entry in (*part.joins, *part.leaves))))
         else:
             self._in.append((what, 1))
@@ -592,7 +483,7 @@ class Node(_Role):
             return
         items: list[Any] = []
         size = 0
-        while self._in and (not items or size + self._in[0][1] <= _SLICE):
+        while self._in and (not items or size + self._in[0][1] <= SLICE):
             what, counts = self._in.popleft()
             items.append(what)
             size += counts
@@ -642,7 +533,7 @@ _HANDLERS: dict[type, Any] = {
     Link: Node._on_link,
     Renewed: Node._on_renewed,
     LeaseRead: Node._on_lease,
-    NameTaken: Node._on_name_taken,
+    NotLetIn: Node._on_not_let_in,
     Took: Node._on_took,
     _Due: Node._on_due,
 }

@@ -104,7 +104,7 @@ class SimulatedEngine:
 
     # As an Engine
 
-    def open(self, name: str, boot: str, channels: int, listener: Listener, lease_s: float) -> None:
+    def open(self, cluster: str, name: str, boot: str, channels: int, listener: Listener, lease_s: float) -> None:
         self.name, self.boot, self._listener, self._lease_s = name, boot, listener, lease_s
         self._claim(self._network.now_s + lease_s + 1.0)
 

@@ -32,7 +32,7 @@ PURE = [
     *("actors.text", "actors.checks", "actors.errors"),
     *("actors.topics.rules.events", "actors.topics.rules.outbound", "actors.topics.rules.presence"),
     *("actors.topics.rules.topic", "actors.topics.rules.life", "actors.topics.rules.union"),
-    *("cluster.frames", "cluster.peers", "cluster.engine"),
+    *("cluster.frames", "cluster.peers", "cluster.sending", "cluster.engine"),
     "testing.clock",
     *("supervision.rules", "supervision.tree"),
     *("faults.fault", "faults.plan", "faults.network"),

@@ -5,11 +5,16 @@ from pathlib import Path
 from typing import get_args, get_type_hints
 
 from lightspeed.channel import Channel, DeadLetter, Restarts, Tree
-from lightspeed.supervision.tree import ChildPhase
+from lightspeed.supervision.tree import ChildPhase, NodePhase
 
 PAGE = (Path(__file__).parent.parent / "docs" / "model.md").read_text(encoding="utf-8")
 PHASES = {phase for phases in get_args(get_type_hints(Tree)["phase"]) for phase in get_args(phases)}
-OF_A_TOPIC = (PHASES - {*get_args(ChildPhase), "silent"}) | {"running", "starting", "restarting", "stopping"}
+OF_A_TOPIC = (PHASES - {*get_args(ChildPhase), *get_args(NodePhase), "silent"}) | {
+    "running",
+    "starting",
+    "restarting",
+    "stopping",
+}
 
 
 def section(title):

@@ -254,7 +254,7 @@ def test_what_is_lost_is_told_to_the_program_and_to_clients_of_those_topics(simu
     a.handle(Broadcast("x", "t", "lost too"))
     simulation.run_for(0.1)
     a_port._arrive = arrive
-    a._node.actor._ring.clear()  # else it would come once more
+    a._node.actor._sending._ring.clear()  # else it would come once more
     a.handle(Broadcast("x", "t", "heard"))
     simulation.run_for(1)
     with pytest.raises(InboxEmpty):  # it waits for what is missing

@@ -111,7 +111,7 @@ class ClusterModel:
                     self._nothing_untold(node, owner)
 
     def _numbers_agree(self, node: str, peer: Any, other: Any) -> None:
-        for stream, last in zip(peer._streams, other._numbers, strict=True):
+        for stream, last in zip(peer._streams, other._sending.numbers, strict=True):
             if stream.next != last + 1:
                 raise InvariantBroken("numbers agree", f"{node} of {peer.name}: {stream.next} {last}")
 

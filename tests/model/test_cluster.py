@@ -4,7 +4,7 @@ import pytest
 from model.cluster import play
 
 from lightspeed.actors.errors import InvariantBroken
-from lightspeed.cluster import node, peers
+from lightspeed.cluster import node, peers, sending
 from lightspeed.cluster.frames import Changed, Said
 from lightspeed.testing import Simulation
 
@@ -50,8 +50,7 @@ def silence_is_death(monkeypatch):
 
 
 def no_loss_is_told(monkeypatch):
-    take = peers.Peer.take
-    monkeypatch.setattr(peers.Peer, "take", lambda *args: (what for what in take(*args) if not isinstance(what, int)))
+    monkeypatch.setattr(node.Node, "_lose", lambda self, peer, shard, lost: None)
 
 
 def some_are_forgotten(monkeypatch):
@@ -63,27 +62,27 @@ def the_last_is_first(monkeypatch):
     def put(self, shard, item, size):
         (self._out.append if not isinstance(item, Said) else self._out.appendleft)((shard, item, size))
 
-    monkeypatch.setattr(node.Node, "_put", put)
-    monkeypatch.setattr(node.Node, "_pump", lambda self, pump=node.Node._pump: len(self._out) % 2 or pump(self))
+    monkeypatch.setattr(sending.Sending, "_put", put)
+    monkeypatch.setattr(node.Node, "_pump", lambda self, pump=node.Node._pump: len(self._sending) % 2 or pump(self))
 
 
 def twice_is_no_matter(monkeypatch):
-    def take(self, number, first, items):
-        stream = self._streams[number]
-        stream.next = min(stream.next, first) or first
-        return _take(self, number, first, items)
+    take = peers.Peer.take
 
-    _take = peers.Peer.take
-    monkeypatch.setattr(peers.Peer, "take", take)
+    def taken(self, number, first, items, now_s):
+        self._streams[number].next = min(self._streams[number].next, first)
+        return take(self, number, first, items, now_s)
+
+    monkeypatch.setattr(peers.Peer, "take", taken)
 
 
 def the_tail_is_no_matter(monkeypatch):
     check = peers.Peer.check
 
     def checked(self, beat):
+        yield from check(self, beat)
         for stream in self._streams:
             stream.due = 0
-        return check(self, beat)
 
     monkeypatch.setattr(peers.Peer, "check", checked)
 

@@ -96,11 +96,11 @@ def nothing(_method, *_args, **_options):
     """It is not done."""
 
 
-def fold_no_leaves(method, hub, message, state):
+def fold_no_leaves(method, hub, message):
     """Who leaves stays in the presence that clients see."""
     view = hub._views.get(message.topic)
     before = {} if view is None else dict(view.presence)
-    method(hub, message, state)
+    method(hub, message)
     if view is not None and message.diff.leaves:
         view.presence.update({key: metas for key, metas in before.items() if key not in view.presence})
 
