@@ -405,7 +405,8 @@ class Simulation:
 
     def _stop_actors(self, *, with_tasks: bool) -> None:
         """Supervisors with tasks before the loop of these has its end, which would be no stop; all others at the last."""
-        for ref in reversed(self._refs):
+        refs: list[Any] = self._refs
+        for ref in reversed(refs):
             if ref.is_alive() and (not with_tasks or getattr(ref._actor, "tasks", None) is not None):
                 ref.stop()
 
