@@ -47,6 +47,17 @@ Exit status: 0 every event is accounted for; 1 some are not, and some of them ar
 2 the command line or a file was bad; 130 interrupted (the report still comes)."""
 
 
+_CHECK_EPILOG = """\
+Exit status: 0 it is fit; 1 something is to be said against it, after a hyphen, or the output could not be written; 2 it could
+not be asked, or the command line was bad; 130 interrupted."""
+
+_WATCH_EPILOG = """\
+It only listens: no node takes it for one. A gap is what did not come here.
+
+Exit status: 0 it watched for so long; 1 the output could not be written; 2 the Redis could not be asked at the start, or the
+command line was bad; 130 interrupted."""
+
+
 def whole_number(text: str, least: int = 0, most: int = 10**15 - 1) -> int:
     """An argument that is a whole number."""
     if not (text.isascii() and text.isdecimal() and len(text) <= 15 and least <= int(text) <= most):
@@ -77,6 +88,7 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
     _add_simulate(commands)
     _add_replay(commands)
     _add_storm(commands)
+    _add_cluster(commands)
 
 
 def _add(commands: Any, name: str, run: str, summary: str, description: str, epilog: str) -> argparse.ArgumentParser:
@@ -173,6 +185,20 @@ def _add_storm(commands: Any) -> None:
     )
     storm.add_argument("--json", metavar="FILE", help="write the report there as JSON; an existing file is replaced")
     storm.add_argument("--quiet", action="store_true", help="show nothing while it lasts")
+
+
+def _add_cluster(commands: Any) -> None:
+    summary = "check the Redis of a cluster, or watch its nodes"
+    cluster = commands.add_parser("cluster", help=summary, description=_sentence(summary))
+    kinds = cluster.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    summary = "say whether a Redis is fit to carry a cluster"
+    check = _add(kinds, "check", "lightspeed.cli.cluster:check", summary, _sentence(summary), _CHECK_EPILOG)
+    summary = "print a line for each node each second: its beats, lease, gaps and rates"
+    watch = _add(kinds, "watch", "lightspeed.cli.cluster:watch", summary, _sentence(summary), _WATCH_EPILOG)
+    for command in (check, watch):
+        command.add_argument("url", metavar="URL", help="of the Redis, as RedisEngine has it")
+    watch.add_argument("--prefix", default="lightspeed:", metavar="TEXT", help="as RedisEngine has it; default lightspeed:")
+    watch.add_argument("--seconds", type=_seconds, metavar="N", help="end after so long; default: watch until interrupted")
 
 
 def _sentence(text: str) -> str:

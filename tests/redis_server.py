@@ -57,3 +57,28 @@ def need_redis_server() -> None:
         if "CI" in os.environ:
             pytest.fail("redis-server is not installed")
         pytest.skip("redis-server is not installed")
+
+
+@pytest.fixture
+def server_of(tmp_path):
+    """Makes servers, each with options of its own, which run until the test ends."""
+    need_redis_server()
+    servers = []
+
+    def make(*options, keeps=False, starts=True):
+        folder = tmp_path / f"redis{len(servers)}"
+        folder.mkdir()
+        server = RedisServer(folder, *options, keeps=keeps)
+        servers.append(server)
+        if starts:
+            server.start()
+        return server
+
+    yield make
+    for server in servers:
+        server.kill()
+
+
+@pytest.fixture
+def server(server_of):
+    return server_of()
