@@ -144,9 +144,9 @@ def test_a_planted_bug_is_found_cut_down_and_written_as_trace_and_test(simulate,
 
 
 def test_of_a_supervisor_that_breaks_a_rule_the_tree_is_shown_and_what_was_done_to_it(simulate, tmp_path):
-    (tmp_path / "scenario.json").write_bytes(random_scenario(16).to_json())
+    (tmp_path / "scenario.json").write_bytes(random_scenario(29).to_json())
     with patch.object(RestartWindow, "allow", lambda window, now_s: True):
-        status, out, _err = simulate("scenario.json", "--seed", "16")
+        status, out, _err = simulate("scenario.json", "--seed", "29")
     tree, *acts, last = out.splitlines()
     assert (status, tree[:21]) == (1, '{"tree":{"children":[')
     assert {act[:23] for act in acts} == {'{"event":{"type":"tree"'}
