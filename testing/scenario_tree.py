@@ -45,6 +45,8 @@ TASK_BRANCH = "task_branch"
 """The same, of which the first is a task."""
 
 _BRANCHES = {BRANCH: ("plain", "plain"), TASK_BRANCH: ("task", "plain")}
+_PLAINER = {**{name: "task" for name in TASKS if name != "task"}, TASK_BRANCH: BRANCH}
+"""What of a worker is less special, and not as much less as `plain`."""
 _NAMES = (*WORKERS, BRANCH, *TASKS, TASK_BRANCH)
 
 What = Literal[
@@ -186,7 +188,7 @@ class ScenarioTree(Struct, frozen=True, omit_defaults=True, forbid_unknown_field
 
     @property
     def parts(self) -> list[tuple[str, ...]]:
-        """What could be left out of it: a child, an option, or what is special of a child; or of a task, but that it is one."""
+        """What could be left out of it: a child, an option, or what is special of a child, or only some of that."""
         plain = ScenarioTree()
         options = [(name,) for name, value in self.options.items() if value != getattr(plain, name)]
         special = [
@@ -195,12 +197,10 @@ class ScenarioTree(Struct, frozen=True, omit_defaults=True, forbid_unknown_field
             for name, value in asdict(child).items()
             if value != getattr(ScenarioChild(child.id), name)
         ]
-        tasks = [
-            ("children", child.id, "worker", "task")
-            for child in self.children
-            if child.worker in TASKS and child.worker != "task"
+        plainer = [
+            ("children", child.id, "worker", _PLAINER[child.worker]) for child in self.children if child.worker in _PLAINER
         ]
-        return [*(("children", child.id) for child in reversed(self.children)), *options, *special, *tasks]
+        return [*(("children", child.id) for child in reversed(self.children)), *options, *special, *plainer]
 
     def without(self, part: tuple[str, ...]) -> Self:
         """

@@ -405,9 +405,8 @@ class Simulation:
 
     def _stop_actors(self, *, with_tasks: bool) -> None:
         """Supervisors with tasks before the loop of these has its end, which would be no stop; all others at the last."""
-        refs: list[Any] = self._refs
-        for ref in reversed(refs):
-            if ref.is_alive() and (not with_tasks or getattr(ref._actor, "tasks", None) is not None):
+        for ref in reversed(self._refs):
+            if ref.is_alive() and (not with_tasks or getattr(ref._actor_weakref(), "tasks", None) is not None):
                 ref.stop()
 
     def abandon(self) -> list[str]:

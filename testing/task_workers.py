@@ -139,10 +139,8 @@ TASKS: dict[str, Callable[[Starts], Work]] = {
 
 
 def tell_task(starts: Starts, actor: Any, order: str) -> None:
-    """Have the task of this actor do it. Nothing where it waits for no order."""
-    told = starts.orders.get(actor)
-    if told is not None and not told.done():
-        told.set_result(order)
+    """Have the task of this actor do it, when it comes to that."""
+    starts.orders[actor].put_nowait(order)
 
 
 def cancel_task(starts: Starts, actor: Any) -> None:
@@ -160,9 +158,9 @@ def _enter(starts: Starts, number: int) -> int:
 
 
 async def _obey(starts: Starts) -> None:
+    await asyncio.sleep(0)  # with what it was told before, it would fail in its start
     while True:
-        told = starts.orders[here.context.task] = asyncio.get_running_loop().create_future()
-        match await told:
+        match await starts.orders[here.context.task].get():
             case "fail":
                 raise ValueError("told to")
             case "shut down":

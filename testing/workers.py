@@ -1,6 +1,7 @@
 """Workers for the trees of random scenarios: each does one thing that a child may do. They fail by a count, and nothing else."""
 
 import asyncio
+from collections import defaultdict
 from typing import Any
 
 from lightspeed.actors import Ignore, PooledActor, Shutdown
@@ -16,7 +17,7 @@ class Starts:
     def __init__(self) -> None:
         self.count = 0
         self.tasks: dict[Any, asyncio.Task[Any]] = {}
-        self.orders: dict[Any, asyncio.Future[str]] = {}
+        self.orders: dict[Any, asyncio.Queue[str]] = defaultdict(asyncio.Queue)
 
     def next(self) -> int:
         self.count += 1

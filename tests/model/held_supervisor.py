@@ -106,7 +106,7 @@ class HeldSupervisor(SimulatedSupervisor):
         kind, witness = type(message), self.witness
         if kind is Down:
             if (held := self._held.get(message.ref._actor)) is not None:
-                held.check_end(message.reason)
+                held.check_end(message.reason, is_starting=self._is_starting(message.ref))
             witness.hears_down(message.ref, message.reason)
         elif kind is Up:
             witness.hears_up(message.ref, is_up=message.ref._actor._lifecycle_is_up())
@@ -176,13 +176,17 @@ class HeldSupervisor(SimulatedSupervisor):
         self._held[ref._actor] = held
 
         def check() -> None:
-            child = self.witness.child_of(ref)
-            held.check(is_starting=child is not None and child.stage is Stage.STARTING and not ref._actor.is_starting)
+            held.check(is_starting=self._is_starting(ref))
             if held.is_over:
                 self._sim_pool.at_rest.remove(check)
 
         self._sim_pool.at_rest.append(check)
         return ref
+
+    def _is_starting(self, ref: Any) -> bool:
+        """Whether a task is taken to start, and not by its own wish."""
+        child = self.witness.child_of(ref)
+        return child is not None and child.stage is Stage.STARTING and not ref._actor.is_starting
 
     def began(self, spec: SeenSpec, ref: Any, error: BaseException | None) -> Any:
         if error is None and not isinstance(ref, pykka.ActorRef):

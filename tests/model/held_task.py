@@ -9,6 +9,8 @@ from lightspeed.actors.coroutines import ActorCoroutine
 from lightspeed.actors.errors import ExitReason, Ignore, Shutdown
 from lightspeed.actors.text import shown
 
+_NOT_UP = "has taken its first step, and is not up"
+
 
 class HeldTask(ActorCoroutine):
     """The coroutine of a task, around the program's own.
@@ -52,9 +54,11 @@ class HeldTask(ActorCoroutine):
 
     # What must be so
 
-    def check_end(self, reason: ExitReason) -> None:
-        """It is said to have ended of this."""
-        if not self.is_over:
+    def check_end(self, reason: ExitReason, *, is_starting: bool) -> None:
+        """It is said to have ended of this. `is_starting`: as of `check`."""
+        if is_starting and not self._ended_in_start:
+            self._break(_NOT_UP)
+        elif not self.is_over:
             self._break(f"is said to have ended {reason.kind}, and goes on")
         elif not self._is_right(reason):
             how = "it has returned" if self._error is None else f"it has raised {type(self._error).__name__}"
@@ -77,7 +81,7 @@ class HeldTask(ActorCoroutine):
         if self.is_over or not self.has_begun:
             return
         if is_starting:
-            self._break("has taken its first step, and is not up")
+            self._break(_NOT_UP)
         if self.is_told and not self._was_cancelled_since:
             self._break("was told to stop, and was not cancelled")
 

@@ -178,6 +178,7 @@ def test_a_special_task_is_cut_down_to_a_task_and_is_replayed_from_its_file(tmp_
     tree = ScenarioTree(children, strategy="one_for_all", intensity=5)
     assert tree.without(("children", "b", "worker", "task")).children[1] == ScenarioChild("b", "task", shutdown_s=1.0)
     sendings = tuple(Sending(TreeAct(what, "b"), 1.0) for what in ("hello", "cancel", "which_child"))
+    assert ScenarioTree((ScenarioChild("a", TASK_BRANCH),)).parts[-1] == ("children", "a", "worker", "branch")
     small = shrink(play(Case(Watched(sendings, tree=tree))))
     scenario = small.case.scenario
     assert [sending.event for sending in scenario.sendings] == [TreeAct("cancel", "b")]
