@@ -5,8 +5,12 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from redis_server import server, server_of
+
+__all__ = ["server", "server_of"]
 
 ROOT = Path(__file__).parent.parent
 TRACE = "examples/netsplit.jsonl"
@@ -303,3 +307,13 @@ def test_the_table_of_metrics_has_a_row_each_second_and_ends_by_itself() -> None
     assert heads.split() == ["second", "accepted", "handled", "slowest", "ms", "shed", "failed", "restarted"]
     assert [row.split()[0] for row in rows] == ["1", "2"]
     assert all(int(row.split()[1]) > 0 < int(row.split()[2]) for row in rows)
+
+
+NODES = ["ann hears: hello from bob", "ann sees ann, bob", "bob hears: hello from ann", "bob sees ann, bob"]
+
+
+def test_two_nodes_chat_in_one_process_and_in_two_over_a_redis(server: Any) -> None:
+    for arguments in ((), (server.url,)):
+        done = run("examples/nodes.py", *arguments)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert sorted(done.stdout.splitlines()) == NODES
