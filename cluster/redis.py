@@ -84,11 +84,19 @@ class Link:
             self.connection.connect()
         self.connection.send_packed_command(self.connection.pack_commands(commands), check_health=False)
 
+    @property
+    def is_open(self) -> bool:
+        return self.connection is not None
+
+    def has_come(self, timeout_s: float) -> bool:
+        """Wait so long for something to read, or the link's end."""
+        return bool(self.connection.can_read(timeout=timeout_s))
+
     def come(self, timeouts: type[BaseException]) -> Iterator[Any]:
         """What has come, and at least one message, if one comes in time. Of half a message the rest comes next time."""
         with suppress(timeouts):
             yield self.connection.read_response(disconnect_on_error=False)
-            while self.connection.can_read(timeout=0):
+            while self.has_come(0):
                 yield self.connection.read_response(disconnect_on_error=False)
 
     def cut(self) -> None:
