@@ -169,10 +169,14 @@ class RedisEngine:
         self._keys, self._lease_s = Keys(self._prefix, self._db, cluster), lease_s
         self._keeper.timeout_s = min(_TIMEOUT_S, max(_LEASE_TIMEOUT_S, lease_s / 3))
         self._channels = [self._keys.channel(number) for number in range(channels)]
-        for run in (self._read, self._publish, self._keep):
-            thread = threading.Thread(target=run, name=f"lightspeed redis {run.__name__[1:]} {name}", daemon=True)
-            thread.start()
-            self._threads.append(thread)
+        try:
+            for run in (self._read, self._publish, self._keep):
+                thread = threading.Thread(target=run, name=f"lightspeed redis {run.__name__[1:]} {name}", daemon=True)
+                thread.start()
+                self._threads.append(thread)
+        except BaseException:  # Python's own: no thread can be started
+            self.close(0.0)
+            raise
 
     def publish(self, parcels: Sequence[Parcel]) -> None:
         self._to_publish.put(parcels)

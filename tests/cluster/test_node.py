@@ -1,9 +1,11 @@
 """A node between its channel and its engine, in virtual time."""
 
+import threading
+
 import pytest
 
 from lightspeed.channel import Channel, ClusterReady, InvalidOption, Join
-from lightspeed.cluster import MemoryBus, MemoryEngine
+from lightspeed.cluster import MemoryBus, MemoryEngine, RedisEngine
 from lightspeed.testing import Simulation
 
 
@@ -76,3 +78,31 @@ class Refusing(MemoryEngine):
 def test_an_engine_that_carries_nothing_is_refused_with_its_own_words():
     with pytest.raises(InvalidOption, match="engine must know chat"):
         Channel(ClusterReady("a", "chat", Refusing(MemoryBus())))
+
+
+class Broken(MemoryEngine):
+    def open(self, cluster, name, boot, channels, listener, lease_s):
+        raise RuntimeError("can't start new thread")
+
+
+def test_what_an_engines_open_raises_comes_to_who_makes_the_channel():
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        Channel(ClusterReady("a", "chat", Broken(MemoryBus())))
+
+
+def test_an_engine_over_redis_that_gets_no_thread_leaves_none(monkeypatch):
+    """The second of three can't be started."""
+    start, started = threading.Thread.start, []
+
+    def second_fails(thread):
+        if thread.name.startswith("lightspeed redis"):
+            started.append(thread)
+            if len(started) == 2:
+                raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", second_fails)
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        Channel(ClusterReady("a", "chat", RedisEngine("redis://127.0.0.1:1")))
+    started[0].join(5)
+    assert not started[0].is_alive()
