@@ -213,6 +213,8 @@ class ChannelCore(Readings):
             raise NodeNameTaken(self._adapter.node_id, self._adapter.cluster)
         if isinstance(entered, str):
             raise InvalidOption("engine", self._adapter.engine, entered)
+        if isinstance(entered, BaseException):
+            raise entered
 
     # Events
 

@@ -157,13 +157,13 @@ class _Watch:
     def _listen(self, until_s: float) -> None:
         from redis import TimeoutError as Silence
 
-        if self._ears.connection is None:
+        if not self._ears.is_open:
             # By a pattern: a subscriber by name would be taken for a node of the audience.
             pattern = re.sub(r"([\\*?\[\]])", r"\\\1", f"{self._prefix}{self._db}:")
             self._ears.ask(("PSUBSCRIBE", f"{pattern}*"))
         connection: Any = self._ears.connection
         while (left_s := until_s - time.monotonic()) > 0:
-            if connection.can_read(timeout=left_s):
+            if self._ears.has_come(left_s):
                 for message in self._ears.come(Silence):
                     if message[0] == b"pmessage":
                         self._take(message[2].decode(), message[3])

@@ -174,8 +174,8 @@ class Node(_Role):
 
     Args:
         supervisor: that of the channel's topics.
-        entered: told when it is known whether the name is free: True or False; that there is no link yet: None; or what the
-            engine must be.
+        entered: told when it is known whether the name is free: True or False; that there is no link yet: None; what the engine
+            must be; or what its `open` raised.
     """
 
     def __init__(
@@ -215,7 +215,11 @@ class Node(_Role):
         self._tell = _teller(self.actor_ref, is_on_loop=self._runtime.is_one_thread)
         listener = NodeListener(self._tell)
         place = self._place
-        self._engine.open(place.cluster, place.name, place.boot, SHARDS + 1, listener, place.lease_s)
+        try:
+            self._engine.open(place.cluster, place.name, place.boot, SHARDS + 1, listener, place.lease_s)
+        except BaseException as error:  # whatever it is, it is for who makes the channel
+            self._entered.set(error)
+            raise
         self.start_timer("beat", _Due("beat"), self._place.beat_s, every=True)
         self.start_timer("lease", _Due("lease"), self._place.lease_s / 3, every=True)
 

@@ -84,11 +84,19 @@ class Link:
             self.connection.connect()
         self.connection.send_packed_command(self.connection.pack_commands(commands), check_health=False)
 
+    @property
+    def is_open(self) -> bool:
+        return self.connection is not None
+
+    def has_come(self, timeout_s: float) -> bool:
+        """Wait so long for something to read, or the link's end."""
+        return bool(self.connection.can_read(timeout=timeout_s))
+
     def come(self, timeouts: type[BaseException]) -> Iterator[Any]:
         """What has come, and at least one message, if one comes in time. Of half a message the rest comes next time."""
         with suppress(timeouts):
             yield self.connection.read_response(disconnect_on_error=False)
-            while self.connection.can_read(timeout=0):
+            while self.has_come(0):
                 yield self.connection.read_response(disconnect_on_error=False)
 
     def cut(self) -> None:
@@ -161,10 +169,14 @@ class RedisEngine:
         self._keys, self._lease_s = Keys(self._prefix, self._db, cluster), lease_s
         self._keeper.timeout_s = min(_TIMEOUT_S, max(_LEASE_TIMEOUT_S, lease_s / 3))
         self._channels = [self._keys.channel(number) for number in range(channels)]
-        for run in (self._read, self._publish, self._keep):
-            thread = threading.Thread(target=run, name=f"lightspeed redis {run.__name__[1:]} {name}", daemon=True)
-            thread.start()
-            self._threads.append(thread)
+        try:
+            for run in (self._read, self._publish, self._keep):
+                thread = threading.Thread(target=run, name=f"lightspeed redis {run.__name__[1:]} {name}", daemon=True)
+                thread.start()
+                self._threads.append(thread)
+        except BaseException:  # Python's own: no thread can be started
+            self.close(0.0)
+            raise
 
     def publish(self, parcels: Sequence[Parcel]) -> None:
         self._to_publish.put(parcels)
