@@ -161,7 +161,6 @@ class _Watch:
             # By a pattern: a subscriber by name would be taken for a node of the audience.
             pattern = re.sub(r"([\\*?\[\]])", r"\\\1", f"{self._prefix}{self._db}:")
             self._ears.ask(("PSUBSCRIBE", f"{pattern}*"))
-        connection: Any = self._ears.connection
         while (left_s := until_s - time.monotonic()) > 0:
             if self._ears.has_come(left_s):
                 for message in self._ears.come(Silence):
